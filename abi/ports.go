@@ -1,0 +1,111 @@
+package abi
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Access says who may use an exposure.
+type Access string
+
+// Who may use an exposure.
+const (
+	AccessToken  Access = "token"  // who knows the token in the URL
+	AccessPublic Access = "public" // everybody; the URL has no token
+)
+
+// ExposePortRequest makes a port reachable by URL.
+type ExposePortRequest struct {
+	Port int    `json:"port"`
+	Name string `json:"name,omitempty"`
+	// Token is [a-z0-9_]{1,16}; 16 random characters by default.
+	Token string `json:"token,omitempty"`
+	// TTL ends the exposure after that long; default never.
+	TTL    Duration `json:"ttl,omitempty"`
+	Access Access   `json:"access,omitempty"` // default token
+	// IfExposed is "keep" (default: same token, same URL) or "error".
+	IfExposed string `json:"ifExposed,omitempty"`
+	Policy    Policy `json:"policy,omitzero"`
+}
+
+// ExposedPort is one exposure.
+type ExposedPort struct {
+	Port int    `json:"port"`
+	Name string `json:"name,omitempty"`
+	URL  string `json:"url"`
+	// ExposedAt is the URL, as in the seeds' first dialect; the time is
+	// CreatedAt.
+	ExposedAt string     `json:"exposedAt"`
+	WSURL     string     `json:"wsUrl"`
+	Status    string     `json:"status,omitempty"` // "active"
+	CreatedAt time.Time  `json:"createdAt"`
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	// Connections counts live ones through this exposure.
+	Connections int `json:"connections"`
+}
+
+// ExposedPorts answers getExposedPorts, by port.
+type ExposedPorts struct {
+	Ports []ExposedPort `json:"ports"`
+}
+
+// UnexposePortRequest takes an exposure back.
+type UnexposePortRequest struct {
+	Port int `json:"port"`
+}
+
+// PortRequest names a port.
+type PortRequest struct {
+	Port int `json:"port"`
+}
+
+// PortTokenRequest asks about a token.
+type PortTokenRequest struct {
+	Port  int    `json:"port"`
+	Token string `json:"token"`
+}
+
+// WebSocketOptions are what wsOpen takes besides sandbox and port.
+type WebSocketOptions struct {
+	Path      string          `json:"path,omitempty"` // default "/"
+	Protocols []string        `json:"protocols,omitempty"`
+	Headers   [][2]string     `json:"headers,omitempty"`
+	Sandbox   *SandboxOptions `json:"sandbox,omitempty"`
+	// Wait is as in Policy.
+	Wait Duration `json:"wait,omitempty"`
+}
+
+// TargetOptions are the JSON that connect and proxy take.
+type TargetOptions struct {
+	Policy  Policy          `json:"policy,omitzero"`
+	Sandbox *SandboxOptions `json:"sandbox,omitempty"`
+}
+
+// OperationCall is the envelope around every operation's JSON: the request's
+// own fields stand beside "sandbox".
+type OperationCall struct {
+	Sandbox SandboxRef `json:"sandbox"`
+}
+
+// SplitCall reads an operation's JSON: whom it addresses, and the request of
+// the row r. A field that the row does not have is INVALID_REQUEST.
+func SplitCall(r Row, body []byte) (SandboxRef, any, error) {
+	var call OperationCall
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal(body, &fields); err != nil {
+		return SandboxRef{}, nil, Errorf(CodeInvalidRequest, "%s: the request is not a JSON object: %v", r.Name(), err)
+	}
+	if err := strictJSON(fields["sandbox"], &call.Sandbox); err != nil {
+		return SandboxRef{}, nil, Errorf(CodeInvalidRequest, "%s: sandbox: %v", r.Name(), err)
+	}
+	delete(fields, "sandbox")
+	rest, err := json.Marshal(fields)
+	if err != nil {
+		return SandboxRef{}, nil, Errorf(CodeInvalidRequest, "%s: %v", r.Name(), err)
+	}
+	req := r.NewRequest()
+	if err := strictJSON(rest, req); err != nil {
+		return SandboxRef{}, nil, Errorf(CodeInvalidRequest, "%s: %v", r.Name(), err)
+	}
+	return call.Sandbox, req, nil
+}

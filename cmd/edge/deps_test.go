@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// house is the import table of ARCHITECTURE.md: what each package may import of
+// ours, and which heavy modules it alone may touch. The rule: one heavy
+// dependency per package, and the packages do not know each other.
+var house = map[string]struct{ ours, heavy []string }{
+	"abi":                  {},
+	"abi/guest":            {ours: []string{"abi"}},
+	"bridge":               {heavy: []string{"github.com/valyala/fasthttp", "github.com/fasthttp/websocket"}},
+	"plugins":              {ours: []string{"abi"}, heavy: []string{"github.com/tetratelabs/wazero", "github.com/fsnotify/fsnotify"}},
+	"sandboxmgr":           {ours: []string{"abi", "sandboxmgr/initproto"}},
+	"sandboxmgr/initproto": {ours: []string{"abi"}},
+	"sandboxmgr/initd":     {ours: []string{"abi", "sandboxmgr/initproto"}, heavy: []string{"golang.org/x/sys"}},
+	"sandboxmgr/netns":     {heavy: []string{"golang.org/x/sys"}},
+	"sandboxmgr/docker":    {ours: []string{"sandboxmgr", "sandboxmgr/netns"}, heavy: []string{"github.com/docker/docker", "github.com/docker/go-connections"}},
+	"sandboxmgr/process":   {ours: []string{"sandboxmgr", "sandboxmgr/netns"}, heavy: []string{"golang.org/x/sys"}},
+	"sandboxmgr/state":     {ours: []string{"sandboxmgr"}, heavy: []string{"go.etcd.io/bbolt"}},
+	"host":                 {ours: []string{"abi", "bridge", "sandboxmgr"}, heavy: []string{"github.com/valyala/fasthttp"}},
+	"cmd/edge":             {ours: []string{"*"}, heavy: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/fsnotify/fsnotify"}},
+	"cmd/edge-init":        {ours: []string{"sandboxmgr/initd"}},
+}
+
+// examples are plugins: they see the SDK and nothing of the edge.
+const examples = "examples/wasm/"
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+// TestHouse fails for a package that the table does not know and for an import
+// that it does not allow.
+func TestHouse(t *testing.T) {
+	t.Parallel()
+	for _, goos := range []string{"linux", "darwin"} {
+		for _, p := range list(t, goos) {
+			name := strings.TrimPrefix(p.ImportPath, "edge/")
+			if strings.HasPrefix(name, examples) {
+				checkExample(t, p)
+				continue
+			}
+			row, ok := house[name]
+			if !ok {
+				t.Errorf("%s is not in the import table of ARCHITECTURE.md and of this test", name)
+				continue
+			}
+			for _, imp := range p.Imports {
+				switch ours, isOurs := strings.CutPrefix(imp, "edge/"); {
+				case isOurs:
+					if !slices.Contains(row.ours, ours) && !slices.Contains(row.ours, "*") {
+						t.Errorf("%s (%s) imports %s, which the table does not allow", name, goos, ours)
+					}
+				case strings.Contains(strings.SplitN(imp, "/", 2)[0], "."):
+					if !slices.ContainsFunc(row.heavy, func(m string) bool { return imp == m || strings.HasPrefix(imp, m+"/") }) {
+						t.Errorf("%s (%s) imports %s, which the table does not allow", name, goos, imp)
+					}
+				}
+			}
+		}
+	}
+}
+
+func checkExample(t *testing.T, p pkg) {
+	t.Helper()
+	for _, imp := range p.Imports {
+		first := strings.SplitN(imp, "/", 2)[0]
+		if imp != "edge/abi/guest" && imp != "./..." && !strings.HasPrefix(imp, p.ImportPath+"/") && (first == "edge" || strings.Contains(first, ".")) {
+			t.Errorf("%s imports %s: an example uses the SDK and the standard library only", p.ImportPath, imp)
+		}
+	}
+}
+
+func list(t *testing.T, goos string) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = "../.."
+	cmd.Env = append(cmd.Environ(), "GOOS="+goos, "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var ps []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); err == io.EOF {
+			return ps
+		} else if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		ps = append(ps, p)
+	}
+}

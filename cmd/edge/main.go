@@ -1,0 +1,4 @@
+// Command edge is a programmable front door for sandboxes.
+package main
+
+func main() {}

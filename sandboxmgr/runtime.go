@@ -1,0 +1,98 @@
+package sandboxmgr
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+)
+
+// Errors that a Runtime returns, wrapped, besides its own.
+var (
+	// ErrNoMachine: the named machine does not exist or does not run.
+	ErrNoMachine = errors.New("no such machine")
+	// ErrNoImage: the image is not there; the text says how to get it.
+	ErrNoImage = errors.New("image not found")
+	// ErrRuntimeDown: what runs sandboxes does not answer.
+	ErrRuntimeDown = errors.New("runtime unavailable")
+	// ErrNoDial: the runtime cannot dial into its machines; the init carries
+	// the bytes instead.
+	ErrNoDial = errors.New("runtime cannot dial")
+)
+
+// Runtime runs machines: what a sandbox is while it runs. All methods may be
+// called at the same time.
+type Runtime interface {
+	// Start makes the machine spec.Name, or finds the stopped one of that
+	// name and starts it with what it wrote before; a running one is returned
+	// as it is. It returns once the init has been started, not once it has
+	// said hello.
+	Start(ctx context.Context, spec MachineSpec) (Machine, error)
+	// Adopt returns the running machine of that name, started by this edge or
+	// by an earlier one; ErrNoMachine otherwise.
+	Adopt(ctx context.Context, name string) (Machine, error)
+	// Remove ends the machine and deletes all it wrote. One that does not
+	// exist is no error.
+	Remove(ctx context.Context, name string) error
+	// Check tells whether machines can be started now; nil or ErrRuntimeDown
+	// wrapped with the reason and the mending.
+	Check(ctx context.Context) error
+	// Name is "docker" or "process".
+	Name() string
+}
+
+// Machine is one running sandbox as its runtime sees it.
+type Machine interface {
+	// PID is the init's process id as this process sees it, or 0 when the
+	// runtime cannot know it. It is what the init's connections must come from.
+	PID() int
+	// Dial connects to a TCP port inside: 127.0.0.1, then ::1, then the
+	// machine's own addresses. It fails with syscall.ECONNREFUSED (wrapped)
+	// when nothing listens and with ErrNoDial when this runtime cannot.
+	Dial(ctx context.Context, port int) (net.Conn, error)
+	// Stop ends the machine within grace, keeping what it wrote.
+	Stop(ctx context.Context, grace time.Duration) error
+	// Wait blocks until the machine has ended (at once if it has).
+	Wait(ctx context.Context) (MachineExit, error)
+	// Close releases what the edge holds of the machine (descriptors,
+	// goroutines). The machine runs on.
+	Close() error
+}
+
+// MachineExit is how a machine ended.
+type MachineExit struct {
+	Code      int
+	OOMKilled bool
+}
+
+// MachineSpec is what a machine is made of.
+type MachineSpec struct {
+	// Name is unique for this machine and the same each time:
+	// "edge.{owner}.{binding}.{id}".
+	Name string
+	// Labels are put on what the runtime creates, so that it can be told whose
+	// it is.
+	Labels map[string]string
+	Image  string
+	// RunDir is a host folder that appears read-only at /.edge/run inside; the
+	// edge's socket "s" is in it.
+	RunDir string
+	// InitPath is the host path of the init's executable, which appears at
+	// /.edge/init; InitArgs follow "/.edge/init" on its command line.
+	InitPath string
+	InitArgs []string
+	// Env is the init's environment; it gives it on to what it starts, except
+	// EDGE_INIT_TOKEN.
+	Env map[string]string
+	// Network is "none".
+	Network string
+	// MemoryBytes, CPUs and PIDs bound the machine; 0 is no bound.
+	MemoryBytes int64
+	CPUs        float64
+	PIDs        int64
+	// Tools are host folders mounted read-only and put on PATH (process
+	// runtime only).
+	Tools []string
+	// OCIRuntime is the engine's runtime to use; empty is its default.
+	OCIRuntime string
+}
