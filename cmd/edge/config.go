@@ -1,0 +1,109 @@
+package main
+
+import (
+	"path/filepath"
+)
+
+// Config is what edge.yaml says, checked, with the defaults filled in and all
+// paths absolute. It is this command's own view: the packages it is given to
+// have types of their own.
+type Config struct {
+	// File is the path as the user gave it, for messages; Dir is its folder,
+	// absolute, which paths in the file are relative to.
+	File, Dir string
+
+	// Listen is "host:port". Empty if the file does not say, as are Domain and
+	// State: flags and environment come before the file, defaults after it.
+	Listen string
+	// Domain is what preview names end in.
+	Domain string
+	// State is the folder that outlives the process.
+	State string
+	// ReservedPorts are ports that no sandbox may expose or be connected to.
+	ReservedPorts []int
+
+	Sandboxes []Sandbox // in the order of the file, as are the others
+	Plugins   []Plugin
+	Routes    []Route
+}
+
+// LoadConfig reads and checks a configuration file. Its error has one line for
+// each problem, "edge.yaml:12:5: what is wrong and what was meant".
+func LoadConfig(file string) (*Config, error) {
+	dir, err := filepath.Abs(filepath.Dir(file))
+	if err != nil {
+		return nil, problem{file: file, text: err.Error()}
+	}
+	doc, root, err := readDocument(file)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{File: file, Dir: dir}
+	c.read(root)
+	if err := doc.err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Config) read(root value) {
+	var routes value
+	root.object(map[string]func(value){
+		"listen":        func(v value) { c.Listen = v.checked("an address like \":8787\"", checkAddress) },
+		"domain":        func(v value) { c.Domain = v.checked("a domain name", checkDomain) },
+		"state":         func(v value) { c.State = c.folder(v) },
+		"reservedPorts": func(v value) { c.ReservedPorts = v.ports() },
+		"sandboxes":     c.readSandboxes,
+		"plugins":       c.readPlugins,
+		"routes":        func(v value) { routes = v },
+
+		"admin": func(v value) { v.unavailable("there is no admin API yet") },
+		"tls": func(v value) {
+			v.only("the edge speaks plain HTTP; put a proxy that ends TLS in front of it", "off", "false")
+		},
+		"previews": func(v value) { v.only("previews are served by the edge itself (native)", "native") },
+	})
+	// Routes name plugins, wherever in the file those stand.
+	if routes.node != nil {
+		c.readRoutes(routes)
+	}
+}
+
+// checked returns the text if check has nothing against it.
+func (v value) checked(want string, check func(string) error) string {
+	s, ok := v.text(want)
+	if !ok {
+		return ""
+	}
+	if err := check(s); err != nil {
+		v.fail("%v", err)
+		return ""
+	}
+	return s
+}
+
+// folder returns the path that v names, relative to the file's folder.
+func (c *Config) folder(v value) string {
+	s, ok := v.text("a path")
+	if !ok {
+		return ""
+	}
+	return c.abs(s)
+}
+
+func (c *Config) abs(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(c.Dir, path)
+}
+
+func (v value) ports() []int {
+	var ports []int
+	v.list(func(_ int, item value) {
+		if n, ok := item.integer(minPort, maxPort); ok {
+			ports = append(ports, int(n))
+		}
+	})
+	return ports
+}

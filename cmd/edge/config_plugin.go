@@ -1,0 +1,102 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Defaults and bounds of a plugin.
+const (
+	defaultDeadline     = 30 * time.Second
+	defaultPluginMemory = 64 << 20
+
+	minPluginMemory = 1 << 20
+	maxPluginMemory = 4 << 30 // what a 32-bit module can address
+)
+
+// Plugin is one plugin as the file describes it.
+type Plugin struct {
+	Name string
+	// Source is the absolute path of a module, or of a folder with Go sources
+	// when Folder is set.
+	Source string
+	Folder bool
+	// Deadline bounds one request; MemoryBytes one instance.
+	Deadline    time.Duration
+	MemoryBytes int64
+	// Config is what the plugin reads with config_get, JSON by key.
+	Config map[string]json.RawMessage
+	// At is where the file speaks of the source, "edge.yaml:9:14".
+	At string
+}
+
+var pluginName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
+
+func (c *Config) readPlugins(v value) {
+	v.entries(func(name string, key, val value) {
+		if !pluginName.MatchString(name) {
+			key.fail("%q cannot name a plugin; want letters, digits, \"-\" and \"_\", at most 63", name)
+			return
+		}
+		c.Plugins = append(c.Plugins, c.readPlugin(name, val))
+	})
+}
+
+func (c *Config) readPlugin(name string, v value) Plugin {
+	p := Plugin{Name: name, Deadline: defaultDeadline, MemoryBytes: defaultPluginMemory}
+	given := false
+	v.object(map[string]func(value){
+		"source":   func(v value) { given = true; c.readSource(v, &p) },
+		"deadline": func(v value) { set(&p.Deadline)(v.duration(maxSpan)) },
+		"memory":   func(v value) { set(&p.MemoryBytes)(v.size(minPluginMemory, maxPluginMemory)) },
+		"config":   func(v value) { p.Config = v.configValues() },
+
+		"isolation": func(v value) { v.only("instances are pooled", "pooled") },
+		"onFailure": func(v value) { v.only("a request whose plugin fails is refused (closed)", "closed") },
+		"grants":    func(v value) { v.unavailable("every plugin may use every binding") },
+		"secrets":   func(v value) { v.onlyEmpty("give plain values with config") },
+	})
+	if !given {
+		v.fail("has no source; want a .wasm file or a folder with Go sources")
+	}
+	return p
+}
+
+// readSource checks that the source is there and is something the edge can run
+// or build.
+func (c *Config) readSource(v value, p *Plugin) {
+	p.At = v.position()
+	s, ok := v.text("a .wasm file or a folder with Go sources")
+	if !ok {
+		return
+	}
+	p.Source = c.abs(s)
+	st, err := os.Stat(p.Source)
+	switch {
+	case err != nil:
+		v.fail("%s: %s", s, reason(err))
+	case st.IsDir():
+		p.Folder = true
+		if gofiles, err := filepath.Glob(filepath.Join(p.Source, "*.go")); err != nil || len(gofiles) == 0 {
+			v.fail("the folder %s holds no Go sources", s)
+		}
+	case strings.HasSuffix(s, ".ts"), strings.HasSuffix(s, ".js"):
+		v.unavailable("TypeScript and JavaScript sources; want a .wasm file or a folder with Go sources")
+	case strings.HasSuffix(s, ".go"):
+		v.fail("%s is one file; want the folder it is in, or a .wasm file", s)
+	case !strings.HasSuffix(s, ".wasm"):
+		v.fail("%s is not a .wasm file; want that or a folder with Go sources", s)
+	case !st.Mode().IsRegular():
+		v.fail("%s is not a regular file", s)
+	}
+}
+
+func (v value) configValues() map[string]json.RawMessage {
+	values := map[string]json.RawMessage{}
+	v.entries(func(name string, _, val value) { values[name] = val.json() })
+	return values
+}

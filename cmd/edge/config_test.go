@@ -1,0 +1,338 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// configIn writes edge.yaml into a folder that also holds what sources name.
+func configIn(t *testing.T, content string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"edge.yaml": content, "chat.wasm": "", "other.wasm": "", "notes.txt": "", "code.ts": "", "main.go": "",
+		"src/main.go": "package main", "empty/README.md": "", "tools/bun": "",
+	} {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "edge.yaml")
+}
+
+// TestSampleHoldsTheDefaults reads the commented sample and, beside it, the same
+// file without every key that has a default: both must mean the same.
+func TestSampleHoldsTheDefaults(t *testing.T) {
+	t.Parallel()
+	full, err := LoadConfig("testdata/edge.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare := filepath.Join(t.TempDir(), "edge.yaml")
+	source := filepath.Join(full.Dir, "chat.wasm")
+	text := "sandboxes: {Sandbox: {}}\nplugins: {chat: {source: " + source + "}}\nroutes: [{path: \"/ws/*\", plugin: chat}]\n"
+	if err := os.WriteFile(bare, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	least, err := LoadConfig(bare)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if full.Listen != defaultListen || full.Domain != defaultDomain || full.State != filepath.Join(full.Dir, localState) {
+		t.Errorf("the sample's listen, domain, state = %q, %q, %q: not the defaults", full.Listen, full.Domain, full.State)
+	}
+	for _, c := range []*Config{full, least} {
+		c.File, c.Dir, c.Listen, c.Domain, c.State = "", "", "", "", ""
+		for i := range c.Plugins {
+			c.Plugins[i].At = ""
+			if len(c.Plugins[i].Config) == 0 {
+				c.Plugins[i].Config = nil
+			}
+		}
+		for i := range c.Sandboxes {
+			if len(c.Sandboxes[i].Env) == 0 {
+				c.Sandboxes[i].Env = nil
+			}
+		}
+	}
+	if !reflect.DeepEqual(full, least) {
+		t.Errorf("the sample means\n%+v\nand the defaults are\n%+v", full, least)
+	}
+}
+
+func TestLoadConfigReadsEverything(t *testing.T) {
+	t.Parallel()
+	file := configIn(t, `
+listen: 127.0.0.1:0
+domain: edge.example
+state: /srv/edge
+reservedPorts: [3000, 8081]
+previews: native
+tls: off
+sandboxes:
+  Sandbox:
+    runtime: process
+    memory: 1.5GiB
+    cpus: 0.5
+    pids: 64
+    persist: nothing
+    execTimeout: 90000
+    env: {A: one, PORT: 8080, EMPTY: "", YES: true}
+    start:
+      - {processId: web, command: "bun run server.ts", cwd: /workspace, port: 8080}
+      - argv: [sleep, "10"]
+        env: {B: two}
+    tools: [tools]
+  Py: {runtime: docker, image: "python:3", ociRuntime: runsc, network: none, warm: 0, sleepAfter: never, entrypoint: none}
+  Plain:
+plugins:
+  chat:
+    source: ./chat.wasm
+    deadline: 2m
+    memory: 128MiB
+    config: {rooms: [a, "2", 3, 4.5, true, null], limits: {max: 18446744073709551615}}
+  built: {source: src, secrets: {}}
+routes:
+  - {host: "*.example.org", path: /exact, plugin: [chat, built]}
+  - plugin: built
+`)
+	got, err := LoadConfig(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(file)
+	want := &Config{
+		File: file, Dir: dir, Listen: "127.0.0.1:0", Domain: "edge.example", State: "/srv/edge", ReservedPorts: []int{3000, 8081},
+		Sandboxes: []Sandbox{
+			{
+				Name: "Sandbox", Runtime: "process", Image: defaultImage, MemoryBytes: 3 << 29, CPUs: 0.5, PIDs: 64, Persist: "nothing", ExecTimeout: 90 * time.Second,
+				Env: map[string]string{"A": "one", "PORT": "8080", "EMPTY": "", "YES": "true"},
+				Start: []StartProcess{
+					{ProcessID: "web", Command: "bun run server.ts", Cwd: "/workspace", Port: 8080},
+					{Argv: []string{"sleep", "10"}, Env: map[string]string{"B": "two"}},
+				},
+				Tools: []string{filepath.Join(dir, "tools")},
+			},
+			{Name: "Py", Runtime: "docker", Image: "python:3", OCIRuntime: "runsc", MemoryBytes: 1 << 30, CPUs: 1, PIDs: 512, Persist: "all", ExecTimeout: 10 * time.Minute},
+			{Name: "Plain", Runtime: "auto", Image: defaultImage, MemoryBytes: 1 << 30, CPUs: 1, PIDs: 512, Persist: "all", ExecTimeout: 10 * time.Minute},
+		},
+		Plugins: []Plugin{
+			{
+				Name: "chat", Source: filepath.Join(dir, "chat.wasm"), Deadline: 2 * time.Minute, MemoryBytes: 128 << 20, At: file + ":26:13",
+				Config: map[string]json.RawMessage{
+					"rooms":  json.RawMessage(`["a","2",3,4.5,true,null]`),
+					"limits": json.RawMessage(`{"max":18446744073709551615}`),
+				},
+			},
+			{Name: "built", Source: filepath.Join(dir, "src"), Folder: true, Deadline: defaultDeadline, MemoryBytes: defaultPluginMemory, At: file + ":30:19"},
+		},
+		Routes: []Route{
+			{Host: "*.example.org", Path: "/exact", Plugins: []string{"chat", "built"}},
+			{Host: "*", Path: "/*", Plugins: []string{"built"}},
+		},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("LoadConfig =\n%+v\nwant\n%+v", got, want)
+	}
+}
+
+func TestEmptyConfigIsGood(t *testing.T) {
+	t.Parallel()
+	for name, content := range map[string]string{"empty": "", "comment": "# nothing\n", "nulls": "sandboxes:\nplugins:\nroutes:\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := LoadConfig(configIn(t, content)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// refusal runs one file through LoadConfig and compares the whole message, which
+// begins with "edge.yaml:" here for short.
+func refusal(t *testing.T, content string, want ...string) {
+	t.Helper()
+	file := configIn(t, content)
+	_, err := LoadConfig(file)
+	if err == nil {
+		t.Fatalf("accepted:\n%s", content)
+	}
+	got := strings.ReplaceAll(err.Error(), filepath.Dir(file)+"/", "")
+	if got != strings.Join(want, "\n") {
+		t.Errorf("for\n%s\ngot  %s\nwant %s", content, got, strings.Join(want, "\n"))
+	}
+}
+
+func TestSyntaxIsRefused(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, content, want string }{
+		{"open list", "routes: [1,\n", `edge.yaml:1:9: sequence end token ']' not found`},
+		{"tab", "a: 1\n\tb: 2\n", "edge.yaml:2:1: found character '\t' that cannot start any token"},
+		{"duplicate", "domain: a\ndomain: b\n", `edge.yaml:2:1: mapping key "domain" already defined at [1:1]`},
+		{"duplicate, nested", "plugins: {a: {source: chat.wasm, source: other.wasm}}\n", `edge.yaml:1:34: mapping key "source" already defined at [1:15]`},
+		{"two documents", "domain: a\n---\ndomain: b\n", `edge.yaml:2:1: a second document; this file holds one`},
+		{"list at top", "- domain\n", `edge.yaml:1:1: is a list; want a mapping of keys to values`},
+		{"merge key", "<<: {domain: a}\n", `edge.yaml:1:1: a key must be a plain word; merge keys, anchors and "?" are not understood`},
+		{"alias", "domain: &d a\nstate: *d\n", "edge.yaml:1:9: domain: is an anchor or alias, which are not understood; want a domain name\n" +
+			"edge.yaml:2:8: state: is an anchor or alias, which are not understood; want a path"},
+		{"tag", "domain: !!str a\n", `edge.yaml:1:9: domain: has a tag, which is not understood; want a domain name`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			refusal(t, tt.content, tt.want)
+		})
+	}
+}
+
+func TestServerKeysAreRefused(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, content, want string }{
+		{"typo", "lisen: \":1\"\n", `edge.yaml:1:1: unknown key "lisen"; did you mean "listen"?`},
+		{"unknown", "zzz: 1\n", `edge.yaml:1:1: unknown key "zzz"; known: admin, domain, listen, plugins, previews, reservedPorts, routes, sandboxes, state, tls`},
+		{"no value", "listen:\n", `edge.yaml:1:1: listen: has no value; want an address like ":8787"`},
+		{"empty", "listen: \"\"\n", `edge.yaml:1:9: listen: is empty; want an address like ":8787"`},
+		{"no port", "listen: localhost\n", `edge.yaml:1:9: listen: "localhost" is not an address; want "host:port" like ":8787" or "127.0.0.1:8787"`},
+		{"port too high", "listen: \":70000\"\n", `edge.yaml:1:9: listen: ":70000": port "70000" is not a number from 0 to 65535`},
+		{"domain with port", "domain: example.com:8787\n", `edge.yaml:1:9: domain: "example.com:8787" has a port; want the name alone, "example.com": the port of URLs is that of listen`},
+		{"domain an address", "domain: 127.0.0.1\n", `edge.yaml:1:9: domain: "127.0.0.1" is an address; previews need a name (localhost and its subdomains work without DNS)`},
+		{"domain bad", "domain: Ex_ample\n", `edge.yaml:1:9: domain: "Ex_ample" is not a domain name; labels are a-z, 0-9 and inner "-", 1 to 63 characters`},
+		{"domain long", "domain: " + strings.Repeat("abcdefghi.", 19) + "a\n", `edge.yaml:1:9: domain: the name is longer than 189 characters, which leaves no room for previews`},
+		{"reserved port", "reservedPorts: [80, x]\n", "edge.yaml:1:17: reservedPorts[0]: 80 is not a whole number from 1024 to 65535\n" +
+			`edge.yaml:1:21: reservedPorts[1]: is "x"; want a whole number from 1024 to 65535`},
+		{"reserved no list", "reservedPorts: 3000\n", `edge.yaml:1:16: reservedPorts: is "3000"; want a list`},
+		{"admin", "admin: {listen: 127.0.0.1:8788}\n", `edge.yaml:1:8: admin: is not available in this version: there is no admin API yet`},
+		{"tls", "tls: acme\n", `edge.yaml:1:6: tls: is not available in this version: the edge speaks plain HTTP; put a proxy that ends TLS in front of it`},
+		{"previews", "previews: {plugin: chat}\n", `edge.yaml:1:11: previews: is not available in this version: previews are served by the edge itself (native)`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			refusal(t, tt.content, tt.want)
+		})
+	}
+}
+
+func TestSandboxKeysAreRefused(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, line, want string }{
+		{"typo", "memry: 1GiB", `5: sandboxes.S: unknown key "memry"; did you mean "memory"?`},
+		{"runtime", "runtime: podman", `14: sandboxes.S.runtime: "podman" is unknown; want auto, docker, process`},
+		{"image", "image: []", `12: sandboxes.S.image: is a list; want an image's name`},
+		{"image of process", "{runtime: process, image: x}", `31: sandboxes.S.image: has no meaning here: the process runtime uses the files of this machine; only docker starts images`},
+		{"tools of docker", "{runtime: docker, tools: [tools]}", `30: sandboxes.S.tools: has no meaning here: only the process runtime mounts tools; with docker they belong into the image`},
+		{"size with loose unit", "memory: 512mb", `13: sandboxes.S.memory: "512mb" is not a size; did you mean "512MiB"?`},
+		{"size", "memory: lots", `13: sandboxes.S.memory: "lots" is not a size; want a number with KiB, MiB, GiB or TiB, like "64MiB"`},
+		{"small", "memory: 1MiB", `13: sandboxes.S.memory: 1MiB is not between 16MiB and 16TiB`},
+		{"cpus", "cpus: 0", `11: sandboxes.S.cpus: 0 is not a number above 0 and at most 1024`},
+		{"cpus text", "cpus: two", `11: sandboxes.S.cpus: is "two"; want a number above 0 and at most 1024`},
+		{"pids", "pids: 1.5", `11: sandboxes.S.pids: 1.5 is not a whole number from 16 to 4194304`},
+		{"persist", "persist: some", `14: sandboxes.S.persist: "some" is unknown; want all, workspace, nothing`},
+		{"duration", "execTimeout: soon", `18: sandboxes.S.execTimeout: "soon" is not a duration; want a number with a unit, like "10s", "5m" or "1h"`},
+		{"duration zero", "execTimeout: 0s", `18: sandboxes.S.execTimeout: 0s is not above 0 and at most 720h0m0s`},
+		{"env name", "env: {A-B: x}", `11: sandboxes.S.env: "A-B" is not a variable name; want letters, digits and "_"`},
+		{"env value", "env: {A: [x]}", `14: sandboxes.S.env.A: is a list; want a text ("" for an empty one)`},
+		{"env reserved", "env: {EDGE_INIT_TOKEN: x}", `11: sandboxes.S.env: "EDGE_INIT_TOKEN" is reserved for the edge`},
+		{"network", "network: bridge", `14: sandboxes.S.network: "bridge" is not available in this version; want none`},
+		{"network unknown", "network: lan", `14: sandboxes.S.network: "lan" is unknown; want none`},
+		{"preset", "preset: dev", `13: sandboxes.S.preset: is not available in this version: there is only the default preset`},
+		{"sleepAfter", "sleepAfter: 10m", `17: sandboxes.S.sleepAfter: is not available in this version: a sandbox runs until it is stopped; leave the key out or write never`},
+		{"deleteAfter", "deleteAfter: 1h", `18: sandboxes.S.deleteAfter: is not available in this version: a stopped sandbox stays until it is destroyed; leave the key out or write never`},
+		{"warm", "warm: 2", `11: sandboxes.S.warm: is not available in this version: no sandboxes are started ahead; leave the key out or write 0`},
+		{"entrypoint", "entrypoint: image", `17: sandboxes.S.entrypoint: is not available in this version: the image's entry point is not run; start: runs processes at every start`},
+		{"build", "build: {context: .}", `12: sandboxes.S.build: is not available in this version: build the image beforehand and name it with image`},
+		{"start without", "start: [{processId: a}]", `13: sandboxes.S.start[0]: has neither command nor argv`},
+		{"start both", "start: [{command: a, argv: [b]}]", `13: sandboxes.S.start[0]: has both command and argv; want one of them`},
+		{"start twice", "start: [{processId: a, command: a}, {processId: a, command: b}]", `41: sandboxes.S.start[1]: the process id "a" is used twice`},
+		{"start typo", "start: [{cmd: a, command: b}]", `14: sandboxes.S.start[0]: unknown key "cmd"; did you mean "cwd"?`},
+		{"start port", "start: [{command: a, port: 80}]", `32: sandboxes.S.start[0].port: 80 is not a whole number from 1024 to 65535`},
+		{"start argv", "start: [{argv: []}]", `13: sandboxes.S.start[0]: argv is empty`},
+		{"tools missing", "tools: [nowhere]", `13: sandboxes.S.tools[0]: nowhere: no such file or directory`},
+		{"tools a file", "tools: [tools/bun]", `13: sandboxes.S.tools[0]: tools/bun is a file; want the folder that it is in`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			refusal(t, "sandboxes:\n  S:\n    "+tt.line+"\n", "edge.yaml:3:"+tt.want)
+		})
+	}
+	refusal(t, "sandboxes: {1x: {}}\n", `edge.yaml:1:13: sandboxes: "1x" cannot name a binding; want a letter, then letters, digits and "_", at most 32`)
+}
+
+func TestPluginKeysAreRefused(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, line, want string }{
+		{"typo", "sorce: chat.wasm", "edge.yaml:2:3: plugins.p: has no source; want a .wasm file or a folder with Go sources\n" +
+			`edge.yaml:3:5: plugins.p: unknown key "sorce"; did you mean "source"?`},
+		{"missing", "source: ./no.wasm", `edge.yaml:3:13: plugins.p.source: ./no.wasm: no such file or directory`},
+		{"no module", "source: notes.txt", `edge.yaml:3:13: plugins.p.source: notes.txt is not a .wasm file; want that or a folder with Go sources`},
+		{"typescript", "source: code.ts", `edge.yaml:3:13: plugins.p.source: is not available in this version: TypeScript and JavaScript sources; want a .wasm file or a folder with Go sources`},
+		{"go file", "source: main.go", `edge.yaml:3:13: plugins.p.source: main.go is one file; want the folder it is in, or a .wasm file`},
+		{"folder without Go", "source: empty", `edge.yaml:3:13: plugins.p.source: the folder empty holds no Go sources`},
+		{"deadline", "{source: chat.wasm, deadline: 0}", `edge.yaml:3:35: plugins.p.deadline: 0 is not above 0 and at most 720h0m0s`},
+		{"memory", "{source: chat.wasm, memory: 8GiB}", `edge.yaml:3:33: plugins.p.memory: 8GiB is not between 1MiB and 4GiB`},
+		{"config", "{source: chat.wasm, config: 3}", `edge.yaml:3:33: plugins.p.config: is "3"; want a mapping of keys to values`},
+		{"isolation", "{source: chat.wasm, isolation: fresh}", `edge.yaml:3:36: plugins.p.isolation: is not available in this version: instances are pooled`},
+		{"onFailure", "{source: chat.wasm, onFailure: open}", `edge.yaml:3:36: plugins.p.onFailure: is not available in this version: a request whose plugin fails is refused (closed)`},
+		{"grants", "{source: chat.wasm, grants: {}}", `edge.yaml:3:33: plugins.p.grants: is not available in this version: every plugin may use every binding`},
+		{"secrets", "{source: chat.wasm, secrets: {key: x}}", `edge.yaml:3:34: plugins.p.secrets: is not available in this version: give plain values with config`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			refusal(t, "plugins:\n  p:\n    "+tt.line+"\n", tt.want)
+		})
+	}
+	refusal(t, "plugins: {a/b: {source: chat.wasm}}\n", `edge.yaml:1:11: plugins: "a/b" cannot name a plugin; want letters, digits, "-" and "_", at most 63`)
+}
+
+func TestRoutesAreRefused(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, line, want string }{
+		{"unknown plugin", "{plugin: caht}", `2:12: routes[0].plugin: unknown plugin "caht"; did you mean "chat"?`},
+		{"unknown in chain", "{plugin: [chat, zzzzzz]}", `2:19: routes[0].plugin[1]: unknown plugin "zzzzzz"; known: chat`},
+		{"twice in chain", "{plugin: [chat, chat]}", `2:19: routes[0].plugin[1]: the plugin "chat" stands in the chain twice`},
+		{"no plugin", "{path: /a}", `2:3: routes[0]: has no plugin`},
+		{"empty chain", "{plugin: []}", `2:3: routes[0]: has no plugin`},
+		{"typo", "{paht: /a, plugin: chat}", `2:4: routes[0]: unknown key "paht"; did you mean "path"?`},
+		{"path", "{path: ws, plugin: chat}", `2:10: routes[0].path: "ws" does not begin with "/"`},
+		{"star inside", "{path: /a/*/b, plugin: chat}", `2:10: routes[0].path: "/a/*/b": "*" can stand at the end only`},
+		{"query", "{path: \"/a?b\", plugin: chat}", `2:10: routes[0].path: "/a?b" holds a character that no path has; want the path alone, percent-encoded as clients send it`},
+		{"host", "{host: \"a.*.b\", plugin: chat}", `2:10: routes[0].host: "a.*.b" is not a host; want "*", a name, or "*." and a name`},
+		{"host with port", "{host: \"a:80\", plugin: chat}", `2:10: routes[0].host: "a:80" has a port; routes go by name alone, "a"`},
+		{"no mapping", "chat", `2:3: routes[0]: is "chat"; want a mapping of keys to values`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			refusal(t, "routes:\n- "+tt.line+"\nplugins: {chat: {source: chat.wasm}}\n", "edge.yaml:"+tt.want)
+		})
+	}
+	refusal(t, "plugins: {chat: {source: chat.wasm}}\nroutes:\n- plugin: chat\n- {path: \"/*\", plugin: chat}\n",
+		`edge.yaml:4:3: routes[1]: can never match: routes[0] has the same host and path`)
+}
+
+func TestManyProblemsAreCounted(t *testing.T) {
+	t.Parallel()
+	_, err := LoadConfig(configIn(t, "a: 1\nb: 1\nc: 1\nd: 1\ne: 1\nf: 1\ng: 1\nh: 1\ni: 1\nj: 1\nk: 1\nl: 1\n"))
+	if err == nil || strings.Count(err.Error(), "\n") != maxProblems || !strings.HasSuffix(err.Error(), "and 2 more problems") {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestMissingFile(t *testing.T) {
+	t.Parallel()
+	_, err := LoadConfig("testdata/none.yaml")
+	if err == nil || err.Error() != "testdata/none.yaml: cannot be read: no such file or directory" {
+		t.Errorf("err = %v", err)
+	}
+}

@@ -1,0 +1,308 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fasthttp/websocket"
+)
+
+// patience bounds every wait for an event. It is generous on purpose: a test
+// says what it took, a benchmark judges it.
+const patience = 90 * time.Second
+
+func cutEnv(kv string) (key, value string, ok bool) { return strings.Cut(kv, "=") }
+
+// edge is one running edge with its configuration and state.
+type edge struct {
+	t     testing.TB
+	addr  string
+	state string
+	// config is the path of the configuration file.
+	config string
+	cmd    *exec.Cmd
+	log    *logBuffer
+	exited chan struct{}
+}
+
+// settings is what a test's configuration is made of.
+type settings struct {
+	runtime string            // process or docker
+	plugins map[string]string // name -> source
+	routes  [][2]string       // path, plugin
+	env     []string          // for the edge process
+}
+
+// examples are the example plugins and their routes.
+func examples(runtime string) settings {
+	s := settings{runtime: runtime, plugins: map[string]string{}}
+	for _, r := range [][2]string{
+		{"/ws/echo", "echo"}, {"/ws/broadcast", "broadcast"}, {"/ws/json", "json"}, {"/ws/realtime", "realtime"}, {"/*", "page"},
+	} {
+		s.plugins[r[1]] = filepath.Join(root, "bin", "wasm", r[1]+".wasm")
+		s.routes = append(s.routes, r)
+	}
+	return s
+}
+
+// eachRuntime runs the test on every runtime. Without an engine the docker half
+// is skipped, loudly, and in CI it fails.
+func eachRuntime(t *testing.T, test func(t *testing.T, runtime string)) {
+	for _, runtime := range []string{"process", "docker"} {
+		t.Run(runtime, func(t *testing.T) {
+			if runtime == "docker" {
+				needDocker(t)
+			}
+			test(t, runtime)
+		})
+	}
+}
+
+func needDocker(t testing.TB) {
+	t.Helper()
+	out, err := exec.Command("docker", "image", "inspect", "edge-sandbox", "--format", "{{.Id}}").CombinedOutput()
+	need(t, err == nil, fmt.Sprintf("Docker with the image edge-sandbox (make image): %s", out))
+}
+
+// need fails in CI and skips elsewhere.
+func need(t testing.TB, ok bool, what string) {
+	t.Helper()
+	if ok {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("CI must have this: %s", what)
+	}
+	t.Skipf("SKIPPED, NOT TESTED: needs %s", what)
+}
+
+// newEdge writes a configuration and starts an edge with it.
+func newEdge(t testing.TB, s settings) *edge {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "edge-e2e-") // short: a socket's path is in it
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &edge{t: t, addr: freeAddr(t), state: filepath.Join(dir, "s"), config: filepath.Join(dir, "edge.yaml")}
+	if err := os.WriteFile(e.config, s.yaml(e), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		e.cleanSandboxes()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Errorf("leftovers: %v", err)
+		}
+	})
+	e.start(s.env...)
+	return e
+}
+
+func (s settings) yaml(e *edge) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "listen: %q\nstate: %q\ndomain: localhost\nsandboxes:\n  Sandbox: {runtime: %s, image: edge-sandbox, tools: [%q]}\nplugins:\n",
+		e.addr, e.state, s.runtime, filepath.Join(root, "node_modules/@oven/bun-linux-x64/bin"))
+	for name, source := range s.plugins {
+		fmt.Fprintf(&b, "  %s: {source: %q}\n", name, source)
+	}
+	b.WriteString("routes:\n")
+	for _, r := range s.routes {
+		fmt.Fprintf(&b, "  - {host: \"*\", path: %q, plugin: %s}\n", r[0], r[1])
+	}
+	return b.Bytes()
+}
+
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// start runs the binary and waits until it is ready.
+func (e *edge) start(env ...string) {
+	e.t.Helper()
+	e.log = &logBuffer{}
+	e.cmd = exec.Command(binary, "serve", "--config", e.config)
+	e.cmd.Env = append(os.Environ(), env...)
+	e.cmd.Stdout, e.cmd.Stderr = e.log, e.log
+	if err := e.cmd.Start(); err != nil {
+		e.t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	e.exited = exited
+	go wait(e.cmd, exited)
+	e.t.Cleanup(func() {
+		e.stop()
+		if e.t.Failed() {
+			e.t.Logf("edge said:\n%s", e.log)
+		}
+		if s := e.log.String(); strings.Contains(s, "DATA RACE") {
+			e.t.Errorf("data race in the edge:\n%s", s)
+		}
+	})
+	e.eventually("the edge serves", func() error {
+		select {
+		case <-exited:
+			e.t.Fatalf("edge ended at start:\n%s", e.log)
+		default:
+		}
+		_, err := e.get("/healthz", 200)
+		return err
+	})
+}
+
+func wait(cmd *exec.Cmd, exited chan<- struct{}) {
+	_ = cmd.Wait() // its exit code is read from ProcessState
+	close(exited)
+}
+
+// stop ends the edge with SIGTERM and waits for it.
+func (e *edge) stop() {
+	e.t.Helper()
+	_ = e.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
+	select {
+	case <-e.exited:
+	case <-time.After(patience):
+		_ = e.cmd.Process.Kill()
+		<-e.exited
+		e.t.Errorf("edge did not drain within %v:\n%s", patience, e.log)
+	}
+}
+
+// kill ends the edge with SIGKILL.
+func (e *edge) kill() {
+	e.t.Helper()
+	if err := e.cmd.Process.Kill(); err != nil {
+		e.t.Fatal(err)
+	}
+	<-e.exited
+}
+
+func (e *edge) eventually(what string, check func() error) {
+	e.t.Helper()
+	eventually(e.t, what, check)
+}
+
+func eventually(t testing.TB, what string, check func() error) {
+	t.Helper()
+	start := time.Now()
+	var err error
+	for time.Since(start) < patience {
+		if err = check(); err == nil {
+			t.Logf("%s after %v", what, time.Since(start).Round(time.Millisecond))
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatalf("%s: not within %v: %v", what, patience, err)
+}
+
+// get returns the body of a GET whose status must be as given.
+func (e *edge) get(path string, status int) (string, error) {
+	return fetch("http://"+e.addr+path, status)
+}
+
+func fetch(url string, status int) (string, error) {
+	c := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dialLocalhost}}
+	resp, err := c.Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return "", err
+	}
+	if resp.StatusCode != status {
+		return "", fmt.Errorf("%s: status %d, want %d: %.300s", url, resp.StatusCode, status, body)
+	}
+	return string(body), nil
+}
+
+// dialLocalhost reaches *.localhost without a resolver (RFC 6761, section 6.3).
+func dialLocalhost(ctx context.Context, network, addr string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err == nil && strings.HasSuffix(host, ".localhost") {
+		addr = net.JoinHostPort("127.0.0.1", port)
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, addr)
+}
+
+// dial opens a WebSocket through the edge.
+func (e *edge) dial(path string) *websocket.Conn {
+	e.t.Helper()
+	ws, err := dialURL("ws://" + e.addr + path)
+	if err != nil {
+		e.t.Fatalf("%s: %v\n%s", path, err, e.log)
+	}
+	e.t.Cleanup(func() { ws.Close() })
+	return ws
+}
+
+func dialURL(url string) (*websocket.Conn, error) {
+	d := websocket.Dialer{HandshakeTimeout: patience, NetDialContext: dialLocalhost}
+	ws, resp, err := d.Dial(url, nil)
+	if err != nil && resp != nil {
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, 500))
+		return nil, fmt.Errorf("%w: %d %s", err, resp.StatusCode, body)
+	}
+	return ws, err
+}
+
+// echo sends a text and wants it back.
+func echo(ws *websocket.Conn, text string) error {
+	if err := ws.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	if err := ws.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+		return err
+	}
+	_, got, err := ws.ReadMessage()
+	if err != nil {
+		return err
+	}
+	if string(got) != text {
+		return fmt.Errorf("echo: got %q, want %q", got, text)
+	}
+	return nil
+}
+
+// logBuffer keeps what a process printed.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// cleanSandboxes destroys what the edge left running, as a user would.
+func (e *edge) cleanSandboxes() {
+	if out, err := exec.Command(binary, "clean", "--config", e.config).CombinedOutput(); err != nil {
+		e.t.Errorf("edge clean: %v\n%s", err, out)
+	}
+}

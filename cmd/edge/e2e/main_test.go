@@ -1,0 +1,66 @@
+// Package e2e tests the real binary with real clients and real sandboxes: what
+// a user would do, done by a program.
+//
+// The tests need what `make build wasm` makes, and Bun. TestMain asks make for
+// it, so that `go test ./...` works as well. With CI=true nothing is skipped.
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// root is the checkout.
+var root string
+
+// binary is the edge under test: bin/edge, or one built with the race detector
+// when the tests are.
+var binary string
+
+func TestMain(m *testing.M) {
+	if err := prepare(); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func prepare() error {
+	wd, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	root = filepath.Join(wd, "..", "..", "..")
+	binary = filepath.Join(root, "bin", "edge")
+	if err := run("make", "-C", root, "build", "wasm", "tools"); err != nil {
+		return err
+	}
+	if !raceEnabled {
+		return nil
+	}
+	binary = filepath.Join(root, "bin", "edge-race")
+	cmd := exec.Command("go", "build", "-race", "-o", binary, "./cmd/edge")
+	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=1")
+	return output(cmd)
+}
+
+func run(name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	for _, kv := range os.Environ() {
+		// A make above us owns its own job slots.
+		if key, _, _ := cutEnv(kv); key != "MAKEFLAGS" && key != "MFLAGS" && key != "MAKELEVEL" {
+			cmd.Env = append(cmd.Env, kv)
+		}
+	}
+	return output(cmd)
+}
+
+func output(cmd *exec.Cmd) error {
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Defaults of what flags, environment and file can all say.
+const (
+	defaultListen    = ":8787"
+	defaultDomain    = "localhost"
+	defaultLogLevel  = "info"
+	defaultLogFormat = "text"
+
+	// localState is the state folder beside the file; systemState is what a
+	// server under root uses.
+	localState  = ".edge"
+	systemState = "/var/lib/edge"
+)
+
+// Flags are the settings that a command line can say, empty where it does not.
+type Flags struct {
+	Listen    string `placeholder:"HOST:PORT" help:"Address to listen on; EDGE_LISTEN. Default :8787."`
+	Domain    string `placeholder:"NAME" help:"Domain that preview names end in; EDGE_DOMAIN. Default localhost."`
+	State     string `placeholder:"DIR" help:"Folder that outlives the process; EDGE_STATE."`
+	LogLevel  string `placeholder:"LEVEL" help:"debug, info, warn or error; EDGE_LOG_LEVEL. Default info."`
+	LogFormat string `placeholder:"FORMAT" help:"text or json; EDGE_LOG_FORMAT. Default text."`
+}
+
+// Settings are the values in force: flag over environment over file over
+// default.
+type Settings struct {
+	Listen, Domain string
+	// State is an absolute path.
+	State     string
+	LogLevel  slog.Level
+	LogFormat string // text or json
+}
+
+// choice is one value with where it came from, for messages.
+type choice struct{ value, from string }
+
+// choose returns the first that is not empty.
+func choose(flag, flagValue, env, envValue, file, fileValue, otherwise string) choice {
+	switch {
+	case flagValue != "":
+		return choice{flagValue, "--" + flag}
+	case envValue != "":
+		return choice{envValue, env}
+	case fileValue != "":
+		return choice{fileValue, file}
+	}
+	return choice{otherwise, "default"}
+}
+
+// settle decides every setting. state is the default of the state folder.
+func settle(f Flags, getenv func(string) string, c *Config, state string) (Settings, error) {
+	listen := choose("listen", f.Listen, "EDGE_LISTEN", getenv("EDGE_LISTEN"), c.File, c.Listen, defaultListen)
+	if err := checkAddress(listen.value); err != nil {
+		return Settings{}, fmt.Errorf("%s: %w", listen.from, err)
+	}
+	domain := choose("domain", f.Domain, "EDGE_DOMAIN", getenv("EDGE_DOMAIN"), c.File, c.Domain, defaultDomain)
+	if err := checkDomain(domain.value); err != nil {
+		return Settings{}, fmt.Errorf("%s: %w", domain.from, err)
+	}
+	dir := choose("state", f.State, "EDGE_STATE", getenv("EDGE_STATE"), c.File, c.State, state)
+	abs, err := filepath.Abs(dir.value)
+	if err != nil {
+		return Settings{}, fmt.Errorf("%s: %w", dir.from, err)
+	}
+	s := Settings{Listen: listen.value, Domain: domain.value, State: abs}
+	return s, s.settleLog(f, getenv)
+}
+
+func (s *Settings) settleLog(f Flags, getenv func(string) string) error {
+	level := choose("log-level", f.LogLevel, "EDGE_LOG_LEVEL", getenv("EDGE_LOG_LEVEL"), "", "", defaultLogLevel)
+	switch strings.ToLower(level.value) {
+	case "debug", "info", "warn", "error":
+		if err := s.LogLevel.UnmarshalText([]byte(level.value)); err != nil {
+			return fmt.Errorf("%s: %w", level.from, err)
+		}
+	default:
+		return fmt.Errorf("%s: %q is not a log level; want debug, info, warn or error", level.from, level.value)
+	}
+	format := choose("log-format", f.LogFormat, "EDGE_LOG_FORMAT", getenv("EDGE_LOG_FORMAT"), "", "", defaultLogFormat)
+	if format.value != "text" && format.value != "json" {
+		return fmt.Errorf("%s: %q is not a log format; want text or json", format.from, format.value)
+	}
+	s.LogFormat = format.value
+	return nil
+}
+
+// serverState is the state folder of a server that was told none: the system's
+// when it runs as root, else one beside the file.
+func serverState(c *Config) string {
+	if os.Geteuid() == 0 {
+		return systemState
+	}
+	return filepath.Join(c.Dir, localState)
+}
