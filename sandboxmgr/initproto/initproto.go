@@ -1,12 +1,14 @@
 // Package initproto is the protocol between the edge and the init of a sandbox:
 // frames on plain stream connections which the init opens to the edge's Unix
-// socket.
+// socket. Package initd speaks it inside, package initlink at the edge.
 //
 // A frame is
 //
 //	u32 length (big-endian; of what follows the type, at most MaxFrame)
 //	u8  type
 //	length bytes
+//
+// so that an End is 00000000 05 and a Data frame of "hi" is 00000002 04 6869.
 //
 // One connection carries one call at a time. The init says Hello, the edge says
 // Welcome (or closes), and the connection is parked. The edge then sends
@@ -18,27 +20,36 @@
 //	Result{error?} Data* End
 //
 // with the JSON answer in the Data frames, after which the connection is parked
-// again. Closing it is cancelling. A Call of OpTunnel is answered by Result and,
-// unless that holds an error, the connection carries raw bytes from then on.
+// again. When the Result holds an error, the Data frames hold the error's
+// details, which may be larger than a frame. Closing the connection is
+// cancelling. A Call of OpTunnel is answered by Result alone and, unless that
+// holds an error, the connection carries raw bytes from then on, each direction
+// ended by shutting down that half.
 //
 // The version that an init speaks never changes under it: an edge speaks every
 // version it ever shipped.
 package initproto
 
-// Version is the newest protocol version.
+// Version is the newest protocol version, MinVersion the oldest that is spoken.
 const (
 	Version    = 1
 	MinVersion = 1
 )
 
+// SocketName is the edge's socket in the directory that both sides see.
+const SocketName = "s"
+
 // Bounds. A peer that exceeds one has broken the protocol.
 const (
 	MaxFrame = 64 << 10 // bytes in one frame
+	MaxHello = 4 << 10  // bytes in a Hello, which is read before anything is known of the peer
 	MaxBody  = 48 << 20 // bytes in the data frames of one call or answer
 	// Parked is how many idle connections the init keeps open; MaxConns bounds
-	// all of them together.
-	Parked   = 4
-	MaxConns = 64
+	// those that are parked or carry a call, MaxTunnels those that became a
+	// tunnel.
+	Parked     = 4
+	MaxConns   = 64
+	MaxTunnels = 1024
 )
 
 // Type is a frame's type.
@@ -49,7 +60,7 @@ const (
 	TypeHello   Type = 1 // init -> edge, JSON Hello
 	TypeWelcome Type = 2 // edge -> init, JSON Welcome
 	TypeCall    Type = 3 // edge -> init, JSON Call
-	TypeData    Type = 4
+	TypeData    Type = 4 // not empty
 	TypeEnd     Type = 5 // empty
 	TypeResult  Type = 6 // init -> edge, JSON Result
 )
