@@ -13,20 +13,22 @@ import (
 // ours, and which heavy modules it alone may touch. The rule: one heavy
 // dependency per package, and the packages do not know each other.
 var house = map[string]struct{ ours, heavy []string }{
-	"abi":                  {},
-	"abi/guest":            {ours: []string{"abi"}},
-	"bridge":               {heavy: []string{"github.com/valyala/fasthttp", "github.com/fasthttp/websocket"}},
-	"plugins":              {ours: []string{"abi"}, heavy: []string{"github.com/tetratelabs/wazero", "github.com/fsnotify/fsnotify"}},
-	"sandboxmgr":           {ours: []string{"abi", "sandboxmgr/initproto"}},
-	"sandboxmgr/initproto": {ours: []string{"abi"}},
-	"sandboxmgr/initd":     {ours: []string{"abi", "sandboxmgr/initproto"}, heavy: []string{"golang.org/x/sys"}},
-	"sandboxmgr/netns":     {heavy: []string{"golang.org/x/sys"}},
-	"sandboxmgr/docker":    {ours: []string{"sandboxmgr", "sandboxmgr/netns"}, heavy: []string{"github.com/docker/docker", "github.com/docker/go-connections"}},
-	"sandboxmgr/process":   {ours: []string{"sandboxmgr", "sandboxmgr/netns"}, heavy: []string{"golang.org/x/sys"}},
-	"sandboxmgr/state":     {ours: []string{"sandboxmgr"}, heavy: []string{"go.etcd.io/bbolt"}},
-	"host":                 {ours: []string{"abi", "bridge", "sandboxmgr"}, heavy: []string{"github.com/valyala/fasthttp"}},
-	"cmd/edge":             {ours: []string{"*"}, heavy: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/fsnotify/fsnotify"}},
-	"cmd/edge-init":        {ours: []string{"sandboxmgr/initd"}},
+	"abi":                      {},
+	"abi/guest":                {ours: []string{"abi", "abi/guest/internal/edge1"}},
+	"abi/guest/guesttest":      {ours: []string{"abi", "abi/guest", "abi/guest/internal/edge1"}},
+	"abi/guest/internal/edge1": {ours: []string{"abi"}},
+	"bridge":                   {heavy: []string{"github.com/valyala/fasthttp", "github.com/fasthttp/websocket"}},
+	"plugins":                  {ours: []string{"abi"}, heavy: []string{"github.com/tetratelabs/wazero", "github.com/fsnotify/fsnotify"}},
+	"sandboxmgr":               {ours: []string{"abi", "sandboxmgr/initproto"}},
+	"sandboxmgr/initproto":     {ours: []string{"abi"}},
+	"sandboxmgr/initd":         {ours: []string{"abi", "sandboxmgr/initproto"}, heavy: []string{"golang.org/x/sys"}},
+	"sandboxmgr/netns":         {heavy: []string{"golang.org/x/sys"}},
+	"sandboxmgr/docker":        {ours: []string{"sandboxmgr", "sandboxmgr/netns"}, heavy: []string{"github.com/docker/docker", "github.com/docker/go-connections"}},
+	"sandboxmgr/process":       {ours: []string{"sandboxmgr", "sandboxmgr/netns"}, heavy: []string{"golang.org/x/sys"}},
+	"sandboxmgr/state":         {ours: []string{"sandboxmgr"}, heavy: []string{"go.etcd.io/bbolt"}},
+	"host":                     {ours: []string{"abi", "bridge", "sandboxmgr"}, heavy: []string{"github.com/valyala/fasthttp"}},
+	"cmd/edge":                 {ours: []string{"*"}, heavy: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/fsnotify/fsnotify"}},
+	"cmd/edge-init":            {ours: []string{"sandboxmgr/initd"}},
 }
 
 // examples are plugins: they see the SDK and nothing of the edge.

@@ -1,0 +1,131 @@
+package guest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+
+	"edge/abi"
+	"edge/abi/guest/internal/edge1"
+)
+
+// Handler decides what becomes of one request. The package doc says how an
+// error of it is answered.
+type Handler = func(*Request) (Response, error)
+
+// instance is what one module instance knows of itself. It needs no lock,
+// because an instance does one thing at a time.
+var instance struct {
+	current  *Request // nil between two requests
+	init     []func() error
+	selfTest []func() error
+}
+
+// Handle makes h the plugin's handler. Call it once, from an init function: the
+// host runs those when it makes an instance, and never runs main. A second call
+// replaces the first.
+func Handle(h Handler) {
+	edge1.SetEntry(edge1.Entry{
+		Init:     func() int32 { return runHooks("init", instance.init) },
+		Request:  func(id uint32) int32 { return serve(h, id) },
+		SelfTest: func() int32 { return runHooks("self-test", instance.selfTest) },
+	})
+}
+
+// Init adds f to what runs once per instance, before its first request, in the
+// order added. There Config and Log work, and there is no request yet. An error
+// discards the instance.
+func Init(f func() error) { instance.init = append(instance.init, f) }
+
+// SelfTest adds f to what runs once per loaded version, before it serves. An
+// error refuses the version; the one before it goes on serving.
+func SelfTest(f func() error) { instance.selfTest = append(instance.selfTest, f) }
+
+// runHooks runs hooks in order until one fails, and returns its errno.
+func runHooks(what string, hooks []func() error) (errno int32) {
+	defer func() {
+		if p := recover(); p != nil {
+			logPanic(what, p)
+			errno = int32(abi.Internal)
+		}
+	}()
+	for _, f := range hooks {
+		if err := f(); err != nil {
+			Log(LevelError, what+" failed", "error", err)
+			return int32(abi.AsError(err).Code.Errno())
+		}
+	}
+	return int32(abi.OK)
+}
+
+// serve runs the handler for one request and makes the decision it returned. It
+// returns 0, or -errno: then the host answers PLUGIN_FAILED and discards the
+// instance.
+func serve(h Handler, id uint32) (code int32) {
+	req := &Request{handle: id}
+	instance.current = req
+	defer func() {
+		if p := recover(); p != nil {
+			logPanic("handler", p)
+			code = -int32(abi.Internal)
+		}
+		req.over = true
+		instance.current = nil
+	}()
+	resp, err := h(req)
+	if err == nil {
+		err = resp.send(req)
+	}
+	if err != nil {
+		return req.fail(err)
+	}
+	return 0
+}
+
+func logPanic(what string, p any) {
+	Log(LevelError, what+" panicked", "panic", p, "stack", string(debug.Stack()))
+}
+
+// fail answers the client with err.
+func (r *Request) fail(err error) int32 {
+	var e *Error
+	if !errors.As(err, &e) {
+		Log(LevelError, "handler failed", "error", err)
+		e = abi.Errorf(abi.CodePluginFailed, "the plugin failed; the edge's log has the details")
+	} else if e.Code.Status() >= 500 {
+		Log(LevelWarn, "request failed", "error", err, "operation", e.Operation)
+	}
+	if r.decided {
+		// The decision stands and cannot become an answer any more.
+		Log(LevelError, "handler failed after its decision was made", "error", err)
+		return -int32(abi.Already)
+	}
+	resp, err := errorResponse(e)
+	if err == nil {
+		err = resp.send(r)
+	}
+	if err != nil {
+		Log(LevelError, "the error could not be answered", "error", err)
+		return -int32(abi.AsError(err).Code.Errno())
+	}
+	return 0
+}
+
+// errorResponse is e as an answer: its status, and its JSON.
+func errorResponse(e *Error) (Response, error) {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return Response{}, fmt.Errorf("error %s: %w", e.Code, err)
+	}
+	resp := Bytes(e.Code.Status(), "application/json", body).WithHeader("Cache-Control", "no-store")
+	if e.RetryAfterMs > 0 {
+		resp = resp.WithHeader("Retry-After", strconv.FormatInt((e.RetryAfterMs+999)/1000, 10))
+	}
+	if e.Code == abi.CodeUpgradeRequired {
+		// RFC 9110, section 15.5.22.
+		resp = resp.WithHeader("Upgrade", "websocket")
+	}
+	return resp, nil
+}

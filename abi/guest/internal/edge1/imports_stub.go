@@ -1,0 +1,192 @@
+//go:build !wasip1
+
+package edge1
+
+import (
+	"sync"
+
+	"edge/abi"
+)
+
+// Host is the host's side of the border, for code that runs outside a module:
+// one method for each function, with the meaning SPEC.md gives it. It is as
+// large as the ABI, because it is the ABI.
+type Host interface {
+	Feature(name string) uint64
+	Log(req uint32, level int32, msg string, fields []byte) uint64
+	ConfigGet(key string, buf []byte) uint64
+	LastError(req uint32, buf []byte) uint64
+	ResultRead(req, call, offset uint32, buf []byte) uint64
+	ReqGet(req, field uint32, buf []byte) uint64
+	ReqSet(req, field uint32, value string) uint64
+	ReqHeader(req uint32, name string, buf []byte) uint64
+	ReqHeaders(req uint32, buf []byte) uint64
+	ReqHeaderSet(req uint32, name, value string) uint64
+	ReqHeaderAdd(req uint32, name, value string) uint64
+	ReqHeaderDel(req uint32, name string) uint64
+	ReqBodyRead(req uint32, buf []byte) uint64
+	Respond(req, status uint32, headers, body []byte) uint64
+	RespondBegin(req, status uint32, headers []byte) uint64
+	RespondWrite(req uint32, piece []byte) uint64
+	RespondEnd(req uint32) uint64
+	Connect(req uint32, binding, id string, port uint32, options []byte) uint64
+	Proxy(req uint32, binding, id string, port uint32, options []byte) uint64
+	Next(req uint32) uint64
+	Op(req uint32, name string, body, buf []byte) uint64
+	WSOpen(req uint32, binding, id string, port uint32, options []byte) uint64
+	WSRecv(req, ws, timeoutMs uint32, buf []byte) uint64
+	WSSend(req, ws, opcode uint32, data []byte) uint64
+	WSClose(req, ws, code uint32, reason string) uint64
+}
+
+// bound is the host that the functions of this file ask. The lock is held for
+// the whole of a Bind: like an instance, a process runs one call at a time.
+var bound struct {
+	sync.Mutex
+	host Host
+}
+
+// Bind runs f with h as the host, and with the entry put back afterwards. Only
+// one Bind runs at a time; f must not call Bind.
+func Bind(h Host, f func()) {
+	bound.Lock()
+	defer bound.Unlock()
+	old := entry
+	bound.host = h
+	defer func() { bound.host, entry = nil, old }()
+	f()
+}
+
+// ask calls f with the bound host. Without one everything is Unsupported: a
+// plugin's package may be initialised in a test before any host is there.
+func ask(f func(Host) uint64) uint64 {
+	if bound.host == nil {
+		return abi.Result(abi.Unsupported, 0)
+	}
+	return f(bound.host)
+}
+
+// Feature tells whether the host has the named function of SPEC.md.
+func Feature(name string) uint64 {
+	return ask(func(h Host) uint64 { return h.Feature(name) })
+}
+
+// Log writes one line to the edge's log; fields is a value list, req may be 0.
+func Log(req uint32, level int32, msg string, fields []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.Log(req, level, msg, fields) })
+}
+
+// ConfigGet reads the JSON of one configuration value.
+func ConfigGet(key string, buf []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.ConfigGet(key, buf) })
+}
+
+// LastError reads the JSON of the request's last error.
+func LastError(req uint32, buf []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.LastError(req, buf) })
+}
+
+// ResultRead reads a result that was larger than the buffer offered for it.
+func ResultRead(req, call, offset uint32, buf []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.ResultRead(req, call, offset, buf) })
+}
+
+// ReqGet reads one field of the request (abi.FieldMethod and so on).
+func ReqGet(req, field uint32, buf []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.ReqGet(req, field, buf) })
+}
+
+// ReqSet edits a field of the request.
+func ReqSet(req, field uint32, value string) uint64 {
+	return ask(func(h Host) uint64 { return h.ReqSet(req, field, value) })
+}
+
+// ReqHeader reads every value of one header, as a value list.
+func ReqHeader(req uint32, name string, buf []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.ReqHeader(req, name, buf) })
+}
+
+// ReqHeaders reads all headers, as a header block.
+func ReqHeaders(req uint32, buf []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.ReqHeaders(req, buf) })
+}
+
+// ReqHeaderSet replaces every value of a header by one.
+func ReqHeaderSet(req uint32, name, value string) uint64 {
+	return ask(func(h Host) uint64 { return h.ReqHeaderSet(req, name, value) })
+}
+
+// ReqHeaderAdd adds one value of a header.
+func ReqHeaderAdd(req uint32, name, value string) uint64 {
+	return ask(func(h Host) uint64 { return h.ReqHeaderAdd(req, name, value) })
+}
+
+// ReqHeaderDel removes every value of a header.
+func ReqHeaderDel(req uint32, name string) uint64 {
+	return ask(func(h Host) uint64 { return h.ReqHeaderDel(req, name) })
+}
+
+// ReqBodyRead reads the next piece of the body; length 0 is its end.
+func ReqBodyRead(req uint32, buf []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.ReqBodyRead(req, buf) })
+}
+
+// Respond decides to answer; headers is a header block.
+func Respond(req, status uint32, headers, body []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.Respond(req, status, headers, body) })
+}
+
+// RespondBegin decides to answer with a body in pieces.
+func RespondBegin(req, status uint32, headers []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.RespondBegin(req, status, headers) })
+}
+
+// RespondWrite sends one piece of the body.
+func RespondWrite(req uint32, piece []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.RespondWrite(req, piece) })
+}
+
+// RespondEnd ends the body.
+func RespondEnd(req uint32) uint64 {
+	return ask(func(h Host) uint64 { return h.RespondEnd(req) })
+}
+
+// Connect decides to splice the client's WebSocket with a port.
+func Connect(req uint32, binding, id string, port uint32, options []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.Connect(req, binding, id, port, options) })
+}
+
+// Proxy decides to relay the request to a port.
+func Proxy(req uint32, binding, id string, port uint32, options []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.Proxy(req, binding, id, port, options) })
+}
+
+// Next leaves the request to the next plugin of the chain.
+func Next(req uint32) uint64 {
+	return ask(func(h Host) uint64 { return h.Next(req) })
+}
+
+// Op carries out one operation; body and result are JSON.
+func Op(req uint32, name string, body, buf []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.Op(req, name, body, buf) })
+}
+
+// WSOpen opens a WebSocket to a port; the low half is its handle.
+func WSOpen(req uint32, binding, id string, port uint32, options []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.WSOpen(req, binding, id, port, options) })
+}
+
+// WSRecv reads the next message: one byte opcode, then the payload.
+func WSRecv(req, ws, timeoutMs uint32, buf []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.WSRecv(req, ws, timeoutMs, buf) })
+}
+
+// WSSend sends one message.
+func WSSend(req, ws, opcode uint32, data []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.WSSend(req, ws, opcode, data) })
+}
+
+// WSClose starts the closing handshake.
+func WSClose(req, ws, code uint32, reason string) uint64 {
+	return ask(func(h Host) uint64 { return h.WSClose(req, ws, code, reason) })
+}

@@ -1,0 +1,68 @@
+package guest
+
+import "edge/abi"
+
+// The contract's types, so that a plugin imports one package. What each field
+// means, with its default, stands with the type in package abi and in
+// abi/REFERENCE.md.
+type (
+	Header         = abi.Header
+	Duration       = abi.Duration
+	Signal         = abi.Signal
+	Policy         = abi.Policy
+	SandboxOptions = abi.SandboxOptions
+	SandboxState   = abi.SandboxState
+	StopOptions    = abi.StopRequest
+	ExecOptions    = abi.ExecRequest
+	ExecResult     = abi.ExecResponse
+	Status         = abi.Status
+	IfRunning      = abi.IfRunning
+	// StartProcessOptions is everything startProcess takes; its Command is set
+	// from StartProcess's argument.
+	StartProcessOptions = abi.StartProcessRequest
+	KillOptions         = abi.KillRequest
+	LogsOptions         = abi.LogsRequest
+	Logs                = abi.LogsResponse
+	StatusRange         = abi.StatusRange
+	WaitForPortOptions  = abi.WaitForPortRequest
+	WaitForLogOptions   = abi.WaitForLogRequest
+	LogMatch            = abi.WaitForLogResponse
+	ExitStatus          = abi.ExitStatus
+	NotReady            = abi.NotReady
+	WriteFileOptions    = abi.WriteFileRequest
+	ExposeOptions       = abi.ExposePortRequest
+	ExposedPort         = abi.ExposedPort
+	WebSocketOptions    = abi.WebSocketOptions
+)
+
+// What StartProcess does about a running process of the same id.
+const (
+	IfRunningError   = abi.IfRunningError
+	IfRunningReuse   = abi.IfRunningReuse
+	IfRunningRestart = abi.IfRunningRestart
+)
+
+// The states of a process.
+const (
+	StatusStarting  = abi.StatusStarting
+	StatusRunning   = abi.StatusRunning
+	StatusCompleted = abi.StatusCompleted
+	StatusFailed    = abi.StatusFailed
+	StatusKilled    = abi.StatusKilled
+	StatusError     = abi.StatusError
+)
+
+// Who may use an exposure.
+const (
+	AccessToken  = abi.AccessToken
+	AccessPublic = abi.AccessPublic
+)
+
+// last returns the last of the options given, or their zero value: options are
+// variadic only so that they can be left out.
+func last[T any](opts []T) (v T) {
+	if len(opts) > 0 {
+		v = opts[len(opts)-1]
+	}
+	return v
+}

@@ -1,0 +1,110 @@
+package guest
+
+import (
+	"edge/abi"
+	"edge/abi/guest/internal/edge1"
+)
+
+// ExposePort makes a port reachable by a preview URL. Exposing again keeps token
+// and URL.
+func (s *Sandbox) ExposePort(port int, opts ...ExposeOptions) (*ExposedPort, error) {
+	in := last(opts)
+	in.Port = port
+	return call(s, abi.ExposePort, &in)
+}
+
+// UnexposePort takes the URL back and closes the live connections that came
+// through it. A port that is not exposed is no error.
+func (s *Sandbox) UnexposePort(port int) error {
+	_, err := call(s, abi.UnexposePort, &abi.UnexposePortRequest{Port: port})
+	return err
+}
+
+// ClosePort is UnexposePort by its other name.
+func (s *Sandbox) ClosePort(port int) error { return s.UnexposePort(port) }
+
+// GetExposedPorts returns the sandbox's exposures, by port.
+func (s *Sandbox) GetExposedPorts() ([]ExposedPort, error) {
+	out, err := call(s, abi.GetExposedPorts, &abi.Empty{})
+	if err != nil {
+		return nil, err
+	}
+	return out.Ports, nil
+}
+
+// IsPortExposed tells whether a port is exposed.
+func (s *Sandbox) IsPortExposed(port int) (bool, error) {
+	out, err := call(s, abi.IsPortExposed, &abi.PortRequest{Port: port})
+	return err == nil && out.Value, err
+}
+
+// ValidatePortToken tells whether a token is the port's.
+func (s *Sandbox) ValidatePortToken(port int, token string) (bool, error) {
+	out, err := call(s, abi.ValidatePortToken, &abi.PortTokenRequest{Port: port, Token: token})
+	return err == nil && out.Value, err
+}
+
+// WSConnect decides to splice the client's WebSocket with a port of the sandbox:
+// the frames do not pass through the plugin, and the handler is done when it has
+// returned the Response. Refused here are a request that is no upgrade
+// (UPGRADE_REQUIRED, answered 426), a bad id and a bad port; whether anything
+// listens on the port shows afterwards and is answered by the host.
+func (s *Sandbox) WSConnect(req *Request, port int, policy ...Policy) (Response, error) {
+	if !req.IsUpgrade() {
+		return Response{}, abi.Errorf(abi.CodeUpgradeRequired, "this address speaks WebSocket only").
+			WithSuggestion("connect with a WebSocket client, which sends Upgrade: websocket and Connection: Upgrade")
+	}
+	return s.target(abi.DecisionConnect, port, policy)
+}
+
+// Connect is Sandbox.WSConnect in the order connect(sandbox, request, port).
+func Connect(s *Sandbox, req *Request, port int, policy ...Policy) (Response, error) {
+	return s.WSConnect(req, port, policy...)
+}
+
+// ProxyTo decides to relay the request, upgrade or not, to a port of the sandbox
+// with what was edited on req. Refused here are a bad id and a bad port.
+func (s *Sandbox) ProxyTo(req *Request, port int, policy ...Policy) (Response, error) {
+	return s.target(abi.DecisionProxy, port, policy)
+}
+
+// ProxyToSandbox decides to serve a preview of this sandbox; a request for no
+// preview goes to the sandbox's only exposed port. None or several exposed is
+// answered 404.
+func (s *Sandbox) ProxyToSandbox(req *Request, policy ...Policy) (Response, error) {
+	if err := s.check("proxyToSandbox"); err != nil {
+		return Response{}, err
+	}
+	return Response{kind: abi.DecisionProxy, target: s, policy: last(policy)}, nil
+}
+
+// ProxyToSandbox decides to relay the request to the exposure that its host or
+// path names. A request that names none is ErrNotPreview, and the handler goes
+// on to decide otherwise. Without an error the decision is made, and the handler
+// must return the Response.
+func ProxyToSandbox(req *Request) (Response, error) {
+	if err := req.decide("proxyToSandbox", edge1.Proxy(req.handle, "", "", 0, nil)); err != nil {
+		return Response{}, err
+	}
+	return Response{kind: kindMade}, nil
+}
+
+func (s *Sandbox) target(kind, port int, policy []Policy) (Response, error) {
+	if err := s.check("connect"); err != nil {
+		return Response{}, err
+	}
+	if err := abi.CheckPort(port); err != nil {
+		return Response{}, err
+	}
+	return Response{kind: kind, target: s, port: port, policy: last(policy)}, nil
+}
+
+// check returns what the host would say of the handle, early enough for the
+// handler to act on it.
+func (s *Sandbox) check(call string) error {
+	if err := s.live(call); err != nil {
+		return err
+	}
+	_, err := abi.NormalizeID(s.ref.ID)
+	return err
+}
