@@ -1,9 +1,7 @@
 package guest
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"runtime/debug"
 	"strconv"
 
@@ -75,7 +73,11 @@ func serve(h Handler, id uint32) (code int32) {
 		instance.current = nil
 	}()
 	resp, err := h(req)
-	if err == nil {
+	switch {
+	case err != nil:
+	case resp == nil:
+		err = errNoDecision
+	default:
 		err = resp.send(req)
 	}
 	if err != nil {
@@ -83,6 +85,8 @@ func serve(h Handler, id uint32) (code int32) {
 	}
 	return 0
 }
+
+var errNoDecision = errors.New("the handler returned neither a Response nor an error")
 
 func logPanic(what string, p any) {
 	Log(LevelError, what+" panicked", "panic", p, "stack", string(debug.Stack()))
@@ -102,30 +106,21 @@ func (r *Request) fail(err error) int32 {
 		Log(LevelError, "handler failed after its decision was made", "error", err)
 		return -int32(abi.Already)
 	}
-	resp, err := errorResponse(e)
-	if err == nil {
-		err = resp.send(r)
-	}
-	if err != nil {
+	if err := errorAnswer(e).send(r); err != nil {
 		Log(LevelError, "the error could not be answered", "error", err)
 		return -int32(abi.AsError(err).Code.Errno())
 	}
 	return 0
 }
 
-// errorResponse is e as an answer: its status, and its JSON.
-func errorResponse(e *Error) (Response, error) {
-	body, err := json.Marshal(e)
-	if err != nil {
-		return Response{}, fmt.Errorf("error %s: %w", e.Code, err)
-	}
-	resp := Bytes(e.Code.Status(), "application/json", body).WithHeader("Cache-Control", "no-store")
+// errorAnswer is e as an answer: its status, and its JSON.
+func errorAnswer(e *Error) *Answer {
+	a := JSON(e.Code.Status(), e).WithHeader("Cache-Control", "no-store")
 	if e.RetryAfterMs > 0 {
-		resp = resp.WithHeader("Retry-After", strconv.FormatInt((e.RetryAfterMs+999)/1000, 10))
+		a.WithHeader("Retry-After", strconv.FormatInt((e.RetryAfterMs+999)/1000, 10))
 	}
 	if e.Code == abi.CodeUpgradeRequired {
-		// RFC 9110, section 15.5.22.
-		resp = resp.WithHeader("Upgrade", "websocket")
+		a.WithHeader("Upgrade", "websocket") // RFC 9110, section 15.5.22
 	}
-	return resp, nil
+	return a
 }

@@ -58,6 +58,17 @@ const (
 	AccessPublic = abi.AccessPublic
 )
 
+// The codes that a plugin's own errors are likely to carry; package abi has all.
+const (
+	CodeInvalidRequest  = abi.CodeInvalidRequest
+	CodeDenied          = abi.CodeDenied
+	CodeNotFound        = abi.CodeNotFound
+	CodeTooManyRequests = abi.CodeTooManyRequests
+	CodeUnsupported     = abi.CodeUnsupported
+	CodeTimeout         = abi.CodeTimeout
+	CodeUpgradeFailed   = abi.CodeUpgradeFailed
+)
+
 // last returns the last of the options given, or their zero value: options are
 // variadic only so that they can be left out.
 func last[T any](opts []T) (v T) {

@@ -51,10 +51,13 @@ func (s *Sandbox) ValidatePortToken(port int, token string) (bool, error) {
 // listens on the port shows afterwards and is answered by the host.
 func (s *Sandbox) WSConnect(req *Request, port int, policy ...Policy) (Response, error) {
 	if !req.IsUpgrade() {
-		return Response{}, abi.Errorf(abi.CodeUpgradeRequired, "this address speaks WebSocket only").
+		return nil, abi.Errorf(abi.CodeUpgradeRequired, "this address speaks WebSocket only").
 			WithSuggestion("connect with a WebSocket client, which sends Upgrade: websocket and Connection: Upgrade")
 	}
-	return s.target(abi.DecisionConnect, port, policy)
+	if err := s.check("wsConnect", port); err != nil {
+		return nil, err
+	}
+	return &target{"wsConnect", edge1.Connect, s, port, last(policy)}, nil
 }
 
 // Connect is Sandbox.WSConnect in the order connect(sandbox, request, port).
@@ -62,20 +65,29 @@ func Connect(s *Sandbox, req *Request, port int, policy ...Policy) (Response, er
 	return s.WSConnect(req, port, policy...)
 }
 
-// ProxyTo decides to relay the request, upgrade or not, to a port of the sandbox
-// with what was edited on req. Refused here are a bad id and a bad port.
-func (s *Sandbox) ProxyTo(req *Request, port int, policy ...Policy) (Response, error) {
-	return s.target(abi.DecisionProxy, port, policy)
+// ProxyTo decides to relay the request, upgrade or not, to a port of the sandbox,
+// with what was edited on it. Refused here are a bad id and a bad port.
+func (s *Sandbox) ProxyTo(_ *Request, port int, policy ...Policy) (Response, error) {
+	if err := s.check("proxyTo", port); err != nil {
+		return nil, err
+	}
+	return &target{"proxyTo", edge1.Proxy, s, port, last(policy)}, nil
 }
+
+// anyPort lets the host choose the port by the request's preview.
+const anyPort = 0
 
 // ProxyToSandbox decides to serve a preview of this sandbox; a request for no
 // preview goes to the sandbox's only exposed port. None or several exposed is
 // answered 404.
-func (s *Sandbox) ProxyToSandbox(req *Request, policy ...Policy) (Response, error) {
-	if err := s.check("proxyToSandbox"); err != nil {
-		return Response{}, err
+func (s *Sandbox) ProxyToSandbox(_ *Request, policy ...Policy) (Response, error) {
+	if err := s.live("proxyToSandbox"); err != nil {
+		return nil, err
 	}
-	return Response{kind: abi.DecisionProxy, target: s, policy: last(policy)}, nil
+	if _, err := abi.NormalizeID(s.ref.ID); err != nil {
+		return nil, err
+	}
+	return &target{"proxyToSandbox", edge1.Proxy, s, anyPort, last(policy)}, nil
 }
 
 // ProxyToSandbox decides to relay the request to the exposure that its host or
@@ -83,28 +95,20 @@ func (s *Sandbox) ProxyToSandbox(req *Request, policy ...Policy) (Response, erro
 // on to decide otherwise. Without an error the decision is made, and the handler
 // must return the Response.
 func ProxyToSandbox(req *Request) (Response, error) {
-	if err := req.decide("proxyToSandbox", edge1.Proxy(req.handle, "", "", 0, nil)); err != nil {
-		return Response{}, err
+	if err := req.decide("proxyToSandbox", edge1.Proxy(req.handle, "", "", anyPort, nil)); err != nil {
+		return nil, err
 	}
-	return Response{kind: kindMade}, nil
+	return made{}, nil
 }
 
-func (s *Sandbox) target(kind, port int, policy []Policy) (Response, error) {
-	if err := s.check("connect"); err != nil {
-		return Response{}, err
-	}
-	if err := abi.CheckPort(port); err != nil {
-		return Response{}, err
-	}
-	return Response{kind: kind, target: s, port: port, policy: last(policy)}, nil
-}
-
-// check returns what the host would say of the handle, early enough for the
-// handler to act on it.
-func (s *Sandbox) check(call string) error {
+// check returns what the host would say of the handle and the port, early enough
+// for the handler to act on it.
+func (s *Sandbox) check(call string, port int) error {
 	if err := s.live(call); err != nil {
 		return err
 	}
-	_, err := abi.NormalizeID(s.ref.ID)
-	return err
+	if _, err := abi.NormalizeID(s.ref.ID); err != nil {
+		return err
+	}
+	return abi.CheckPort(port)
 }

@@ -67,17 +67,9 @@ func (r *Request) URL() (*url.URL, error) {
 	return r.url, nil
 }
 
-// Query returns the first value of the named query parameter, or "".
-func (r *Request) Query(name string) string {
-	if r.RawQuery() == "" {
-		return ""
-	}
-	return r.QueryValues().Get(name)
-}
-
-// QueryValues returns all query parameters; pairs that cannot be decoded are
-// left out.
-func (r *Request) QueryValues() url.Values {
+// Query returns the query's parameters, parsed at the first call; they belong to
+// the request. Pairs that cannot be decoded are left out.
+func (r *Request) Query() url.Values {
 	if r.query == nil {
 		// ParseQuery returns what it could decode together with its error.
 		r.query, _ = url.ParseQuery(r.RawQuery())

@@ -2,127 +2,98 @@ package guest
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
-	"slices"
 
 	"edge/abi"
 	"edge/abi/guest/internal/edge1"
 )
 
-// Response is what a handler returns: an answer, or where to send the request.
-// It is a value and does nothing by itself; the zero Response is no decision.
-type Response struct {
-	kind    int // an abi.Decision number, or one of the kinds below
-	status  int
-	headers []Header
-	body    []byte
-	stream  func(io.Writer) error
-	target  *Sandbox
-	port    int
-	policy  Policy
-	err     error // of making the response; reported when it is sent
+// Response is what a handler returns: an *Answer, or one of the decisions that
+// send the request on (Sandbox.WSConnect, Sandbox.ProxyTo, Next). It is a value
+// and does nothing by itself: the host is told when the handler has returned.
+type Response interface {
+	// send tells the host the decision.
+	send(*Request) error
 }
 
-// kindMade is a decision that the host was told already.
-const kindMade = -1
+// Answer is a response that the plugin itself makes.
+type Answer struct {
+	Status  int
+	Headers []Header
+	Body    []byte
+
+	stream func(io.Writer) error
+	err    error // of making the answer; reported when it is sent
+}
 
 // Text answers with plain text.
-func Text(status int, s string) Response {
+func Text(status int, s string) *Answer {
 	return Bytes(status, "text/plain; charset=utf-8", []byte(s))
 }
 
 // HTML answers with a page.
-func HTML(status int, page string) Response {
+func HTML(status int, page string) *Answer {
 	return Bytes(status, "text/html; charset=utf-8", []byte(page))
 }
 
 // JSON answers with v as encoding/json writes it. A v that cannot be written
 // fails the request as an error of the handler would.
-func JSON(status int, v any) Response {
+func JSON(status int, v any) *Answer {
 	b, err := json.Marshal(v)
-	resp := Bytes(status, "application/json", b)
-	resp.err = err
-	return resp
+	a := Bytes(status, "application/json", b)
+	a.err = err
+	return a
 }
 
-// Bytes answers with body, which must not change until the handler returned. An
+// Bytes answers with body, which must not change until the request is over. An
 // empty contentType sends no such header.
-func Bytes(status int, contentType string, body []byte) Response {
-	resp := Response{kind: abi.DecisionRespond, status: status, body: body}
+func Bytes(status int, contentType string, body []byte) *Answer {
+	a := &Answer{Status: status, Body: body}
 	if contentType != "" {
-		resp.headers = []Header{{Name: "Content-Type", Value: contentType}}
+		a.Headers = []Header{{Name: "Content-Type", Value: contentType}}
 	}
-	return resp
+	return a
 }
 
-// Stream answers with a body in pieces. write runs after the handler returned it
-// and before the request ends; each Write is sent at once and blocks while the
+// Stream answers with a body in pieces. write runs after the handler returned and
+// before the request is over; each Write is sent at once and blocks while the
 // client reads slowly. When write returns an error the connection is broken off.
-func Stream(status int, headers []Header, write func(w io.Writer) error) Response {
-	return Response{kind: abi.DecisionRespond, status: status, headers: headers, stream: write}
+func Stream(status int, headers []Header, write func(w io.Writer) error) *Answer {
+	return &Answer{Status: status, Headers: headers, stream: write}
 }
 
-// Next leaves the request to the next plugin of the route's chain.
-func Next() Response { return Response{kind: abi.DecisionNext} }
-
-// WithHeader returns the response with one header more. It says nothing of a
-// Response that sends the request on: there the backend's headers count.
-func (r Response) WithHeader(name, value string) Response {
-	r.headers = append(slices.Clip(r.headers), Header{Name: name, Value: value})
-	return r
+// WithHeader adds a header to the answer and returns it.
+func (a *Answer) WithHeader(name, value string) *Answer {
+	a.Headers = append(a.Headers, Header{Name: name, Value: value})
+	return a
 }
 
-var errNoDecision = errors.New("the handler returned an empty Response")
-
-// send tells the host the decision.
-func (r *Response) send(req *Request) error {
-	if r.err != nil {
-		return r.err
+func (a *Answer) send(req *Request) error {
+	switch {
+	case a.err != nil:
+		return a.err
+	case a.stream != nil:
+		return a.sendStream(req)
 	}
-	switch r.kind {
-	case kindMade:
-		return nil
-	case abi.DecisionRespond:
-		if r.stream != nil {
-			return r.sendStream(req)
-		}
-		return req.decide("respond", edge1.Respond(req.handle, uint32(r.status), r.headerBlock(), r.body))
-	case abi.DecisionConnect:
-		return r.sendTarget(req, "wsConnect", edge1.Connect)
-	case abi.DecisionProxy:
-		return r.sendTarget(req, "proxy", edge1.Proxy)
-	case abi.DecisionNext:
-		return req.decide("next", edge1.Next(req.handle))
-	}
-	return errNoDecision
+	return req.decide("respond", edge1.Respond(req.handle, uint32(a.Status), a.headerBlock(), a.Body))
 }
 
-func (r *Response) headerBlock() []byte {
-	if len(r.headers) == 0 {
+func (a *Answer) headerBlock() []byte {
+	if len(a.Headers) == 0 {
 		return nil
 	}
-	return abi.AppendHeaders(make([]byte, 0, 256), r.headers)
-}
-
-// decide takes the result of a deciding call.
-func (r *Request) decide(call string, result uint64) error {
-	if errno, _ := abi.SplitResult(result); errno != abi.OK {
-		return failure(r.handle, call, errno)
-	}
-	r.decided = true
-	return nil
+	return abi.AppendHeaders(make([]byte, 0, 256), a.Headers)
 }
 
 // sendStream begins the answer, lets the plugin write it, and ends it. Once it
 // has begun there is no error to answer with any more: leaving it without its
 // end is what tells the host to break the connection off.
-func (r *Response) sendStream(req *Request) error {
-	if err := req.decide("respond", edge1.RespondBegin(req.handle, uint32(r.status), r.headerBlock())); err != nil {
+func (a *Answer) sendStream(req *Request) error {
+	if err := req.decide("respond", edge1.RespondBegin(req.handle, uint32(a.Status), a.headerBlock())); err != nil {
 		return err
 	}
 	w := &bodyWriter{handle: req.handle}
-	if err := r.stream(w); err != nil {
+	if err := a.stream(w); err != nil {
 		level := LevelError
 		if w.closed {
 			level = LevelDebug // the client went away: nobody's fault
@@ -154,22 +125,45 @@ func (w *bodyWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-type targetCall = func(req uint32, binding, id string, port uint32, options []byte) uint64
+// Next leaves the request to the next plugin of the route's chain.
+func Next() Response { return next{} }
 
-func (r *Response) sendTarget(req *Request, name string, call targetCall) error {
-	options, err := r.options()
-	if err != nil {
-		return err
-	}
-	ref := &r.target.ref
-	return req.decide(name, call(req.handle, ref.Binding, ref.ID, uint32(r.port), options))
+type next struct{}
+
+func (next) send(req *Request) error { return req.decide("next", edge1.Next(req.handle)) }
+
+// made is a decision that the host was told already.
+type made struct{}
+
+func (made) send(*Request) error { return nil }
+
+// target is a decision for a port of a sandbox.
+type target struct {
+	name    string
+	tell    func(req uint32, binding, id string, port uint32, options []byte) uint64
+	sandbox *Sandbox
+	port    int
+	policy  Policy
 }
 
-// options returns the JSON of what differs from the defaults, or nil.
-func (r *Response) options() ([]byte, error) {
-	o := abi.TargetOptions{Policy: r.policy, Sandbox: r.target.options()}
-	if o.Policy == (Policy{}) && o.Sandbox == nil {
-		return nil, nil
+func (t *target) send(req *Request) error {
+	var options []byte
+	o := abi.TargetOptions{Policy: t.policy, Sandbox: t.sandbox.options()}
+	if o.Policy != (Policy{}) || o.Sandbox != nil {
+		var err error
+		if options, err = json.Marshal(o); err != nil {
+			return abi.Errorf(abi.CodeInvalidRequest, "%s: %v", t.name, err)
+		}
 	}
-	return json.Marshal(o)
+	ref := &t.sandbox.ref
+	return req.decide(t.name, t.tell(req.handle, ref.Binding, ref.ID, uint32(t.port), options))
+}
+
+// decide takes the result of a deciding call.
+func (r *Request) decide(call string, result uint64) error {
+	if errno, _ := abi.SplitResult(result); errno != abi.OK {
+		return failure(r.handle, call, errno)
+	}
+	r.decided = true
+	return nil
 }

@@ -37,10 +37,7 @@ func (m Message) Text() string { return string(m.Data) }
 // for data that the plugin itself wants. To give the client's own WebSocket to
 // the sandbox use WSConnect.
 func (s *Sandbox) WSOpen(port int, opts ...WebSocketOptions) (*WebSocket, error) {
-	if err := s.check("wsOpen"); err != nil {
-		return nil, err
-	}
-	if err := abi.CheckPort(port); err != nil {
+	if err := s.check("wsOpen", port); err != nil {
 		return nil, err
 	}
 	var options []byte
