@@ -26,6 +26,7 @@ Bun.serve<{ id: string }>({
   websocket: {
     idleTimeout: 0, // how long a client may be silent is the edge's policy
     maxPayloadLength: 64 * 1024,
+    closeOnBackpressureLimit: true, // who reads too slowly is cut off, not kept in memory
     open(ws) {
       clients.add(ws);
       broadcast({ type: "join", id: ws.data.id, count: clients.size });

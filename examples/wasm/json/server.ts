@@ -13,17 +13,25 @@ const MAX_RUNNING = 4; // commands at a time on one connection
 
 type Request = { type: string; id?: unknown; command?: unknown };
 
-/** Reads a stream to its end and keeps its beginning: a command that prints without end must not fill the memory. */
-async function head(stream: ReadableStream<Uint8Array>): Promise<{ text: string; truncated: boolean }> {
+/**
+ * Keeps the beginning of a stream, reading on to its end or until stop: a command that prints without end must not
+ * fill the memory, and one that leaves a child behind must not hold up its answer.
+ */
+async function head(stream: ReadableStream<Uint8Array>, stop: Promise<unknown>): Promise<{ text: string; truncated: boolean }> {
+  const reader = stream.getReader();
+  const stopped = stop.then(() => ({ done: true as const, value: undefined }));
   const pieces: Uint8Array[] = [];
   let size = 0;
   let truncated = false;
-  for await (const piece of stream) {
+  for (;;) {
+    const { done, value } = await Promise.race([reader.read(), stopped]);
+    if (done) break;
     const room = MAX_OUTPUT - size;
-    if (piece.length > room) truncated = true;
-    if (room > 0) pieces.push(piece.subarray(0, room));
-    size += Math.min(piece.length, room);
+    if (value.length > room) truncated = true;
+    if (room > 0) pieces.push(value.subarray(0, room));
+    size += Math.min(value.length, room);
   }
+  reader.cancel();
   return { text: Buffer.concat(pieces).toString(), truncated };
 }
 
@@ -43,7 +51,8 @@ async function exec(command: unknown) {
       // it has ended meanwhile
     }
   }, EXEC_TIMEOUT);
-  const [stdout, stderr, exitCode] = await Promise.all([head(child.stdout), head(child.stderr), child.exited]);
+  const stop = child.exited.then(() => Bun.sleep(50)); // for what is still in the pipes
+  const [stdout, stderr, exitCode] = await Promise.all([head(child.stdout, stop), head(child.stderr, stop), child.exited]);
   clearTimeout(timer);
   return {
     type: "result", success: exitCode === 0, stdout: stdout.text, stderr: stderr.text, exitCode,

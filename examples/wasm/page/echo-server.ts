@@ -8,6 +8,9 @@ Bun.serve({
   },
   websocket: {
     idleTimeout: 0, // how long a client may be silent is the edge's policy
+    // A client that sends and never reads is cut off rather than sent a stream with gaps.
+    backpressureLimit: 16 * 1024 * 1024,
+    closeOnBackpressureLimit: true,
     open() {
       console.log("client connected");
     },
