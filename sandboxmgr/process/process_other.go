@@ -1,0 +1,47 @@
+//go:build !linux
+
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"edge/sandboxmgr"
+)
+
+var errUnsupported = fmt.Errorf("%w: %w", sandboxmgr.ErrRuntimeDown, errors.New("the process runtime needs Linux; use runtime: docker"))
+
+// Runtime does not work on this system: all its methods say so.
+type Runtime struct{}
+
+var _ sandboxmgr.Runtime = (*Runtime)(nil)
+
+// New returns a Runtime whose Check says that it needs Linux.
+func New(Config) (*Runtime, error) { return &Runtime{}, nil }
+
+// Stage says that it needs Linux and returns 1.
+func Stage([]string) int {
+	fmt.Fprintln(os.Stderr, errUnsupported)
+	return 1
+}
+
+// Name is "process".
+func (*Runtime) Name() string { return runtimeName }
+
+// Check says that the runtime needs Linux.
+func (*Runtime) Check(context.Context) error { return errUnsupported }
+
+// Start says that the runtime needs Linux.
+func (*Runtime) Start(context.Context, sandboxmgr.MachineSpec) (sandboxmgr.Machine, error) {
+	return nil, errUnsupported
+}
+
+// Adopt finds no machine.
+func (*Runtime) Adopt(context.Context, string) (sandboxmgr.Machine, error) {
+	return nil, sandboxmgr.ErrNoMachine
+}
+
+// Remove has nothing to remove.
+func (*Runtime) Remove(context.Context, string) error { return nil }
