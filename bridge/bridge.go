@@ -6,4 +6,194 @@
 // way to dial (Upstream) and a head to send on; what a connection belongs to is
 // a set of labels (Owner) that the live table can be asked by. A bridge
 // therefore outlives every reload.
+//
+// The flow: Relay.HTTP and Relay.WebSocket enter the exchange in the Table,
+// dial, send the head and read the backend's answer. Nothing is written to the
+// client before that answer is known to be good, so that the caller can still
+// say what went wrong. An HTTP answer is then streamed by fasthttp; a WebSocket
+// is hijacked and handed to an Engine, which owns both connections until the
+// last byte. Either way done is called exactly once with a Summary.
 package bridge
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Header is one header field, name and value as they stand on the wire.
+type Header struct{ Name, Value string }
+
+// Head is the request that the upstream is sent.
+//
+// Header order, spelling and repetitions are kept. Hop-by-hop fields are
+// dropped (RFC 9110, section 7.6.1), with those that Connection names; for a
+// WebSocket, Connection and Upgrade are made again. Content-Length and
+// Transfer-Encoding are made from ContentLength, Expect is dropped because the
+// server has already answered it. Nothing else is added.
+type Head struct {
+	Method, Target string
+	Headers        []Header
+	// Body is read until EOF and never closed; nil sends no body. A body that
+	// is the request's own stream also sends on the trailers that followed it.
+	Body io.Reader
+	// ContentLength is the exact length of Body, or -1 when it is not known and
+	// the body is sent in chunks.
+	ContentLength int64
+}
+
+// Upstream is where a request goes.
+type Upstream struct {
+	// Key names the pool of idle connections, for example
+	// binding/id/generation/port. Connections are shared by equal keys alone.
+	Key string
+	// Dial makes a connection; it is the caller's to bound, by ctx or itself.
+	Dial func(ctx context.Context) (net.Conn, error)
+}
+
+// Owner says whom a connection belongs to. The bridge only compares it.
+type Owner struct {
+	Binding, ID     string
+	Generation      int64
+	Port            int
+	Exposure        bool
+	Plugin, Request string
+}
+
+// Policy bounds one connection. Zero values mean no limit.
+type Policy struct {
+	// IdleTimeout ends a connection on which nothing was sent either way (1008).
+	IdleTimeout time.Duration
+	// MaxDuration ends a connection however busy it is (1008).
+	MaxDuration time.Duration
+	// MaxMessageBytes bounds one WebSocket message as it is on the wire, all
+	// fragments together (1009). A frame that would pass it is not sent on.
+	MaxMessageBytes int64
+	// MaxBytes bounds both directions together (1008).
+	MaxBytes int64
+	// Deflate says that permessage-deflate was agreed on, which allows RSV1 on
+	// the first frame of a message (RFC 7692, section 6). Relay.WebSocket sets
+	// it from the backend's answer.
+	Deflate bool
+}
+
+// Summary is what is known of a connection when all is over.
+type Summary struct {
+	// Status is the backend's: 101 for a bridge.
+	Status int
+	// BytesIn went from the client to the backend, BytesOut came back; bodies
+	// or frames, without heads.
+	BytesIn, BytesOut int64
+	// MessagesIn and MessagesOut count whole WebSocket data messages.
+	MessagesIn, MessagesOut int64
+	Duration                time.Duration
+	// Close tells how a WebSocket ended: who ("client", "backend", "edge") and
+	// the close code, or "eof" or "reset" where there was none.
+	Close string
+	// Err is why the connection broke; nil for an orderly end.
+	Err error
+}
+
+// Live is a connection that can be ended from outside.
+type Live interface {
+	// Close ends the connection and returns at once. A WebSocket is sent a close
+	// frame with code and reason between two frames, never inside one, and is
+	// closed within two seconds whatever its peers do; an HTTP answer is cut.
+	// Only the first call counts.
+	Close(code int, reason string)
+}
+
+// Engine moves the bytes of hijacked WebSockets.
+//
+// Bridge takes over both connections, closes them, and calls done once when all
+// is over. early are the client's bytes that came with the handshake; what the
+// backend sent with its own is found through the Early method of backend, if it
+// has one. Bridge does not keep the caller waiting.
+type Engine interface {
+	Bridge(client, backend net.Conn, early []byte, pol Policy, done func(Summary)) Live
+}
+
+// Bounds that no configuration changes.
+const (
+	maxHead    = 64 << 10 // a backend's answer head, trailers too
+	maxInterim = 16       // 1xx answers before the real one
+)
+
+// Defaults of Relay.
+const (
+	DefaultHandshakeTimeout = 10 * time.Second
+	DefaultResponseTimeout  = 2 * time.Minute
+)
+
+// Relay carries exchanges. The zero value works; it must not be copied once
+// used. The server whose requests it is given is set up with Configure.
+type Relay struct {
+	// Table holds what is live; nil makes one of the relay's own.
+	Table *Table
+	// Engine moves WebSocket bytes; nil is Pair.
+	Engine Engine
+	// HandshakeTimeout bounds a WebSocket handshake with the backend, from the
+	// first byte sent to the last of its answer head; default 10 s.
+	HandshakeTimeout time.Duration
+	// ResponseTimeout bounds the wait for an HTTP answer's head, from the last
+	// progress of the request body; default 2 minutes.
+	ResponseTimeout time.Duration
+	// Log takes what nobody is told otherwise; nil discards.
+	Log *slog.Logger
+
+	pair    Pair
+	own     Table
+	pool    pool
+	buffers bufferPool
+
+	mu      sync.Mutex // guards what follows
+	down    bool
+	running int
+	idle    chan struct{} // closed when running falls to 0 after down
+}
+
+// Configure sets on s what the relay relies on: request bodies are streamed,
+// hijacked connections are the bridge's, and nothing is added to or respelled
+// in an answer. Call it before s serves.
+func Configure(s *fasthttp.Server) {
+	s.StreamRequestBody = true
+	s.KeepHijackedConns = true
+	s.DisablePreParseMultipartForm = true
+	s.DisableHeaderNamesNormalizing = true
+	s.NoDefaultServerHeader = true
+	s.NoDefaultContentType = true
+	s.NoDefaultDate = true
+}
+
+func (r *Relay) table() *Table {
+	if r.Table != nil {
+		return r.Table
+	}
+	return &r.own
+}
+
+func (r *Relay) engine() Engine {
+	if r.Engine != nil {
+		return r.Engine
+	}
+	return &r.pair
+}
+
+func (r *Relay) log() *slog.Logger {
+	if r.Log != nil {
+		return r.Log
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+func orDefault(d, def time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return def
+}

@@ -1,0 +1,162 @@
+package bridge
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// How an answer's body ends (RFC 9112, section 6.3).
+const (
+	lengthNone    = -1 // there is no body, whatever the fields say
+	lengthChunked = -2
+	lengthClose   = -3 // the connection's end is the body's
+)
+
+// answer is the head of a backend's answer.
+type answer struct {
+	status  int
+	reason  string
+	headers []Header
+	length  int64 // of the body, or one of the length constants
+	stated  int64 // Content-Length as sent, -1 without; it can stand without a body
+	keep    bool  // the connection may be used again
+	plain   bool  // the client cannot read chunks
+}
+
+// statusLine reads "HTTP/1.1 200 OK" (RFC 9112, section 4).
+func (a *answer) statusLine(line []byte) (minor byte, err error) {
+	const form = "HTTP/1.x nnn"
+	if len(line) < len(form) || !bytes.HasPrefix(line, []byte("HTTP/1.")) || line[8] != ' ' ||
+		line[7] != '0' && line[7] != '1' || len(line) > len(form) && line[len(form)] != ' ' {
+		return 0, fmt.Errorf("%w: not an HTTP/1 status line", errAnswer)
+	}
+	for _, c := range line[9:12] {
+		if c < '0' || c > '9' {
+			return 0, fmt.Errorf("%w: status is no number", errAnswer)
+		}
+		a.status = a.status*10 + int(c-'0')
+	}
+	if a.status < 100 {
+		return 0, fmt.Errorf("%w: status %d", errAnswer, a.status)
+	}
+	if len(line) > len(form) {
+		if !validValue(line[13:]) {
+			return 0, fmt.Errorf("%w: control character in the reason", errAnswer)
+		}
+		a.reason = string(line[13:])
+	}
+	return line[7], nil
+}
+
+// frame decides where the body ends. Both Content-Length and Transfer-Encoding,
+// or either of them twice, is refused: readers differ on what that means.
+func (a *answer) frame(minor byte, method string) error {
+	cl, ncl := get(a.headers, "Content-Length")
+	te, nte := get(a.headers, "Transfer-Encoding")
+	switch {
+	case nte > 0 && ncl > 0:
+		return fmt.Errorf("%w: Content-Length with Transfer-Encoding", errAnswer)
+	case ncl > 1 || nte > 1:
+		return fmt.Errorf("%w: repeated framing field", errAnswer)
+	case nte == 1 && (minor == '0' || !strings.EqualFold(te, "chunked")):
+		return fmt.Errorf("%w: transfer coding %q", errAnswer, te)
+	case nte == 1:
+		a.length = lengthChunked
+	case ncl == 1:
+		n, err := parseLength(cl)
+		if err != nil {
+			return err
+		}
+		a.stated, a.length = n, n
+	default:
+		a.length = lengthClose
+	}
+	if a.status < 200 || a.status == 204 || a.status == 304 || method == "HEAD" {
+		a.length = lengthNone
+	}
+	if a.status < 200 || a.status == 204 {
+		a.stated = -1 // it must not stand there (RFC 9110, section 8.6)
+	}
+	a.keep = minor == '1' && !hasToken(a.headers, "Connection", "close") && a.length != lengthClose && a.status >= 200
+	return nil
+}
+
+func parseLength(s string) (int64, error) {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, fmt.Errorf("%w: Content-Length %q", errAnswer, s)
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%w: Content-Length %q", errAnswer, s)
+	}
+	return n, nil
+}
+
+// appendAnswer appends the head as the client is sent it, framing last.
+// keep leaves Connection away, otherwise the client is told to close.
+func (a *answer) appendAnswer(dst []byte, keep bool) []byte {
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(a.status), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, a.reason...)
+	dst = append(dst, "\r\n"...)
+	tokens := connectionTokens(a.headers)
+	for _, h := range a.headers {
+		if endToEnd(h, tokens) && !strings.EqualFold(h.Name, "Content-Length") {
+			dst = appendField(dst, h.Name, h.Value)
+		}
+	}
+	switch {
+	case a.stated >= 0:
+		dst = appendField(dst, "Content-Length", strconv.FormatInt(a.stated, 10))
+	case a.length < lengthNone && !a.plain:
+		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+	}
+	if !keep {
+		dst = append(dst, "Connection: close\r\n"...)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// parseAnswer reads a whole head, its empty line included, of an answer to a
+// request of the given method. Its errors wrap errAnswer.
+func parseAnswer(head []byte, method string) (*answer, error) {
+	line, rest := cutLine(head)
+	a := &answer{stated: -1}
+	minor, err := a.statusLine(line)
+	if err != nil {
+		return nil, err
+	}
+	if a.headers, err = parseFields(rest); err != nil {
+		return nil, err
+	}
+	return a, a.frame(minor, method)
+}
+
+// parseFields reads header lines up to the empty one.
+func parseFields(p []byte) ([]Header, error) {
+	hs := make([]Header, 0, 12)
+	for {
+		var line []byte
+		if line, p = cutLine(p); len(line) == 0 {
+			return hs, nil
+		}
+		h, err := parseField(line)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errAnswer, err)
+		}
+		hs = append(hs, h)
+	}
+}
+
+// cutLine splits the first line off, without its end. A bare LF ends a line too
+// (RFC 9112, section 2.2); a bare CR is a control character and fails where the
+// line is judged.
+func cutLine(p []byte) (line, rest []byte) {
+	line, rest, _ = bytes.Cut(p, []byte{'\n'})
+	return bytes.TrimSuffix(line, []byte{'\r'}), rest
+}
