@@ -1,0 +1,131 @@
+package plugins
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+
+	"edge/abi"
+)
+
+const (
+	// maxCalls bounds the started calls of one request that are not complete.
+	maxCalls = 256
+	// maxUnsent bounds the bytes of one request's started writes and sends that
+	// are not out yet; a single one may be larger.
+	maxUnsent = 4 << 20
+)
+
+// call is one started piece of work of an asynchronous module.
+type call struct {
+	handle uint32
+	x      *exchange
+	place  place
+	unsent int  // bytes it counts in x.unsent
+	writes bool // it is a respond_write_start
+
+	// Set by carryOut before it sends the event.
+	errno  abi.Errno
+	result []byte     // with an errno, the error's JSON
+	err    *abi.Error // the error
+	opened abi.Socket // of a ws_open_start, until collect takes it
+}
+
+// launch starts work for c in a goroutine, after what the lane l holds already if
+// there is one, and answers with the call's handle.
+func (in *instance) launch(c *call, l *lane, work func(ctx context.Context) ([]byte, error)) uint64 {
+	x := c.x
+	switch {
+	case !in.gen.shape.async:
+		return x.refuse(abi.CodeUnsupported, "the module does not export edge_complete")
+	case len(x.calls) >= maxCalls:
+		return x.refuse(abi.CodeQuotaExceeded, "%d calls of this request are open already", maxCalls)
+	case x.unsent > 0 && x.unsent+c.unsent > maxUnsent:
+		return x.refuse(abi.CodeQuotaExceeded, "%d bytes of this request wait to be sent already", x.unsent)
+	}
+	handle, err := in.newHandle()
+	if err != nil {
+		panic(err)
+	}
+	if x.calls == nil {
+		x.calls = map[uint32]*call{}
+	}
+	c.handle, c.place = handle, l.join()
+	x.calls[handle] = c
+	x.unsent += c.unsent
+	if c.writes {
+		x.stream.queued++
+	}
+	in.gen.tasks.Add(1)
+	go in.carryOut(x.work(), c, work)
+	return abi.Result(abi.OK, handle)
+}
+
+// carryOut is a started call's goroutine: it does the work and tells the loop.
+// The request's end cancels ctx; the generation joins the goroutine.
+func (in *instance) carryOut(ctx context.Context, c *call, work func(ctx context.Context) ([]byte, error)) {
+	defer in.gen.tasks.Done()
+	var result []byte
+	err := c.place.await(ctx)
+	if err == nil {
+		result, err = guarded(ctx, work)
+	}
+	c.place.done()
+	if err != nil {
+		c.err = in.gen.sayable(err)
+		c.errno = c.err.Code.Errno()
+		result, _ = json.Marshal(c.err) // an Error is always JSON
+	}
+	c.result = result
+	if !in.send(event{kind: eventComplete, x: c.x, call: c}) {
+		c.drop(in.gen)
+	}
+}
+
+// guarded runs work; its panic is the host's defect and becomes an error, as
+// wazero makes one of a panic in a blocking host call.
+func guarded(ctx context.Context, work func(ctx context.Context) ([]byte, error)) (result []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic in a host call: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return work(ctx)
+}
+
+// collect books a completed call, before the guest is told of it.
+func (in *instance) collect(x *exchange, c *call) error {
+	x.unsent -= c.unsent
+	if c.err != nil {
+		x.lastErr = c.err
+	}
+	if c.opened != nil {
+		handle, err := in.newHandle()
+		if err != nil {
+			c.drop(in.gen)
+			return err
+		}
+		x.addSocket(handle, c.opened)
+		c.opened = nil
+		c.result = binary.LittleEndian.AppendUint32(nil, handle)
+	}
+	if s := x.stream; c.writes {
+		s.queued--
+		if s.ending && s.queued == 0 {
+			s.end()
+			in.note(x)
+		}
+	}
+	return nil
+}
+
+// drop ends a call that the guest will not be told of.
+func (c *call) drop(g *generation) {
+	if c != nil && c.opened != nil {
+		g.tasks.Add(1)
+		go g.closeSocket(c.opened)
+		c.opened = nil
+	}
+}

@@ -1,0 +1,68 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+)
+
+// Report is what a module is, and whether the edge would take it.
+type Report struct {
+	Path   string `json:"path"`
+	Digest string `json:"digest"` // SHA-256, hexadecimal
+	Size   int    `json:"size"`   // bytes
+	// Imports are "module.name", Exports the functions' names, both sorted.
+	Imports []string `json:"imports"`
+	Exports []string `json:"exports"`
+	// Async is true for a module that holds many open requests at once.
+	Async bool `json:"async"`
+	// Refusal is why the edge would not load it, in one line; empty if it would.
+	Refusal string `json:"refusal,omitempty"`
+}
+
+// Check does with a module all that Load does before it serves: compiling it,
+// checking imports and exports, running edge_init and edge_selftest, without
+// sandboxes or configuration. The error is about the file or ctx; a module that
+// would be refused is told in the report.
+func Check(ctx context.Context, path string) (Report, error) {
+	return check(ctx, path, Spec{Name: path, Source: path}, nil)
+}
+
+func check(ctx context.Context, path string, spec Spec, log *slog.Logger) (Report, error) {
+	report := Report{Path: path}
+	module, err := readModule(path)
+	if err != nil {
+		return report, err
+	}
+	r, err := NewRegistry(Config{Log: log})
+	if err != nil {
+		return report, err
+	}
+	g := newGeneration(r, spec.withDefaults(), 1, module)
+	defer g.close()
+	report.Digest, report.Size = g.digest, g.size
+	err = g.build(ctx, module)
+	if g.code != nil {
+		g.describe(&report)
+	}
+	if errors.Is(err, ErrRefused) {
+		report.Refusal, err = err.Error(), nil
+	}
+	return report, err
+}
+
+// describe fills in what the compiled module says of itself.
+func (g *generation) describe(report *Report) {
+	for _, def := range g.code.ImportedFunctions() {
+		module, name, _ := def.Import()
+		report.Imports = append(report.Imports, module+"."+name)
+	}
+	for name := range g.code.ExportedFunctions() {
+		report.Exports = append(report.Exports, name)
+	}
+	slices.Sort(report.Imports)
+	report.Imports = slices.Compact(report.Imports)
+	slices.Sort(report.Exports)
+	_, report.Async = g.code.ExportedFunctions()["edge_complete"]
+}

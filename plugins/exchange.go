@@ -1,0 +1,275 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"edge/abi"
+)
+
+// readDeadliner is what a request's body may have besides Read, so that a read
+// that waits for the client can be ended.
+type readDeadliner interface{ SetReadDeadline(time.Time) error }
+
+// outcome is what Decide returns.
+type outcome struct {
+	decision abi.Decision
+	err      error
+}
+
+// exchange is one open request in an instance: what a request handle stands for.
+// It begins in Decide and ends in instance.finish.
+type exchange struct {
+	gen      *generation
+	in       *instance
+	id       string // the request's id, for the log
+	deadline time.Time
+	values   context.Context // Decide's, for its values alone
+	// settled receives one outcome, unless abandon came first.
+	settled chan outcome
+
+	// The instance's loop alone uses these.
+	handle   uint32
+	decision abi.Decision
+	stream   *streamWriter // set by respond_begin
+	kept     []byte        // result that did not fit, for result_read
+	lastErr  *abi.Error
+	sockets  map[uint32]*socket
+	calls    map[uint32]*call
+	unsent   int  // bytes of started writes and sends that are not out yet
+	bodyLane lane // reads of the body follow each other
+	bodyErr  error
+	over     bool // finish ran
+	noted    bool // on the instance's list of exchanges that are to be finished
+
+	mu         sync.Mutex
+	req        *abi.Request // nil once the exchange must not touch it any more
+	isSettled  bool
+	hungUp     bool // the client or the caller went away
+	workCtx    context.Context
+	cancelWork context.CancelFunc
+	stopWatch  func() bool
+	stopKill   func() bool
+	retired    bool
+	pipe       *io.PipeWriter // the stream's, for the watch
+	reading    int            // reads of the body under way
+	cutBody    readDeadliner
+	reads      sync.WaitGroup
+}
+
+func newExchange(ctx context.Context, g *generation, req *abi.Request, deadline time.Time) *exchange {
+	return &exchange{gen: g, id: req.ID, deadline: deadline, values: ctx, req: req, settled: make(chan outcome, 1)}
+}
+
+// work returns the context of the exchange's host calls: Decide's values, the
+// request's deadline, and an end when the client goes away or the exchange is
+// over.
+func (x *exchange) work() context.Context {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.workCtx == nil {
+		x.workCtx, x.cancelWork = context.WithDeadline(context.WithoutCancel(x.values), x.deadline)
+		if x.req == nil {
+			x.cancelWork()
+			return x.workCtx
+		}
+		x.stopKill = context.AfterFunc(x.gen.killed, x.hangUp)
+	}
+	return x.workCtx
+}
+
+// watch has f called, in a goroutine of its own, when the exchange's work ends
+// before the exchange does.
+func (x *exchange) watch(f func()) {
+	work := x.work()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.retired {
+		x.stopWatch = context.AfterFunc(work, f)
+	}
+}
+
+// await returns the outcome, or ctx's end or the deadline if that comes first.
+// The request is the caller's alone when it returns, unless the decision is a
+// stream.
+func (x *exchange) await(ctx context.Context) (abi.Decision, error) {
+	expired := x.in.life.Done()
+	if x.gen.shape.async {
+		expired = x.work().Done() // the lifeline is that of many requests
+	}
+	var out outcome
+	select {
+	case out = <-x.settled:
+	case <-ctx.Done():
+		out = x.abandon(abi.AsError(ctx.Err()))
+	case <-expired:
+		if x.gen.shape.async && !errors.Is(x.work().Err(), context.DeadlineExceeded) {
+			out = <-x.settled // the loop ended the work and is about to say how
+			break
+		}
+		err := x.gen.missed()
+		if !x.gen.shape.async {
+			err = x.gen.failure(x.in.life.Err())
+		}
+		out = x.abandon(err)
+	}
+	if r, ok := out.decision.(*abi.Respond); !ok || r.Stream == nil {
+		x.joinReads()
+	}
+	return out.decision, out.err
+}
+
+// settle gives Decide its outcome; it is false if Decide has returned.
+func (x *exchange) settle(out outcome) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.isSettled {
+		return false
+	}
+	x.isSettled = true
+	x.settled <- out
+	return true
+}
+
+// abandon ends the exchange for a caller that waits no longer: host calls end,
+// the request is let go. An outcome that came first is returned instead of err.
+func (x *exchange) abandon(err *abi.Error) outcome {
+	x.mu.Lock()
+	if x.isSettled {
+		x.mu.Unlock()
+		return <-x.settled
+	}
+	x.isSettled = true
+	x.mu.Unlock()
+	x.hangUp()
+	return outcome{err: err}
+}
+
+// hangUp tells the exchange that nobody waits for it: its host calls end and
+// answer CLOSED from now on.
+func (x *exchange) hangUp() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.hungUp = true
+	x.letGo()
+}
+
+// letGo ends what uses the request, without waiting for a read that is under
+// way: joinReads does. x.mu is held.
+func (x *exchange) letGo() {
+	if x.cancelWork != nil {
+		x.cancelWork()
+	}
+	if x.req == nil {
+		return
+	}
+	if x.reading > 0 {
+		if d, ok := x.req.Body.(readDeadliner); ok && d.SetReadDeadline(time.Unix(1, 0)) == nil {
+			x.cutBody = d
+		}
+	}
+	x.req = nil
+}
+
+// joinReads waits for the read of the body that may still be under way; one
+// whose body has no SetReadDeadline ends when the client sends something.
+func (x *exchange) joinReads() {
+	x.reads.Wait()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.cutBody != nil {
+		_ = x.cutBody.SetReadDeadline(time.Time{})
+		x.cutBody = nil
+	}
+}
+
+// retire is the end of the exchange on the instance's side.
+func (x *exchange) retire() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.retired = true
+	for _, stop := range []func() bool{x.stopWatch, x.stopKill} {
+		if stop != nil {
+			stop()
+		}
+	}
+	x.letGo()
+}
+
+// isAbandoned tells whether nobody waits for the exchange any more.
+func (x *exchange) isAbandoned() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.hungUp
+}
+
+// request runs f on the request. It is false, and f did not run, if the request
+// is no longer the exchange's. f must not block.
+func (x *exchange) request(f func(*abi.Request)) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.req == nil {
+		return false
+	}
+	f(x.req)
+	return true
+}
+
+// readBody reads the next piece of the body; it blocks until there is one. The
+// body's end is 0 without an error. Reads follow each other: the caller holds
+// the body's lane.
+func (x *exchange) readBody(p []byte) (int, error) {
+	x.mu.Lock()
+	if x.req == nil {
+		x.mu.Unlock()
+		return 0, errOver
+	}
+	body, err := x.req.Body, x.bodyErr
+	if body == nil || err != nil {
+		x.mu.Unlock()
+		return 0, bodyEnd(err)
+	}
+	x.reads.Add(1)
+	x.reading++
+	x.mu.Unlock()
+
+	n := 0
+	for tries := 0; n == 0 && err == nil && tries < 100; tries++ {
+		n, err = body.Read(p)
+	}
+
+	x.mu.Lock()
+	x.reading--
+	if err == nil && n == 0 {
+		err = io.ErrNoProgress
+	}
+	x.bodyErr = err
+	over := x.req == nil
+	x.mu.Unlock()
+	x.reads.Done()
+	switch {
+	case over:
+		return 0, errOver
+	case n > 0:
+		return n, nil // the error is the next read's
+	}
+	return 0, bodyEnd(err)
+}
+
+// bodyEnd is what a read that brought nothing says.
+func bodyEnd(err error) error {
+	var e *abi.Error
+	switch {
+	case err == nil || errors.Is(err, io.EOF):
+		return nil
+	case errors.As(err, &e):
+		return e
+	}
+	return abi.Errorf(abi.CodeCanceled, "the client's body broke off")
+}
+
+// errOver is a host call for an exchange that nobody waits for.
+var errOver = abi.Errorf(abi.CodeCanceled, "the request is over")

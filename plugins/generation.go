@@ -1,0 +1,182 @@
+package plugins
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+)
+
+const (
+	wasmPage = 64 << 10
+	// openPerInstance is how many requests an asynchronous instance holds at once
+	// before another instance is made.
+	openPerInstance = 128
+)
+
+// generation is one loaded version of a plugin: its own wazero runtime, the
+// compiled module and a pool of instances. It is referred to once for being the
+// plugin's current version and once by every open request; when the last
+// reference is gone it can be closed.
+type generation struct {
+	reg    *Registry
+	spec   Spec
+	number uint64
+	digest string
+	size   int
+	logger *slog.Logger
+	loaded time.Time
+
+	runtime wazero.Runtime
+	cache   wazero.CompilationCache // nil without a folder
+	code    wazero.CompiledModule
+	shape   shape
+	pool    *pool
+	tasks   sync.WaitGroup // loops of instances and goroutines of calls
+
+	// killed ends when every guest is to be stopped.
+	killed  context.Context
+	killAll context.CancelFunc
+
+	refs atomic.Int64
+	idle chan struct{} // closed when refs is 0
+}
+
+func digestOf(module []byte) string {
+	sum := sha256.Sum256(module)
+	return hex.EncodeToString(sum[:])
+}
+
+// newGeneration prepares a version; nothing of it is compiled or runs yet.
+func newGeneration(r *Registry, spec Spec, number uint64, module []byte) *generation {
+	g := &generation{reg: r, spec: spec, number: number, digest: digestOf(module), size: len(module), idle: make(chan struct{})}
+	g.logger = r.log.With("plugin", spec.Name, "generation", number, "digest", g.digest[:12])
+	g.killed, g.killAll = context.WithCancel(context.Background())
+	g.refs.Store(1)
+	return g
+}
+
+// build compiles and verifies the module and makes the first instance, which
+// runs edge_init and edge_selftest. After an error only discard is left.
+func (g *generation) build(ctx context.Context, module []byte) error {
+	if err := g.compile(ctx, module); err != nil {
+		return err
+	}
+	if err := g.verify(); err != nil {
+		return err
+	}
+	if err := g.buildHost(ctx); err != nil {
+		return err
+	}
+	room := 1
+	if g.shape.async {
+		room = openPerInstance
+	}
+	g.pool = newPool(g, g.spec.MaxInstances, room)
+	return g.tryOut(ctx)
+}
+
+// compile makes the runtime and compiles the module in it. Each generation has
+// a runtime and an engine of its own, because closing one compiled module breaks
+// another with the same bytes; they share the folder with compiled code.
+func (g *generation) compile(ctx context.Context, module []byte) error {
+	err := g.compileWith(ctx, module, g.reg.config.CacheDir)
+	if err != nil && g.reg.config.CacheDir != "" {
+		// The folder may be full, or an entry of it broken: do without.
+		g.discardRuntime()
+		err = g.compileWith(ctx, module, "")
+	}
+	if err != nil {
+		return refusal(&guestError{"compiling it", err})
+	}
+	return nil
+}
+
+func (g *generation) compileWith(ctx context.Context, module []byte, cacheDir string) error {
+	config := wazero.NewRuntimeConfig().
+		WithMemoryLimitPages(uint32(g.spec.Memory / wasmPage)).
+		WithCloseOnContextDone(true) // the deadline; lifeline is the context
+	if cacheDir != "" {
+		cache, err := wazero.NewCompilationCacheWithDir(cacheDir)
+		if err != nil {
+			return err
+		}
+		g.cache = cache
+		config = config.WithCompilationCache(cache)
+	}
+	g.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+	code, err := g.runtime.CompileModule(ctx, module)
+	g.code = code
+	return err
+}
+
+// tryOut makes the first instance and waits for its word. An end of ctx stops
+// it.
+func (g *generation) tryOut(ctx context.Context) error {
+	in := newInstance(g)
+	g.pool.adopt(in)
+	g.tasks.Add(1)
+	go in.run(true)
+	select {
+	case err := <-g.pool.first:
+		return refusal(err)
+	case <-ctx.Done():
+		in.life.kill()
+		<-g.pool.first
+		return ctx.Err()
+	}
+}
+
+// acquire takes a reference; it is false once the generation has none left.
+func (g *generation) acquire() bool {
+	for {
+		n := g.refs.Load()
+		if n == 0 {
+			return false
+		}
+		if g.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// release gives a reference back.
+func (g *generation) release() {
+	if g.refs.Add(-1) == 0 {
+		close(g.idle)
+	}
+}
+
+// close frees everything; no reference is left, or kill was called.
+func (g *generation) close() {
+	if g.pool != nil {
+		g.pool.close()
+	}
+	g.tasks.Wait()
+	g.killAll()
+	g.discardRuntime()
+}
+
+// kill stops every guest of the generation, so that its references go.
+func (g *generation) kill() {
+	g.killAll()
+	if g.pool != nil {
+		g.pool.kill()
+	}
+}
+
+func (g *generation) discardRuntime() {
+	ctx := context.Background()
+	if g.runtime != nil {
+		_ = g.runtime.Close(ctx) // modules without files have nothing that can fail to close
+	}
+	if g.cache != nil {
+		_ = g.cache.Close(ctx)
+	}
+	g.runtime, g.cache, g.code = nil, nil, nil
+}

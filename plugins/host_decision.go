@@ -1,0 +1,219 @@
+package plugins
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"edge/abi"
+)
+
+// decide makes d the request's decision. It takes effect when the guest returns.
+func (in *instance) decide(x *exchange, d abi.Decision) uint64 {
+	x.decision = d
+	in.note(x)
+	return answer(abi.OK)
+}
+
+// undecided returns the open request of a handle, or nil and what to answer: a
+// request gets one decision.
+func (in *instance) undecided(handle uint64) (*exchange, uint64) {
+	x := in.find(handle)
+	switch {
+	case x == nil || x.isAbandoned():
+		return nil, answer(abi.Closed)
+	case x.decision != nil:
+		x.lastErr = abi.Errorf(abi.CodeInvalidRequest, "the request has a decision already")
+		return nil, answer(abi.Already)
+	}
+	return x, 0
+}
+
+// respond: (req, status, headers, headers_len, body, body_len). See SPEC.md,
+// section 5.
+func respond(in *instance, a []uint64) uint64 {
+	block, body := in.bytes(a[2], a[3]), in.bytes(a[4], a[5])
+	x, no := in.undecided(a[0])
+	if x == nil {
+		return no
+	}
+	r, e := response(int32(uint32(a[1])), block)
+	if e != nil {
+		return x.fail(e)
+	}
+	r.Body = bytes.Clone(body)
+	return in.decide(x, r)
+}
+
+// response checks status and headers of an answer.
+func response(status int32, block []byte) (*abi.Respond, *abi.Error) {
+	if status < 200 || status > 599 {
+		return nil, abi.Errorf(abi.CodeInvalidRequest, "status %d is not between 200 and 599", status)
+	}
+	headers, err := abi.ParseHeaders(block)
+	if err != nil {
+		return nil, abi.Errorf(abi.CodeInvalidRequest, "headers: %v", err)
+	}
+	for _, h := range headers {
+		switch {
+		case !validToken(h.Name):
+			return nil, abi.Errorf(abi.CodeInvalidRequest, "header name %.100q is no token", h.Name)
+		case !validValue(h.Value):
+			return nil, abi.Errorf(abi.CodeInvalidRequest, "header %s: the value holds CR, LF or NUL", h.Name)
+		case isFraming(h.Name):
+			return nil, abi.Errorf(abi.CodeInvalidRequest, "header %s is the host's to write", h.Name)
+		}
+	}
+	return &abi.Respond{Status: int(status), Headers: headers}, nil
+}
+
+// isFraming tells whether a header of an answer frames it, which the host does.
+func isFraming(name string) bool {
+	switch strings.ToLower(name) {
+	case "content-length", "transfer-encoding", "connection":
+		return true
+	}
+	return false
+}
+
+// connect: (req, binding, binding_len, id, id_len, port, options, options_len).
+func connect(in *instance, a []uint64) uint64 {
+	t := in.target(a)
+	x, no := in.undecided(a[0])
+	if x == nil {
+		return no
+	}
+	upgrade := false
+	if !x.request(func(r *abi.Request) { upgrade = r.IsUpgrade() }) {
+		return answer(abi.Closed)
+	}
+	if !upgrade {
+		return x.refuse(abi.CodeUpgradeRequired, "connect wants a WebSocket upgrade request")
+	}
+	var opts abi.TargetOptions
+	ref, e := t.resolve(&opts)
+	if e == nil {
+		e = t.checkPort()
+	}
+	if e != nil {
+		return x.fail(e)
+	}
+	ref.SandboxOptions = sandboxOptions(opts.Sandbox)
+	return in.decide(x, &abi.Connect{Sandbox: ref, Port: t.port, Policy: opts.Policy})
+}
+
+// proxy: as connect. Port 0 is the exposure that the request names.
+func proxy(in *instance, a []uint64) uint64 {
+	t := in.target(a)
+	x, no := in.undecided(a[0])
+	if x == nil {
+		return no
+	}
+	var opts abi.TargetOptions
+	if t.port == 0 && t.binding == "" {
+		return in.proxyPreview(x, t, &opts)
+	}
+	ref, e := t.resolve(&opts)
+	if e == nil && t.port != 0 {
+		e = t.checkPort()
+	}
+	if e != nil {
+		return x.fail(e)
+	}
+	ref.SandboxOptions = sandboxOptions(opts.Sandbox)
+	return in.decide(x, &abi.Proxy{Sandbox: ref, Port: t.port, Policy: opts.Policy})
+}
+
+// proxyPreview decides for the exposure that the request's host or path names,
+// if it is in that form at all.
+func (in *instance) proxyPreview(x *exchange, t target, opts *abi.TargetOptions) uint64 {
+	if err := strictOptions(t.options, opts); err != nil {
+		return x.refuse(abi.CodeInvalidRequest, "options: %v", err)
+	}
+	named := false
+	if !x.request(func(r *abi.Request) {
+		named = in.gen.reg.config.Previews != nil && in.gen.reg.config.Previews.NamesPreview(r)
+	}) {
+		return answer(abi.Closed)
+	}
+	if !named {
+		return x.refuse(abi.CodeNotFound, "neither host nor path of the request names an exposure")
+	}
+	return in.decide(x, &abi.Proxy{Policy: opts.Policy})
+}
+
+// next: (req).
+func next(in *instance, a []uint64) uint64 {
+	x, no := in.undecided(a[0])
+	if x == nil {
+		return no
+	}
+	return in.decide(x, &abi.Next{})
+}
+
+// plan: (req, json, len). This host does not have it.
+func plan(in *instance, a []uint64) uint64 {
+	x := in.find(a[0])
+	if x == nil {
+		return answer(abi.Closed)
+	}
+	return x.refuse(abi.CodeUnsupported, "this edge carries out no plans")
+}
+
+// target is what connect, proxy and ws_open name.
+type target struct {
+	binding, id string
+	port        int
+	options     []byte
+}
+
+// target reads (_, binding, binding_len, id, id_len, port, options, options_len).
+func (in *instance) target(a []uint64) target {
+	return target{in.text(a[1], a[2]), in.text(a[3], a[4]), int(int32(uint32(a[5]))), in.bytes(a[6], a[7])}
+}
+
+// resolve checks the sandbox's names and reads the options into opts. Whether
+// the binding exists is the host's to say.
+func (t target) resolve(opts any) (abi.SandboxRef, *abi.Error) {
+	if err := strictOptions(t.options, opts); err != nil {
+		return abi.SandboxRef{}, abi.Errorf(abi.CodeInvalidRequest, "options: %v", err)
+	}
+	if !abi.ValidBinding(t.binding) {
+		return abi.SandboxRef{}, abi.Errorf(abi.CodeUnknownBinding, "there is no binding %.60q", t.binding)
+	}
+	id, err := abi.NormalizeID(t.id)
+	if err != nil {
+		return abi.SandboxRef{}, abi.AsError(err)
+	}
+	return abi.SandboxRef{Binding: t.binding, ID: id}, nil
+}
+
+func (t target) checkPort() *abi.Error { return abi.AsError(abi.CheckPort(t.port)) }
+
+func sandboxOptions(o *abi.SandboxOptions) abi.SandboxOptions {
+	if o == nil {
+		return abi.SandboxOptions{}
+	}
+	return *o
+}
+
+// strictOptions reads a guest's options; none are an empty object, and a field
+// that there is not is an error.
+func strictOptions(b []byte, v any) error {
+	if len(b) == 0 {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if d.More() {
+		return fmt.Errorf("more than one JSON value")
+	}
+	if o, ok := v.(*abi.TargetOptions); ok && (o.Policy.MaxBytes < 0 || o.Policy.MaxMessageBytes < 0) {
+		return fmt.Errorf("policy: a limit is negative")
+	}
+	return nil
+}

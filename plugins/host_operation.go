@@ -1,0 +1,60 @@
+package plugins
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+
+	"edge/abi"
+)
+
+// op: (req, name, name_len, json, json_len, ptr, cap). See SPEC.md, section 6.
+func op(in *instance, a []uint64) uint64 {
+	out := in.bytes(a[5], a[6])
+	x := in.find(a[0])
+	if x == nil {
+		return answer(abi.Closed)
+	}
+	name, body := in.text(a[1], a[2]), bytes.Clone(in.bytes(a[3], a[4]))
+	var result []byte
+	err := in.wait(x, nil, func(ctx context.Context) (err error) {
+		result, err = in.gen.operate(ctx, name, body)
+		return err
+	})
+	if err != nil {
+		return x.fail(in.gen.sayable(err))
+	}
+	return reply(&x.kept, out, result)
+}
+
+// opStart: (req, name, name_len, json, json_len).
+func opStart(in *instance, a []uint64) uint64 {
+	name, body := in.text(a[1], a[2]), bytes.Clone(in.bytes(a[3], a[4]))
+	x := in.find(a[0])
+	if x == nil {
+		return answer(abi.Closed)
+	}
+	return in.launch(&call{x: x}, nil, func(ctx context.Context) ([]byte, error) {
+		return in.gen.operate(ctx, name, body)
+	})
+}
+
+// operate carries one operation out; the error is an *abi.Error that names it, or
+// for the log alone.
+func (g *generation) operate(ctx context.Context, name string, body []byte) (json.RawMessage, error) {
+	if g.reg.config.Operations == nil {
+		return nil, abi.Errorf(abi.CodeUnsupported, "this edge has no sandboxes")
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, abi.AsError(err).WithStarted(abi.StartedNo)
+	}
+	result, err := g.reg.config.Operations.Operate(ctx, name, body)
+	if err == nil {
+		return result, nil
+	}
+	e := *g.sayable(err)
+	if e.Operation == "" {
+		e.Operation = name
+	}
+	return nil, &e
+}

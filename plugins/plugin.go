@@ -1,0 +1,169 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"edge/abi"
+)
+
+// Plugin is a named plugin of a registry. It stays the same while its module is
+// replaced.
+type Plugin struct {
+	reg     *Registry
+	name    string
+	current atomic.Pointer[generation] // nil before the first load and after Close
+
+	// loading lets one load at a time happen, and guards what follows.
+	loading sync.Mutex
+	spec    Spec
+	number  uint64
+	refused string // digest of the module that was refused last, or why there is none
+	seen    fileState
+}
+
+// Name returns the plugin's name.
+func (p *Plugin) Name() string { return p.name }
+
+// Digest returns the SHA-256 of the module that serves, in hexadecimal, or "".
+func (p *Plugin) Digest() string {
+	if g := p.current.Load(); g != nil {
+		return g.digest
+	}
+	return ""
+}
+
+// Generation returns the number of the version that serves, 0 for none.
+func (p *Plugin) Generation() uint64 {
+	if g := p.current.Load(); g != nil {
+		return g.number
+	}
+	return 0
+}
+
+// Decide runs the plugin on a request and returns its decision. One generation
+// serves the whole call. It waits for a free instance and then for the decision
+// until the plugin's deadline, or ctx's if that is earlier; ctx bounds Decide,
+// not a Stream that it returned.
+//
+// The plugin may edit req and read its body. When Decide returns, neither is
+// touched any more, except through a *abi.Respond with a Stream, until that is
+// closed. Decide therefore waits for a read of the body that is under way: a
+// body that has SetReadDeadline(time.Time) error is told to end it.
+//
+// Errors are *abi.Error: PLUGIN_FAILED (the log has the reason),
+// PLUGIN_OVERLOADED, TIMEOUT at the deadline, CANCELED when ctx ends first.
+func (p *Plugin) Decide(ctx context.Context, req *abi.Request) (abi.Decision, error) {
+	g := p.acquire()
+	if g == nil {
+		return nil, abi.Errorf(abi.CodePluginFailed, "plugin %q is not loaded", p.name)
+	}
+	deadline := time.Now().Add(g.spec.Deadline)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	x := newExchange(ctx, g, req, deadline)
+	if err := g.submit(ctx, x); err != nil {
+		g.release()
+		return nil, g.unserved(err)
+	}
+	return x.await(ctx)
+}
+
+// acquire takes a reference to the generation that serves.
+func (p *Plugin) acquire() *generation {
+	for {
+		g := p.current.Load()
+		if g == nil || g.acquire() {
+			return g
+		}
+	}
+}
+
+// submit gives the exchange to an instance. From then on the instance ends it.
+func (g *generation) submit(ctx context.Context, x *exchange) error {
+	for {
+		in, err := g.pool.take(ctx, x.deadline)
+		if err != nil {
+			return err
+		}
+		x.in = in
+		if in.send(event{kind: eventRequest, x: x}) {
+			if g.shape.async {
+				x.watch(x.expire)
+			}
+			return nil
+		}
+		// The instance died of another request; this one never reached it.
+	}
+}
+
+// expire is called when an asynchronous exchange's deadline passes or its client
+// goes away: the guest is told.
+func (x *exchange) expire() {
+	x.breakStream()
+	x.in.send(event{kind: eventCancel, x: x})
+}
+
+// replace makes g the plugin's current version; the old one drains in the
+// background. p.loading is held.
+func (p *Plugin) replace(g *generation) (old *generation) {
+	old = p.current.Swap(g)
+	p.refused = ""
+	if old != nil {
+		old.release()
+		p.reg.tasks.Add(1)
+		go p.reg.drain(old)
+	}
+	return old
+}
+
+// load builds a generation of the module and lets it serve. After an error the
+// old one serves on. p.loading is held.
+func (p *Plugin) load(ctx context.Context, module []byte, begun time.Time) error {
+	p.number++
+	g := newGeneration(p.reg, p.spec, p.number, module)
+	g.loaded = begun
+	if err := g.build(ctx, module); err != nil {
+		g.close()
+		if ctx.Err() == nil {
+			p.refuse(g.digest, begun, err)
+		}
+		return err
+	}
+	if err := p.reg.install(p, g); err != nil {
+		g.release()
+		g.close()
+		return err
+	}
+	return nil
+}
+
+// refuse reports a module, or a source that could not be read, once for each
+// content. p.loading is held.
+func (p *Plugin) refuse(digest string, begun time.Time, err error) {
+	content := digest
+	if content == "" {
+		content = err.Error()
+	}
+	if p.refused == content {
+		return
+	}
+	p.refused = content
+	serving := p.current.Load() != nil
+	p.reg.log.Error("plugin module refused", "plugin", p.name, "source", p.spec.Source, "digest", digest[:min(12, len(digest))],
+		"serving", serving, "err", err, "trap", trapOf(err))
+	p.reg.emit(Event{Kind: EventRefused, Plugin: p.name, Digest: digest, Generation: p.number, Duration: time.Since(begun), Err: err})
+}
+
+// trapOf returns the guest's stack if err is of a guest, for the log.
+func trapOf(err error) string {
+	var g *guestError
+	if errors.As(err, &g) {
+		return trace(err)
+	}
+	return ""
+}

@@ -1,0 +1,205 @@
+// Package wasmasm writes small WebAssembly modules by hand, for tests of a host:
+// guests that trap, loop, lie about their exports or call every host function,
+// in a few bytes and without a compiler. It knows the parts of the binary format
+// that such guests need (WebAssembly core specification, section 5) and checks
+// nothing, because most of its modules are wrong on purpose. No product code
+// imports it.
+package wasmasm
+
+import "math"
+
+// Func is a function's index in its module.
+type Func uint32
+
+// Global is a global's index in its module.
+type Global uint32
+
+// Module collects a module's parts; Encode writes it. Imports come first. The
+// zero value is not ready: use New.
+type Module struct {
+	types    [][]byte
+	imports  [][]byte
+	funcs    []uint32 // type index of each function of the module itself
+	bodies   [][]byte
+	globals  [][]byte
+	exports  [][]byte
+	data     [][]byte
+	memory   []byte
+	start    []byte
+	imported int
+	free     uint32
+}
+
+// New returns an empty module. Data is laid out from address 16 on, so that 0 is
+// never the address of something.
+func New() *Module { return &Module{free: 16} }
+
+// Import adds a function import. A type is written with a letter for each value:
+// i is an i32, I an i64.
+func (m *Module) Import(module, name, params, results string) Func {
+	if len(m.funcs) > 0 {
+		panic("wasmasm: imports come before functions")
+	}
+	entry := append(append(text(module), text(name)...), 0x00)
+	m.imports = append(m.imports, append(entry, unsigned(m.typeOf(params, results))...))
+	m.imported++
+	return Func(m.imported - 1)
+}
+
+// ImportMemory adds a memory import.
+func (m *Module) ImportMemory(module, name string) {
+	entry := append(append(text(module), text(name)...), 0x02, 0x00, 0x01)
+	m.imports = append(m.imports, entry)
+}
+
+// Memory gives the module a memory of so many pages of 64 KiB and exports it as
+// "memory"; most 0 is no bound.
+func (m *Module) Memory(pages, most uint32) {
+	m.memory = append([]byte{0x00}, unsigned(pages)...)
+	if most > 0 {
+		m.memory = append(append([]byte{0x01}, unsigned(pages)...), unsigned(most)...)
+	}
+	m.exports = append(m.exports, append(text("memory"), 0x02, 0x00))
+}
+
+// Bytes puts b into memory when the module starts and returns where.
+func (m *Module) Bytes(b []byte) (ptr uint32) {
+	ptr = m.Space(uint32(len(b)))
+	segment := append([]byte{0x00}, I32(int32(ptr))...)
+	segment = append(append(segment, end...), unsigned(uint32(len(b)))...)
+	m.data = append(m.data, append(segment, b...))
+	return ptr
+}
+
+// Space sets n bytes of memory aside, aligned to 8, and returns where.
+func (m *Module) Space(n uint32) (ptr uint32) {
+	ptr = m.free
+	m.free = (m.free + n + 7) &^ 7
+	return ptr
+}
+
+// Global adds a mutable i32 global.
+func (m *Module) Global(value int32) Global {
+	m.globals = append(m.globals, append(append([]byte{0x7f, 0x01}, I32(value)...), end...))
+	return Global(len(m.globals) - 1)
+}
+
+// Func adds a function; export is the name to export it under, or empty. Locals
+// follow the parameters in Get's count.
+func (m *Module) Func(export, params, results, locals string, body ...Code) Func {
+	index := uint32(m.imported + len(m.funcs))
+	m.funcs = append(m.funcs, m.typeOf(params, results))
+	code := unsigned(uint32(len(locals)))
+	for i := range locals {
+		code = append(code, 0x01, valueType(locals[i]))
+	}
+	for _, c := range body {
+		code = append(code, c...)
+	}
+	code = append(code, end...)
+	m.bodies = append(m.bodies, append(unsigned(uint32(len(code))), code...))
+	if export != "" {
+		m.Export(export, Func(index))
+	}
+	return Func(index)
+}
+
+// Export exports a function under a name.
+func (m *Module) Export(name string, f Func) {
+	m.exports = append(m.exports, append(append(text(name), 0x00), unsigned(uint32(f))...))
+}
+
+// Start makes f run when the module is instantiated.
+func (m *Module) Start(f Func) { m.start = unsigned(uint32(f)) }
+
+// Encode returns the module's bytes.
+func (m *Module) Encode() []byte {
+	b := []byte{0x00, 'a', 's', 'm', 0x01, 0x00, 0x00, 0x00}
+	functions := make([][]byte, len(m.funcs))
+	for i, t := range m.funcs {
+		functions[i] = unsigned(t)
+	}
+	b = section(b, 1, m.types)
+	b = section(b, 2, m.imports)
+	b = section(b, 3, functions)
+	if m.memory != nil {
+		b = section(b, 5, [][]byte{m.memory})
+	}
+	b = section(b, 6, m.globals)
+	b = section(b, 7, m.exports)
+	if m.start != nil {
+		b = append(append(b, 8, byte(len(m.start))), m.start...)
+	}
+	b = section(b, 10, m.bodies)
+	return section(b, 11, m.data)
+}
+
+// typeOf returns the index of a function type, adding it if need be.
+func (m *Module) typeOf(params, results string) uint32 {
+	t := []byte{0x60}
+	for _, list := range []string{params, results} {
+		t = append(t, unsigned(uint32(len(list)))...)
+		for i := range list {
+			t = append(t, valueType(list[i]))
+		}
+	}
+	for i := range m.types {
+		if string(m.types[i]) == string(t) {
+			return uint32(i)
+		}
+	}
+	m.types = append(m.types, t)
+	return uint32(len(m.types) - 1)
+}
+
+func valueType(letter byte) byte {
+	switch letter {
+	case 'i':
+		return 0x7f
+	case 'I':
+		return 0x7e
+	}
+	panic("wasmasm: a type's letter is i or I")
+}
+
+// section appends a section with a vector of entries; an empty one is left out.
+func section(b []byte, id byte, entries [][]byte) []byte {
+	if len(entries) == 0 {
+		return b
+	}
+	body := unsigned(uint32(len(entries)))
+	for _, e := range entries {
+		body = append(body, e...)
+	}
+	b = append(b, id)
+	return append(append(b, unsigned(uint32(len(body)))...), body...)
+}
+
+func text(s string) []byte { return append(unsigned(uint32(len(s))), s...) }
+
+// unsigned is LEB128 of a u32.
+func unsigned(v uint32) []byte {
+	var b []byte
+	for v >= 0x80 {
+		b = append(b, byte(v)|0x80)
+		v >>= 7
+	}
+	return append(b, byte(v))
+}
+
+// signed is LEB128 of an i64 or i32.
+func signed(v int64) []byte {
+	var b []byte
+	for {
+		low := byte(v & 0x7f)
+		v >>= 7
+		if v == 0 && low&0x40 == 0 || v == -1 && low&0x40 != 0 {
+			return append(b, low)
+		}
+		b = append(b, low|0x80)
+	}
+}
+
+// MaxI32 is the largest address and length there is, for pointers outside
+// memory.
+const MaxI32 = math.MaxInt32

@@ -1,0 +1,166 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+const (
+	// settle is how long a file must lie unchanged before it is read: compilers
+	// write in many pieces, and editors write, rename and remove.
+	settle = 50 * time.Millisecond
+	// retryWatch is how often a folder that is gone is looked for.
+	retryWatch = time.Second
+)
+
+// fileState is what tells cheaply that a file may have changed.
+type fileState struct {
+	exists  bool
+	size    int64
+	changed time.Time
+	file    os.FileInfo
+}
+
+func stateOf(path string) fileState {
+	st, err := os.Stat(path)
+	if err != nil {
+		return fileState{}
+	}
+	return fileState{true, st.Size(), st.ModTime(), st}
+}
+
+func (s fileState) same(o fileState) bool {
+	return s.exists == o.exists && s.size == o.size && s.changed.Equal(o.changed) && (!s.exists || os.SameFile(s.file, o.file))
+}
+
+// Watch loads plugins again when their files change, until ctx ends. What counts
+// is the content: a file that is touched, or written again as it was, changes
+// nothing, and one that is being written is left alone until it lies still. A
+// module that is refused leaves the old one serving. The error is of the
+// operating system's notifications; nil after ctx's end.
+func (r *Registry) Watch(ctx context.Context) error {
+	notify, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("watch plugins: %w", err)
+	}
+	defer notify.Close()
+	w := &watch{reg: r, notify: notify, pending: map[*Plugin]fileState{}}
+	timer, armed := time.NewTimer(0), true
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case _, ok := <-notify.Events:
+			if !ok {
+				return errors.New("watch plugins: notifications ended")
+			}
+			w.look()
+		case err, ok := <-notify.Errors:
+			if !ok {
+				return errors.New("watch plugins: notifications ended")
+			}
+			r.log.Warn("watching plugins: looking at every file instead", "err", err) // the queue overflowed
+			w.look()
+		case <-r.changed:
+			w.look()
+		case <-timer.C:
+			armed = false
+			w.look()
+			w.loadSettled(ctx)
+		}
+		if next := w.next(); next > 0 && !armed {
+			timer.Reset(next)
+			armed = true
+		}
+	}
+}
+
+// watch is the state of one Watch; its goroutine alone uses it.
+type watch struct {
+	reg    *Registry
+	notify *fsnotify.Watcher
+	// pending are plugins whose file differs from what was loaded, with its state
+	// when that was last looked at.
+	pending map[*Plugin]fileState
+	missing bool // a folder could not be watched
+}
+
+// next is when the timer is wanted: soon while a file is settling, now and then
+// while a folder is missing, else not at all.
+func (w *watch) next() time.Duration {
+	switch {
+	case len(w.pending) > 0:
+		return settle
+	case w.missing:
+		return retryWatch
+	}
+	return 0
+}
+
+// look watches every plugin's folder and finds the files that changed.
+func (w *watch) look() {
+	w.missing = false
+	for _, p := range w.reg.all() {
+		source, seen := p.source()
+		if source == "" {
+			continue
+		}
+		// Adding a folder again is harmless, and finds one that was made anew.
+		if err := w.notify.Add(filepath.Dir(source)); err != nil {
+			w.missing = true
+		}
+		now := stateOf(source)
+		if _, waits := w.pending[p]; !waits && now.exists && !now.same(seen) {
+			w.pending[p] = fileState{}
+		}
+	}
+}
+
+// loadSettled loads the plugins whose file did not change since the last look.
+func (w *watch) loadSettled(ctx context.Context) {
+	for p, before := range w.pending {
+		source, _ := p.source()
+		now := stateOf(source)
+		if !now.exists {
+			delete(w.pending, p) // gone: what was loaded serves on
+			continue
+		}
+		if !now.same(before) {
+			w.pending[p] = now
+			continue
+		}
+		delete(w.pending, p)
+		p.reloadChanged(ctx)
+	}
+}
+
+// source returns the plugin's file and its state when it was last read.
+func (p *Plugin) source() (path string, seen fileState) {
+	p.loading.Lock()
+	defer p.loading.Unlock()
+	return p.spec.Source, p.seen
+}
+
+// reloadChanged is reload for Watch: content that was refused already is not
+// tried again, and errors have been reported where they happened.
+func (p *Plugin) reloadChanged(ctx context.Context) {
+	begun := time.Now()
+	p.loading.Lock()
+	defer p.loading.Unlock()
+	p.seen = stateOf(p.spec.Source)
+	module, err := readModule(p.spec.Source)
+	if err != nil {
+		p.refuse("", begun, err)
+		return
+	}
+	if digest := digestOf(module); digest != p.Digest() && digest != p.refused {
+		_ = p.load(ctx, module, begun) // load reported it
+	}
+}
