@@ -131,7 +131,7 @@ func (h hierarchies) make(spec *sandboxmgr.MachineSpec) (c cgroup, missing []str
 func (h hierarchies) delegate() {
 	for _, dir := range []string{h.v2, filepath.Join(h.v2, cgroupParent)} {
 		for _, controller := range []string{"+memory", "+pids", "+cpu"} {
-			_ = os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte(controller), 0)
+			_ = set(filepath.Join(dir, "cgroup.subtree_control"), controller)
 		}
 	}
 }
@@ -146,7 +146,7 @@ type bound struct {
 
 func (b bound) write(dir string) error {
 	for i, f := range b.files {
-		if err := os.WriteFile(filepath.Join(dir, f[0]), []byte(f[1]), 0); i == 0 && err != nil {
+		if err := set(filepath.Join(dir, f[0]), f[1]); i == 0 && err != nil {
 			return err
 		}
 	}
@@ -173,9 +173,19 @@ func (h hierarchies) bounds(spec *sandboxmgr.MachineSpec) []bound {
 func (c cgroup) add(pid int) error {
 	var errs []error
 	for _, dir := range c.dirs {
-		errs = append(errs, os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0))
+		errs = append(errs, set(filepath.Join(dir, "cgroup.procs"), strconv.Itoa(pid)))
 	}
 	return errors.Join(errs...)
+}
+
+// set writes a control file, which must exist.
+func set(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }
 
 // oomKilled tells whether the kernel killed something for want of memory.
