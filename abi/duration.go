@@ -43,7 +43,7 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	ms, err := strconv.ParseFloat(string(b), 64)
-	if err != nil || ms < 0 || ms > 9e12 {
+	if err != nil || !(ms >= 0 && ms <= 9e12) { // so written, NaN is refused too
 		return fmt.Errorf("duration %s: want milliseconds or a string like \"10s\"", b)
 	}
 	*d = Duration(ms * float64(time.Millisecond))

@@ -49,8 +49,10 @@ func NormalizeID(id string) (string, error) {
 	case reservedIDs[low]:
 		return bad("is a reserved word")
 	}
-	for i := 0; i < len(low); i++ {
-		if c := low[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+	// The id as given is looked at, because ToLower makes ASCII of two letters
+	// that are none (U+0130, U+212A).
+	for i := 0; i < len(id); i++ {
+		if c := id[i]; (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' {
 			return bad("holds a character that is not a-z, 0-9 or \"-\"")
 		}
 	}

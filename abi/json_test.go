@@ -1,0 +1,225 @@
+package abi_test
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"edge/abi"
+)
+
+func TestDurationJSON(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		in   string
+		want time.Duration
+		bad  bool
+	}{
+		{`"10s"`, 10 * time.Second, false},
+		{`"5m"`, 5 * time.Minute, false},
+		{`"1h30m"`, 90 * time.Minute, false},
+		{`"250"`, 250 * time.Millisecond, false},
+		{`1500`, 1500 * time.Millisecond, false},
+		{`0.5`, 500 * time.Microsecond, false},
+		{`1e3`, time.Second, false},
+		{`0`, 0, false},
+		{`null`, 0, false},
+		{`9e12`, 9e12 * time.Millisecond, false},
+		{`9.1e12`, 0, true},
+		{`1e400`, 0, true},
+		{`-1`, 0, true},
+		{`"-1s"`, 0, true},
+		{`"ten"`, 0, true},
+		{`""`, 0, true},
+		{`"10"x`, 0, true},
+		{`true`, 0, true},
+		{`[]`, 0, true},
+		{`{}`, 0, true},
+	} {
+		var d abi.Duration
+		err := json.Unmarshal([]byte(tt.in), &d)
+		if (err != nil) != tt.bad || !tt.bad && d.D() != tt.want {
+			t.Errorf("%s = %v, %v; want %v, an error: %v", tt.in, d.D(), err, tt.want, tt.bad)
+		}
+	}
+	if b, err := json.Marshal(abi.Duration(90 * time.Second)); err != nil || string(b) != "90000" {
+		t.Errorf("90s is written %s, %v", b, err)
+	}
+	if got := abi.Duration(0).Or(time.Second); got != time.Second {
+		t.Errorf("zero.Or(1s) = %v", got)
+	}
+	if got := abi.Duration(time.Minute).Or(time.Second); got != time.Minute {
+		t.Errorf("1m.Or(1s) = %v", got)
+	}
+}
+
+func TestSignalJSON(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]abi.Signal{`"TERM"`: "TERM", `"SIGKILL"`: "SIGKILL", `9`: "9", `"9"`: "9"} {
+		var s abi.Signal
+		if err := json.Unmarshal([]byte(in), &s); err != nil || s != want {
+			t.Errorf("%s = %q, %v; want %q", in, s, err, want)
+		}
+	}
+	for _, in := range []string{`true`, `[]`, `{"a":1}`} {
+		var s abi.Signal
+		if err := json.Unmarshal([]byte(in), &s); err == nil {
+			t.Errorf("%s was taken as %q", in, s)
+		}
+	}
+}
+
+func TestStatusRangeJSON(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]abi.StatusRange{
+		`204`: {204, 204}, `{"min":200,"max":299}`: {200, 299}, `{"max":299}`: {200, 299}, `{"min":300}`: {300, 399}, `{}`: {200, 399},
+	} {
+		var r abi.StatusRange
+		if err := json.Unmarshal([]byte(in), &r); err != nil || r != want {
+			t.Errorf("%s = %v, %v; want %v", in, r, err, want)
+		}
+	}
+	for _, in := range []string{`"200"`, `true`, `[200]`, `2.5`, `{"min":"a"}`} {
+		var r abi.StatusRange
+		if err := json.Unmarshal([]byte(in), &r); err == nil {
+			t.Errorf("%s was taken as %v", in, r)
+		}
+	}
+	for want, r := range map[string]abi.StatusRange{`204`: {204, 204}, `{"max":299,"min":200}`: {200, 299}} {
+		if b, err := json.Marshal(r); err != nil || string(b) != want {
+			t.Errorf("%v is written %s, %v; want %s", r, b, err, want)
+		}
+	}
+}
+
+func TestSplitCall(t *testing.T) {
+	t.Parallel()
+	ref, req, err := abi.SplitCall(abi.WaitForPort, []byte(`{"port":8080,"timeout":"10s","status":204,
+		"sandbox":{"binding":"Sandbox","id":"one","keepAlive":true,"env":{"A":"b"}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &abi.WaitForPortRequest{Port: 8080, Timeout: abi.Duration(10 * time.Second), Status: &abi.StatusRange{Min: 204, Max: 204}}
+	if !reflect.DeepEqual(req, want) {
+		t.Errorf("request %+v, want %+v", req, want)
+	}
+	wantRef := abi.SandboxRef{Binding: "Sandbox", ID: "one", SandboxOptions: abi.SandboxOptions{KeepAlive: true, Env: map[string]string{"A": "b"}}}
+	if !reflect.DeepEqual(ref, wantRef) {
+		t.Errorf("sandbox %+v, want %+v", ref, wantRef)
+	}
+	for name, tt := range map[string]struct{ body, says string }{
+		"not JSON":             {`{`, "waitForPort"},
+		"not an object":        {`[]`, "not a JSON object"},
+		"no sandbox":           {`{"port":1}`, "sandbox"},
+		"null sandbox field":   {`{"sandbox":{"binding":"S","id":"a","nam":1}}`, `"nam"`},
+		"unknown field":        {`{"sandbox":{"binding":"S","id":"a"},"prot":1}`, `"prot"`},
+		"wrong type":           {`{"sandbox":{"binding":"S","id":"a"},"port":"x"}`, "port"},
+		"two values":           {`{"sandbox":{"binding":"S","id":"a"}} {}`, "waitForPort"},
+		"duration of no sense": {`{"sandbox":{"binding":"S","id":"a"},"timeout":"soon"}`, "soon"},
+	} {
+		_, _, err := abi.SplitCall(abi.WaitForPort, []byte(tt.body))
+		if !errors.Is(err, abi.CodeInvalidRequest.Err()) || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %v; want INVALID_REQUEST that says %q", name, err, tt.says)
+		}
+	}
+}
+
+func FuzzSplitCall(f *testing.F) {
+	f.Add("exec", []byte(`{"sandbox":{"binding":"Sandbox","id":"a"},"command":"ls","timeout":"10s"}`))
+	f.Add("waitForPort", []byte(`{"sandbox":{"binding":"Sandbox","id":"a"},"port":8080,"status":{"min":200,"max":299}}`))
+	f.Add("killProcess", []byte(`{"sandbox":{"binding":"Sandbox","id":"a"},"processId":"p","signal":9}`))
+	f.Add("exposePort", []byte(`{"sandbox":{"binding":"Sandbox","id":"a"},"port":8080,"policy":{"wait":1},"ttl":null}`))
+	f.Fuzz(func(t *testing.T, name string, body []byte) {
+		row := abi.Lookup(name)
+		if row == nil {
+			row = abi.StartProcess
+		}
+		ref, req, err := abi.SplitCall(row, body)
+		if err != nil {
+			if !errors.Is(err, abi.CodeInvalidRequest.Err()) {
+				t.Errorf("%v is not INVALID_REQUEST", err)
+			}
+			return
+		}
+		if reflect.TypeOf(req) != reflect.TypeOf(row.NewRequest()) {
+			t.Errorf("%s: request is %T", row.Name(), req)
+		}
+		// What was read can be sent on.
+		for _, v := range []any{ref, req} {
+			if _, err := json.Marshal(v); err != nil {
+				t.Errorf("%+v cannot be written: %v", v, err)
+			}
+		}
+	})
+}
+
+func FuzzDuration(f *testing.F) {
+	for _, s := range []string{`"10s"`, `1500`, `null`, `"250"`, `9e12`, `NaN`, `0x1p-2`, `"`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var d abi.Duration
+		if err := d.UnmarshalJSON(b); err != nil {
+			return
+		}
+		if d < 0 {
+			t.Errorf("%q is the negative span %v", b, d.D())
+		}
+		text, err := json.Marshal(d)
+		if err != nil {
+			t.Fatalf("%q: %v", b, err)
+		}
+		var again abi.Duration
+		if err := json.Unmarshal(text, &again); err != nil {
+			t.Fatalf("%q was written as %s, which cannot be read: %v", b, text, err)
+		}
+		// Milliseconds are kept, up to what a float64 can tell apart.
+		if diff := math.Abs(float64(d - again)); diff >= float64(time.Millisecond) && diff > float64(d)*1e-15 {
+			t.Errorf("%q is %v, and %v after writing and reading", b, d.D(), again.D())
+		}
+	})
+}
+
+func FuzzSignal(f *testing.F) {
+	f.Add([]byte(`"TERM"`))
+	f.Add([]byte(`9`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var s abi.Signal
+		if json.Unmarshal(b, &s) != nil {
+			return
+		}
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var again abi.Signal
+		if err := json.Unmarshal(text, &again); err != nil || again != s {
+			t.Errorf("%q is %q, and %q (%v) after writing and reading", b, s, again, err)
+		}
+	})
+}
+
+func FuzzStatusRange(f *testing.F) {
+	f.Add([]byte(`204`))
+	f.Add([]byte(`{"min":200,"max":399}`))
+	f.Add([]byte(`{"Min":1}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var r abi.StatusRange
+		if json.Unmarshal(b, &r) != nil {
+			return
+		}
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var again abi.StatusRange
+		if err := json.Unmarshal(text, &again); err != nil || again != r {
+			t.Errorf("%q is %v, and %v (%v) after writing and reading", b, r, again, err)
+		}
+	})
+}
