@@ -1,0 +1,154 @@
+package initd
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"edge/abi"
+)
+
+// oomScore makes the kernel choose a child before the init.
+const oomScore = "500"
+
+// child is one process that the init started.
+type child struct {
+	pid     int
+	mark    string // value of markName in its environment
+	started time.Time
+	done    chan struct{} // closed when it has been reaped
+	// status and ended are set before done is closed.
+	status syscall.WaitStatus
+	ended  time.Time
+}
+
+// exit returns how the child ended: the exit code, 128 and the number for a
+// signal, and that signal's name. Only after done.
+func (c *child) exit() (code int, signal string) {
+	if c.status.Signaled() {
+		return 128 + int(c.status.Signal()), signalName(c.status.Signal())
+	}
+	return c.status.ExitStatus(), ""
+}
+
+// reaper starts children and takes the exit status of every process that ends,
+// those that the sandbox orphaned included.
+type reaper struct {
+	boot string // begins every mark
+	null *os.File
+
+	// mu is held while a child is made, reaped or signalled by group, so that
+	// a pid is not given to another process in between.
+	mu       sync.Mutex
+	children map[int]*child // those not reaped
+	seq      atomic.Uint64
+}
+
+func newReaper(boot string) (*reaper, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open the null device: %w", err)
+	}
+	return &reaper{boot: boot, null: null, children: make(map[int]*child)}, nil
+}
+
+// start starts a command in its own process group. Its standard files are the
+// three given (nil: the null device), which stay the caller's.
+func (r *reaper) start(cmd *command, stdin, stdout, stderr *os.File) (*child, error) {
+	c := &child{mark: r.boot + "." + strconv.FormatUint(r.seq.Add(1), 10), done: make(chan struct{})}
+	attr := &syscall.ProcAttr{
+		Dir: cmd.dir,
+		Env: append(cmd.env, markName+"="+c.mark),
+		Sys: &syscall.SysProcAttr{Setpgid: true},
+	}
+	for _, f := range []*os.File{stdin, stdout, stderr} {
+		if f == nil {
+			f = r.null
+		}
+		attr.Files = append(attr.Files, f.Fd())
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.started = time.Now()
+	pid, err := syscall.ForkExec(cmd.path, cmd.argv, attr)
+	if err != nil {
+		return nil, startError(cmd, err)
+	}
+	c.pid = pid
+	r.children[pid] = c
+	// Raising one's score needs no privilege; it fails only where /proc is not
+	// what it should be, and then the sandbox runs without this nicety.
+	_ = os.WriteFile("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", []byte(oomScore), 0)
+	return c, nil
+}
+
+// startError says why a command could not be started.
+func startError(cmd *command, err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENOTDIR):
+		return abi.Errorf(abi.CodeCommandNotFound, "%.200s: command not found (or the interpreter that it names)", cmd.path)
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		return abi.Errorf(abi.CodeCommandNotFound, "%.200s cannot be executed: permission denied", cmd.path)
+	case errors.Is(err, syscall.ENOEXEC):
+		return abi.Errorf(abi.CodeCommandNotFound, "%.200s is not a program for this machine", cmd.path)
+	case errors.Is(err, syscall.E2BIG):
+		return abi.Errorf(abi.CodeInvalidRequest, "arguments and environment are too long together")
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM):
+		return abi.Errorf(abi.CodeQuotaExceeded, "no further process can be started in the sandbox: its limit of processes or memory is reached").
+			WithSuggestion("end some, or raise pids or memory of the binding")
+	}
+	return fmt.Errorf("start %.200q: %w", cmd.path, err)
+}
+
+// reap takes exit statuses until done is closed.
+func (r *reaper) reap(done <-chan struct{}) {
+	ch := make(chan os.Signal, 1)
+	signal.Notify(ch, syscall.SIGCHLD)
+	defer signal.Stop(ch)
+	for {
+		r.collect() // also what ended before the signal was asked for
+		select {
+		case <-ch:
+		case <-done:
+			return
+		}
+	}
+}
+
+// collect reaps all that has ended; one SIGCHLD can stand for many.
+func (r *reaper) collect() {
+	for {
+		r.mu.Lock()
+		var ws syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &ws, syscall.WNOHANG, nil)
+		if c := r.children[pid]; pid > 0 && c != nil {
+			delete(r.children, pid)
+			c.status, c.ended = ws, time.Now()
+			close(c.done)
+		}
+		r.mu.Unlock()
+		if pid <= 0 && err != syscall.EINTR {
+			return
+		}
+	}
+}
+
+// signalGroup signals the process group of a child, if it has not been reaped.
+func (r *reaper) signalGroup(c *child, sig syscall.Signal) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.children[c.pid] == c && syscall.Kill(-c.pid, sig) == nil
+}
+
+// alive tells whether the child has not been reaped.
+func (r *reaper) alive(c *child) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.children[c.pid] == c
+}

@@ -1,0 +1,147 @@
+package initd
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"edge/abi"
+	"edge/sandboxmgr/initproto"
+)
+
+// handler carries out one operation: JSON in, a value for JSON out.
+type handler struct {
+	run func(ctx context.Context, body []byte) (any, error)
+	// waits is set for operations that can take long: they are cancelled when
+	// the edge closes the connection.
+	waits bool
+	// heavy is set for operations that touch the disk with whole files; few
+	// of them run at a time.
+	heavy bool
+}
+
+// handlers is the table of what the init can do. The types are those of abi's
+// rows, so that a row whose request changes does not compile here.
+func (s *server) handlers() map[string]handler {
+	sup := s.sup
+	return map[string]handler{
+		abi.Exec.Name():             waiting(abi.Exec, sup.exec),
+		abi.StartProcess.Name():     waiting(abi.StartProcess, sup.startProcess),
+		abi.ListProcesses.Name():    quick(abi.ListProcesses, sup.listProcesses),
+		abi.GetProcess.Name():       quick(abi.GetProcess, sup.getProcess),
+		abi.KillProcess.Name():      waiting(abi.KillProcess, sup.killProcess),
+		abi.KillAllProcesses.Name(): waiting(abi.KillAllProcesses, sup.killAllProcesses),
+		abi.GetLogs.Name():          quick(abi.GetLogs, sup.getLogs),
+		abi.WaitForLog.Name():       waiting(abi.WaitForLog, sup.waitForLog),
+		abi.WaitForExit.Name():      waiting(abi.WaitForExit, sup.waitForExit),
+		abi.WriteFile.Name():        heavy(abi.WriteFile, writeFile),
+		abi.ReadFile.Name():         heavy(abi.ReadFile, readFile),
+		initproto.OpPing:            {run: decoded(s.ping)},
+		initproto.OpListeningPorts:  {run: decoded(s.listeningPorts)},
+		initproto.OpShutdown:        {run: decoded(s.shutdown)},
+	}
+}
+
+func quick[Req, Resp any](_ *abi.Operation[Req, Resp], f func(context.Context, *Req) (*Resp, error)) handler {
+	return handler{run: decoded(f)}
+}
+
+func waiting[Req, Resp any](_ *abi.Operation[Req, Resp], f func(context.Context, *Req) (*Resp, error)) handler {
+	return handler{run: decoded(f), waits: true}
+}
+
+func heavy[Req, Resp any](_ *abi.Operation[Req, Resp], f func(*Req) (*Resp, error)) handler {
+	return handler{heavy: true, run: decoded(func(_ context.Context, req *Req) (*Resp, error) { return f(req) })}
+}
+
+// decoded puts the decoding of the request in front of f.
+func decoded[Req, Resp any](f func(context.Context, *Req) (*Resp, error)) func(context.Context, []byte) (any, error) {
+	return func(ctx context.Context, body []byte) (any, error) {
+		req := new(Req)
+		if err := json.Unmarshal(body, req); err != nil {
+			return nil, abi.Errorf(abi.CodeInvalidRequest, "the request is malformed: %v", err)
+		}
+		resp, err := f(ctx, req)
+		if err != nil {
+			return nil, err // not resp, which would be a typed nil
+		}
+		return resp, nil
+	}
+}
+
+// serve carries out a call and returns its answer's body, or an error that may
+// leave the sandbox.
+func (s *server) serve(ctx context.Context, call initproto.Call, body []byte) (answer []byte, failure *abi.Error) {
+	defer func() {
+		if r := recover(); r != nil { // process 1 must not end by a defect in one operation
+			s.log.Error("operation panicked", "op", call.Op, "panic", fmt.Sprint(r))
+			answer, failure = nil, abi.AsError(errPanic)
+		}
+	}()
+	h, ok := s.ops[call.Op]
+	if !ok {
+		return nil, abi.Errorf(abi.CodeUnknownOperation, "the sandbox's init %s has no operation %.60q", Release, call.Op)
+	}
+	if call.TimeoutMs > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(call.TimeoutMs)*time.Millisecond)
+		defer cancel()
+	}
+	if h.heavy {
+		if err := s.files.take(ctx); err != nil {
+			return nil, abi.AsError(err)
+		}
+		defer s.files.give()
+	}
+	v, err := h.run(ctx, body)
+	if err != nil {
+		failure = abi.AsError(err)
+		if failure.Code == abi.CodeInternal {
+			s.log.Error("operation failed", "op", call.Op, "err", err)
+		}
+		return nil, failure
+	}
+	answer, err = initproto.EncodeBody(v)
+	if err != nil {
+		return nil, abi.AsError(err)
+	}
+	if len(answer) > initproto.MaxBody {
+		return nil, abi.Errorf(abi.CodeBodyTooLarge, "the answer is %d bytes long as JSON, at most %d can be sent", len(answer), initproto.MaxBody).
+			WithStarted(abi.StartedYes).WithSuggestion("ask for encoding \"base64\", or for less output")
+	}
+	return answer, nil
+}
+
+func (s *server) ping(context.Context, *abi.Empty) (*initproto.PingResponse, error) {
+	s.sup.table.mu.Lock()
+	defer s.sup.table.mu.Unlock()
+	return &initproto.PingResponse{Boot: s.cfg.Boot, Processes: s.sup.table.running()}, nil
+}
+
+func (s *server) listeningPorts(context.Context, *abi.Empty) (*initproto.PortList, error) {
+	return listeningPorts("/proc/net/tcp", "/proc/net/tcp6")
+}
+
+func (s *server) shutdown(ctx context.Context, req *abi.StopRequest) (*abi.Empty, error) {
+	sig, grace, err := killTerms(req.Signal, req.Grace)
+	if err != nil {
+		return nil, err
+	}
+	s.sup.shutdown(ctx, sig, grace)
+	return &abi.Empty{}, nil
+}
+
+// slots let a bounded number in.
+type slots chan struct{}
+
+func (s slots) take(ctx context.Context) error {
+	select {
+	case s <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s slots) give() { <-s }

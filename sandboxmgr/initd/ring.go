@@ -1,0 +1,139 @@
+package initd
+
+import (
+	"sync"
+
+	"edge/abi"
+)
+
+// ring keeps the last bytes of a stream, at most abi.LogRingBytes, and counts
+// all that ever came. It grows with what is written, as long as the budget that
+// it shares with the other rings allows; then it forgets sooner.
+type ring struct {
+	budget *budget
+
+	mu     sync.Mutex // guards all below
+	buf    []byte     // circular
+	head   int        // index of the oldest byte kept
+	held   int        // bytes kept
+	total  int64      // bytes ever written
+	taken  int        // bytes taken from the budget
+	freed  bool
+	follow []lineSink
+}
+
+// lineSink is fed with a stream as it is written. feed is called with the
+// ring's lock held, so it sees every byte once and in order.
+type lineSink interface{ feed(p []byte) }
+
+// Write appends p; it never fails.
+func (r *ring) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.total += int64(len(p))
+	for _, s := range r.follow {
+		s.feed(p)
+	}
+	if r.freed || len(p) == 0 {
+		return len(p), nil
+	}
+	r.reserve(r.held + len(p))
+	rest := p
+	if over := len(rest) - len(r.buf); over > 0 {
+		rest = rest[over:]
+	}
+	if over := r.held + len(rest) - len(r.buf); over > 0 {
+		r.head = (r.head + over) % len(r.buf)
+		r.held -= over
+	}
+	at := (r.head + r.held) % len(r.buf)
+	n := copy(r.buf[at:], rest)
+	copy(r.buf, rest[n:])
+	r.held += len(rest)
+	return len(p), nil
+}
+
+// reserve grows the buffer so that want bytes fit, as far as it may.
+func (r *ring) reserve(want int) {
+	if want <= len(r.buf) || len(r.buf) == abi.LogRingBytes {
+		return
+	}
+	size := max(len(r.buf), 4<<10)
+	for size < want && size < abi.LogRingBytes {
+		size *= 2
+	}
+	if beyond := size - max(len(r.buf), ringFloor); beyond > 0 {
+		switch {
+		case r.budget.take(beyond):
+			r.taken += beyond
+		case len(r.buf) < ringFloor:
+			size = ringFloor
+		default:
+			return
+		}
+	}
+	next := make([]byte, size)
+	r.copyTo(next, 0)
+	r.buf, r.head = next, 0
+}
+
+// copyTo copies what is kept, from the skip-th byte on, to p.
+func (r *ring) copyTo(p []byte, skip int) {
+	if r.held == skip {
+		return
+	}
+	at := (r.head + skip) % len(r.buf)
+	n := copy(p, r.buf[at:min(at+r.held-skip, len(r.buf))])
+	copy(p[n:], r.buf[:r.held-skip-n])
+}
+
+// since returns a copy of what is kept from offset on, the offset of its first
+// byte and the one after its last. An offset beyond the stream is its end.
+func (r *ring) since(offset int64) (data []byte, from, to int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	oldest := r.total - int64(r.held)
+	from = min(max(offset, oldest), r.total)
+	data = make([]byte, r.total-from)
+	r.copyTo(data, int(from-oldest))
+	return data, from, r.total
+}
+
+// tail returns a copy of the last n bytes or fewer.
+func (r *ring) tail(n int) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n = min(n, r.held)
+	p := make([]byte, n)
+	r.copyTo(p, r.held-n)
+	return p
+}
+
+// attach feeds s with what is kept and with all that follows, until detach.
+func (r *ring) attach(s lineSink) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := r.buf[min(r.head, len(r.buf)):min(r.head+r.held, len(r.buf))]
+	s.feed(first)
+	s.feed(r.buf[:r.held-len(first)])
+	r.follow = append(r.follow, s)
+}
+
+func (r *ring) detach(s lineSink) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, f := range r.follow {
+		if f == s {
+			r.follow = append(r.follow[:i], r.follow[i+1:]...)
+			return
+		}
+	}
+}
+
+// free gives the memory back; what is written afterwards is only counted.
+func (r *ring) free() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.budget.give(r.taken)
+	r.buf, r.head, r.held, r.taken, r.freed = nil, 0, 0, 0, true
+}

@@ -1,0 +1,180 @@
+package initd
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"edge/abi"
+	"edge/sandboxmgr/initproto"
+)
+
+const (
+	// welcomeTimeout is long: an edge that has just started the sandbox may
+	// not know our pid yet and keeps us waiting.
+	welcomeTimeout = 30 * time.Second
+	minBackoff     = 2 * time.Millisecond
+	maxBackoff     = 100 * time.Millisecond
+)
+
+var errOrphaned = errors.New("no host for too long")
+
+// server keeps connections to the edge and serves the calls that come over
+// them.
+type server struct {
+	cfg   Config
+	log   *slog.Logger
+	sup   *supervisor
+	ops   map[string]handler
+	large slots // of large requests
+	files slots // of operations with whole files
+
+	stop context.CancelFunc // ends run
+	wake chan struct{}      // has one when another connection may be wanted
+	wg   sync.WaitGroup     // converse
+
+	mu       sync.Mutex // guards all below
+	conns    map[*net.UnixConn]struct{}
+	idle     int // of conns, those that wait for a call
+	tunnels  int // of conns, those that became one
+	lastHost time.Time
+}
+
+// newServer makes a server; stop must end the context that its run gets.
+func newServer(cfg Config, sup *supervisor, stop context.CancelFunc) *server {
+	s := &server{
+		cfg: cfg, log: cfg.Log, sup: sup, stop: stop,
+		large: make(slots, maxLarge), files: make(slots, maxLarge),
+		wake: make(chan struct{}, 1), conns: make(map[*net.UnixConn]struct{}), lastHost: time.Now(),
+	}
+	s.ops = s.handlers()
+	return s
+}
+
+// run keeps connections parked at the edge until ctx ends (nil), or there was
+// no host for too long.
+func (s *server) run(ctx context.Context) error {
+	defer s.wg.Wait()
+	defer s.closeAll()
+	for backoff := minBackoff; ; {
+		if !s.wants() {
+			select {
+			case <-s.wake:
+				continue
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		err := s.connect(ctx)
+		if err == nil {
+			backoff = minBackoff
+			continue
+		}
+		if s.orphaned() {
+			return errOrphaned
+		}
+		if !sleep(ctx, backoff) {
+			return nil
+		}
+		backoff = min(2*backoff, maxBackoff)
+	}
+}
+
+// connect adds one connection.
+func (s *server) connect(ctx context.Context) error {
+	var d net.Dialer
+	nc, err := d.DialContext(ctx, "unix", filepath.Join(s.cfg.Dir, initproto.SocketName))
+	if err != nil {
+		return err
+	}
+	c := nc.(*net.UnixConn)
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer stop()
+	if err := s.handshake(c); err != nil {
+		c.Close()
+		if errors.Is(err, initproto.ErrProtocol) {
+			s.log.Warn("the edge broke the protocol", "err", err)
+		}
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns[c] = struct{}{}
+	s.idle++
+	s.wg.Add(1)
+	go s.converse(ctx, c)
+	return nil
+}
+
+func (s *server) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.Close()
+	}
+}
+
+// wants tells whether another connection should be parked.
+func (s *server) wants() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.idle < initproto.Parked && len(s.conns)-s.tunnels < initproto.MaxConns
+}
+
+func (s *server) orphaned() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns) == 0 && time.Since(s.lastHost) > s.cfg.OrphanAfter
+}
+
+// taken, parked, tunnelled, untunnelled and hangUp keep count of a connection's
+// life: parked, taken for a call, parked again or become a tunnel, ended.
+func (s *server) taken() { s.count(-1, 0) }
+
+func (s *server) parked() { s.count(+1, 0) }
+
+func (s *server) tunnelled() { s.count(0, +1) }
+
+func (s *server) untunnelled() { s.count(0, -1) }
+
+func (s *server) count(idle, tunnels int) {
+	s.mu.Lock()
+	s.idle += idle
+	s.tunnels += tunnels
+	s.mu.Unlock()
+	s.look()
+}
+
+func (s *server) hangUp(c *net.UnixConn) {
+	c.Close()
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.lastHost = time.Now()
+	s.mu.Unlock()
+	s.look()
+}
+
+// look has run see whether another connection is wanted.
+func (s *server) look() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *server) mayTunnel() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tunnels < initproto.MaxTunnels
+}
+
+// terminate ends the sandbox as SIGTERM to process 1 asks.
+func (s *server) terminate(ctx context.Context) {
+	s.log.Info("terminating")
+	s.sup.shutdown(ctx, defaultSignal, abi.DefaultGrace)
+	s.stop()
+}

@@ -1,0 +1,207 @@
+package initlink
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"edge/abi"
+	"edge/sandboxmgr/initproto"
+)
+
+// Call has the init carry out op with req as its JSON request, and decodes the
+// answer into resp (nil: dropped). It waits for a connection within ctx.
+//
+// The init is told ctx's deadline and has half a second more to answer what
+// came of the call; cancelling ctx closes the connection at once, which cancels
+// in the init. An *abi.Error that the init answers is returned as such, checked
+// for what it may hold. Every other error wraps ErrClosed, ErrBroken, ErrLost,
+// initproto.ErrProtocol or ctx's own error.
+func (l *Link) Call(ctx context.Context, op string, req, resp any) error {
+	body, err := initproto.EncodeBody(req)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	if len(body) > initproto.MaxBody {
+		return abi.Errorf(abi.CodeBodyTooLarge, "the request of %s is %d bytes long, at most %d can be sent", op, len(body), initproto.MaxBody)
+	}
+	x, err := l.begin(ctx, op, body)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	answer, failure, err := x.answer()
+	err = x.finish(err)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", op, err)
+	case failure != nil:
+		return foreignError(failure, answer)
+	case resp == nil:
+		return nil
+	}
+	if err := json.Unmarshal(answer, resp); err != nil {
+		err = fmt.Errorf("%s: %w: answer: %v", op, initproto.ErrProtocol, err)
+		l.violation(err)
+		return err
+	}
+	return nil
+}
+
+// exchange is one call on one connection.
+type exchange struct {
+	link  *Link
+	conn  *conn
+	op    string
+	ctx   context.Context
+	stop  func() bool // ends the watch on ctx
+	timed *timedReader
+}
+
+// begin sends the call. A connection whose other end had gone before all of the
+// call was written is replaced: an init that has not read the End has done
+// nothing.
+func (l *Link) begin(ctx context.Context, op string, body []byte) (*exchange, error) {
+	for try := 0; ; try++ {
+		c, err := l.take(ctx)
+		if err != nil {
+			return nil, err
+		}
+		x := &exchange{link: l, conn: c, op: op, ctx: ctx, timed: &timedReader{conn: c}}
+		x.stop = context.AfterFunc(ctx, x.abandon)
+		err = x.send(body)
+		if err == nil {
+			return x, nil
+		}
+		err = x.finish(err)
+		if try == maxIdle || !errors.Is(err, ErrLost) {
+			return nil, err
+		}
+	}
+}
+
+// abandon closes the connection when the caller went away. A deadline that
+// passed is left to the reader, which gives the init its grace.
+func (x *exchange) abandon() {
+	if errors.Is(x.ctx.Err(), context.Canceled) {
+		x.conn.UnixConn.Close()
+	}
+}
+
+func (x *exchange) send(body []byte) error {
+	call := initproto.Call{Op: x.op}
+	if d, ok := x.ctx.Deadline(); ok {
+		call.TimeoutMs = max(1, time.Until(d).Milliseconds())
+		x.timed.by = d.Add(answerGrace)
+	}
+	w := initproto.NewWriter(timedWriter{x.conn})
+	w.Head(initproto.TypeCall, call)
+	w.Body(body)
+	return w.Flush()
+}
+
+// buffers are for reading answers; a parked connection holds none.
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}
+
+// answer reads Result, Data and End.
+func (x *exchange) answer() ([]byte, *abi.Error, error) {
+	br := buffers.Get().(*bufio.Reader)
+	br.Reset(x.timed)
+	defer func() { br.Reset(nil); buffers.Put(br) }()
+	r := initproto.NewReader(br)
+	var res initproto.Result
+	if err := r.Head(initproto.TypeResult, initproto.MaxFrame, &res); err != nil {
+		return nil, nil, err
+	}
+	body, err := r.Body(maxAnswer(x.op), nil)
+	if err == nil && br.Buffered() > 0 {
+		err = fmt.Errorf("%w: bytes after the answer", initproto.ErrProtocol)
+	}
+	return body, res.Error, err
+}
+
+// finish ends the exchange: it parks the connection after a nil error and
+// drops it after any other, which it returns as what it means.
+func (x *exchange) finish(err error) error {
+	undisturbed := x.stop()
+	if err == nil && undisturbed && x.conn.SetDeadline(time.Time{}) == nil {
+		x.link.park(x.conn)
+		return nil
+	}
+	x.link.drop(x.conn)
+	if err == nil {
+		return nil
+	}
+	return x.meaning(err)
+}
+
+// meaning tells why an exchange failed: the caller went away, the link ended,
+// the init was late, broke the protocol or has gone.
+func (x *exchange) meaning(err error) error {
+	switch ended := x.link.reason(); {
+	case ended != nil:
+		return ended
+	case errors.Is(x.ctx.Err(), context.Canceled):
+		return x.ctx.Err()
+	case errors.Is(err, initproto.ErrProtocol):
+	case isTimeout(err) && x.timed.begun:
+		err = fmt.Errorf("%w: the answer stalled", initproto.ErrProtocol)
+	case isTimeout(err) && x.ctx.Err() != nil:
+		x.link.violation(fmt.Errorf("%s: no answer half a second after the deadline", x.op))
+		return x.ctx.Err()
+	case isTimeout(err):
+		err = fmt.Errorf("%w: the init does not read", initproto.ErrProtocol)
+	default:
+		return fmt.Errorf("%w: %v", ErrLost, err)
+	}
+	x.link.violation(fmt.Errorf("%s: %w", x.op, err))
+	return err
+}
+
+// timedReader bounds every read of an answer: the first byte may take until the
+// call's own deadline, after it each piece must follow soon and the whole be
+// there in time.
+type timedReader struct {
+	conn  *conn
+	by    time.Time // the latest moment for the answer; zero is none
+	begun bool
+}
+
+func (t *timedReader) Read(p []byte) (int, error) {
+	deadline := t.by
+	if t.begun {
+		if soon := time.Now().Add(frameTimeout); deadline.IsZero() || soon.Before(deadline) {
+			deadline = soon
+		}
+	}
+	if !deadline.IsZero() {
+		if err := t.conn.SetReadDeadline(deadline); err != nil {
+			return 0, err
+		}
+	}
+	n, err := t.conn.Read(p)
+	if n > 0 && !t.begun {
+		t.begun = true
+		if t.by.IsZero() {
+			t.by = time.Now().Add(answerTimeout)
+		}
+	}
+	if err == io.EOF && n > 0 {
+		err = nil
+	}
+	return n, err
+}
+
+// timedWriter bounds every write.
+type timedWriter struct{ conn *conn }
+
+func (t timedWriter) Write(p []byte) (int, error) {
+	if err := t.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return 0, err
+	}
+	return t.conn.Write(p)
+}
