@@ -23,6 +23,7 @@ var house = map[string]struct{ ours, heavy []string }{
 	"sandboxmgr":               {ours: []string{"abi", "sandboxmgr/initlink", "sandboxmgr/initproto"}},
 	"sandboxmgr/initproto":     {ours: []string{"abi"}},
 	"sandboxmgr/initd":         {ours: []string{"abi", "sandboxmgr/initproto"}, heavy: []string{"golang.org/x/sys"}},
+	"sandboxmgr/initlink":      {ours: []string{"abi", "sandboxmgr/initproto"}, heavy: []string{"golang.org/x/sys"}},
 	"sandboxmgr/netns":         {heavy: []string{"golang.org/x/sys"}},
 	"sandboxmgr/docker":        {ours: []string{"sandboxmgr", "sandboxmgr/netns"}, heavy: []string{"github.com/docker/docker", "github.com/docker/go-connections"}},
 	"sandboxmgr/process":       {ours: []string{"sandboxmgr", "sandboxmgr/netns"}, heavy: []string{"golang.org/x/sys"}},
