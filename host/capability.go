@@ -1,0 +1,164 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"time"
+
+	"edge/abi"
+	"edge/bridge"
+	"edge/sandboxmgr"
+)
+
+// Sockets opens WebSockets to sandboxes with the edge's plugins as clients.
+type Sockets struct {
+	Sandboxes *sandboxmgr.Manager
+}
+
+// OpenSocket connects to a port of a sandbox, starting it if needed, and does
+// the WebSocket handshake. The caller closes the socket. Options given in opts
+// replace the ref's.
+func (s Sockets) OpenSocket(ctx context.Context, ref abi.SandboxRef, port int, opts abi.WebSocketOptions) (abi.Socket, error) {
+	if s.Sandboxes == nil {
+		return nil, abi.Errorf(abi.CodeRuntimeUnavailable, "this edge runs no sandboxes")
+	}
+	return openSocket(ctx, managed{s.Sandboxes}, ref, port, opts)
+}
+
+func openSocket(ctx context.Context, boxes sandboxes, ref abi.SandboxRef, port int, opts abi.WebSocketOptions) (abi.Socket, error) {
+	if err := abi.CheckPort(port); err != nil {
+		return nil, err
+	}
+	if opts.Sandbox != nil {
+		ref.SandboxOptions = *opts.Sandbox
+	}
+	box, err := boxes.sandbox(ref)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := dialSocket(ctx, box, port, opts.Wait.Or(defaultWait))
+	if err != nil {
+		return nil, err
+	}
+	so := bridge.SocketOptions{Host: "localhost:" + strconv.Itoa(port), Path: or(opts.Path, "/"), Protocols: opts.Protocols}
+	for _, h := range opts.Headers {
+		so.Headers = append(so.Headers, bridge.Header{Name: h[0], Value: h[1]})
+	}
+	sock, err := bridge.OpenSocket(ctx, conn, so)
+	if err != nil {
+		_ = conn.Close()
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		return nil, abi.Errorf(abi.CodeUpgradeFailed, "the server on port %d did not complete the WebSocket handshake", port).
+			WithStarted(abi.StartedMaybe)
+	}
+	return socket{sock}, nil
+}
+
+// dialSocket connects, and tries a refused port again if the sandbox was started
+// since the request came in on whose behalf this happens.
+func dialSocket(ctx context.Context, box sandbox, port int, wait time.Duration) (net.Conn, error) {
+	d, err := newDialer(ctx, box, port, time.Hour) // the caller's deadline bounds it
+	if err != nil {
+		return nil, err
+	}
+	defer d.release()
+	c, err := d.dial(ctx)
+	if err == nil || !isRefused(err) {
+		return c, err
+	}
+	arrived, ok := ctx.Value(arrivalKey{}).(time.Time)
+	if !d.run.Started && (!ok || !d.startedAfter(ctx, arrived)) {
+		return nil, err
+	}
+	if err := d.await(ctx, wait); err != nil {
+		return nil, err
+	}
+	return d.dial(ctx)
+}
+
+// socket is a *bridge.Socket that ends in the words of the ABI.
+type socket struct{ *bridge.Socket }
+
+var _ abi.Socket = socket{}
+
+// Receive returns the next message.
+func (s socket) Receive(ctx context.Context) (byte, []byte, error) {
+	op, payload, err := s.Socket.Receive(ctx)
+	return op, payload, closedError(err)
+}
+
+// Send sends one message.
+func (s socket) Send(ctx context.Context, opcode byte, payload []byte) error {
+	return closedError(s.Socket.Send(ctx, opcode, payload))
+}
+
+// closedError turns the bridge's end of a socket into the ABI's.
+func closedError(err error) error {
+	var c *bridge.SocketClosed
+	if errors.As(err, &c) {
+		return &abi.SocketClosed{Code: c.Code, Reason: c.Reason}
+	}
+	return err
+}
+
+// Previews tells what addresses have the form of a preview's.
+type Previews struct {
+	Domain string // default "localhost"
+}
+
+// NamesPreview is true if the request's host or path is in preview form, whether
+// or not there is such an exposure.
+func (p Previews) NamesPreview(req *abi.Request) bool {
+	name, ok := hostName(req.Host)
+	s := Server{Domain: domain(p.Domain)}
+	if _, preview := s.previewOf(name, req.Path); preview && ok {
+		return true
+	}
+	return false
+}
+
+// Connections lets the sandbox manager close and count the live connections of
+// a sandbox. Its nil fields mean that there are none.
+type Connections struct {
+	Table *bridge.Table
+	Relay *bridge.Relay
+}
+
+var _ sandboxmgr.Connections = Connections{}
+
+// CloseExposure closes the connections that came through an exposure.
+func (c Connections) CloseExposure(binding, id string, port, code int, reason string) {
+	if c.Table != nil {
+		c.Table.Close(func(o bridge.Owner) bool {
+			return o.Exposure && o.Port == port && o.ID == id && o.Binding == binding
+		}, code, reason)
+	}
+}
+
+// CloseSandbox closes every connection to one run of a sandbox, idle ones in the
+// pools included.
+func (c Connections) CloseSandbox(binding, id string, generation int64, code int, reason string) {
+	if c.Table != nil {
+		c.Table.Close(func(o bridge.Owner) bool {
+			return o.Generation == generation && o.ID == id && o.Binding == binding
+		}, code, reason)
+	}
+	if c.Relay != nil {
+		c.Relay.CloseUpstream(generationKey(binding, id, generation))
+	}
+}
+
+// Count counts a sandbox's live connections: all of them for port 0, else those
+// that came through the exposure of that port.
+func (c Connections) Count(binding, id string, port int) int {
+	if c.Table == nil {
+		return 0
+	}
+	return c.Table.Count(func(o bridge.Owner) bool {
+		return o.ID == id && o.Binding == binding && (port == 0 || o.Exposure && o.Port == port)
+	})
+}

@@ -1,0 +1,183 @@
+package host
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"edge/abi"
+	"edge/bridge"
+)
+
+// carryOut does what a plugin decided. It is the only place that knows what the
+// decisions mean. It reports false when the next plugin is to be asked.
+func (x *exchange) carryOut(d abi.Decision) bool {
+	switch d := d.(type) {
+	case *abi.Respond:
+		x.respond(d)
+	case *abi.Connect:
+		x.connect(d)
+	case *abi.Proxy:
+		x.proxy(d)
+	case *abi.Next:
+		return false
+	default:
+		x.fail(abi.Errorf(abi.CodePluginFailed, "plugin %q returned no decision", x.plugin))
+	}
+	return true
+}
+
+// target is where a request goes: a port of a sandbox, under a policy.
+type target struct {
+	ref    abi.SandboxRef
+	port   int
+	policy abi.Policy
+	// exposure is set for what comes through an exposure. Its server then sees
+	// "localhost:port" as Host (see backendHead).
+	exposure bool
+	// path replaces the request's path; empty keeps it.
+	path string
+}
+
+// connect joins the client's WebSocket with a port.
+func (x *exchange) connect(d *abi.Connect) {
+	if !x.head.upgrade {
+		x.fail(abi.Errorf(abi.CodeUpgradeRequired, "this address speaks WebSocket only").
+			WithSuggestion("connect with a WebSocket client"))
+		return
+	}
+	if err := abi.CheckPort(d.Port); err != nil {
+		x.fail(err)
+		return
+	}
+	x.relay(target{ref: d.Sandbox, port: d.Port, policy: d.Policy})
+}
+
+// proxy relays the request to a port, or, with port 0, by exposure.
+func (x *exchange) proxy(d *abi.Proxy) {
+	if d.Port == 0 {
+		x.proxyByExposure(d)
+		return
+	}
+	if err := abi.CheckPort(d.Port); err != nil {
+		x.fail(err)
+		return
+	}
+	x.relay(target{ref: d.Sandbox, port: d.Port, policy: d.Policy})
+}
+
+// relay carries the request, or the WebSocket that it asks for, to its target.
+func (x *exchange) relay(t target) {
+	x.target = t
+	if x.s.boxes == nil {
+		x.fail(abi.Errorf(abi.CodeRuntimeUnavailable, "this edge runs no sandboxes"))
+		return
+	}
+	box, err := x.s.boxes.sandbox(t.ref)
+	if err != nil {
+		x.fail(err)
+		return
+	}
+	x.target.ref = box.Ref()
+	d, err := newDialer(x.ctx, box, t.port, x.s.StartTimeout)
+	if err != nil {
+		x.fail(err)
+		return
+	}
+	defer d.release()
+	err = x.carry(d)
+	if isRefused(err) && d.startedAfter(x.ctx, x.start) {
+		// The server in there is still coming up. Nothing was sent, so nothing
+		// is done twice.
+		if err = d.await(x.ctx, t.policy.Wait.Or(defaultWait)); err == nil {
+			err = x.carry(d)
+		}
+	}
+	if err != nil {
+		x.fail(x.upstreamError(err, d))
+	}
+}
+
+// defaultWait is how long a refused port is tried again on a sandbox that the
+// request itself started.
+const defaultWait = 10 * time.Second
+
+// carry hands the exchange to the bridge, which finishes it; after an error it
+// is still ours and nothing was written.
+func (x *exchange) carry(d *dialer) error {
+	own := bridge.Owner{
+		Binding: x.target.ref.Binding, ID: x.target.ref.ID, Generation: d.run.Generation, Port: x.target.port,
+		Exposure: x.target.exposure, Plugin: x.plugin, Request: x.id,
+	}
+	p := x.target.policy
+	pol := bridge.Policy{
+		IdleTimeout: p.IdleTimeout.D(), MaxDuration: p.MaxDuration.D(), MaxMessageBytes: p.MaxMessageBytes, MaxBytes: p.MaxBytes,
+	}
+	up := bridge.Upstream{Key: upstreamKey(own), Dial: d.dial}
+	x.handed = true
+	var err error
+	if x.head.upgrade {
+		x.webSocket = true
+		if x.conn != nil {
+			x.conn.taken.Store(true)
+		}
+		err = x.s.carrier.WebSocket(x.ctx, x.rc, x.backendHead(), up, own, pol, x.finish)
+	} else {
+		err = x.s.carrier.HTTP(x.ctx, x.rc, x.backendHead(), up, own, pol, x.finish)
+	}
+	if err != nil {
+		x.handed = false
+		if x.conn != nil {
+			x.conn.taken.Store(false)
+		}
+		return err
+	}
+	if x.webSocket && x.rc.Hijacked() && x.s.Observe != nil {
+		x.s.Observe(x.event(EventWebSocketOpened, bridge.Summary{Status: 101, Duration: time.Since(x.start)}))
+	}
+	return nil
+}
+
+// upstreamError says in the words of the API what went wrong between the edge
+// and the sandbox's server.
+func (x *exchange) upstreamError(err error, d *dialer) error {
+	var own *abi.Error
+	if errors.As(err, &own) || x.ctx.Err() != nil {
+		return err
+	}
+	var ue *bridge.UpstreamError
+	if !errors.As(err, &ue) {
+		return err
+	}
+	started := abi.StartedNo
+	if ue.Started {
+		started = abi.StartedMaybe
+	}
+	x.s.Log.Warn("upstream failed", "request", x.id, "sandbox", x.target.ref.ID, "port", x.target.port, "error", err)
+	port := x.target.port
+	switch {
+	case d.ended():
+		return abi.Errorf(abi.CodeSandboxExited, "the sandbox ended before its server answered").WithStarted(started)
+	case ue.Timeout():
+		return abi.Errorf(abi.CodeTimeout, "the server on port %d did not answer in time", port).WithStarted(started)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return abi.Errorf(abi.CodePortNotListening, "nothing listens on port %d", port)
+	case ue.Stage == bridge.StageDial:
+		return abi.Errorf(abi.CodePortNotListening, "port %d cannot be reached", port)
+	case x.webSocket:
+		return abi.Errorf(abi.CodeUpgradeFailed, "the server on port %d did not complete the WebSocket handshake", port).WithStarted(started)
+	}
+	return abi.Errorf(abi.CodeUpgradeFailed, "the server on port %d broke off or sent no valid HTTP answer", port).WithStarted(started)
+}
+
+// isRefused tells whether nobody listened on the port, so that nothing was sent.
+func isRefused(err error) bool {
+	return errors.Is(err, abi.CodePortNotListening.Err()) || errors.Is(err, syscall.ECONNREFUSED)
+}
+
+var (
+	_ net.Conn      = (*clientConn)(nil)
+	_ io.ReadCloser = (*answerStream)(nil)
+)

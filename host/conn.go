@@ -1,0 +1,144 @@
+package host
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// clientConn is one accepted connection. It knows whether a request is under
+// way on it, which a graceful shutdown asks, and checks the framing of what is
+// read (framing.go), which fasthttp hides from those behind it.
+type clientConn struct {
+	net.Conn
+	framing framing // used by the one goroutine that reads
+	busy    atomic.Bool
+	// taken is set when the connection is about to become a bridge's.
+	taken atomic.Bool
+	stall time.Duration // how long one write may wait for the client to read
+}
+
+// Read reads from the client. Bytes that break the framing rules are not
+// returned. Where they are part of a head, one byte that no head can hold is
+// returned in their place before the error, because fasthttp answers a head
+// that breaks off in the middle (onReadError) and is silent about one that never
+// began.
+func (c *clientConn) Read(p []byte) (int, error) {
+	if c.framing.err != nil {
+		return 0, c.framing.err
+	}
+	n, err := c.Conn.Read(p)
+	if n <= 0 {
+		return n, err
+	}
+	c.busy.Store(true)
+	good, bad := c.framing.scan(p[:n])
+	switch {
+	case bad == nil:
+		return n, err
+	case c.framing.phase <= phaseHeader:
+		p[good] = 0
+		return good + 1, nil
+	case good > 0:
+		return good, nil
+	}
+	return 0, bad
+}
+
+// Write writes to the client and gives up on one that does not read; a bridge
+// has its own rules.
+func (c *clientConn) Write(p []byte) (int, error) {
+	if !c.taken.Load() {
+		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
+			return 0, err
+		}
+	}
+	return c.Conn.Write(p)
+}
+
+// CloseWrite sends the end of the stream, where the connection can.
+func (c *clientConn) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return nil
+}
+
+// UnsafeConn returns the connection beneath, as it was accepted. Who reads from
+// it after a hijack goes past the framing check, which has nothing to say then.
+func (c *clientConn) UnsafeConn() net.Conn { return c.Conn }
+
+// NetConn returns the socket beneath, as crypto/tls.Conn does, for those who
+// only ask about its state.
+func (c *clientConn) NetConn() net.Conn {
+	if t, ok := c.Conn.(interface{ NetConn() net.Conn }); ok {
+		return t.NetConn()
+	}
+	return c.Conn
+}
+
+// clients are the connections that the server answers for.
+type clients struct {
+	serving sync.WaitGroup // one for each serveConn
+
+	mu     sync.Mutex
+	open   map[*clientConn]struct{}
+	closed bool
+}
+
+// add takes a connection in, for whose goroutine serving is counted up, or reports false when the server is going down.
+func (cs *clients) add(c *clientConn) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.closed {
+		return false
+	}
+	if cs.open == nil {
+		cs.open = map[*clientConn]struct{}{}
+	}
+	cs.open[c] = struct{}{}
+	cs.serving.Add(1)
+	return true
+}
+
+// remove forgets a connection: it was closed, or a bridge has it now.
+func (cs *clients) remove(c *clientConn) {
+	cs.mu.Lock()
+	delete(cs.open, c)
+	cs.mu.Unlock()
+}
+
+func (cs *clients) count() int {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return len(cs.open)
+}
+
+// shut closes the idle connections, or all of them, and takes no new ones.
+func (cs *clients) shut(all bool) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.closed = true
+	for c := range cs.open {
+		if all || !c.busy.Load() {
+			_ = c.Close()
+		}
+	}
+}
+
+// state is fasthttp's hook: it learns when a connection waits for its next
+// request.
+func (s *Server) state(c net.Conn, to fasthttp.ConnState) {
+	if to != fasthttp.StateIdle {
+		return
+	}
+	if cc, ok := c.(*clientConn); ok {
+		cc.busy.Store(false)
+		if s.draining.Load() {
+			_ = cc.Close()
+		}
+	}
+}

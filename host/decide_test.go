@@ -1,0 +1,475 @@
+package host
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"edge/abi"
+)
+
+// backend is a server "inside a sandbox": net/http on loopback.
+func backend(t testing.TB, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// echoHead answers with the head it got.
+func echoHead(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	fmt.Fprintf(w, "%s %s\nHost: %s\n", r.Method, r.RequestURI, r.Host)
+	_ = r.Header.Write(w)
+	fmt.Fprintf(w, "body: %s %v", body, err)
+}
+
+func boxes(bs ...*fakeBox) *fakeBoxes {
+	f := &fakeBoxes{boxes: map[string]*fakeBox{}}
+	for _, b := range bs {
+		f.boxes[b.id] = b
+	}
+	return f
+}
+
+func ref(id string) abi.SandboxRef { return abi.SandboxRef{Binding: "Sandbox", ID: id} }
+
+func TestRespond(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		decision *abi.Respond
+		status   int
+		body     string
+	}{
+		{"body", text(201, "made"), 201, "made"},
+		{"no body", &abi.Respond{Status: 204}, 204, ""},
+		{"stream", &abi.Respond{Status: 200, Stream: io.NopCloser(strings.NewReader("in pieces"))}, 200, "in pieces"},
+		{"status", &abi.Respond{Status: 101}, 500, "PLUGIN_FAILED"},
+		{"header name", &abi.Respond{Status: 200, Headers: []abi.Header{{Name: "a b", Value: "c"}}}, 500, "PLUGIN_FAILED"},
+		{"header value", &abi.Respond{Status: 200, Headers: []abi.Header{{Name: "a", Value: "c\r\nd: e"}}}, 500, "PLUGIN_FAILED"},
+		{"framing", &abi.Respond{Status: 200, Headers: []abi.Header{{Name: "content-length", Value: "1"}}}, 500, "PLUGIN_FAILED"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, &Server{}, all(always(tt.decision)))
+			got := r.get(t, "a", "/", "")
+			if got.StatusCode != tt.status || !strings.Contains(got.body, tt.body) {
+				t.Errorf("got %d %q, want %d %q", got.StatusCode, got.body, tt.status, tt.body)
+			}
+			if got.Header.Get("Server") != "" || got.Header.Get("Date") == "" {
+				t.Errorf("headers %v", got.Header)
+			}
+		})
+	}
+}
+
+func TestRespondHeadersAsGiven(t *testing.T) {
+	t.Parallel()
+	r := start(t, &Server{}, all(always(&abi.Respond{Status: 200, Headers: []abi.Header{
+		{Name: "set-cookie", Value: "a=1; Path=/"}, {Name: "Set-Cookie", Value: "a=1; Path=/x"}, {Name: "x-lower", Value: "1"}, {Name: "x-lower", Value: "2"},
+	}})))
+	c := r.dial(t)
+	c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	raw := make([]byte, 4096)
+	n, _ := c.Read(raw)
+	for _, want := range []string{"x-lower: 1\r\n", "x-lower: 2\r\n", "a=1; Path=/\r\n", "a=1; Path=/x\r\n"} {
+		if !bytes.Contains(raw[:n], []byte(want)) {
+			t.Errorf("answer lacks %q:\n%s", want, raw[:n])
+		}
+	}
+	if bytes.Contains(raw[:n], []byte("Content-Type")) {
+		t.Errorf("a content type was made up:\n%s", raw[:n])
+	}
+}
+
+// brokenStream gives a piece and then fails.
+type brokenStream struct {
+	sent   bool
+	fail   func() error
+	closed chan struct{}
+}
+
+func (b *brokenStream) Read(p []byte) (int, error) {
+	if !b.sent {
+		b.sent = true
+		return copy(p, "half"), nil
+	}
+	return 0, b.fail()
+}
+
+func (b *brokenStream) Close() error { close(b.closed); return nil }
+
+func TestBrokenStreamBreaksTheConnection(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func() error{
+		"error": func() error { return errors.New("secret reason") },
+		"panic": func() error { panic("secret reason") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stream := &brokenStream{fail: fail, closed: make(chan struct{})}
+			r := start(t, &Server{}, all(always(&abi.Respond{Status: 200, Stream: stream})))
+			c := r.dial(t)
+			c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			resp, err := http.ReadResponse(c.r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			if string(body) != "half" || !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("read %q, %v; want half an answer and a broken connection", body, err)
+			}
+			<-stream.closed
+			if strings.Contains(r.access.String(), "stack") {
+				t.Error("the access log holds a stack")
+			}
+		})
+	}
+}
+
+// TestStreamIsSentAtOnce wants each piece before the next is made.
+func TestStreamIsSentAtOnce(t *testing.T) {
+	t.Parallel()
+	pr, pw := io.Pipe()
+	r := start(t, &Server{}, all(always(&abi.Respond{Status: 200, Stream: pr})))
+	c := r.dial(t)
+	c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	resp, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, piece := range []string{"one", "two"} {
+		if _, err := io.WriteString(pw, piece); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, len(piece))
+		if _, err := io.ReadFull(resp.Body, buf); err != nil || string(buf) != piece {
+			t.Fatalf("read %q, %v", buf, err)
+		}
+	}
+	pw.Close()
+	if rest, err := io.ReadAll(resp.Body); err != nil || len(rest) > 0 {
+		t.Errorf("rest %q, %v", rest, err)
+	}
+}
+
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	fail := func(err error) Decider {
+		return decide(func(context.Context, *abi.Request) (abi.Decision, error) { return nil, err })
+	}
+	tests := []struct {
+		name    string
+		decider Decider
+		status  int
+		code    abi.Code
+		logged  string
+	}{
+		{"own error", fail(abi.Errorf(abi.CodeDenied, "not you")), 403, abi.CodeDenied, ""},
+		{"internal error", fail(errors.New("secret reason")), 500, abi.CodeInternal, "secret reason"},
+		{"deadline", fail(fmt.Errorf("x: %w", context.DeadlineExceeded)), 504, abi.CodeTimeout, ""},
+		{"overloaded", fail(abi.Errorf(abi.CodePluginOverloaded, "busy")), 503, abi.CodePluginOverloaded, ""},
+		{"no decision", always(nil), 500, abi.CodePluginFailed, "no decision"},
+		{"panic", decide(func(context.Context, *abi.Request) (abi.Decision, error) { panic("secret reason") }), 500, abi.CodePluginFailed, "secret reason"},
+		{"next from the last", always(&abi.Next{}), 404, abi.CodeNotFound, ""},
+		{"connect without upgrade", always(&abi.Connect{Sandbox: ref("a"), Port: 8080}), 426, abi.CodeUpgradeRequired, ""},
+		{"bad port", always(&abi.Proxy{Sandbox: ref("a"), Port: 80}), 400, abi.CodeInvalidPort, ""},
+		{"unknown sandbox", always(&abi.Proxy{Sandbox: ref("x"), Port: 8080}), 404, abi.CodeUnknownBinding, ""},
+		{"no exposure", always(&abi.Proxy{}), 404, abi.CodeNotFound, ""},
+		{"several exposures", always(&abi.Proxy{Sandbox: ref("b")}), 404, abi.CodeNotFound, ""},
+		{"port closed", always(&abi.Proxy{Sandbox: ref("a"), Port: 8080}), 502, abi.CodePortNotListening, ""},
+	}
+	a, b := newBox("a", nil), newBox("b", nil)
+	b.exposed = []int{8080, 9090}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, &Server{boxes: boxes(a, b)}, all(tt.decider))
+			got := r.get(t, "a", "/", "")
+			var e abi.Error
+			if err := json.Unmarshal([]byte(got.body), &e); err != nil || got.Header.Get("Content-Type") != "application/json" {
+				t.Fatalf("not JSON: %v %v %s", err, got.Header, got.body)
+			}
+			if got.StatusCode != tt.status || e.Code != tt.code || got.Header.Get("X-Request-Id") == "" {
+				t.Errorf("got %d %s, want %d %s", got.StatusCode, got.body, tt.status, tt.code)
+			}
+			if got.StatusCode == 503 && got.Header.Get("Retry-After") == "" {
+				t.Error("503 without Retry-After")
+			}
+			page := r.get(t, "a", "/", "Accept: text/html,*/*\r\n")
+			if page.StatusCode != tt.status || !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") ||
+				!strings.Contains(page.body, string(tt.code)) || !strings.Contains(page.body, page.Header.Get("X-Request-Id")) {
+				t.Errorf("page: %d %v %s", page.StatusCode, page.Header, page.body)
+			}
+			if strings.Contains(got.body+page.body, "secret") {
+				t.Error("an internal text reached the client")
+			}
+			if n := strings.Count(r.log.String(), tt.logged); tt.logged != "" && n < 2 {
+				t.Errorf("log has the reason %d times, want once for each of 2 requests: %s", n, r.log.String())
+			}
+			if tt.code == abi.CodePortNotListening && (!strings.Contains(got.body, "listening_on") || !strings.Contains(page.body, "3000, 9000")) {
+				t.Errorf("the diagnosis is missing: %s %s", got.body, page.body)
+			}
+		})
+	}
+}
+
+func TestPageEscapes(t *testing.T) {
+	t.Parallel()
+	e := abi.Errorf(abi.CodeNotFound, "<script>alert(1)</script>").WithSuggestion("<b>")
+	if p := string(errorPage(404, e, "<id>")); strings.Contains(p, "<script") || strings.Contains(p, "<b>") || strings.Contains(p, "<id>") {
+		t.Errorf("page lets markup through: %s", p)
+	}
+}
+
+func TestChain(t *testing.T) {
+	t.Parallel()
+	mark := func(v string) Decider {
+		return decide(func(_ context.Context, req *abi.Request) (abi.Decision, error) {
+			req.Headers = append(req.Headers, abi.Header{Name: "X-Mark", Value: v})
+			return &abi.Next{}, nil
+		})
+	}
+	last := decide(func(_ context.Context, req *abi.Request) (abi.Decision, error) {
+		return text(200, strings.Join(req.HeaderValues("X-Mark"), ",")), nil
+	})
+	r := start(t, &Server{}, []Route{{Path: "/c/*", Chain: []Plugin{{"a", mark("1")}, {"b", mark("2")}, {"c", last}}}})
+	if got := r.get(t, "a", "/c/", ""); got.body != "1,2" {
+		t.Errorf("chain gave %q", got.body)
+	}
+	if got := r.get(t, "a", "/d/", ""); got.StatusCode != 404 || !strings.Contains(got.body, "NOT_FOUND") {
+		t.Errorf("no route: %d %s", got.StatusCode, got.body)
+	}
+}
+
+func TestProxySendsTheRequestOn(t *testing.T) {
+	t.Parallel()
+	box := newBox("a", map[int]string{8080: backend(t, echoHead)})
+	r := start(t, &Server{boxes: boxes(box)}, all(decide(func(_ context.Context, req *abi.Request) (abi.Decision, error) {
+		req.SetHeader("X-User", "ann")
+		return &abi.Proxy{Sandbox: ref("a"), Port: 8080}, nil
+	})))
+	c := r.dial(t)
+	for range 2 { // the second on the same connection
+		c.send("POST /a%2Fb//c?x=%20 HTTP/1.1\r\nHost: app.example:81\r\nOrigin: http://app.example:81\r\nX-Forwarded-For: 6.6.6.6\r\n" +
+			"X-Sandbox-Id: evil\r\nConnection: X-User, keep-alive\r\nContent-Length: 2\r\n\r\nhi")
+		got := c.answer("POST")
+		for _, want := range []string{"POST /a%2Fb//c?x=%20\n", "Host: app.example:81\n", "Origin: http://app.example:81\r\n", "X-User: ann\r\n",
+			"X-Forwarded-For: 127.0.0.1\r\n", "X-Forwarded-Host: app.example:81\r\n", "X-Forwarded-Proto: http\r\n", "X-Sandbox-Id: a\r\n", "body: hi <nil>"} {
+			if !strings.Contains(got.body, want) {
+				t.Errorf("backend did not see %q:\n%s", want, got.body)
+			}
+		}
+		if strings.Contains(got.body, "6.6.6.6") || strings.Contains(got.body, "evil") {
+			t.Errorf("forged headers reached the backend:\n%s", got.body)
+		}
+	}
+}
+
+func TestBodyReadByPluginIsNotSentOn(t *testing.T) {
+	t.Parallel()
+	box := newBox("a", map[int]string{8080: backend(t, echoHead)})
+	r := start(t, &Server{boxes: boxes(box)}, all(decide(func(_ context.Context, req *abi.Request) (abi.Decision, error) {
+		var b [2]byte
+		_, err := io.ReadFull(req.Body, b[:])
+		return &abi.Proxy{Sandbox: ref("a"), Port: 8080}, err
+	})))
+	for _, tt := range []struct{ send, want string }{
+		{"Content-Length: 5\r\n\r\nabcde", "body: cde <nil>"},
+		{"Content-Length: 2\r\n\r\nab", "body:  <nil>"},
+		{"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n", "body: cde <nil>"},
+	} {
+		c := r.dial(t)
+		c.send("POST / HTTP/1.1\r\nHost: a\r\n" + tt.send)
+		if got := c.answer("POST"); !strings.Contains(got.body, tt.want) {
+			t.Errorf("%q: backend saw %q, want %q", tt.send, got.body, tt.want)
+		}
+	}
+}
+
+// TestUnreadBody wants what follows a body that nobody read to be no request.
+func TestUnreadBody(t *testing.T) {
+	t.Parallel()
+	r := start(t, &Server{}, all(always(text(200, "in"))))
+	c := r.dial(t)
+	c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 33\r\n\r\nGET /inner HTTP/1.1\r\nHost: x\r\n\r\n..GET /second HTTP/1.1\r\nHost: a\r\n\r\n")
+	for range 2 {
+		if got := c.answer("GET"); got.StatusCode != 200 {
+			t.Fatalf("answer %d %s", got.StatusCode, got.body)
+		}
+	}
+	if log := r.access.String(); strings.Contains(log, "/inner") || !strings.Contains(log, "/second") {
+		t.Errorf("requests seen: %s", log)
+	}
+	// One that is too large, or does not come, costs the connection.
+	c = r.dial(t)
+	c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\nGET /inner HTTP/1.1\r\nHost: x\r\n\r\n")
+	if got := c.answer("POST"); got.StatusCode != 200 || !got.Close || !c.eof() {
+		t.Errorf("answer %d, close %v", got.StatusCode, got.Close)
+	}
+}
+
+func TestExpectContinue(t *testing.T) {
+	t.Parallel()
+	box := newBox("a", map[int]string{8080: backend(t, echoHead)})
+	r := start(t, &Server{boxes: boxes(box)}, []Route{{Path: "/in", Chain: []Plugin{{"p", always(&abi.Proxy{Sandbox: ref("a"), Port: 8080})}}}})
+	for _, head := range []string{"Expect: 100-continue\r\n", "expect: 100-Continue\r\n"} {
+		c := r.dial(t)
+		c.send("POST /in HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n" + head + "\r\n")
+		if got := c.answer("POST"); got.StatusCode != 100 {
+			t.Fatalf("first answer %d, want 100", got.StatusCode)
+		}
+		c.send("hi")
+		if got := c.answer("POST"); got.StatusCode != 200 || !strings.Contains(got.body, "body: hi") || strings.Contains(got.body, "Expect") {
+			t.Errorf("answer %d %s", got.StatusCode, got.body)
+		}
+		c = r.dial(t)
+		c.send("POST /out HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n" + head + "\r\n")
+		if got := c.answer("POST"); got.StatusCode != 404 || !got.Close || !c.eof() {
+			t.Errorf("a body nobody wants: answer %d, close %v", got.StatusCode, got.Close)
+		}
+	}
+}
+
+func TestPanicOutsideADecider(t *testing.T) {
+	t.Parallel()
+	r := start(t, &Server{boxes: boxes(nil...)}, all(always((*abi.Respond)(nil))))
+	for range 2 {
+		if got := r.get(t, "a", "/", ""); got.StatusCode != 500 || !strings.Contains(got.body, "INTERNAL") {
+			t.Errorf("answer %d %s", got.StatusCode, got.body)
+		}
+	}
+	if !strings.Contains(r.log.String(), "stack=") {
+		t.Error("no stack in the log")
+	}
+}
+
+// TestSlowHead wants a head that comes in drops to be given up.
+func TestSlowHead(t *testing.T) {
+	t.Parallel()
+	r := start(t, &Server{HeadTimeout: 100 * time.Millisecond}, all(always(text(200, ""))))
+	c := r.dial(t)
+	c.send("GET / HTTP/1.1\r\nHost: ")
+	if got := c.answer("GET"); got.StatusCode != 408 || !c.eof() {
+		t.Errorf("answer %d", got.StatusCode)
+	}
+}
+
+// TestWait tries a refused port again only where the request started the sandbox.
+func TestWait(t *testing.T) {
+	t.Parallel()
+	addr := backend(t, echoHead)
+	openAfter := func(b *fakeBox, n int) {
+		b.onDial = func(i int) {
+			if i >= n {
+				b.mu.Lock()
+				b.ports = map[int]string{8080: addr}
+				b.mu.Unlock()
+			}
+		}
+	}
+	tests := []struct {
+		name   string
+		box    func(b *fakeBox)
+		status int
+		code   string
+	}{
+		{"started by the request", func(b *fakeBox) { b.started = true; openAfter(b, 4) }, 200, ""},
+		{"started meanwhile", func(b *fakeBox) { b.startedAt = time.Now().Add(time.Hour); openAfter(b, 4) }, 200, ""},
+		{"running before", func(b *fakeBox) { openAfter(b, 4) }, 502, "PORT_NOT_LISTENING"},
+		{"never opens", func(b *fakeBox) { b.started = true }, 502, "PORT_NOT_LISTENING"},
+		{"ends meanwhile", func(b *fakeBox) {
+			b.started = true
+			b.onDial = func(i int) {
+				if i == 3 {
+					close(b.ended)
+				}
+			}
+		}, 502, "SANDBOX_EXITED"},
+		{"does not start", func(b *fakeBox) { b.block = true }, 504, "TIMEOUT"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			box := newBox("a", nil)
+			tt.box(box)
+			pol := abi.Policy{Wait: abi.Duration(300 * time.Millisecond)}
+			r := start(t, &Server{boxes: boxes(box), StartTimeout: 200 * time.Millisecond}, all(always(&abi.Proxy{Sandbox: ref("a"), Port: 8080, Policy: pol})))
+			got := r.get(t, "a", "/", "")
+			if got.StatusCode != tt.status || !strings.Contains(got.body, tt.code) {
+				t.Errorf("answer %d %s, want %d %s", got.StatusCode, got.body, tt.status, tt.code)
+			}
+		})
+	}
+}
+
+// TestBadBackends wants the right word for each way a backend can fail.
+func TestBadBackends(t *testing.T) {
+	t.Parallel()
+	raw := func(answer string) string {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { ln.Close() })
+		go serveRaw(ln, answer)
+		return ln.Addr().String()
+	}
+	tests := []struct {
+		name, answer string
+		upgrade      bool
+		status       int
+		code         string
+	}{
+		{"closes", "", false, 502, "UPGRADE_FAILED"},
+		{"garbage", "hello\r\n\r\n", false, 502, "UPGRADE_FAILED"},
+		{"closes on upgrade", "", true, 502, "UPGRADE_FAILED"},
+		{"garbage on upgrade", "SSH-2.0\r\n", true, 502, "UPGRADE_FAILED"},
+		{"wrong accept key", "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: nope\r\n\r\n", true, 502, "UPGRADE_FAILED"},
+		{"404 to upgrade", "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", true, 404, "no"},
+		{"200 to upgrade", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes", true, 200, "yes"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			box := newBox("a", map[int]string{8080: raw(tt.answer)})
+			r := start(t, &Server{boxes: boxes(box)}, all(always(&abi.Proxy{Sandbox: ref("a"), Port: 8080})))
+			extra := ""
+			if tt.upgrade {
+				extra = handshake
+			}
+			got := r.get(t, "a", "/", extra)
+			if got.StatusCode != tt.status || !strings.Contains(got.body, tt.code) {
+				t.Errorf("answer %d %s, want %d %s", got.StatusCode, got.body, tt.status, tt.code)
+			}
+		})
+	}
+}
+
+const handshake = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" + key
+
+// serveRaw answers one head on each connection with fixed bytes and closes it.
+func serveRaw(ln net.Listener, answer string) {
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+			_, _ = io.WriteString(c, answer)
+		}
+		_ = c.Close()
+	}
+}

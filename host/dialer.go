@@ -1,0 +1,169 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"edge/abi"
+	"edge/bridge"
+	"edge/sandboxmgr"
+)
+
+// sandboxes is what the server asks of the sandbox manager.
+type sandboxes interface {
+	sandbox(ref abi.SandboxRef) (sandbox, error)
+	Ready(ctx context.Context) error
+	ExposureByLabel(label string) (sandboxmgr.Exposure, bool)
+	ExposureByPath(port, key string) (sandboxmgr.Exposure, bool)
+}
+
+// sandbox is what the server asks of one sandbox.
+type sandbox interface {
+	Ref() abi.SandboxRef
+	Running(ctx context.Context) (sandboxmgr.Run, error)
+	Dial(ctx context.Context, port int) (net.Conn, sandboxmgr.Run, error)
+	GetState(ctx context.Context, req *abi.Empty) (*abi.SandboxState, error)
+	GetExposedPorts(ctx context.Context, req *abi.Empty) (*abi.ExposedPorts, error)
+}
+
+var _ sandbox = (*sandboxmgr.Sandbox)(nil)
+
+// managed makes a *sandboxmgr.Manager a sandboxes.
+type managed struct{ *sandboxmgr.Manager }
+
+func (m managed) sandbox(ref abi.SandboxRef) (sandbox, error) {
+	s, err := m.Sandbox(ref)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// dialer connects to one port of one run of a sandbox.
+type dialer struct {
+	box  sandbox
+	port int
+	run  sandboxmgr.Run
+
+	mu    sync.Mutex
+	first net.Conn // made by await, for the next dial
+}
+
+// newDialer returns a dialer for the sandbox's current run, starting one if
+// there is none, within limit. The caller releases it.
+func newDialer(ctx context.Context, box sandbox, port int, limit time.Duration) (*dialer, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	run, err := box.Running(ctx)
+	if err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded) {
+			err = abi.Errorf(abi.CodeTimeout, "the sandbox did not start within %s", limit).WithStarted(abi.StartedMaybe)
+		}
+		return nil, err
+	}
+	return &dialer{box: box, port: port, run: run}, nil
+}
+
+// dial connects; the connection is the caller's. A connection to another run
+// than the dialer's is refused: what is pooled or listed under a generation
+// belongs to it.
+func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
+	d.mu.Lock()
+	c := d.first
+	d.first = nil
+	d.mu.Unlock()
+	if c != nil {
+		return c, nil
+	}
+	c, run, err := d.box.Dial(ctx, d.port)
+	if err != nil {
+		return nil, err
+	}
+	if run.Generation != d.run.Generation {
+		_ = c.Close()
+		return nil, abi.Errorf(abi.CodeSandboxExited, "the sandbox was restarted meanwhile")
+	}
+	return c, nil
+}
+
+// await tries a port that refused again until it answers, for at most wait. The
+// error is the last refusal.
+func (d *dialer) await(ctx context.Context, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	pause := 5 * time.Millisecond
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for refusal := error(nil); ; {
+		c, err := d.dial(ctx)
+		if err == nil {
+			d.mu.Lock()
+			d.first = c
+			d.mu.Unlock()
+			return nil
+		}
+		if !isRefused(err) {
+			if refusal != nil && ctx.Err() != nil {
+				return refusal
+			}
+			return err
+		}
+		refusal = err
+		select {
+		case <-timer.C:
+			pause = min(pause*3/2, 100*time.Millisecond)
+			timer.Reset(pause)
+		case <-d.run.Ended:
+			return abi.Errorf(abi.CodeSandboxExited, "the sandbox ended before port %d answered", d.port)
+		case <-ctx.Done():
+			return refusal
+		}
+	}
+}
+
+// startedAfter tells whether the run began after t: by the caller's own doing,
+// or by that of an operation or of another request that came at the same time.
+func (d *dialer) startedAfter(ctx context.Context, t time.Time) bool {
+	if d.run.Started {
+		return true
+	}
+	st, err := d.box.GetState(ctx, &abi.Empty{})
+	return err == nil && st.Generation == d.run.Generation && st.StartedAt != nil && !st.StartedAt.Before(t)
+}
+
+// ended tells whether the run is over. After a broken connection that news may
+// still be on its way, so it is awaited for a moment.
+func (d *dialer) ended() bool {
+	timer := time.NewTimer(100 * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-d.run.Ended:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// release closes a connection that nobody took.
+func (d *dialer) release() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.first != nil {
+		_ = d.first.Close()
+		d.first = nil
+	}
+}
+
+// upstreamKey names the pool of connections to a port of one run.
+func upstreamKey(o bridge.Owner) string {
+	return fmt.Sprintf("%s%d", generationKey(o.Binding, o.ID, o.Generation), o.Port)
+}
+
+// generationKey is what the pools' names of one run begin with.
+func generationKey(binding, id string, generation int64) string {
+	return fmt.Sprintf("%s/%s/%d/", binding, id, generation)
+}

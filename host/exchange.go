@@ -1,0 +1,233 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"edge/abi"
+	"edge/bridge"
+)
+
+// exchange is one request from the gate to its log line.
+type exchange struct {
+	s     *Server
+	rc    *fasthttp.RequestCtx // not to be touched after serve returned
+	conn  *clientConn          // nil in unit tests
+	head  *head                // nil when the gate refused
+	req   *abi.Request
+	body  *requestBody // nil when there is none
+	ctx   context.Context
+	stop  context.CancelFunc
+	start time.Time
+	id    string
+
+	remote string // the client's "ip:port"
+
+	// What the log line will say.
+	host, path string // without any token
+	plugin     string
+	target     target
+	failure    string // the error code of the answer
+	webSocket  bool
+
+	over atomic.Bool // finish ran
+	// handed is set when somebody else (a relay, a stream) finishes the
+	// exchange.
+	handed bool
+}
+
+// serve is fasthttp's handler: one request.
+func (s *Server) serve(rc *fasthttp.RequestCtx) {
+	x := s.begin(rc)
+	defer x.settle()
+	if r := x.admit(); r != nil {
+		x.refuse(r)
+		return
+	}
+	x.dispatch()
+}
+
+// begin makes the exchange of a request.
+func (s *Server) begin(rc *fasthttp.RequestCtx) *exchange {
+	s.live.Add(1)
+	x := &exchange{s: s, rc: rc, start: time.Now(), id: s.ids.next()}
+	x.remote = rc.RemoteAddr().String()
+	x.conn, _ = rc.Conn().(*clientConn)
+	// The deadline was the head's. It bounds neither the body nor the answer.
+	_ = rc.Conn().SetReadDeadline(time.Time{})
+	x.ctx, x.stop = context.WithCancel(context.WithValue(s.base, arrivalKey{}, x.start))
+	return x
+}
+
+// arrivalKey is under what a request's context holds its time of arrival
+// (Sockets asks it).
+type arrivalKey struct{}
+
+// admit puts the request through the gate and makes what a plugin sees.
+func (x *exchange) admit() *refusal {
+	h, r := gate(&x.rc.Request.Header)
+	if r != nil {
+		return r
+	}
+	x.head = h
+	x.host, x.path = loggedHost(h.name), loggedPath(h.path)
+	x.req = &abi.Request{
+		ID: x.id, Method: h.method, Scheme: "http", Host: h.host, Path: h.path, Query: h.query, HasQuery: h.hasQuery,
+		RemoteAddr: x.remote, Headers: h.headers, ContentLength: h.contentLength,
+	}
+	if h.contentLength != 0 {
+		x.body = &requestBody{conn: x.rc.Conn(), idle: x.s.BodyTimeout, r: x.rc.RequestBodyStream(), left: h.contentLength}
+		x.req.Body = x.body
+	}
+	return nil
+}
+
+// gate parses what fasthttp kept of a head.
+func gate(h *fasthttp.RequestHeader) (*head, *refusal) {
+	return parseHead(string(h.Method()), string(h.RequestURI()), string(h.Protocol()), string(h.RawHeaders()))
+}
+
+// dispatch finds who answers the request: a preview, the edge itself, or the
+// plugins of a route, in this order.
+func (x *exchange) dispatch() {
+	if p, ok := x.s.previewOf(x.head.name, x.head.path); ok {
+		x.servePreview(p)
+		return
+	}
+	if x.serveReserved() {
+		return
+	}
+	chain := x.s.route(x.head.name, x.head.path)
+	if chain == nil {
+		x.fail(abi.Errorf(abi.CodeNotFound, "nothing is served at this address").
+			WithSuggestion("add a route for it to the edge's configuration"))
+		return
+	}
+	for _, p := range chain {
+		x.plugin = p.Name
+		d, err := x.decide(p)
+		if err != nil {
+			x.fail(err)
+			return
+		}
+		if x.carryOut(d) {
+			return
+		}
+	}
+	x.fail(abi.Errorf(abi.CodeNotFound, "no plugin of this route answers the request"))
+}
+
+// decide asks one plugin. A decider that panics has failed, and no more.
+func (x *exchange) decide(p Plugin) (d abi.Decision, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			x.s.Log.Error("decider panicked", "plugin", p.Name, "request", x.id, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			err = abi.Errorf(abi.CodePluginFailed, "plugin %q failed", p.Name)
+		}
+	}()
+	return p.Decider.Decide(x.ctx, x.req)
+}
+
+// settle ends the handler's part: a panic is answered, a body that nobody wanted
+// is put out of the way, and the exchange is finished unless it was handed on.
+func (x *exchange) settle() {
+	if r := recover(); r != nil {
+		x.s.Log.Error("request panicked", "request", x.id, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		x.handed = false
+		x.rc.Response.Reset()
+		x.rc.HijackSetNoResponse(false)
+		x.rc.SetConnectionClose()
+		x.fail(abi.Errorf(abi.CodeInternal, "internal error; the edge's log has the details"))
+	}
+	if x.rc.Hijacked() {
+		return
+	}
+	if x.s.draining.Load() || x.head == nil || x.unusable() {
+		x.rc.SetConnectionClose()
+	}
+	if !x.handed {
+		x.finish(bridge.Summary{Status: x.rc.Response.StatusCode(), BytesOut: int64(len(x.rc.Response.Body()))})
+	}
+}
+
+// unusable tells whether the connection cannot carry another request, because a
+// body was not read to its end or an upgrade was asked for and not made. A short
+// rest of a body is read and dropped first: closing a connection on which bytes
+// wait would cost the client the answer.
+func (x *exchange) unusable() bool {
+	if x.head.asksUpgrade {
+		return true
+	}
+	if x.body == nil {
+		return false
+	}
+	if !x.handed {
+		return !x.body.drain(drainBytes, drainTime)
+	}
+	complete, _, _ := x.body.state()
+	return !complete
+}
+
+const (
+	drainBytes = 256 << 10
+	drainTime  = 500 * time.Millisecond
+)
+
+// finish ends the exchange: exactly once, from whoever carried it last. It
+// writes the log line.
+func (x *exchange) finish(sum bridge.Summary) {
+	if x.over.Swap(true) {
+		return
+	}
+	if x.body != nil {
+		x.body.end()
+	}
+	x.stop()
+	if sum.Duration == 0 {
+		sum.Duration = time.Since(x.start)
+	}
+	x.logAccess(sum)
+	x.observe(sum)
+	x.s.live.Add(-1)
+	x.s.wakeShutdown()
+}
+
+func (x *exchange) observe(sum bridge.Summary) {
+	if x.s.Observe == nil {
+		return
+	}
+	kind := EventAnswered
+	if x.webSocket && sum.Status == 101 {
+		kind = EventWebSocketClosed
+	}
+	x.s.Observe(x.event(kind, sum))
+}
+
+func (x *exchange) event(kind EventKind, sum bridge.Summary) Event {
+	e := Event{
+		Kind: kind, Request: x.id, Method: x.method(), Host: x.host, Path: x.path, Status: sum.Status, Plugin: x.plugin,
+		Sandbox: x.target.ref, Port: x.target.port, Preview: x.target.exposure,
+		BytesIn: sum.BytesIn, BytesOut: sum.BytesOut, Messages: sum.MessagesIn + sum.MessagesOut,
+		Duration: sum.Duration, Close: sum.Close,
+	}
+	return e
+}
+
+// wantsPage tells whether the client is a person's browser.
+func (x *exchange) wantsPage() bool {
+	if x.req == nil {
+		return false
+	}
+	for _, v := range x.req.HeaderValues("Accept") {
+		if strings.Contains(strings.ToLower(v), "text/html") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,260 @@
+package host
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"edge/abi"
+	"edge/sandboxmgr"
+)
+
+// decide is a Decider that is a function.
+type decide func(ctx context.Context, req *abi.Request) (abi.Decision, error)
+
+func (f decide) Decide(ctx context.Context, req *abi.Request) (abi.Decision, error) {
+	return f(ctx, req)
+}
+
+// always decides the same for every request.
+func always(d abi.Decision) Decider {
+	return decide(func(context.Context, *abi.Request) (abi.Decision, error) { return d, nil })
+}
+
+func text(status int, body string) *abi.Respond {
+	return &abi.Respond{Status: status, Headers: []abi.Header{{Name: "Content-Type", Value: "text/plain"}}, Body: []byte(body)}
+}
+
+// all is the routes of one plugin for everything.
+func all(d Decider) []Route { return []Route{{Chain: []Plugin{{Name: "p", Decider: d}}}} }
+
+// fakeBoxes is a sandbox manager with the sandboxes and exposures it was given.
+type fakeBoxes struct {
+	boxes  map[string]*fakeBox // by id
+	labels map[string]sandboxmgr.Exposure
+	paths  map[string]sandboxmgr.Exposure // by port/key
+	ready  error
+}
+
+func (f *fakeBoxes) sandbox(ref abi.SandboxRef) (sandbox, error) {
+	if b := f.boxes[ref.ID]; b != nil && ref.Binding == "Sandbox" {
+		return b, nil
+	}
+	return nil, abi.Errorf(abi.CodeUnknownBinding, "no binding %q", ref.Binding)
+}
+
+func (f *fakeBoxes) Ready(context.Context) error { return f.ready }
+
+func (f *fakeBoxes) ExposureByLabel(label string) (sandboxmgr.Exposure, bool) {
+	e, ok := f.labels[label]
+	return e, ok
+}
+
+func (f *fakeBoxes) ExposureByPath(port, key string) (sandboxmgr.Exposure, bool) {
+	e, ok := f.paths[port+"/"+key]
+	return e, ok
+}
+
+// fakeBox is a sandbox whose ports are loopback addresses of the test.
+type fakeBox struct {
+	id    string
+	ended chan struct{}
+
+	mu         sync.Mutex
+	generation int64
+	ports      map[int]string
+	started    bool // what the next Running reports
+	startedAt  time.Time
+	exposed    []int
+	block      bool // Running waits for its context
+	dials      int
+	onDial     func(n int) // called before dial n, without the lock
+}
+
+func newBox(id string, ports map[int]string) *fakeBox {
+	return &fakeBox{id: id, generation: 1, ports: ports, ended: make(chan struct{}), startedAt: time.Unix(1, 0)}
+}
+
+func (b *fakeBox) Ref() abi.SandboxRef { return abi.SandboxRef{Binding: "Sandbox", ID: b.id} }
+
+func (b *fakeBox) Running(ctx context.Context) (sandboxmgr.Run, error) {
+	b.mu.Lock()
+	block := b.block
+	run := sandboxmgr.Run{Generation: b.generation, Started: b.started, Ended: b.ended}
+	b.mu.Unlock()
+	if block {
+		<-ctx.Done()
+		return sandboxmgr.Run{}, ctx.Err()
+	}
+	return run, nil
+}
+
+func (b *fakeBox) Dial(ctx context.Context, port int) (net.Conn, sandboxmgr.Run, error) {
+	b.mu.Lock()
+	b.dials++
+	n, hook := b.dials, b.onDial
+	b.mu.Unlock()
+	if hook != nil {
+		hook(n)
+	}
+	b.mu.Lock()
+	addr := b.ports[port]
+	run := sandboxmgr.Run{Generation: b.generation, Ended: b.ended}
+	b.mu.Unlock()
+	if addr == "" {
+		return nil, run, abi.Errorf(abi.CodePortNotListening, "nothing listens on port %d", port).
+			WithDetails(map[string]any{"listening_on": []int{3000, 9000}})
+	}
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	return c, run, err
+}
+
+func (b *fakeBox) GetState(context.Context, *abi.Empty) (*abi.SandboxState, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := b.startedAt
+	return &abi.SandboxState{State: abi.StateRunning, Generation: b.generation, StartedAt: &at}, nil
+}
+
+func (b *fakeBox) GetExposedPorts(context.Context, *abi.Empty) (*abi.ExposedPorts, error) {
+	list := &abi.ExposedPorts{}
+	for _, p := range b.exposed {
+		list.Ports = append(list.Ports, abi.ExposedPort{Port: p})
+	}
+	return list, nil
+}
+
+// syncBuffer is a log that can be read while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// running is a server under test.
+type running struct {
+	*Server
+	addr    string
+	log     *syncBuffer // errors
+	access  *syncBuffer
+	stopped chan error
+}
+
+// start serves s on a loopback port until the test ends.
+func start(t testing.TB, s *Server, routes []Route) *running {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &running{Server: s, addr: ln.Addr().String(), log: &syncBuffer{}, access: &syncBuffer{}, stopped: make(chan error, 1)}
+	if s.Log == nil {
+		s.Log = slog.New(slog.NewTextHandler(r.log, nil))
+	}
+	if s.AccessLog == nil {
+		s.AccessLog = slog.New(slog.NewTextHandler(r.access, nil))
+	}
+	s.DrainTimeout = or(s.DrainTimeout, 50*time.Millisecond)
+	if err := s.SetRoutes(routes); err != nil {
+		t.Fatal(err)
+	}
+	go func() { r.stopped <- s.Serve(ln) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		if err := <-r.stopped; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return r
+}
+
+// answer is an HTTP answer, body read.
+type answer struct {
+	*http.Response
+	body string
+}
+
+// client is a raw connection to the server.
+type client struct {
+	net.Conn
+	t testing.TB
+	r *bufio.Reader
+}
+
+func (r *running) dial(t testing.TB) *client {
+	t.Helper()
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	return &client{Conn: c, t: t, r: bufio.NewReader(c)}
+}
+
+// send writes raw bytes.
+func (c *client) send(raw string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c, raw); err != nil {
+		c.t.Fatalf("send: %v", err)
+	}
+}
+
+// answer reads one answer to a request of the method.
+func (c *client) answer(method string) answer {
+	c.t.Helper()
+	resp, err := http.ReadResponse(c.r, &http.Request{Method: method})
+	if err != nil {
+		c.t.Fatalf("read answer: %v", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		c.t.Fatalf("read body: %v", err)
+	}
+	return answer{resp, string(body)}
+}
+
+// get asks once on a connection of its own; extra are header lines with CR LF.
+func (r *running) get(t testing.TB, host, target, extra string) answer {
+	t.Helper()
+	c := r.dial(t)
+	c.send("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n" + extra + "\r\n")
+	return c.answer("GET")
+}
+
+// eof tells whether the server has closed the connection.
+func (c *client) eof() bool {
+	_, err := c.r.ReadByte()
+	return errors.Is(err, io.EOF) || err != nil && !errors.Is(err, context.DeadlineExceeded) && !isTimeout(err)
+}
+
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}

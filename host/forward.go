@@ -1,0 +1,97 @@
+package host
+
+import (
+	"net"
+	"strconv"
+	"strings"
+
+	"edge/abi"
+	"edge/bridge"
+)
+
+// backendHead is what the sandbox's server is sent: the client's head with the
+// plugin's edits, less what belongs to this hop, plus what is true about the
+// client.
+//
+// Host and Origin follow one rule for HTTP and WebSocket alike. Through an
+// exposure the server sees itself as it would be opened inside the sandbox:
+// "Host: localhost:8080", and an Origin of the page's own site becomes
+// "http://localhost:8080" with it, because development servers refuse hosts they
+// do not know and compare the two; an Origin of another site stays as it is, so
+// that they can refuse that. A plugin's Connect or Proxy with a port leaves both
+// as the client sent them: there the address is part of the application.
+func (x *exchange) backendHead() *bridge.Head {
+	t := &x.target
+	h := &bridge.Head{Method: x.req.Method, Target: x.req.Target()}
+	if t.path != "" {
+		h.Target = t.path
+		if x.req.HasQuery {
+			h.Target += "?" + x.req.Query
+		}
+	}
+	if x.body != nil {
+		complete, read, left := x.body.state()
+		if !complete || read == 0 {
+			h.Body, h.ContentLength = x.body, left
+		}
+	}
+	local := "localhost:" + strconv.Itoa(t.port)
+	h.Headers = make([]bridge.Header, 0, len(x.req.Headers)+5)
+	seen := map[string]bool{}
+	for _, hd := range x.req.Headers {
+		switch {
+		case strings.EqualFold(hd.Name, "Connection"):
+			// What it names was removed at the gate; the bridge, which knows
+			// nothing of that, would take a plugin's own headers away.
+			continue
+		case t.exposure && strings.EqualFold(hd.Name, "Host"):
+			hd.Value = local
+		case t.exposure && strings.EqualFold(hd.Name, "Origin") && sameSite(hd.Value, x.req.Host):
+			hd.Value = "http://" + local
+		case hasPrefixFold(hd.Name, "X-"):
+			seen[strings.ToLower(hd.Name)] = true
+		}
+		h.Headers = append(h.Headers, bridge.Header{Name: hd.Name, Value: hd.Value})
+	}
+	client, _, err := net.SplitHostPort(x.req.RemoteAddr)
+	if err != nil {
+		client = x.req.RemoteAddr
+	}
+	for _, hd := range []bridge.Header{
+		{Name: "X-Forwarded-For", Value: client},
+		{Name: "X-Forwarded-Proto", Value: x.req.Scheme},
+		{Name: "X-Forwarded-Host", Value: x.req.Host},
+		{Name: "X-Sandbox-Id", Value: t.ref.ID},
+	} {
+		if !seen[strings.ToLower(hd.Name)] { // a plugin's own word stands
+			h.Headers = append(h.Headers, hd)
+		}
+	}
+	return h
+}
+
+// sameSite tells whether an Origin (RFC 6454, section 6.2) is that of pages from
+// host. The scheme does not count: TLS may end in front of the edge.
+func sameSite(origin, host string) bool {
+	scheme, authority, ok := strings.Cut(origin, "://")
+	return ok && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")) && strings.EqualFold(authority, host)
+}
+
+// stricter returns the policy that keeps to both.
+func stricter(a, b abi.Policy) abi.Policy {
+	return abi.Policy{
+		Wait:            least(a.Wait, b.Wait),
+		IdleTimeout:     least(a.IdleTimeout, b.IdleTimeout),
+		MaxDuration:     least(a.MaxDuration, b.MaxDuration),
+		MaxMessageBytes: least(a.MaxMessageBytes, b.MaxMessageBytes),
+		MaxBytes:        least(a.MaxBytes, b.MaxBytes),
+	}
+}
+
+// least is the smaller of two limits, where 0 is none.
+func least[T abi.Duration | int64](a, b T) T {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}

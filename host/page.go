@@ -1,0 +1,75 @@
+package host
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"net/http"
+
+	"edge/abi"
+)
+
+// page is the error page: no script, nothing loaded.
+var page = template.Must(template.New("error").Parse(`<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{{.Title}}</title>
+<style>
+:root{color-scheme:light dark}
+body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:18vh auto 2rem;padding:0 1.5rem}
+h1{font-size:1.4rem;margin:0 0 .5rem}
+p{margin:.3rem 0}
+small{opacity:.65}
+code{font:.9em ui-monospace,monospace}
+</style>
+<h1>{{.Title}}</h1>
+<p>{{.Message}}</p>
+{{with .Listening}}<p>It listens on: {{.}}</p>
+{{end}}{{with .Suggestion}}<p>{{.}}</p>
+{{end}}<p><small><code>{{.Status}} {{.Code}}</code> &middot; request <code>{{.ID}}</code></small></p>
+</html>
+`))
+
+// titles name the states that a person should recognise.
+var titles = map[abi.Code]string{
+	abi.CodeNotFound:           "Nothing here",
+	abi.CodeInvalidToken:       "No such preview",
+	abi.CodePortNotListening:   "The port is closed",
+	abi.CodeSandboxStarting:    "The sandbox is starting",
+	abi.CodeSandboxAsleep:      "The sandbox is asleep",
+	abi.CodeSandboxLost:        "The sandbox is gone",
+	abi.CodeSandboxExited:      "The sandbox ended",
+	abi.CodeTooManyRequests:    "Too many connections",
+	abi.CodeTimeout:            "No answer in time",
+	abi.CodeUpgradeRequired:    "WebSocket only",
+	abi.CodeUpgradeFailed:      "The server gave no valid answer",
+	abi.CodeRuntimeUnavailable: "Sandboxes cannot be started now",
+}
+
+// errorPage renders the page of an error.
+func errorPage(status int, e *abi.Error, id string) []byte {
+	title := titles[e.Code]
+	if title == "" {
+		title = or(http.StatusText(status), fmt.Sprintf("Error %d", status))
+	}
+	var details struct {
+		ListeningOn []int `json:"listening_on"`
+	}
+	_ = json.Unmarshal(e.Details, &details) // other details are not for the page
+	listening := ""
+	for i, port := range details.ListeningOn {
+		if i > 0 {
+			listening += ", "
+		}
+		listening += fmt.Sprint(port)
+	}
+	var b bytes.Buffer
+	// Writing to memory and a fixed template: there is no error to come.
+	_ = page.Execute(&b, map[string]any{
+		"Title": title, "Message": e.Message, "Suggestion": e.Suggestion, "Listening": listening,
+		"Status": status, "Code": string(e.Code), "ID": id,
+	})
+	return b.Bytes()
+}

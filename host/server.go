@@ -1,0 +1,227 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"edge/bridge"
+	"edge/sandboxmgr"
+)
+
+// Server is the public HTTP/1.1 server. Its fields are set before Serve and not
+// changed after; the zero value of each works.
+type Server struct {
+	// Sandboxes carries out what decisions and previews ask of sandboxes; nil
+	// answers them RUNTIME_UNAVAILABLE.
+	Sandboxes *sandboxmgr.Manager
+	// Relay carries the connections; nil is a relay of its own.
+	Relay *bridge.Relay
+	// Domain is where previews live, "localhost" by default:
+	// {port}-{id}-{token}.{Domain}.
+	Domain string
+	// Ready is asked by /readyz besides the runtimes; nil is always ready.
+	Ready func(ctx context.Context) error
+	// Log gets what goes wrong inside, AccessLog one line for each request;
+	// nil discards.
+	Log, AccessLog *slog.Logger
+	// Observe is told of answered requests and of WebSockets; it must not block.
+	Observe func(Event)
+
+	// MaxHeadBytes bounds a request's head (431 beyond it); default 16 KiB.
+	MaxHeadBytes int
+	// HeadTimeout bounds how long a head may take (408), 10s by default;
+	// IdleTimeout how long a connection waits for its next request, 75s.
+	HeadTimeout, IdleTimeout time.Duration
+	// BodyTimeout bounds a client's silence in the middle of a body that it
+	// sends, and how long it may leave an answer unread; default 5m.
+	BodyTimeout time.Duration
+	// StartTimeout bounds how long a request is held while its sandbox starts
+	// (504); default 60s.
+	StartTimeout time.Duration
+	// DrainTimeout is how long Shutdown lets requests and WebSockets go on;
+	// default 10s.
+	DrainTimeout time.Duration
+
+	routes   atomic.Pointer[[]Route]
+	draining atomic.Bool
+	live     atomic.Int64 // exchanges under way, bridged ones included
+	ids      requestIDs
+	ready    readiness
+
+	// boxes and carrier are what tests put in the place of Sandboxes and Relay.
+	boxes   sandboxes
+	carrier carrier
+
+	once   sync.Once
+	http   *fasthttp.Server
+	base   context.Context // ends when the server is forced down
+	cancel context.CancelCauseFunc
+	forced chan struct{} // closed by the second Shutdown
+	quiet  chan struct{} // gets a token when draining and perhaps all is over
+	conns  clients
+
+	mu        sync.Mutex
+	listeners []net.Listener
+	stopped   bool // Shutdown was called
+	twice     bool // and a second time
+}
+
+// carrier is what the server uses of *bridge.Relay.
+type carrier interface {
+	HTTP(ctx context.Context, rc *fasthttp.RequestCtx, head *bridge.Head, up bridge.Upstream, own bridge.Owner, pol bridge.Policy, done func(bridge.Summary)) error
+	WebSocket(ctx context.Context, rc *fasthttp.RequestCtx, head *bridge.Head, up bridge.Upstream, own bridge.Owner, pol bridge.Policy, done func(bridge.Summary)) error
+	Shutdown(ctx context.Context) error
+}
+
+var _ carrier = (*bridge.Relay)(nil)
+
+// errForced is the cause of a request's context that ends with the server.
+var errForced = errors.New("the server was stopped")
+
+// init fills in the defaults.
+func (s *Server) init() {
+	s.Domain = domain(s.Domain)
+	s.Log = or(s.Log, slog.New(slog.DiscardHandler))
+	s.MaxHeadBytes = or(s.MaxHeadBytes, 16<<10)
+	s.HeadTimeout = or(s.HeadTimeout, 10*time.Second)
+	s.IdleTimeout = or(s.IdleTimeout, 75*time.Second)
+	s.BodyTimeout = or(s.BodyTimeout, 5*time.Minute)
+	s.StartTimeout = or(s.StartTimeout, time.Minute)
+	s.DrainTimeout = or(s.DrainTimeout, 10*time.Second)
+	if s.carrier == nil {
+		s.carrier = or(s.Relay, &bridge.Relay{Log: s.Log})
+	}
+	if s.boxes == nil && s.Sandboxes != nil {
+		s.boxes = managed{s.Sandboxes}
+	}
+	s.base, s.cancel = context.WithCancelCause(context.Background())
+	s.forced = make(chan struct{})
+	s.quiet = make(chan struct{}, 1)
+	s.ids.init()
+	s.http = s.newHTTP()
+}
+
+func or[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+// newHTTP sets fasthttp up as a parser and writer of messages that decides
+// nothing by itself; what the bridge needs of it is the bridge's to say.
+func (s *Server) newHTTP() *fasthttp.Server {
+	h := &fasthttp.Server{
+		Handler:               s.serve,
+		ErrorHandler:          s.onReadError,
+		ExpectHandler:         s.onExpect,
+		HeaderReceived:        s.onHead,
+		ConnState:             s.state,
+		Logger:                fasthttpLog{s.Log},
+		ReadBufferSize:        s.MaxHeadBytes,
+		ReadTimeout:           s.HeadTimeout,
+		IdleTimeout:           s.IdleTimeout,
+		MaxRequestBodySize:    1, // what is read before the handler runs; the rest is streamed
+		SecureErrorLogMessage: true,
+	}
+	bridge.Configure(h)
+	return h
+}
+
+// onHead runs when a head was read, before its body. fasthttp knows an
+// expectation only in this spelling.
+func (s *Server) onHead(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	if n := h.ContentLength(); n > 0 || n == -1 {
+		for name, value := range h.All() {
+			if strings.EqualFold(string(name), "Expect") && strings.EqualFold(string(value), "100-continue") {
+				h.Set("Expect", "100-continue")
+				break
+			}
+		}
+	}
+	return fasthttp.RequestConfig{}
+}
+
+// Serve accepts connections until Shutdown, and then returns nil. It owns ln
+// and closes it. Several listeners may be served at the same time.
+func (s *Server) Serve(ln net.Listener) error {
+	s.once.Do(s.init)
+	defer ln.Close()
+	s.mu.Lock()
+	s.listeners = append(s.listeners, ln)
+	stopped := s.stopped
+	s.mu.Unlock()
+	if stopped {
+		return nil
+	}
+	for pause := time.Duration(0); ; {
+		c, err := ln.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			s.admit(c)
+		case s.draining.Load():
+			return nil
+		case !transient(err):
+			return err
+		default:
+			// Out of descriptors, most likely: accepting at once would only spin.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.Log.Warn("accept failed", "error", err, "pause", pause)
+			select {
+			case <-time.After(pause):
+			case <-s.base.Done():
+				return nil
+			}
+		}
+	}
+}
+
+// transient tells whether accepting may work again later.
+func transient(err error) bool {
+	var ne net.Error
+	if errors.Is(err, net.ErrClosed) {
+		return false
+	}
+	return errors.As(err, &ne)
+}
+
+// admit starts serving one connection.
+func (s *Server) admit(c net.Conn) {
+	cc := &clientConn{Conn: c, stall: s.BodyTimeout}
+	if !s.conns.add(cc) {
+		_ = c.Close()
+		return
+	}
+	go s.serveConn(cc)
+}
+
+// serveConn serves one connection until it is closed or a bridge has taken it.
+// Shutdown waits for it.
+func (s *Server) serveConn(c *clientConn) {
+	defer s.conns.serving.Done()
+	err := s.http.ServeConn(c)
+	if err != nil && !errors.Is(err, errFraming) {
+		s.Log.Debug("connection ended", "remote", c.RemoteAddr(), "error", err)
+	}
+	s.conns.remove(c)
+	s.wakeShutdown()
+}
+
+// fasthttpLog sends what fasthttp has to say to the log.
+type fasthttpLog struct{ log *slog.Logger }
+
+// Printf meets fasthttp.Logger.
+func (l fasthttpLog) Printf(format string, args ...any) {
+	l.log.Debug("fasthttp", "text", fmt.Sprintf(format, args...))
+}
