@@ -1,0 +1,141 @@
+package sandboxmgr
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"edge/abi"
+)
+
+// Bounds of calls to an init, where the operation's own request has none.
+const (
+	quickTimeout = 30 * time.Second
+	fileTimeout  = 2 * time.Minute
+	// slack is what an operation with a limit of its own gets on top: the init
+	// answers first, and its answer says more than the host's.
+	slack = 500 * time.Millisecond
+	// exitWait is how long a call that lost its init waits to learn how the
+	// machine ended.
+	exitWait = 500 * time.Millisecond
+)
+
+// carry has the init carry out a row of the table, starting the sandbox if need
+// be. limit bounds the call alone, not the start; 0 leaves it to ctx.
+func carry[Resp any](ctx context.Context, s *Sandbox, op string, limit time.Duration, req any) (*Resp, error) {
+	resp := new(Resp)
+	err := s.use(ctx, func(g *generation) error { return g.call(ctx, op, limit, req, resp) })
+	if err != nil {
+		return nil, s.fail(op, err)
+	}
+	return resp, nil
+}
+
+// use calls do with the running generation, starting the sandbox if need be.
+func (s *Sandbox) use(ctx context.Context, do func(*generation) error) error {
+	return s.withUnit(func(u *unit) error {
+		g, _, err := u.running(ctx, s.ref.SandboxOptions)
+		if err != nil {
+			return err
+		}
+		u.touch()
+		defer u.touch()
+		return do(g)
+	})
+}
+
+// call carries out one operation. It is never tried again: what was sent may
+// have been done. limit 0 leaves the deadline to ctx.
+func (g *generation) call(ctx context.Context, op string, limit time.Duration, req, resp any) error {
+	if g.init.Broken() {
+		return errBroken(g.key)
+	}
+	bound, stop := g.bind(ctx)
+	defer stop()
+	if limit > 0 {
+		var cancel context.CancelFunc
+		bound, cancel = context.WithTimeout(bound, limit)
+		defer cancel()
+	}
+	err := g.init.Call(bound, op, req, resp)
+	if err == nil {
+		return nil
+	}
+	var e *abi.Error
+	switch {
+	case errors.As(err, &e):
+		return g.distrust(op, e)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(bound.Err(), context.DeadlineExceeded):
+		return abi.Errorf(abi.CodeTimeout, "sandbox %s did not answer %s within %s", g.key, op, limit).WithStarted(abi.StartedMaybe)
+	case g.init.Broken():
+		return errBroken(g.key).WithStarted(abi.StartedMaybe)
+	}
+	g.log.Debug("a call lost its init", "operation", op, "error", err)
+	g.awaitExit(ctx)
+	return g.exitedError("sandbox %s ended while it carried out %s", g.key, op)
+}
+
+// awaitExit waits a moment for the machine's end to be known, so that the error
+// can tell how it ended and the caller's next call starts a new generation.
+func (g *generation) awaitExit(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, exitWait)
+	defer cancel()
+	select {
+	case <-g.exited:
+	case <-g.ended:
+	case <-ctx.Done():
+	}
+}
+
+func errBroken(k key) *abi.Error {
+	e := abi.Errorf(abi.CodeSandboxExited, "the init of sandbox %s broke the protocol and is not used any more", k).
+		WithSuggestion("stop or destroy the sandbox; the next use starts it anew")
+	e.Retryable = false
+	return e
+}
+
+// insideCodes are those an init may answer: what can go wrong inside. The
+// others speak of the edge and its callers, and are the host's alone to say.
+var insideCodes = []abi.Code{
+	abi.CodeInvalidRequest, abi.CodeTimeout, abi.CodeCanceled, abi.CodeInternal, abi.CodeUnsupported,
+	abi.CodeUnknownOperation, abi.CodeBodyTooLarge, abi.CodeQuotaExceeded, abi.CodeTooManyRequests, abi.CodeSandboxExited,
+	abi.CodeCommandNotFound, abi.CodeProcessNotFound, abi.CodeProcessAlreadyExists,
+	abi.CodeProcessReadyTimeout, abi.CodeProcessExitedBeforeReady,
+	abi.CodeFileNotFound, abi.CodeFileExists, abi.CodeFileTooLarge, abi.CodeIsDirectory, abi.CodeNotDirectory, abi.CodePermissionDenied,
+}
+
+// distrust passes an init's error on if it is an init's to give.
+func (g *generation) distrust(op string, e *abi.Error) error {
+	if slices.Contains(insideCodes, e.Code) {
+		return e
+	}
+	g.log.Warn("an init answered with an error that is not an init's", "operation", op, "code", e.Code)
+	return abi.Errorf(abi.CodeInternal, "sandbox %s answered %s with an error that it cannot have", g.key, op).
+		WithStarted(abi.StartedMaybe)
+}
+
+// fail makes err one that may cross a border: an *abi.Error of its own, with
+// the operation's name. What is internal stays in the log.
+func (s *Sandbox) fail(op string, err error) error {
+	var e *abi.Error
+	if !errors.As(err, &e) {
+		e = abi.AsError(err)
+		if e.Code == abi.CodeInternal {
+			s.m.log.Error("operation failed", "sandbox", s.key.String(), "operation", op, "error", err)
+		}
+	}
+	own := *e // several callers may share one start's error
+	own.Operation = op
+	return &own
+}
+
+// orContext is fail, except that ctx's own error stays as it is.
+func (s *Sandbox) orContext(ctx context.Context, op string, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return err
+	}
+	return s.fail(op, err)
+}

@@ -1,0 +1,252 @@
+package sandboxmgr
+
+import (
+	"encoding/base64"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"edge/abi"
+)
+
+// Bounds of requests that the init would refuse later and less clearly.
+const (
+	maxProcessID  = 128       // bytes
+	maxCommand    = 128 << 10 // bytes: Linux takes no longer single argument
+	maxArguments  = 4096
+	maxStdin      = 16 << 20 // bytes
+	maxEnv        = 1024     // variables
+	maxLabels     = 64
+	maxLabelBytes = 1024 // of one label's key and value together
+	maxPattern    = 4096 // bytes
+	maxGrace      = 10 * time.Minute
+	maxWait       = 24 * time.Hour
+)
+
+func invalid(format string, args ...any) error {
+	return abi.Errorf(abi.CodeInvalidRequest, format, args...)
+}
+
+// checkText refuses what no system call takes: a NUL, or bytes that are not
+// UTF-8 (which JSON would change on the way).
+func checkText(what, s string, limit int) error {
+	switch {
+	case len(s) > limit:
+		return invalid("%s has %d bytes; at most %d are possible", what, len(s), limit)
+	case strings.ContainsRune(s, 0):
+		return invalid("%s holds a NUL", what)
+	case !utf8.ValidString(s):
+		return invalid("%s is not UTF-8", what)
+	}
+	return nil
+}
+
+// checkProgram checks that exactly one of command and argv is there.
+func checkProgram(command string, argv []string) error {
+	switch {
+	case command == "" && len(argv) == 0:
+		return invalid("neither command nor argv is given")
+	case command != "" && len(argv) > 0:
+		return invalid("command and argv are both given; give one")
+	case len(argv) > maxArguments:
+		return invalid("argv has %d arguments; at most %d are possible", len(argv), maxArguments)
+	case len(argv) > 0 && argv[0] == "":
+		return invalid("argv[0] is empty")
+	}
+	for _, a := range argv {
+		if err := checkText("an argument", a, maxCommand); err != nil {
+			return err
+		}
+	}
+	return checkText("command", command, maxCommand)
+}
+
+func checkEnv(env map[string]string) error {
+	if len(env) > maxEnv {
+		return invalid("env has %d variables; at most %d are possible", len(env), maxEnv)
+	}
+	for k, v := range env {
+		if k == "" || strings.ContainsAny(k, "=\x00") || !utf8.ValidString(k) {
+			return invalid("env: %.40q cannot be a variable's name", k)
+		}
+		if strings.HasPrefix(k, "EDGE_INIT_") {
+			return invalid("env: %.40q is reserved for the edge", k)
+		}
+		if err := checkText("env: the value of "+k, v, maxCommand); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkLabels(labels map[string]string) error {
+	if len(labels) > maxLabels {
+		return invalid("labels: %d are given; at most %d are possible", len(labels), maxLabels)
+	}
+	for k, v := range labels {
+		if k == "" || strings.HasPrefix(k, labelPrefix) {
+			return invalid("label %.40q: a name that is not empty and does not begin with %q is needed", k, labelPrefix)
+		}
+		if err := checkText("label "+k, k+v, maxLabelBytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkDir checks a working directory; empty is the default one.
+func checkDir(cwd string) error { return checkText("cwd", cwd, abi.MaxPathBytes) }
+
+func checkPath(path string) error {
+	if path == "" {
+		return invalid("path is empty")
+	}
+	return checkText("path", path, abi.MaxPathBytes)
+}
+
+func checkSpan(what string, d, limit time.Duration) error {
+	if d < 0 || d > limit {
+		return invalid("%s is %s; want 0 to %s", what, d, limit)
+	}
+	return nil
+}
+
+func checkProcessID(id string) error {
+	if id == "" {
+		return invalid("processId is empty")
+	}
+	for _, c := range id {
+		if c < ' ' || c == 0x7f {
+			return invalid("processId %.40q holds a control character", id)
+		}
+	}
+	return checkText("processId", id, maxProcessID)
+}
+
+// checkSignal checks a signal's form; which ones exist is the init's to know.
+func checkSignal(sig abi.Signal) error {
+	if sig == "" {
+		return nil
+	}
+	if n, err := strconv.Atoi(string(sig)); err == nil {
+		if n < 1 || n > 64 {
+			return invalid("signal %d is not between 1 and 64", n)
+		}
+		return nil
+	}
+	if len(sig) > 16 || strings.ContainsFunc(string(sig), func(c rune) bool {
+		return (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '+' && c != '-'
+	}) {
+		return invalid("signal %.40q: want a name like \"TERM\" or a number", string(sig))
+	}
+	return nil
+}
+
+func checkKill(sig abi.Signal, grace abi.Duration) error {
+	if err := checkSignal(sig); err != nil {
+		return err
+	}
+	return checkSpan("grace", grace.D(), maxGrace)
+}
+
+func checkOneOf(what, got string, want ...string) error {
+	if got == "" || slices.Contains(want, got) {
+		return nil
+	}
+	return invalid("%s %.40q: want %s", what, got, strings.Join(want, " or "))
+}
+
+func checkExec(req *abi.ExecRequest) error {
+	if req.MaxOutput < 0 || req.MaxOutput > abi.MaxMaxOutput {
+		return invalid("maxOutput is %d; want 0 to %d", req.MaxOutput, abi.MaxMaxOutput)
+	}
+	return firstError(
+		checkProgram(req.Command, req.Argv), checkDir(req.Cwd), checkEnv(req.Env),
+		checkOneOf("encoding", req.Encoding, "utf8", "base64"),
+		checkText("stdin", strings.ReplaceAll(req.Stdin, "\x00", ""), maxStdin),
+		checkSpan("timeout", req.Timeout.D(), maxWait),
+	)
+}
+
+func checkStartProcess(req *abi.StartProcessRequest) error {
+	var id error
+	if req.ProcessID != "" {
+		id = checkProcessID(req.ProcessID)
+	}
+	return firstError(
+		checkProgram(req.Command, req.Argv), id, checkDir(req.Cwd), checkEnv(req.Env),
+		checkOneOf("ifRunning", string(req.IfRunning), string(abi.IfRunningError), string(abi.IfRunningReuse), string(abi.IfRunningRestart)),
+		checkSpan("timeout", req.Timeout.D(), maxWait),
+	)
+}
+
+// checkAutostart checks what a binding starts by itself.
+func checkAutostart(a *Autostart) error {
+	if a.Port != 0 {
+		if err := abi.CheckPort(a.Port); err != nil {
+			return err
+		}
+	}
+	return checkStartProcess(&a.StartProcessRequest)
+}
+
+func checkLogs(req *abi.LogsRequest) error {
+	if req.Tail < 0 {
+		return invalid("tail is %d; want 0 or more", req.Tail)
+	}
+	return firstError(checkProcessID(req.ProcessID), checkText("since", req.Since, maxProcessID))
+}
+
+func checkWaitForLog(req *abi.WaitForLogRequest) error {
+	if req.Pattern == "" {
+		return invalid("pattern is empty")
+	}
+	return firstError(checkProcessID(req.ProcessID), checkText("pattern", req.Pattern, maxPattern),
+		checkSpan("timeout", req.Timeout.D(), maxWait))
+}
+
+func checkWriteFile(req *abi.WriteFileRequest) error {
+	size := len(req.Content)
+	if req.Encoding == "base64" {
+		size = base64.StdEncoding.DecodedLen(size)
+		if strings.HasSuffix(req.Content, "=") {
+			size -= len(req.Content) - len(strings.TrimRight(req.Content, "="))
+		}
+	}
+	if size > abi.MaxFileResponse {
+		return abi.Errorf(abi.CodeFileTooLarge, "the content has %d bytes; at most %d can be written in one request", size, abi.MaxFileResponse)
+	}
+	if req.Mode != "" {
+		if m, err := strconv.ParseUint(req.Mode, 8, 32); err != nil || m > 0o7777 {
+			return invalid("mode %.20q: want permission bits in octal, like \"0644\"", req.Mode)
+		}
+	}
+	return firstError(checkPath(req.Path), checkOneOf("encoding", req.Encoding, "utf8", "base64"))
+}
+
+func checkReadFile(req *abi.ReadFileRequest) error {
+	return firstError(checkPath(req.Path), checkOneOf("encoding", req.Encoding, "utf8", "base64"))
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkPort refuses ports that are out of range or reserved by configuration.
+func (m *Manager) checkPort(port int) error {
+	if err := abi.CheckPort(port); err != nil {
+		return err
+	}
+	if slices.Contains(m.config.ReservedPorts, port) {
+		return abi.Errorf(abi.CodeInvalidPort, "port %d is reserved by the edge's configuration", port).
+			WithSuggestion("use another port, or take %d out of reservedPorts", port)
+	}
+	return nil
+}

@@ -1,0 +1,227 @@
+package sandboxmgr
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"edge/abi"
+)
+
+// Config is what a Manager is made of. StateDir, Store and Bindings are needed;
+// the rest has working zero values.
+type Config struct {
+	// StateDir is a folder of this edge alone; run folders are made below it.
+	// Short: the socket {StateDir}/run/{16 hex}/s must fit 107 bytes.
+	StateDir string
+	// Store stays the caller's, who closes it after Manager.Close.
+	Store Store
+	// Bindings are the kinds of sandboxes by name.
+	Bindings map[string]Binding
+	// InitPath is the host path of the init's executable; InitArgs follow
+	// "/.edge/init" on its command line inside.
+	InitPath string
+	InitArgs []string
+	// Previews says what exposure URLs look like.
+	Previews PreviewConfig
+	// ReservedPorts are refused with INVALID_PORT although they are in range.
+	ReservedPorts []int
+	// Connections are the live connections to sandboxes; nil when nobody keeps
+	// them.
+	Connections Connections
+	// OpenInit opens the edge's end of an init; default is package initlink.
+	OpenInit InitOpener
+	// Observe is told what happens, in order for one sandbox. It must return
+	// soon. nil is nobody.
+	Observe func(Event)
+	// FollowOutput makes events of what processes print and of their ends, by
+	// asking each init a few times a second: for a developer's terminal.
+	FollowOutput bool
+	Log          *slog.Logger
+}
+
+// Binding is a named kind of sandbox.
+type Binding struct {
+	Runtime Runtime
+	Image   string
+	// Network is "none".
+	Network string
+	// Persist is what a stop keeps: "all" (default) or "nothing".
+	Persist    string
+	OCIRuntime string
+	// MemoryBytes, CPUs and PIDs bound a sandbox; 0 is no bound.
+	MemoryBytes int64
+	CPUs        float64
+	PIDs        int64
+	// ExecTimeout bounds an exec that names no timeout; default 10m.
+	ExecTimeout time.Duration
+	// Env is every sandbox's environment; the options of a sandbox come over it.
+	Env   map[string]string
+	Tools []string
+	// Start runs at every start, in this order, before the first operation is
+	// served.
+	Start []Autostart
+}
+
+// Autostart is a process that a binding starts by itself.
+type Autostart struct {
+	abi.StartProcessRequest
+	// Port, when not 0, must answer before the start is complete (30s at most).
+	Port int
+}
+
+// PreviewConfig says what an exposure's URL looks like.
+type PreviewConfig struct {
+	Scheme string // "http" (default) or "https"
+	Domain string // default "localhost"; a host name without a port
+	Port   int    // shown in URLs; 0, and the scheme's own port, are not
+}
+
+// Connections are the live connections to sandboxes, which somebody else keeps.
+// An implementation must not call back into the Manager.
+type Connections interface {
+	// CloseExposure closes what came through the exposure of that port, with a
+	// WebSocket close code and reason.
+	CloseExposure(binding, id string, port int, code int, reason string)
+	// CloseSandbox closes what is open to that generation, which has ended.
+	CloseSandbox(binding, id string, generation int64, code int, reason string)
+	// Count counts what is open to the sandbox (port 0), or through the
+	// exposure of the port.
+	Count(binding, id string, port int) int
+}
+
+// The close codes that a Manager uses (RFC 6455, section 7.4.1).
+const (
+	closePolicy  = 1008 // the exposure was taken back
+	closeRestart = 1012 // the sandbox ended
+)
+
+const (
+	persistAll     = "all"
+	persistNothing = "nothing"
+)
+
+// maxSocketPath is the longest Unix socket path Linux takes (sun_path less its
+// final NUL).
+const maxSocketPath = 107
+
+// withDefaults returns a checked copy with everything filled in.
+func (c Config) withDefaults() (Config, error) {
+	if c.Store == nil {
+		return c, fmt.Errorf("sandbox manager: no store")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.OpenInit == nil {
+		c.OpenInit = openLink
+	}
+	if c.Connections == nil {
+		c.Connections = noConnections{}
+	}
+	if c.Observe == nil {
+		c.Observe = func(Event) {}
+	}
+	dir, err := filepath.Abs(c.StateDir)
+	if err != nil {
+		return c, fmt.Errorf("state folder: %w", err)
+	}
+	c.StateDir = dir
+	if n := len(c.runDir(strings.Repeat("f", runNameLength))) + len("/s"); n > maxSocketPath {
+		return c, fmt.Errorf("state folder %s is too deep: the sockets in it would have paths of %d bytes, and Linux allows %d; name a shorter one", dir, n, maxSocketPath)
+	}
+	bindings := make(map[string]Binding, len(c.Bindings))
+	for name, b := range c.Bindings {
+		if b, err = b.withDefaults(name); err != nil {
+			return c, err
+		}
+		bindings[name] = b
+	}
+	c.Bindings = bindings
+	c.Previews, err = c.Previews.withDefaults()
+	return c, err
+}
+
+func (c *Config) runDir(name string) string { return filepath.Join(c.StateDir, "run", name) }
+
+func (b Binding) withDefaults(name string) (Binding, error) {
+	if !abi.ValidBinding(name) {
+		return b, fmt.Errorf("binding %q: want a letter, then letters, digits and \"_\", at most %d characters", name, abi.MaxBindingLength)
+	}
+	if b.Runtime == nil {
+		return b, fmt.Errorf("binding %s has no runtime", name)
+	}
+	if b.Network == "" {
+		b.Network = "none"
+	}
+	if b.ExecTimeout <= 0 {
+		b.ExecTimeout = abi.DefaultExecTimeout
+	}
+	switch b.Persist {
+	case "":
+		b.Persist = persistAll
+	case persistAll, persistNothing:
+	default:
+		return b, fmt.Errorf("binding %s: persist %q: want \"all\" or \"nothing\"", name, b.Persist)
+	}
+	for i := range b.Start {
+		if err := checkAutostart(&b.Start[i]); err != nil {
+			return b, fmt.Errorf("binding %s: start %d: %w", name, i+1, err)
+		}
+	}
+	return b, nil
+}
+
+// maxDomain leaves room for the longest label and its dot in the 253 bytes of a
+// host name (RFC 1035, section 2.3.4, less the root).
+const maxDomain = 253 - maxLabel - 1
+
+func (p PreviewConfig) withDefaults() (PreviewConfig, error) {
+	if p.Scheme == "" {
+		p.Scheme = "http"
+	}
+	if p.Domain == "" {
+		p.Domain = "localhost"
+	}
+	p.Domain = strings.ToLower(strings.TrimSuffix(p.Domain, "."))
+	switch {
+	case p.Scheme != "http" && p.Scheme != "https":
+		return p, fmt.Errorf("preview scheme %q: want http or https", p.Scheme)
+	case p.Port < 0 || p.Port > abi.MaxPort:
+		return p, fmt.Errorf("preview port %d is not between 0 and %d", p.Port, abi.MaxPort)
+	case len(p.Domain) > maxDomain:
+		return p, fmt.Errorf("preview domain has %d bytes; at most %d leave room for a label", len(p.Domain), maxDomain)
+	}
+	if _, err := netip.ParseAddr(p.Domain); err == nil {
+		return p, fmt.Errorf("preview domain %s is an address, which has no names below it; use localhost or a host name", p.Domain)
+	}
+	for label := range strings.SplitSeq(p.Domain, ".") {
+		if !validLabel(label) {
+			return p, fmt.Errorf("preview domain %q is not a host name without a port", p.Domain)
+		}
+	}
+	return p, nil
+}
+
+// validLabel tells whether s is a label of a host name (RFC 1123, section 2.1).
+func validLabel(s string) bool {
+	if s == "" || len(s) > maxLabel || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// noConnections stands in when nobody keeps connections.
+type noConnections struct{}
+
+func (noConnections) CloseExposure(string, string, int, int, string)  {}
+func (noConnections) CloseSandbox(string, string, int64, int, string) {}
+func (noConnections) Count(string, string, int) int                   { return 0 }

@@ -1,0 +1,235 @@
+package sandboxmgr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"edge/abi"
+)
+
+// errClosed is the cause of everything that ends with Manager.Close.
+var errClosed = errors.New("sandbox manager is closed")
+
+// Manager keeps every sandbox of one edge. Its methods may be called at the
+// same time.
+type Manager struct {
+	config    Config
+	store     Store
+	log       *slog.Logger
+	owner     string
+	exposures *exposures
+	health    *health
+
+	// ctx ends with Close; wg counts the goroutines, which life guards against
+	// starting after Close.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	wg     sync.WaitGroup
+	life   sync.Mutex
+	closed bool
+
+	// mu guards units, and refs and kept of each. It may be taken while a
+	// unit's lock is held, never the other way round.
+	mu    sync.Mutex
+	units map[key]*unit
+
+	// wake tells the reviver that something is pending.
+	wake chan struct{}
+}
+
+// New reads what is recorded and adopts what runs, in the background: it does
+// not wait for a runtime, and operations on a sandbox wait for its adoption.
+// ctx bounds the reading alone. The caller calls Close.
+func New(ctx context.Context, config Config) (*Manager, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	// Only the edge looks into the run folders from the host's side: the
+	// sockets in them are open to every user.
+	if err := os.MkdirAll(filepath.Dir(config.runDir("x")), 0o700); err != nil {
+		return nil, fmt.Errorf("run folder: %w", err)
+	}
+	m := &Manager{config: config, store: config.Store, log: config.Log, units: map[key]*unit{}, wake: make(chan struct{}, 1)}
+	m.ctx, m.cancel = context.WithCancelCause(context.Background())
+	m.health = newHealth(config.Log)
+	if m.owner, err = loadOwner(ctx, m.store); err != nil {
+		return nil, err
+	}
+	records, err := loadRecords(ctx, m.store)
+	if err != nil {
+		return nil, err
+	}
+	if m.exposures, err = loadExposures(ctx, m); err != nil {
+		return nil, err
+	}
+	m.recall(records)
+	m.spawn(m.exposures.expire)
+	m.spawn(m.revive)
+	return m, nil
+}
+
+// recall makes a unit for each record.
+func (m *Manager) recall(records []savedRecord) {
+	for _, r := range records {
+		if _, ok := m.config.Bindings[r.binding]; !ok {
+			m.log.Warn("a recorded sandbox is of a binding that is not configured; it is left alone", "sandbox", r.key)
+			continue
+		}
+		u := m.newUnit(r.key)
+		u.kept = true
+		u.recall(&r)
+		m.units[r.key] = u
+	}
+}
+
+// Sandbox returns a handle at once and starts nothing. UNKNOWN_BINDING,
+// INVALID_SANDBOX_ID, or INVALID_REQUEST for options that cannot be meant.
+func (m *Manager) Sandbox(ref abi.SandboxRef) (*Sandbox, error) {
+	b, ok := m.config.Bindings[ref.Binding]
+	if !ok {
+		return nil, abi.Errorf(abi.CodeUnknownBinding, "there is no binding %.40q", ref.Binding).
+			WithSuggestion("name one under \"sandboxes:\" in the configuration")
+	}
+	id, err := abi.NormalizeID(ref.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkEnv(ref.Env); err != nil {
+		return nil, err
+	}
+	if err := checkLabels(ref.Labels); err != nil {
+		return nil, err
+	}
+	ref.ID = id
+	return &Sandbox{m: m, key: key{ref.Binding, id}, binding: &b, ref: ref}, nil
+}
+
+// Ready returns nil when every binding's runtime can start sandboxes, else why
+// not. Runtimes that several bindings share are asked once.
+func (m *Manager) Ready(ctx context.Context) error {
+	var errs []error
+	for _, rt := range m.runtimes() {
+		err := rt.Check(ctx)
+		m.health.note(rt, err)
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// runtimes returns each runtime once.
+func (m *Manager) runtimes() []Runtime {
+	var rts []Runtime
+	for _, b := range m.config.Bindings {
+		if !slices.Contains(rts, b.Runtime) {
+			rts = append(rts, b.Runtime)
+		}
+	}
+	return rts
+}
+
+// Status is one sandbox in a list.
+type Status struct {
+	Ref abi.SandboxRef
+	abi.SandboxState
+}
+
+// List returns every sandbox that was ever started and not destroyed, by name.
+// It asks no init: Processes is 0.
+func (m *Manager) List() []Status {
+	m.mu.Lock()
+	us := make([]*unit, 0, len(m.units))
+	for _, u := range m.units {
+		us = append(us, u)
+	}
+	m.mu.Unlock()
+	var list []Status
+	for _, u := range us {
+		if st := u.snapshot(); st.State != abi.StateAbsent {
+			list = append(list, Status{Ref: u.key.ref(), SandboxState: *st})
+		}
+	}
+	slices.SortFunc(list, func(a, b Status) int {
+		if c := strings.Compare(a.Ref.Binding, b.Ref.Binding); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Ref.ID, b.Ref.ID)
+	})
+	return list
+}
+
+// Close lets go of every sandbox, which run on, and waits until nothing of the
+// manager runs any more. What was under way is finished by the next New.
+func (m *Manager) Close() error {
+	m.life.Lock()
+	m.closed = true
+	m.life.Unlock()
+	m.cancel(errClosed)
+	m.wg.Wait()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var errs []error
+	for _, u := range m.units {
+		errs = append(errs, u.letGo())
+	}
+	return errors.Join(errs...)
+}
+
+// spawn runs f in a goroutine that Close waits for; false after Close.
+func (m *Manager) spawn(f func()) bool {
+	m.life.Lock()
+	defer m.life.Unlock()
+	if m.closed {
+		return false
+	}
+	m.wg.Go(f)
+	return true
+}
+
+// acquire returns the unit of k, which stays the only one of its name until it
+// is released as often.
+func (m *Manager) acquire(k key) *unit {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u, ok := m.units[k]
+	if !ok {
+		u = m.newUnit(k)
+		m.units[k] = u
+	}
+	u.refs++
+	return u
+}
+
+func (m *Manager) release(u *unit) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if u.refs--; u.refs == 0 && !u.kept {
+		delete(m.units, u.key)
+	}
+}
+
+// keep says whether the unit is recorded, and so stays when nobody uses it.
+func (m *Manager) keep(u *unit, recorded bool) {
+	m.mu.Lock()
+	u.kept = recorded
+	m.mu.Unlock()
+}
+
+// emit reports an event. No lock is held.
+func (m *Manager) emit(k key, kind EventKind, generation int64, text string) {
+	m.config.Observe(Event{Kind: kind, Ref: k.ref(), Generation: generation, Text: text})
+}
+
+// machineName is unique over all edges on one engine.
+func (m *Manager) machineName(k key) string {
+	return "edge." + m.owner + "." + k.binding + "." + k.id
+}

@@ -1,0 +1,364 @@
+package sandboxmgr
+
+import (
+	"context"
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"edge/abi"
+)
+
+// TestEveryRowHasItsMethod holds the methods to the table: (ctx, *Req) (*Resp,
+// error), by the row's name.
+func TestEveryRowHasItsMethod(t *testing.T) {
+	t.Parallel()
+	handle := reflect.TypeFor[*Sandbox]()
+	for _, row := range abi.Operations {
+		name := strings.ToUpper(row.Name()[:1]) + row.Name()[1:]
+		m, ok := handle.MethodByName(name)
+		if !ok {
+			t.Errorf("no method for %s", row.Name())
+			continue
+		}
+		want := reflect.FuncOf(
+			[]reflect.Type{handle, reflect.TypeFor[context.Context](), reflect.TypeOf(row.NewRequest())},
+			[]reflect.Type{reflect.TypeOf(row.NewResponse()), reflect.TypeFor[error]()}, false)
+		if m.Type != want {
+			t.Errorf("%s is %v, want %v", name, m.Type, want)
+		}
+	}
+}
+
+func TestSandboxChecksItsName(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, newWorld(t), newMemory(), nil)
+	long := strings.Repeat("a", abi.MaxIDLength)
+	opts := func(o abi.SandboxOptions) abi.SandboxRef {
+		return abi.SandboxRef{Binding: "B", ID: "s", SandboxOptions: o}
+	}
+	tests := []struct {
+		name string
+		ref  abi.SandboxRef
+		code abi.Code // empty: fine
+	}{
+		{"good", abi.SandboxRef{Binding: "B", ID: "a-1"}, ""},
+		{"upper case", abi.SandboxRef{Binding: "B", ID: "ABC"}, ""},
+		{"longest", abi.SandboxRef{Binding: "B", ID: long}, ""},
+		{"too long", abi.SandboxRef{Binding: "B", ID: long + "a"}, abi.CodeInvalidSandboxID},
+		{"empty", abi.SandboxRef{Binding: "B"}, abi.CodeInvalidSandboxID},
+		{"reserved", abi.SandboxRef{Binding: "B", ID: "admin"}, abi.CodeInvalidSandboxID},
+		{"a path", abi.SandboxRef{Binding: "B", ID: "../x"}, abi.CodeInvalidSandboxID},
+		{"no binding", abi.SandboxRef{ID: "s"}, abi.CodeUnknownBinding},
+		{"unknown binding", abi.SandboxRef{Binding: "b", ID: "s"}, abi.CodeUnknownBinding},
+		{"env", opts(abi.SandboxOptions{Env: map[string]string{"A": "1"}}), ""},
+		{"env without a name", opts(abi.SandboxOptions{Env: map[string]string{"": "1"}}), abi.CodeInvalidRequest},
+		{"env of the edge", opts(abi.SandboxOptions{Env: map[string]string{"EDGE_INIT_TOKEN": "1"}}), abi.CodeInvalidRequest},
+		{"env with NUL", opts(abi.SandboxOptions{Env: map[string]string{"A": "\x00"}}), abi.CodeInvalidRequest},
+		{"label", opts(abi.SandboxOptions{Labels: map[string]string{"a": "1"}}), ""},
+		{"label of the edge", opts(abi.SandboxOptions{Labels: map[string]string{"edge.owner": "1"}}), abi.CodeInvalidRequest},
+	}
+	for _, tt := range tests {
+		s, err := e.Sandbox(tt.ref)
+		switch {
+		case tt.code != "":
+			wantCode(t, err, tt.code)
+		case err != nil:
+			t.Errorf("%s: %v", tt.name, err)
+		case s.Ref().ID != strings.ToLower(tt.ref.ID):
+			t.Errorf("%s: ref %+v", tt.name, s.Ref())
+		}
+	}
+	if starts, _ := e.w.count(); starts != 0 || len(e.units) != 0 {
+		t.Error("a handle started something")
+	}
+}
+
+// op calls the named row with a JSON request.
+func op(ctx context.Context, s *Sandbox, name, request string) (any, error) {
+	row := abi.Lookup(name)
+	req := row.NewRequest()
+	if err := json.Unmarshal([]byte(request), req); err != nil {
+		return nil, err
+	}
+	m := reflect.ValueOf(s).MethodByName(strings.ToUpper(name[:1]) + name[1:])
+	out := m.Call([]reflect.Value{reflect.ValueOf(ctx), reflect.ValueOf(req)})
+	err, _ := out[1].Interface().(error)
+	return out[0].Interface(), err
+}
+
+func TestRequestsAreChecked(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, newWorld(t), newMemory(), func(c *Config) { c.ReservedPorts = []int{3000} })
+	long := func(n int) string { return strings.Repeat("x", n) }
+	tests := []struct {
+		op, request string
+		code        abi.Code // empty: fine
+	}{
+		{"exec", `{"command":"ls"}`, ""},
+		{"exec", `{"argv":["ls"]}`, ""},
+		{"exec", `{}`, abi.CodeInvalidRequest},
+		{"exec", `{"command":"ls","argv":["ls"]}`, abi.CodeInvalidRequest},
+		{"exec", `{"argv":[""]}`, abi.CodeInvalidRequest},
+		{"exec", `{"argv":["a\u0000"]}`, abi.CodeInvalidRequest},
+		{"exec", `{"command":"a\u0000"}`, abi.CodeInvalidRequest},
+		{"exec", `{"command":"ls","cwd":"\u0000"}`, abi.CodeInvalidRequest},
+		{"exec", `{"command":"ls","env":{"A=B":""}}`, abi.CodeInvalidRequest},
+		{"exec", `{"command":"ls","encoding":"base64"}`, ""},
+		{"exec", `{"command":"ls","encoding":"latin1"}`, abi.CodeInvalidRequest},
+		{"exec", `{"command":"ls","maxOutput":16777216}`, ""},
+		{"exec", `{"command":"ls","maxOutput":16777217}`, abi.CodeInvalidRequest},
+		{"exec", `{"command":"ls","maxOutput":-1}`, abi.CodeInvalidRequest},
+		{"exec", `{"command":"ls","timeout":"24h"}`, ""},
+		{"exec", `{"command":"ls","timeout":"25h"}`, abi.CodeInvalidRequest},
+		{"exec", `{"command":"ls","stdin":"a\u0000b"}`, ""},
+		{"startProcess", `{"command":"x","processId":"` + long(128) + `"}`, ""},
+		{"startProcess", `{"command":"x","processId":"` + long(129) + `"}`, abi.CodeInvalidRequest},
+		{"startProcess", `{"command":"x","processId":"a\n"}`, abi.CodeInvalidRequest},
+		{"startProcess", `{"command":"x","ifRunning":"reuse"}`, ""},
+		{"startProcess", `{"command":"x","ifRunning":"maybe"}`, abi.CodeInvalidRequest},
+		{"startProcess", `{}`, abi.CodeInvalidRequest},
+		{"getProcess", `{}`, abi.CodeInvalidRequest},
+		{"getProcess", `{"processId":"nobody"}`, abi.CodeProcessNotFound},
+		{"killProcess", `{"processId":"p","signal":9}`, ""},
+		{"killProcess", `{"processId":"p","signal":"SIGRTMIN+1"}`, ""},
+		{"killProcess", `{"processId":"p","signal":65}`, abi.CodeInvalidRequest},
+		{"killProcess", `{"processId":"p","signal":0}`, abi.CodeInvalidRequest},
+		{"killProcess", `{"processId":"p","signal":"TERM; rm"}`, abi.CodeInvalidRequest},
+		{"killProcess", `{"processId":"p","grace":"11m"}`, abi.CodeInvalidRequest},
+		{"killProcess", `{}`, abi.CodeInvalidRequest},
+		{"killAllProcesses", `{"signal":"KILL"}`, ""},
+		{"killAllProcesses", `{"signal":-1}`, abi.CodeInvalidRequest},
+		{"stop", `{"signal":"X Y"}`, abi.CodeInvalidRequest},
+		{"stop", `{"grace":"11m"}`, abi.CodeInvalidRequest},
+		{"getLogs", `{"processId":"p","tail":-1}`, abi.CodeInvalidRequest},
+		{"getLogs", `{}`, abi.CodeInvalidRequest},
+		{"waitForLog", `{"processId":"p"}`, abi.CodeInvalidRequest},
+		{"waitForLog", `{"processId":"p","pattern":"` + long(4097) + `"}`, abi.CodeInvalidRequest},
+		{"waitForLog", `{"processId":"p","pattern":"up"}`, ""},
+		{"waitForExit", `{}`, abi.CodeInvalidRequest},
+		{"waitForPort", `{"port":1023}`, abi.CodeInvalidPort},
+		{"waitForPort", `{"port":3000}`, abi.CodeInvalidPort},
+		{"waitForPort", `{"port":8080,"mode":"udp"}`, abi.CodeInvalidRequest},
+		{"waitForPort", `{"port":8080,"mode":"tcp","path":"/"}`, abi.CodeInvalidRequest},
+		{"waitForPort", `{"port":8080,"path":"x"}`, abi.CodeInvalidRequest},
+		{"waitForPort", `{"port":8080,"path":"/a b"}`, abi.CodeInvalidRequest},
+		{"waitForPort", `{"port":8080,"path":"/\r\nX: y"}`, abi.CodeInvalidRequest},
+		{"waitForPort", `{"port":8080,"status":{"min":300,"max":200}}`, abi.CodeInvalidRequest},
+		{"waitForPort", `{"port":8080,"status":600}`, abi.CodeInvalidRequest},
+		{"waitForPort", `{"port":8080,"interval":"2m"}`, abi.CodeInvalidRequest},
+		{"waitForPort", `{"port":8080,"processId":"nobody"}`, abi.CodeProcessNotFound},
+		{"writeFile", `{"path":"x","content":"y","mode":"0644"}`, ""},
+		{"writeFile", `{"path":"","content":"y"}`, abi.CodeInvalidRequest},
+		{"writeFile", `{"path":"a\u0000","content":"y"}`, abi.CodeInvalidRequest},
+		{"writeFile", `{"path":"` + long(4096) + `"}`, ""},
+		{"writeFile", `{"path":"` + long(4097) + `"}`, abi.CodeInvalidRequest},
+		{"writeFile", `{"path":"x","mode":"0888"}`, abi.CodeInvalidRequest},
+		{"writeFile", `{"path":"x","mode":"10000"}`, abi.CodeInvalidRequest},
+		{"writeFile", `{"path":"x","encoding":"hex"}`, abi.CodeInvalidRequest},
+		{"writeFile", `{"path":"x","content":"` + long(abi.MaxFileResponse) + `"}`, ""},
+		{"writeFile", `{"path":"x","content":"` + long(abi.MaxFileResponse+1) + `"}`, abi.CodeFileTooLarge},
+		{"readFile", `{"path":""}`, abi.CodeInvalidRequest},
+		{"readFile", `{"path":"x","encoding":"hex"}`, abi.CodeInvalidRequest},
+		{"readFile", `{"path":"x"}`, ""},
+	}
+	for _, tt := range tests {
+		_, err := op(t.Context(), e.sandbox("s"), tt.op, tt.request)
+		name := tt.op + " " + tt.request[:min(60, len(tt.request))]
+		if tt.code == "" {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		got := abi.AsError(err)
+		if got == nil || got.Code != tt.code || got.Operation != tt.op {
+			t.Errorf("%s: %+v, want %s", name, got, tt.code)
+		}
+	}
+}
+
+func TestRefusedRequestStartsNothing(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, newWorld(t), newMemory(), nil)
+	_, err := e.sandbox("s").Exec(t.Context(), &abi.ExecRequest{})
+	wantCode(t, err, abi.CodeInvalidRequest)
+	if starts, _ := e.w.count(); starts != 0 {
+		t.Error("it was started")
+	}
+}
+
+func TestExecTimeouts(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, newWorld(t), newMemory(), func(c *Config) {
+		b := c.Bindings["B"]
+		b.ExecTimeout = 7 * time.Minute
+		c.Bindings["B"] = b
+	})
+	for _, tt := range []struct{ asked, want time.Duration }{{0, 7 * time.Minute}, {time.Second, time.Second}} {
+		resp, err := e.sandbox("s").Exec(t.Context(), &abi.ExecRequest{Command: "x", Timeout: abi.Duration(tt.asked)})
+		if err != nil || resp.Duration.D() != tt.want { // the fake answers with the timeout it was given
+			t.Errorf("exec = %+v, %v; want a timeout of %s", resp, err, tt.want)
+		}
+	}
+}
+
+func TestHostKeepsTheDeadline(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		op, request string
+		code        abi.Code
+	}{
+		{"exec", `{"command":"x","timeout":1}`, abi.CodeTimeout},
+		{"waitForExit", `{"processId":"p","timeout":1}`, abi.CodeTimeout},
+		{"waitForLog", `{"processId":"p","pattern":"x","timeout":1}`, abi.CodeProcessReadyTimeout},
+	}
+	for _, tt := range tests {
+		t.Run(tt.op, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			e := newEdge(t, w, newMemory(), nil)
+			_, m, _ := e.start("s")
+			w.set(func() {
+				w.handle[tt.op] = func(*machine, json.RawMessage) (any, error) { <-m.ended; return nil, errLinkLost }
+			})
+			_, err := op(t.Context(), e.sandbox("s"), tt.op, tt.request)
+			got := wantCode(t, err, tt.code)
+			if got.Started == abi.StartedNo || got.Operation != tt.op {
+				t.Errorf("error %+v", got)
+			}
+			m.end(0, false)
+		})
+	}
+}
+
+func TestCallersOwnEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := newEdge(t, w, newMemory(), nil)
+	s, m, _ := e.start("s")
+	w.set(func() {
+		w.handle["exec"] = func(*machine, json.RawMessage) (any, error) { <-m.ended; return nil, errLinkLost }
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err := s.Exec(ctx, &abi.ExecRequest{Command: "x"})
+	wantCode(t, err, abi.CodeTimeout)
+	ctx, cancel = context.WithCancel(t.Context())
+	time.AfterFunc(time.Millisecond, cancel)
+	_, err = s.Exec(ctx, &abi.ExecRequest{Command: "x"})
+	wantCode(t, err, abi.CodeCanceled)
+	m.end(0, false)
+}
+
+func TestCallThatLosesItsSandboxIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := newEdge(t, w, newMemory(), nil)
+	s, _, _ := e.start("s")
+	calls := 0
+	w.set(func() {
+		w.handle["exec"] = func(m *machine, _ json.RawMessage) (any, error) { calls++; m.end(137, true); return nil, errLinkLost }
+	})
+	_, err := s.Exec(t.Context(), &abi.ExecRequest{Command: "x"})
+	got := wantCode(t, err, abi.CodeSandboxExited)
+	if got.Started != abi.StartedMaybe || !strings.Contains(string(got.Details), `"oomKilled":true`) || calls != 1 {
+		t.Errorf("error %+v, details %s, %d calls", got, got.Details, calls)
+	}
+	w.set(func() { delete(w.handle, "exec") })
+	if _, err := s.Exec(t.Context(), &abi.ExecRequest{Command: "x"}); err != nil {
+		t.Errorf("the next use: %v", err)
+	}
+	if st, err := s.GetState(t.Context(), &abi.Empty{}); err != nil || st.Generation != 2 {
+		t.Errorf("state %+v, %v", st, err)
+	}
+}
+
+func TestInitsErrorsAreNotTrusted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := newEdge(t, w, newMemory(), nil)
+	var code abi.Code
+	w.handle["readFile"] = func(*machine, json.RawMessage) (any, error) { return nil, abi.Errorf(code, "text") }
+	for _, c := range abi.Codes() {
+		w.set(func() { code = c })
+		_, err := e.sandbox("s").ReadFile(t.Context(), &abi.ReadFileRequest{Path: "x"})
+		want := c
+		switch c {
+		case abi.CodeDenied, abi.CodeUnknownBinding, abi.CodeRuntimeUnavailable, abi.CodeInvalidToken, abi.CodePortNotListening, abi.CodeSandboxLost, abi.CodePluginFailed:
+			want = abi.CodeInternal
+		case abi.CodeFileNotFound, abi.CodeInvalidRequest, abi.CodeTimeout:
+		default:
+			continue
+		}
+		wantCode(t, err, want)
+	}
+}
+
+func TestBrokenInit(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, newWorld(t), newMemory(), nil)
+	s, _, _ := e.start("s")
+	u := e.acquire(key{"B", "s"})
+	u.current.init.(*link).broken.Store(true)
+	e.release(u)
+	_, err := s.Exec(t.Context(), &abi.ExecRequest{Command: "x"})
+	if got := wantCode(t, err, abi.CodeSandboxExited); got.Retryable || got.Suggestion == "" || got.Started != abi.StartedNo {
+		t.Errorf("error %+v", got)
+	}
+	if _, err := s.Destroy(t.Context(), &abi.Empty{}); err != nil {
+		t.Errorf("destroy: %v", err)
+	}
+}
+
+func TestSharedStartErrorIsEachCallersOwn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	arrived, proceed := make(chan struct{}), make(chan struct{})
+	w.onStart = func(context.Context, MachineSpec) error { close(arrived); <-proceed; return ErrNoImage }
+	e := newEdge(t, w, newMemory(), nil)
+	errs := make(chan error, 2)
+	go func() { _, err := e.sandbox("s").Exec(t.Context(), &abi.ExecRequest{Command: "x"}); errs <- err }()
+	<-arrived
+	go func() { _, err := e.sandbox("s").ListProcesses(t.Context(), &abi.Empty{}); errs <- err }()
+	u := e.acquire(key{"B", "s"})
+	eventually(t, "both wait", func() bool { e.Manager.mu.Lock(); defer e.Manager.mu.Unlock(); return u.refs == 4 })
+	e.release(u)
+	close(proceed)
+	a, b := wantCode(t, <-errs, abi.CodeImageNotFound), wantCode(t, <-errs, abi.CodeImageNotFound)
+	if a.Operation == b.Operation {
+		t.Errorf("both say %s", a.Operation)
+	}
+}
+
+func TestFollowOutput(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := newEdge(t, w, newMemory(), func(c *Config) { c.FollowOutput = true })
+	s, m, _ := e.start("s")
+	if _, err := s.StartProcess(t.Context(), &abi.StartProcessRequest{ProcessID: "p", Command: "run"}); err != nil {
+		t.Fatal(err)
+	}
+	m.print("p", "one\nhal", "oops\r\n")
+	has := func(kind EventKind, text string) func() bool {
+		return func() bool {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			for _, ev := range e.events {
+				if ev.Kind == kind && ev.Text == text && ev.Ref.ID == "s" && ev.Generation == 1 {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	eventually(t, "start", has(EventProcessStarted, "p: run"))
+	eventually(t, "a line", has(EventOutput, "p: one"))
+	eventually(t, "an error line", has(EventOutput, "p: oops"))
+	m.print("p", "f", "")
+	m.exitProcess("p", 3)
+	eventually(t, "the rest", has(EventOutput, "p: half"))
+	eventually(t, "the exit", has(EventProcessExited, "p: failed, exit code 3"))
+}

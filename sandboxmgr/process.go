@@ -1,0 +1,100 @@
+package sandboxmgr
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"edge/abi"
+)
+
+// StartProcess starts a process that lives on after the call.
+func (s *Sandbox) StartProcess(ctx context.Context, req *abi.StartProcessRequest) (*abi.Process, error) {
+	op := abi.StartProcess.Name()
+	if err := checkStartProcess(req); err != nil {
+		return nil, s.fail(op, err)
+	}
+	p := new(abi.Process)
+	err := s.use(ctx, func(g *generation) error {
+		if err := g.call(ctx, op, quickTimeout, req, p); err != nil {
+			return err
+		}
+		s.m.emit(s.key, EventProcessStarted, g.number, p.ID+": "+p.Command)
+		return nil
+	})
+	if err != nil {
+		return nil, s.fail(op, err)
+	}
+	return p, nil
+}
+
+// ListProcesses lists the processes that StartProcess started.
+func (s *Sandbox) ListProcesses(ctx context.Context, req *abi.Empty) (*abi.ProcessList, error) {
+	return carry[abi.ProcessList](ctx, s, abi.ListProcesses.Name(), quickTimeout, req)
+}
+
+// GetProcess tells one process's state.
+func (s *Sandbox) GetProcess(ctx context.Context, req *abi.ProcessRequest) (*abi.Process, error) {
+	op := abi.GetProcess.Name()
+	if err := checkProcessID(req.ProcessID); err != nil {
+		return nil, s.fail(op, err)
+	}
+	return carry[abi.Process](ctx, s, op, quickTimeout, req)
+}
+
+// KillProcess ends a process with its whole group and waits for its end.
+func (s *Sandbox) KillProcess(ctx context.Context, req *abi.KillRequest) (*abi.Process, error) {
+	op := abi.KillProcess.Name()
+	if err := firstError(checkProcessID(req.ProcessID), checkKill(req.Signal, req.Grace)); err != nil {
+		return nil, s.fail(op, err)
+	}
+	return carry[abi.Process](ctx, s, op, req.Grace.Or(abi.DefaultGrace)+quickTimeout, req)
+}
+
+// KillAllProcesses ends every process that StartProcess started.
+func (s *Sandbox) KillAllProcesses(ctx context.Context, req *abi.KillAllRequest) (*abi.KillAllResponse, error) {
+	op := abi.KillAllProcesses.Name()
+	if err := checkKill(req.Signal, req.Grace); err != nil {
+		return nil, s.fail(op, err)
+	}
+	return carry[abi.KillAllResponse](ctx, s, op, req.Grace.Or(abi.DefaultGrace)+quickTimeout, req)
+}
+
+// GetLogs returns what a process printed, as far as the ring still holds it.
+func (s *Sandbox) GetLogs(ctx context.Context, req *abi.LogsRequest) (*abi.LogsResponse, error) {
+	op := abi.GetLogs.Name()
+	if err := checkLogs(req); err != nil {
+		return nil, s.fail(op, err)
+	}
+	return carry[abi.LogsResponse](ctx, s, op, quickTimeout, req)
+}
+
+// WaitForExit waits until a process has ended; without a timeout as long as ctx
+// lasts.
+func (s *Sandbox) WaitForExit(ctx context.Context, req *abi.WaitForExitRequest) (*abi.ExitStatus, error) {
+	op := abi.WaitForExit.Name()
+	if err := firstError(checkProcessID(req.ProcessID), checkSpan("timeout", req.Timeout.D(), maxWait)); err != nil {
+		return nil, s.fail(op, err)
+	}
+	var limit time.Duration
+	if req.Timeout > 0 {
+		limit = req.Timeout.D() + slack
+	}
+	return carry[abi.ExitStatus](ctx, s, op, limit, req)
+}
+
+// WaitForLog waits until a line of a process's output matches.
+func (s *Sandbox) WaitForLog(ctx context.Context, req *abi.WaitForLogRequest) (*abi.WaitForLogResponse, error) {
+	op := abi.WaitForLog.Name()
+	own := *req
+	own.Timeout = abi.Duration(req.Timeout.Or(abi.DefaultWaitTimeout))
+	if err := checkWaitForLog(&own); err != nil {
+		return nil, s.fail(op, err)
+	}
+	resp, err := carry[abi.WaitForLogResponse](ctx, s, op, own.Timeout.D()+slack, &own)
+	if errors.Is(err, abi.CodeTimeout.Err()) && ctx.Err() == nil {
+		err = s.fail(op, abi.Errorf(abi.CodeProcessReadyTimeout, "process %q printed no line that matches %.80q within %s",
+			own.ProcessID, own.Pattern, own.Timeout.D()).WithStarted(abi.StartedYes))
+	}
+	return resp, err
+}

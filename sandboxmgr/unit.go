@@ -1,0 +1,304 @@
+package sandboxmgr
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"edge/abi"
+)
+
+// Why a step was cut short.
+var (
+	errStopped   = errors.New("stopped while it was under way")
+	errDestroyed = errors.New("destroyed while it was under way")
+)
+
+// stepKind is what a step does.
+type stepKind int
+
+const (
+	stepStart   stepKind = iota + 1
+	stepSettle           // finishes what an earlier edge left: adopts, or ends
+	stepStop             //
+	stepDestroy          //
+	stepLose             // records an end that nobody asked for
+	stepSweep            // removes a machine that is recorded nowhere
+)
+
+// step is one change of a unit on its way. It runs in a goroutine of the
+// manager, whoever waits for it.
+type step struct {
+	kind   stepKind
+	cancel context.CancelCauseFunc
+	done   chan struct{}
+	// err and generation are set before done is closed.
+	err        error
+	generation *generation // of a start
+}
+
+// wait returns the step's error, or ctx's if that ends first.
+func (s *step) wait(ctx context.Context) error {
+	select {
+	case <-s.done:
+		return s.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// unit is the one thing behind all handles of a sandbox: what state it is in,
+// what is recorded of it, and the step under way.
+type unit struct {
+	m       *Manager
+	key     key
+	binding Binding
+	name    string // of its machine
+	log     *slog.Logger
+	active  atomic.Int64 // when it was used last, in Unix nanoseconds
+
+	// Guarded by Manager.mu.
+	refs int  // operations and steps that use it
+	kept bool // it is recorded
+
+	// mu guards the rest. record and revision are changed by the step under
+	// way alone; revision 0 means that nothing is recorded.
+	mu       sync.Mutex
+	state    abi.State
+	record   record
+	revision int64
+	pending  bool        // recorded as busy, and not settled yet
+	current  *generation // nil unless it runs
+	step     *step       // nil when at rest
+}
+
+func (m *Manager) newUnit(k key) *unit {
+	return &unit{
+		m: m, key: k, binding: m.config.Bindings[k.binding], name: m.machineName(k),
+		log: m.log.With("sandbox", k.String()), state: abi.StateAbsent,
+	}
+}
+
+// recall takes over what an earlier edge recorded.
+func (u *unit) recall(r *savedRecord) {
+	u.record, u.revision, u.state = r.record, r.revision, r.State
+	if !r.LastActivityAt.IsZero() {
+		u.active.Store(r.LastActivityAt.UnixNano())
+	}
+	switch r.State {
+	case abi.StateStarting, abi.StateRunning, abi.StateStopping:
+		u.pending = true
+	case stateDestroying:
+		u.pending, u.state = true, abi.StateStopping
+	}
+}
+
+// touch counts as use of the sandbox.
+func (u *unit) touch() { u.active.Store(time.Now().UnixNano()) }
+
+func (u *unit) lastActivity() time.Time {
+	if n := u.active.Load(); n != 0 {
+		return time.Unix(0, n)
+	}
+	return time.Time{}
+}
+
+// begin starts a step; u.mu is held and no step is under way. nil when the
+// manager is closed.
+func (u *unit) begin(kind stepKind, work func(context.Context, *step) error) *step {
+	ctx, cancel := context.WithCancelCause(u.m.ctx)
+	s := &step{kind: kind, cancel: cancel, done: make(chan struct{})}
+	u.m.mu.Lock()
+	u.refs++
+	u.m.mu.Unlock()
+	if !u.m.spawn(func() { u.perform(ctx, s, work) }) {
+		cancel(nil)
+		u.m.release(u)
+		return nil
+	}
+	u.step = s
+	return s
+}
+
+// perform carries a step out. The cause of a cancelled step is its error, so
+// that those who wait learn why.
+func (u *unit) perform(ctx context.Context, s *step, work func(context.Context, *step) error) {
+	s.err = work(ctx, s)
+	if cause := context.Cause(ctx); s.err != nil && cause != nil {
+		s.err = cause
+	}
+	s.cancel(nil)
+	u.mu.Lock()
+	u.step = nil
+	u.mu.Unlock()
+	close(s.done)
+	u.m.release(u)
+}
+
+// show changes the state that is shown.
+func (u *unit) show(st abi.State) {
+	u.mu.Lock()
+	u.state = st
+	u.mu.Unlock()
+}
+
+// recorded returns what is recorded, and the revision.
+func (u *unit) recorded() (record, int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.record, u.revision
+}
+
+// save changes the record on disk and then in memory. Only the step under way
+// calls it.
+func (u *unit) save(ctx context.Context, change func(*record)) error {
+	r, revision := u.recorded()
+	change(&r)
+	r.LastActivityAt = u.lastActivity()
+	revision, err := u.m.saveRecord(ctx, u.key, &r, revision)
+	if err != nil {
+		return err
+	}
+	u.mu.Lock()
+	u.record, u.revision = r, revision
+	u.mu.Unlock()
+	u.m.keep(u, true)
+	return nil
+}
+
+// forget removes the record: the sandbox is absent.
+func (u *unit) forget(ctx context.Context) error {
+	r, revision := u.recorded()
+	if revision != 0 {
+		if err := u.m.dropRecord(ctx, u.key, r.Generation, revision); err != nil {
+			return err
+		}
+	}
+	u.mu.Lock()
+	u.record, u.revision, u.state, u.pending = record{}, 0, abi.StateAbsent, false
+	u.mu.Unlock()
+	u.active.Store(0)
+	u.m.keep(u, false)
+	return nil
+}
+
+// running returns the generation that runs, starting the sandbox if need be.
+// started tells that the caller waited for a start, its own or one under way.
+func (u *unit) running(ctx context.Context, opts abi.SandboxOptions) (g *generation, started bool, err error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, false, err
+		}
+		if u.m.ctx.Err() != nil {
+			return nil, false, errShuttingDown()
+		}
+		u.mu.Lock()
+		g, s := u.current, u.step
+		switch {
+		case s != nil:
+		case g != nil:
+			if g.alive() {
+				u.mu.Unlock()
+				return g, false, nil
+			}
+		case u.pending:
+			s = u.begin(stepSettle, u.settle)
+		default:
+			s = u.begin(stepStart, func(ctx context.Context, s *step) error { return u.start(ctx, s, opts) })
+		}
+		u.mu.Unlock()
+		if g != nil && s == nil { // its machine ended this moment
+			u.awaitEnd(ctx, g)
+			continue
+		}
+		if s == nil {
+			return nil, false, errShuttingDown()
+		}
+		if err := s.wait(ctx); ctx.Err() != nil {
+			return nil, false, ctx.Err()
+		} else if s.kind == stepStart {
+			return s.generation, true, u.explainStep(err)
+		} else if s.kind == stepSettle && err != nil {
+			return nil, false, u.explainStep(err)
+		}
+	}
+}
+
+// settled waits until what an earlier edge left is settled; it starts nothing.
+func (u *unit) settled(ctx context.Context) error {
+	u.mu.Lock()
+	s := u.step
+	if s == nil && u.pending {
+		if s = u.begin(stepSettle, u.settle); s == nil {
+			u.mu.Unlock()
+			return errShuttingDown()
+		}
+	}
+	u.mu.Unlock()
+	if s == nil || s.kind != stepSettle {
+		return nil
+	}
+	return u.explainStep(s.wait(ctx))
+}
+
+// explainStep turns why a step was cut short into an error for its waiters.
+func (u *unit) explainStep(err error) error {
+	switch {
+	case errors.Is(err, errStopped), errors.Is(err, errDestroyed):
+		how := "stopped"
+		if errors.Is(err, errDestroyed) {
+			how = "destroyed"
+		}
+		return abi.Errorf(abi.CodeSandboxExited, "sandbox %s was %s while it started", u.key, how).WithStarted(abi.StartedNo)
+	case errors.Is(err, errClosed):
+		return errShuttingDown()
+	}
+	return err
+}
+
+// snapshot tells the state without asking anybody inside.
+func (u *unit) snapshot() *abi.SandboxState {
+	connections := u.m.config.Connections.Count(u.key.binding, u.key.id, 0)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	st := &abi.SandboxState{
+		State: u.state, Generation: u.record.Generation, Connections: connections,
+		Runtime: u.binding.Runtime.Name(),
+	}
+	if !u.record.StartedAt.IsZero() {
+		t := u.record.StartedAt
+		st.StartedAt = &t
+	}
+	if t := u.lastActivity(); !t.IsZero() {
+		st.LastActivityAt = &t
+	}
+	if e := u.record.Exit; e != nil {
+		st.ExitCode = &e.Code
+	}
+	if u.current != nil {
+		st.Dial = u.current.dialName()
+	}
+	return st
+}
+
+// letGo releases what the edge holds of a running sandbox, which runs on.
+func (u *unit) letGo() error {
+	u.mu.Lock()
+	g := u.current
+	u.current = nil
+	u.mu.Unlock()
+	if g == nil {
+		return nil
+	}
+	return g.release()
+}
+
+func errShuttingDown() *abi.Error { return unavailable("the edge is shutting down") }
+
+// unavailable is RUNTIME_UNAVAILABLE.
+func unavailable(format string, args ...any) *abi.Error {
+	return abi.Errorf(abi.CodeRuntimeUnavailable, format, args...)
+}
