@@ -192,11 +192,11 @@ func (f *flow) skim(p []byte) {
 // on its way to src, its Close above all, so src is not cut off: it is read and
 // not sent on until the other direction ends.
 func (f *flow) unsent(err error) error {
+	f.torn() // whatever comes, nothing may be injected here any more
 	if isTimeout(err) || errors.Is(err, net.ErrClosed) {
 		return errors.Join(errTorn, err)
 	}
 	f.pair.note(f.pair.other(f).from+" reset", err)
-	f.torn()
 	f.pair.halfClosed(f)
 	return nil
 }
@@ -225,6 +225,9 @@ func (f *flow) wake(err error) error {
 // finish ends the flow: at src's end, dst is told so and may go on speaking.
 func (f *flow) finish(err error) {
 	p := f.pair
+	if s := p.stop.Load(); s != nil && !f.stopped {
+		f.halt(s) // src ended before it could be told
+	}
 	switch {
 	case errors.Is(err, io.EOF):
 		p.note(f.from+" eof", nil)

@@ -167,7 +167,7 @@ func (r *raw) expect(s string) {
 	got := make([]byte, len(s))
 	n, err := io.ReadFull(r.br, got)
 	if err != nil || string(got) != s {
-		r.t.Fatalf("got %q (%v), want %q", got[:n], err, s)
+		r.t.Fatalf("got %.500q (%v), want %.500q", got[:n], err, s)
 	}
 }
 
