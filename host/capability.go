@@ -48,9 +48,15 @@ func openSocket(ctx context.Context, boxes sandboxes, ref abi.SandboxRef, port i
 	}
 	sock, err := bridge.OpenSocket(ctx, conn, so)
 	if err != nil {
-		_ = conn.Close()
-		if ctx.Err() != nil {
-			return nil, err
+		ue, ok := errors.AsType[*bridge.UpstreamError](err)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case errors.Is(err, bridge.ErrHead):
+			return nil, abi.Errorf(abi.CodeInvalidRequest, "a header of the handshake has a name or value that cannot be sent")
+		case ok && ue.Timeout():
+			return nil, abi.Errorf(abi.CodeTimeout, "the server on port %d did not answer the WebSocket handshake in time", port).
+				WithStarted(abi.StartedMaybe)
 		}
 		return nil, abi.Errorf(abi.CodeUpgradeFailed, "the server on port %d did not complete the WebSocket handshake", port).
 			WithStarted(abi.StartedMaybe)

@@ -141,35 +141,45 @@ func (x *exchange) carry(d *dialer) error {
 }
 
 // upstreamError says in the words of the API what went wrong between the edge
-// and the sandbox's server.
+// and the sandbox's server. The cause itself goes to the log.
 func (x *exchange) upstreamError(err error, d *dialer) error {
 	var own *abi.Error
 	if errors.As(err, &own) || x.ctx.Err() != nil {
 		return err
 	}
-	var ue *bridge.UpstreamError
-	if !errors.As(err, &ue) {
-		return err
-	}
 	started := abi.StartedNo
-	if ue.Started {
-		started = abi.StartedMaybe
+	stage := bridge.StageDial
+	timeout := false
+	if ue, ok := errors.AsType[*bridge.UpstreamError](err); ok {
+		stage, timeout = ue.Stage, ue.Timeout()
+		if ue.Started {
+			started = abi.StartedMaybe
+		}
 	}
-	x.s.Log.Warn("upstream failed", "request", x.id, "sandbox", x.target.ref.ID, "port", x.target.port, "error", err)
 	port := x.target.port
+	var e *abi.Error
 	switch {
+	case errors.Is(err, bridge.ErrClientGone):
+		e = abi.Errorf(abi.CodeCanceled, "the client went away before it was answered")
+	case errors.Is(err, bridge.ErrShutdown):
+		e = abi.Errorf(abi.CodeRuntimeUnavailable, "the edge is shutting down")
+	case errors.Is(err, bridge.ErrHead):
+		e = abi.Errorf(abi.CodePluginFailed, "plugin %q edited the request into one that cannot be sent", x.plugin)
 	case d.ended():
-		return abi.Errorf(abi.CodeSandboxExited, "the sandbox ended before its server answered").WithStarted(started)
-	case ue.Timeout():
-		return abi.Errorf(abi.CodeTimeout, "the server on port %d did not answer in time", port).WithStarted(started)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return abi.Errorf(abi.CodePortNotListening, "nothing listens on port %d", port)
-	case ue.Stage == bridge.StageDial:
-		return abi.Errorf(abi.CodePortNotListening, "port %d cannot be reached", port)
+		e = abi.Errorf(abi.CodeSandboxExited, "the sandbox ended before its server answered")
+	case errors.Is(err, bridge.ErrClosed):
+		e = abi.Errorf(abi.CodeCanceled, "the connection to port %d was closed by the edge", port)
+	case timeout, errors.Is(err, bridge.ErrPolicy):
+		e = abi.Errorf(abi.CodeTimeout, "the server on port %d did not answer in time", port)
+	case stage == bridge.StageDial:
+		e = abi.Errorf(abi.CodePortNotListening, "port %d cannot be reached", port)
 	case x.webSocket:
-		return abi.Errorf(abi.CodeUpgradeFailed, "the server on port %d did not complete the WebSocket handshake", port).WithStarted(started)
+		e = abi.Errorf(abi.CodeUpgradeFailed, "the server on port %d did not complete the WebSocket handshake", port)
+	default:
+		e = abi.Errorf(abi.CodeUpgradeFailed, "the server on port %d broke off or gave no valid HTTP answer", port)
 	}
-	return abi.Errorf(abi.CodeUpgradeFailed, "the server on port %d broke off or sent no valid HTTP answer", port).WithStarted(started)
+	x.s.Log.Warn("upstream failed", "request", x.id, "sandbox", x.target.ref.ID, "port", port, "code", e.Code, "error", err)
+	return e.WithStarted(started)
 }
 
 // isRefused tells whether nobody listened on the port, so that nothing was sent.

@@ -46,7 +46,7 @@ type exchange struct {
 func (s *Server) serve(rc *fasthttp.RequestCtx) {
 	x := s.begin(rc)
 	defer x.settle()
-	if r := x.admit(); r != nil {
+	if r := x.enter(); r != nil {
 		x.refuse(r)
 		return
 	}
@@ -69,8 +69,8 @@ func (s *Server) begin(rc *fasthttp.RequestCtx) *exchange {
 // (Sockets asks it).
 type arrivalKey struct{}
 
-// admit puts the request through the gate and makes what a plugin sees.
-func (x *exchange) admit() *refusal {
+// enter puts the request through the gate and makes what a plugin sees.
+func (x *exchange) enter() *refusal {
 	h, r := gate(&x.rc.Request.Header)
 	if r != nil {
 		return r
@@ -148,7 +148,7 @@ func (x *exchange) settle() {
 	if x.rc.Hijacked() {
 		return
 	}
-	if x.s.draining.Load() || x.head == nil || x.unusable() {
+	if x.s.draining.Load() || x.head == nil || x.head.closing || x.unusable() {
 		x.rc.SetConnectionClose()
 	}
 	if !x.handed {
@@ -187,6 +187,9 @@ func (x *exchange) finish(sum bridge.Summary) {
 	}
 	if x.body != nil {
 		x.body.end()
+		if sum.BytesIn == 0 {
+			_, sum.BytesIn, _ = x.body.state()
+		}
 	}
 	x.stop()
 	if sum.Duration == 0 {

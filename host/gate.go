@@ -22,6 +22,7 @@ type head struct {
 	headers []abi.Header
 	// contentLength is the body's size; -1 is chunked, 0 none.
 	contentLength int64
+	closing       bool // the client wants no further request on its connection
 	asksUpgrade   bool // there is an Upgrade header, of whatever kind
 	upgrade       bool // a complete WebSocket handshake (RFC 6455, section 4.1)
 	expect        bool // Expect: 100-continue
@@ -220,14 +221,17 @@ func forgeable(name string) bool {
 	return false
 }
 
-// dropNominated removes the headers that the client's Connection header names:
-// they end here (RFC 9110, section 7.6.1). It is done now and not when the
+// dropNominated acts on the Connection header: it removes the headers that the
+// client names there: they end here (RFC 9110, section 7.6.1). It is done now and not when the
 // request is sent on, else a client could name, and so take away, a header that
 // a plugin put there.
 func (h *head) dropNominated(tokens []string) {
 	for _, t := range tokens {
 		switch {
-		case strings.EqualFold(t, "close"), strings.EqualFold(t, "keep-alive"), strings.EqualFold(t, "upgrade"),
+		case strings.EqualFold(t, "close"):
+			h.closing = true
+			continue
+		case strings.EqualFold(t, "keep-alive"), strings.EqualFold(t, "upgrade"),
 			strings.EqualFold(t, "Host"), strings.EqualFold(t, "Connection"):
 			continue
 		}

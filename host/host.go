@@ -2,6 +2,18 @@
 // host and path, previews, and the one place where a plugin's decision is
 // carried out. It knows plugins only as a Decider and hands connections to
 // package bridge.
+//
+// The flow of one request, an exchange: the framing check reads along on its
+// connection (framing.go); the gate parses the raw head (gate.go) and refuses
+// what could be read in two ways; a preview is relayed to its exposure
+// (preview.go), /healthz and /readyz are answered (health.go), anything else
+// goes to the first route that matches and its chain of plugins (route.go). The
+// decision is carried out in one type switch (carry.go), after the plugin's
+// instance is free again. The exchange ends exactly once, with one line in the
+// access log, when its last byte is on its way (exchange.go).
+//
+// ops.go and capability.go are what plugins, and whoever else calls an
+// operation, reach sandboxes through.
 package host
 
 import (

@@ -87,8 +87,8 @@ var _ carrier = (*bridge.Relay)(nil)
 // errForced is the cause of a request's context that ends with the server.
 var errForced = errors.New("the server was stopped")
 
-// init fills in the defaults.
-func (s *Server) init() {
+// prepare fills in the defaults, once.
+func (s *Server) prepare() {
 	s.Domain = domain(s.Domain)
 	s.Log = or(s.Log, slog.New(slog.DiscardHandler))
 	s.MaxHeadBytes = or(s.MaxHeadBytes, 16<<10)
@@ -155,7 +155,7 @@ func (s *Server) onHead(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 // Serve accepts connections until Shutdown, and then returns nil. It owns ln
 // and closes it. Several listeners may be served at the same time.
 func (s *Server) Serve(ln net.Listener) error {
-	s.once.Do(s.init)
+	s.once.Do(s.prepare)
 	defer ln.Close()
 	s.mu.Lock()
 	s.listeners = append(s.listeners, ln)

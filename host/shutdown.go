@@ -12,7 +12,7 @@ import (
 // runs any more, or with ctx's error. A second call, while the first waits,
 // skips the waiting.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.once.Do(s.init)
+	s.once.Do(s.prepare)
 	if !s.beginShutdown() {
 		select { // the first call does the work
 		case <-s.base.Done():
