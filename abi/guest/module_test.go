@@ -1,0 +1,307 @@
+//go:build !wasip1
+
+package guest_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"edge/abi"
+	"edge/abi/guest"
+	"edge/abi/guest/guesttest"
+	"edge/abi/guest/internal/edge1"
+)
+
+// TestModule runs a plugin as the module it is built into. Its imports end in the
+// same fake host as those of a native test, so what differs is the border alone:
+// pointers, lengths, and results that do not fit. It does not run beside other
+// tests, because it takes the place of the package's entry.
+func TestModule(t *testing.T) {
+	code := buildModule(t)
+	long := strings.Repeat("y", 70_000)
+	host := moduleHost(t, code, &guesttest.Host{
+		Config:    map[string]any{"greeting": long},
+		IsPreview: func(r *abi.Request) bool { return r.Host == "preview.test" },
+		OpenSocket: func(abi.SandboxRef, int, abi.WebSocketOptions) (abi.Socket, error) {
+			return guesttest.Script("a", long, "", "b"), nil
+		},
+	})
+	guesttest.On(host, abi.Exec, func(_ guesttest.Call, req *abi.ExecRequest) (*abi.ExecResponse, error) {
+		if req.Stdin == "" {
+			return nil, abi.Errorf(abi.CodeCommandNotFound, "%s", long)
+		}
+		return &abi.ExecResponse{Stdout: strings.Repeat(req.Stdin, 20_000)}, nil
+	})
+	request := func(target string) *abi.Request { return guesttest.Request("GET", target) }
+	body := func(t *testing.T, req *abi.Request, status int) string {
+		t.Helper()
+		got := answered(t, host.Do(req))
+		if got.Status != status {
+			t.Fatalf("status %d, want %d: %.200s", got.Status, status, got.Body)
+		}
+		return string(got.Body)
+	}
+
+	t.Run("init reads the configuration", func(t *testing.T) {
+		if got := body(t, request("/config"), 200); got != long {
+			t.Errorf("got %d bytes", len(got))
+		}
+	})
+	t.Run("request", func(t *testing.T) {
+		req := request("/view?q=" + long)
+		req.Method = "POST"
+		req.Headers = append(req.Headers, abi.Header{Name: "X-Long", Value: long}, abi.Header{Name: "X-Empty"})
+		req.Body = strings.NewReader(strings.Repeat("z", 300_000))
+		var view struct {
+			Method, Query, Header string
+			Headers, Body         int
+		}
+		if err := json.Unmarshal([]byte(body(t, req, 200)), &view); err != nil {
+			t.Fatal(err)
+		}
+		if view.Method != "POST" || view.Query != long || view.Header != long || view.Headers != 3 || view.Body != 300_000 {
+			t.Errorf("the module saw %d %d %d %d %s", len(view.Query), len(view.Header), view.Headers, view.Body, view.Method)
+		}
+	})
+	t.Run("operation", func(t *testing.T) {
+		if got := body(t, request("/exec?q=abc"), 200); got != strings.Repeat("abc", 20_000) {
+			t.Errorf("got %d bytes", len(got))
+		}
+		if got := body(t, request("/exec"), 404); !strings.Contains(got, "COMMAND_NOT_FOUND") || !strings.Contains(got, long) {
+			t.Errorf("error %.100s", got)
+		}
+	})
+	t.Run("socket", func(t *testing.T) {
+		if got := body(t, request("/ws"), 200); got != "a"+long+"b" {
+			t.Errorf("got %d bytes", len(got))
+		}
+	})
+	t.Run("stream", func(t *testing.T) {
+		if got := body(t, request("/stream"), 200); got != strings.Repeat("x", 100_000) {
+			t.Errorf("got %d bytes", len(got))
+		}
+	})
+	t.Run("decisions", func(t *testing.T) {
+		if c, ok := host.Do(guesttest.WebSocket("/policy")).Decision.(*abi.Connect); !ok || c.Port != 8080 || c.Sandbox.ID != "one" || c.Policy.MaxBytes != 7 {
+			t.Errorf("connect: %+v", c)
+		}
+		edited := request("/edit")
+		edited.Headers = append(edited.Headers, abi.Header{Name: "X-Gone", Value: "1"})
+		result := host.Do(edited)
+		if p, ok := result.Decision.(*abi.Proxy); !ok || p.Port != 9000 || result.Request.Path != "/new" || header(result.Request.Headers, "X-Edited") != "yes" ||
+			header(result.Request.Headers, "X-Gone") != "" {
+			t.Errorf("proxy: %+v of %+v", result.Decision, result.Request)
+		}
+		preview := request("/preview")
+		preview.Host = "preview.test"
+		if _, ok := host.Do(preview).Decision.(*abi.Proxy); !ok {
+			t.Error("the preview was not taken")
+		}
+		body(t, request("/preview"), 404)
+		result = host.Do(request("/next"))
+		if _, ok := result.Decision.(*abi.Next); !ok || len(result.Logs) != 1 || result.Logs[0].Message != "passing on" || len(result.Logs[0].Fields) != 2 {
+			t.Errorf("next: %+v, log %+v", result.Decision, result.Logs)
+		}
+		body(t, request("/"), 426)
+	})
+	t.Run("many", func(t *testing.T) {
+		for range 300 { // enough for several collections of garbage
+			body(t, request("/exec?q=abc"), 200)
+		}
+	})
+	t.Run("self-test", func(t *testing.T) {
+		if r := host.SelfTest(); r.Errno != abi.OK {
+			t.Errorf("errno %v", r.Errno)
+		}
+		broken := moduleHost(t, code, &guesttest.Host{Config: map[string]any{"greeting": "broken"}})
+		broken.Do(request("/next"))
+		if r := broken.SelfTest(); r.Errno != abi.Internal || len(r.Logs) != 1 {
+			t.Errorf("errno %v, log %+v", r.Errno, r.Logs)
+		}
+		misconfigured := moduleHost(t, code, &guesttest.Host{Config: map[string]any{"greeting": 5}})
+		if r := misconfigured.Do(request("/next")); r.Errno != abi.Invalid || r.Decision != nil {
+			t.Errorf("a failing init: errno %v, decision %+v", r.Errno, r.Decision)
+		}
+	})
+	t.Run("panic", func(t *testing.T) {
+		fresh := moduleHost(t, code, &guesttest.Host{})
+		result := fresh.Do(request("/panic"))
+		if result.Errno != abi.Internal || len(result.Logs) != 1 || result.Logs[0].Level != guest.LevelError {
+			t.Errorf("errno %v, log %+v", result.Errno, result.Logs)
+		}
+	})
+}
+
+// module is a compiled plugin.
+type module struct {
+	runtime  wazero.Runtime
+	compiled wazero.CompiledModule
+}
+
+func buildModule(tb testing.TB) module {
+	tb.Helper()
+	file := filepath.Join(tb.TempDir(), "plugin.wasm")
+	cmd := exec.CommandContext(tb.Context(), "go", "build", "-buildmode=c-shared", "-o", file, "./testdata/plugin")
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("go build: %v\n%s", err, out)
+	}
+	code, err := os.ReadFile(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx := context.Background()
+	r := wazero.NewRuntime(ctx)
+	tb.Cleanup(func() {
+		if err := r.Close(ctx); err != nil {
+			tb.Error(err)
+		}
+	})
+	wasi_snapshot_preview1.MustInstantiate(ctx, r)
+	b := r.NewHostModuleBuilder("edge1")
+	for _, f := range imports {
+		b.NewFunctionBuilder().WithGoModuleFunction(f, f.params(), []api.ValueType{api.ValueTypeI64}).Export(f.name)
+	}
+	if _, err := b.Instantiate(ctx); err != nil {
+		tb.Fatal(err)
+	}
+	compiled, err := r.CompileModule(ctx, code)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return module{r, compiled}
+}
+
+// moduleHost makes an instance of the module the entry of this test's package,
+// so that host runs it.
+func moduleHost(tb testing.TB, m module, host *guesttest.Host) *guesttest.Host {
+	tb.Helper()
+	ctx := context.Background()
+	instance, err := m.runtime.InstantiateModule(ctx, m.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions("_initialize"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	export := func(name string) func(args ...uint64) int32 {
+		f := instance.ExportedFunction(name)
+		return func(args ...uint64) int32 {
+			result, err := f.Call(ctx, args...)
+			if err != nil {
+				tb.Errorf("%s: %v", name, err)
+				return int32(abi.Internal)
+			}
+			return int32(result[0])
+		}
+	}
+	initialize, request, selfTest := export("edge_init"), export("edge_request"), export("edge_selftest")
+	old := edge1.SetEntry(edge1.Entry{
+		Init:     func() int32 { return initialize() },
+		Request:  func(req uint32) int32 { return request(uint64(req)) },
+		SelfTest: func() int32 { return selfTest() },
+	})
+	tb.Cleanup(func() {
+		edge1.SetEntry(old)
+		if err := instance.Close(ctx); err != nil {
+			tb.Error(err)
+		}
+	})
+	return host
+}
+
+// imported is one function of edge1 for wazero: a letter for each argument (u an
+// u32, b a pointer and a length), and the function with its arguments read.
+type imported struct {
+	name string
+	args string
+	call func(u []uint32, b [][]byte) uint64
+}
+
+func (f imported) params() []api.ValueType {
+	n := len(f.args) + strings.Count(f.args, "b")
+	types := make([]api.ValueType, n)
+	for i := range types {
+		types[i] = api.ValueTypeI32
+	}
+	return types
+}
+
+// Call implements api.GoModuleFunction.
+func (f imported) Call(_ context.Context, m api.Module, stack []uint64) {
+	var u []uint32
+	var b [][]byte
+	next := 0
+	take := func() uint32 {
+		next++
+		return uint32(stack[next-1])
+	}
+	for _, a := range f.args {
+		if a == 'u' {
+			u = append(u, take())
+			continue
+		}
+		ptr, size := take(), take()
+		bytes, ok := m.Memory().Read(ptr, size)
+		if !ok {
+			panic(f.name + ": a pointer outside the memory")
+		}
+		b = append(b, bytes)
+	}
+	stack[0] = f.call(u, b)
+}
+
+var imports = []imported{
+	{"feature", "b", func(_ []uint32, b [][]byte) uint64 { return edge1.Feature(string(b[0])) }},
+	{"log", "uubb", func(u []uint32, b [][]byte) uint64 { return edge1.Log(u[0], int32(u[1]), string(b[0]), b[1]) }},
+	{"config_get", "bb", func(_ []uint32, b [][]byte) uint64 { return edge1.ConfigGet(string(b[0]), b[1]) }},
+	{"last_error", "ub", func(u []uint32, b [][]byte) uint64 { return edge1.LastError(u[0], b[0]) }},
+	{"result_read", "uuub", func(u []uint32, b [][]byte) uint64 { return edge1.ResultRead(u[0], u[1], u[2], b[0]) }},
+	{"req_get", "uub", func(u []uint32, b [][]byte) uint64 { return edge1.ReqGet(u[0], u[1], b[0]) }},
+	{"req_set", "uub", func(u []uint32, b [][]byte) uint64 { return edge1.ReqSet(u[0], u[1], string(b[0])) }},
+	{"req_header", "ubb", func(u []uint32, b [][]byte) uint64 { return edge1.ReqHeader(u[0], string(b[0]), b[1]) }},
+	{"req_headers", "ub", func(u []uint32, b [][]byte) uint64 { return edge1.ReqHeaders(u[0], b[0]) }},
+	{"req_header_set", "ubb", func(u []uint32, b [][]byte) uint64 { return edge1.ReqHeaderSet(u[0], string(b[0]), string(b[1])) }},
+	{"req_header_add", "ubb", func(u []uint32, b [][]byte) uint64 { return edge1.ReqHeaderAdd(u[0], string(b[0]), string(b[1])) }},
+	{"req_header_del", "ub", func(u []uint32, b [][]byte) uint64 { return edge1.ReqHeaderDel(u[0], string(b[0])) }},
+	{"req_body_read", "ub", func(u []uint32, b [][]byte) uint64 { return edge1.ReqBodyRead(u[0], b[0]) }},
+	{"respond", "uubb", func(u []uint32, b [][]byte) uint64 { return edge1.Respond(u[0], u[1], b[0], b[1]) }},
+	{"respond_begin", "uub", func(u []uint32, b [][]byte) uint64 { return edge1.RespondBegin(u[0], u[1], b[0]) }},
+	{"respond_write", "ub", func(u []uint32, b [][]byte) uint64 { return edge1.RespondWrite(u[0], b[0]) }},
+	{"respond_end", "u", func(u []uint32, _ [][]byte) uint64 { return edge1.RespondEnd(u[0]) }},
+	{"connect", "ubbub", func(u []uint32, b [][]byte) uint64 {
+		return edge1.Connect(u[0], string(b[0]), string(b[1]), u[1], b[2])
+	}},
+	{"proxy", "ubbub", func(u []uint32, b [][]byte) uint64 { return edge1.Proxy(u[0], string(b[0]), string(b[1]), u[1], b[2]) }},
+	{"next", "u", func(u []uint32, _ [][]byte) uint64 { return edge1.Next(u[0]) }},
+	{"op", "ubbb", func(u []uint32, b [][]byte) uint64 { return edge1.Op(u[0], string(b[0]), b[1], b[2]) }},
+	{"ws_open", "ubbub", func(u []uint32, b [][]byte) uint64 { return edge1.WSOpen(u[0], string(b[0]), string(b[1]), u[1], b[2]) }},
+	{"ws_recv", "uuub", func(u []uint32, b [][]byte) uint64 { return edge1.WSRecv(u[0], u[1], u[2], b[0]) }},
+	{"ws_send", "uuub", func(u []uint32, b [][]byte) uint64 { return edge1.WSSend(u[0], u[1], u[2], b[0]) }},
+	{"ws_close", "uuub", func(u []uint32, b [][]byte) uint64 { return edge1.WSClose(u[0], u[1], u[2], string(b[0])) }},
+}
+
+// BenchmarkModule is what one request costs in the module, the fake host's own
+// work included: one field of the request, the two headers of an upgrade, and the
+// decision, with the JSON of a policy or without.
+func BenchmarkModule(b *testing.B) {
+	m := buildModule(b)
+	for _, path := range []string{"/", "/policy"} {
+		b.Run("connect"+path, func(b *testing.B) {
+			host := moduleHost(b, m, &guesttest.Host{})
+			host.Do(guesttest.WebSocket(path))
+			b.ReportAllocs()
+			for b.Loop() {
+				if host.Do(guesttest.WebSocket(path)).Errno != abi.OK {
+					b.Fatal("failed")
+				}
+			}
+		})
+	}
+}

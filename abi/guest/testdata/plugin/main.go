@@ -1,0 +1,105 @@
+// Command plugin does a little of everything, by path, for the test that runs
+// it as a module.
+package main
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"edge/abi/guest"
+)
+
+var greeting = "hello"
+
+func init() {
+	guest.Handle(handle)
+	guest.Init(func() error {
+		_, err := guest.Config("greeting", &greeting)
+		return err
+	})
+	guest.SelfTest(func() error {
+		if greeting == "broken" {
+			return errors.New("the greeting is broken")
+		}
+		return nil
+	})
+}
+
+func main() {}
+
+func handle(req *guest.Request) (guest.Response, error) {
+	sandbox := guest.GetSandbox("Sandbox", "one")
+	switch req.Path() {
+	case "/config":
+		return guest.Text(200, greeting), nil
+	case "/view":
+		body, err := req.ReadBody(1 << 20)
+		if err != nil {
+			return nil, err
+		}
+		hs, err := req.Headers()
+		if err != nil {
+			return nil, err
+		}
+		return guest.JSON(200, map[string]any{
+			"method": req.Method(), "query": req.Query().Get("q"), "header": req.Header("x-long"), "headers": len(hs), "body": len(body),
+		}), nil
+	case "/exec":
+		out, err := sandbox.Exec("cat", guest.ExecOptions{Stdin: req.Query().Get("q")})
+		if err != nil {
+			return nil, err
+		}
+		return guest.Text(200, out.Stdout), nil
+	case "/ws":
+		ws, err := sandbox.WSOpen(8080)
+		if err != nil {
+			return nil, err
+		}
+		return collect(ws)
+	case "/stream":
+		return guest.Stream(200, nil, func(w io.Writer) error {
+			for range 100 {
+				if _, err := io.WriteString(w, strings.Repeat("x", 1000)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}), nil
+	case "/edit":
+		if err := errors.Join(req.SetPath("/new"), req.SetHeader("X-Edited", "yes"), req.DelHeader("X-Gone")); err != nil {
+			return nil, err
+		}
+		return sandbox.ProxyTo(req, 9000)
+	case "/preview":
+		return guest.ProxyToSandbox(req)
+	case "/next":
+		guest.Log(guest.LevelInfo, "passing on", "path", req.Path())
+		return guest.Next(), nil
+	case "/policy":
+		return sandbox.WSConnect(req, 8080, guest.Policy{MaxBytes: 7})
+	case "/panic":
+		var m map[string]int
+		m["x"] = 1
+	}
+	return sandbox.WSConnect(req, 8080)
+}
+
+// collect reads until the other side closes.
+func collect(ws *guest.WebSocket) (guest.Response, error) {
+	if err := ws.SendText("start"); err != nil {
+		return nil, err
+	}
+	var all []byte
+	for {
+		m, err := ws.Recv(time.Second)
+		if closed := new(guest.SocketClosed); errors.As(err, &closed) {
+			return guest.Bytes(200, "", all), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m.Data...)
+	}
+}
