@@ -1,0 +1,85 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/errdefs"
+)
+
+// nextSuffix follows the name of a container that is about to take the place of
+// the one with that name.
+const nextSuffix = ".next"
+
+// replace puts a container as it is wished in the place of the stopped one c,
+// unless another call is about that: then Start looks again.
+func (r *Runtime) replace(ctx context.Context, w wish, c container.InspectResponse) error {
+	return r.alone(ctx, w.Name, func() error {
+		c, err := r.inspect(ctx, c.ID)
+		switch {
+		case errdefs.IsNotFound(err):
+			return fmt.Errorf("%w: %w", errAgain, err)
+		case err != nil:
+			return err
+		case c.State.Running:
+			return errAgain
+		case fresh(c):
+			return r.remove(ctx, c.ID)
+		}
+		return r.remake(ctx, w, c)
+	})
+}
+
+// alone runs do unless a call that replaces or removes the container of that
+// name is under way; it waits for that one's end then, and fails with errAgain.
+func (r *Runtime) alone(ctx context.Context, name string, do func() error) error {
+	mine := make(chan struct{})
+	theirs, busy := r.busy.LoadOrStore(name, mine)
+	if busy {
+		select {
+		case <-theirs.(chan struct{}):
+			return errAgain
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	defer close(mine)
+	defer r.busy.Delete(name)
+	return do()
+}
+
+// remake makes a container as it is wished with the files of the stopped one c,
+// which it deletes. At every moment one of the two has all of them.
+func (r *Runtime) remake(ctx context.Context, w wish, c container.InspectResponse) error {
+	next := w.Name + nextSuffix
+	if err := r.removeContainer(ctx, next); err != nil {
+		return err
+	}
+	var snapshot string
+	err := r.call(ctx, commitTimeout, func(ctx context.Context) error {
+		res, err := r.engine.ContainerCommit(ctx, c.ID, container.CommitOptions{
+			Changes: []string{fmt.Sprintf("LABEL %s=%q", labelSnapshot, w.Name)},
+			Comment: "what sandbox " + w.Name + " wrote",
+		})
+		snapshot = res.ID
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("keep the files: %w", again(err))
+	}
+	if err := r.create(ctx, w, next, snapshot, w.dropped(c.Config)); err != nil {
+		r.removeImage(ctx, snapshot)
+		return again(err)
+	}
+	if err := r.removeContainer(ctx, c.ID); err != nil {
+		return err
+	}
+	err = r.call(ctx, callTimeout, func(ctx context.Context) error {
+		return r.engine.ContainerRename(ctx, next, w.Name)
+	})
+	if errdefs.IsNotFound(err) { // somebody else was quicker
+		return fmt.Errorf("%w: %w", errAgain, err)
+	}
+	return again(err)
+}

@@ -1,0 +1,248 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/errdefs"
+
+	"edge/sandboxmgr"
+)
+
+// rounds bounds how often Start begins anew because somebody else changed the
+// container meanwhile.
+const rounds = 8
+
+// hostnameOf is the last part of a machine's name, which is the sandbox's id.
+func hostnameOf(machine string) string { return strings.TrimPrefix(path.Ext(machine), ".") }
+
+// Start makes the container, or starts the stopped one, or returns the one that
+// runs. Calls for one name that race end with the same container.
+func (r *Runtime) Start(ctx context.Context, spec sandboxmgr.MachineSpec) (sandboxmgr.Machine, error) {
+	m, err := r.start(ctx, &spec)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
+	}
+	return m, nil
+}
+
+func (r *Runtime) start(ctx context.Context, spec *sandboxmgr.MachineSpec) (sandboxmgr.Machine, error) {
+	if spec.Network == "host" {
+		return nil, errors.New("network host: a sandbox needs a network of its own")
+	}
+	var last error
+	for range rounds {
+		w := wish{MachineSpec: spec, ipv6: !r.noIPv6.Load()}
+		m, err := r.step(ctx, w)
+		if m != nil || err != nil && !errors.Is(err, errAgain) {
+			return m, err
+		}
+		last = err
+	}
+	return nil, fmt.Errorf("the container keeps changing (%v)", last)
+}
+
+// errAgain wraps the reason why Start has to look again.
+var errAgain = errors.New("changed meanwhile")
+
+// step looks at the container and does what is next. It returns the running
+// machine, or nil and no error when there is more to do.
+func (r *Runtime) step(ctx context.Context, w wish) (sandboxmgr.Machine, error) {
+	c, err := r.inspect(ctx, w.Name)
+	switch {
+	case errdefs.IsNotFound(err):
+		return nil, r.make(ctx, w)
+	case err != nil:
+		return nil, err
+	case c.State.Running:
+		return r.open(c)
+	case c.State.Dead || c.State.Status == "removing":
+		return nil, r.remove(ctx, w.Name)
+	case c.Config.Labels[labelFixed] != w.fixed() || w.unbinds(c.HostConfig.Resources):
+		return nil, r.replace(ctx, w, c)
+	}
+	return r.run(ctx, w, c)
+}
+
+// run starts the stopped container c, which is as it is wished but for bounds.
+func (r *Runtime) run(ctx context.Context, w wish, c container.InspectResponse) (sandboxmgr.Machine, error) {
+	if !w.bounded(c.HostConfig.Resources) {
+		err := r.call(ctx, callTimeout, func(ctx context.Context) error {
+			_, err := r.engine.ContainerUpdate(ctx, c.ID, container.UpdateConfig{Resources: w.bounds()})
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("change bounds: %w", err)
+		}
+	}
+	err := r.call(ctx, callTimeout, func(ctx context.Context) error {
+		return r.engine.ContainerStart(ctx, c.ID, container.StartOptions{})
+	})
+	switch {
+	case errdefs.IsNotFound(err):
+		return nil, fmt.Errorf("%w: %w", errAgain, err)
+	case r.refusedIPv6(w, err):
+		w.ipv6 = false
+		return nil, r.replace(ctx, w, c)
+	case err != nil && fresh(c):
+		// It holds nothing: the next Start makes it anew.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+		defer cancel()
+		return nil, errors.Join(err, r.remove(ctx, c.ID))
+	case err != nil:
+		return nil, err
+	}
+	c, err = r.inspect(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	return r.open(c)
+}
+
+// fresh tells whether a container never ran, so that nothing is in it.
+func fresh(c container.InspectResponse) bool {
+	return c.State.Status == container.StateCreated && c.Config.Labels[labelSnapshot] == ""
+}
+
+// refusedIPv6 tells whether err says that IPv6 cannot be turned on in a
+// container here. It is not asked for again then.
+func (r *Runtime) refusedIPv6(w wish, err error) bool {
+	if err == nil || !w.ipv6 || !strings.Contains(err.Error(), "sysctl") && !strings.Contains(err.Error(), "disable_ipv6") {
+		return false
+	}
+	if !r.noIPv6.Swap(true) {
+		r.log.Warn("containers have no ::1: the engine cannot turn IPv6 on in them", "error", err)
+	}
+	return true
+}
+
+// make creates the container that does not exist. A snapshot that was left by
+// an edge which ended while it was replacing one takes its name instead.
+func (r *Runtime) make(ctx context.Context, w wish) error {
+	err := r.call(ctx, callTimeout, func(ctx context.Context) error {
+		return r.engine.ContainerRename(ctx, w.Name+nextSuffix, w.Name)
+	})
+	if !errdefs.IsNotFound(err) {
+		return again(err)
+	}
+	return again(r.create(ctx, w, w.Name, w.Image, nil))
+}
+
+// again marks an error as a reason to look again when somebody else had the
+// name first.
+func again(err error) error {
+	if errdefs.IsConflict(err) {
+		return fmt.Errorf("%w: %w", errAgain, err)
+	}
+	return err
+}
+
+// create creates a container that is called name, from image, without the
+// image's variables that are in unset.
+func (r *Runtime) create(ctx context.Context, w wish, name, image string, unset []string) error {
+	err := r.call(ctx, callTimeout, func(ctx context.Context) error {
+		_, err := r.engine.ContainerCreate(ctx, w.config(image, unset), w.hostConfig(), nil, nil, name)
+		return err
+	})
+	switch {
+	case errdefs.IsNotFound(err):
+		return fmt.Errorf("%w: %q: %s", sandboxmgr.ErrNoImage, image, howToGet(image))
+	case r.refusedIPv6(w, err):
+		return nil
+	}
+	return err
+}
+
+func howToGet(image string) string {
+	if image == "edge-sandbox" || image == "edge-sandbox:latest" {
+		return "make image"
+	}
+	return "docker pull " + image + ", or name another with image: in the configuration"
+}
+
+// Adopt returns the running container of that name.
+func (r *Runtime) Adopt(ctx context.Context, name string) (sandboxmgr.Machine, error) {
+	c, err := r.inspect(ctx, name)
+	switch {
+	case errdefs.IsNotFound(err) || err == nil && !c.State.Running:
+		return nil, fmt.Errorf("adopt %s: %w", name, sandboxmgr.ErrNoMachine)
+	case err != nil:
+		return nil, fmt.Errorf("adopt %s: %w", name, err)
+	}
+	return r.open(c)
+}
+
+// Remove ends the container and deletes it with all it wrote. One that does not
+// exist is no error.
+func (r *Runtime) Remove(ctx context.Context, name string) error {
+	err := errAgain
+	for errors.Is(err, errAgain) {
+		err = r.alone(ctx, name, func() error {
+			return errors.Join(r.remove(ctx, name), r.remove(ctx, name+nextSuffix))
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", name, err)
+	}
+	return nil
+}
+
+// remove deletes a container and the snapshot that it was made from.
+func (r *Runtime) remove(ctx context.Context, name string) error {
+	c, err := r.inspect(ctx, name)
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.removeContainer(ctx, c.ID); err != nil {
+		return err
+	}
+	if c.Config.Labels[labelSnapshot] != "" {
+		r.removeImage(ctx, c.Image)
+	}
+	return nil
+}
+
+// removeContainer deletes a container, and waits for one that somebody else is
+// deleting.
+func (r *Runtime) removeContainer(ctx context.Context, name string) error {
+	err := r.call(ctx, callTimeout, func(ctx context.Context) error {
+		return r.engine.ContainerRemove(ctx, name, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	})
+	if errdefs.IsConflict(err) {
+		err = r.call(ctx, callTimeout, func(ctx context.Context) error {
+			return first(r.engine.ContainerWait(ctx, name, container.WaitConditionRemoved))
+		})
+	}
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// removeImage deletes a snapshot and those that it was made from. One that
+// cannot be deleted costs room only.
+func (r *Runtime) removeImage(ctx context.Context, id string) {
+	err := r.call(context.WithoutCancel(ctx), callTimeout, func(ctx context.Context) error {
+		_, err := r.engine.ImageRemove(ctx, id, image.RemoveOptions{PruneChildren: true})
+		return err
+	})
+	if err != nil && !errdefs.IsNotFound(err) {
+		r.log.Warn("a sandbox's snapshot stays behind", "image", id, "error", err)
+	}
+}
+
+func (r *Runtime) inspect(ctx context.Context, name string) (c container.InspectResponse, err error) {
+	err = r.call(ctx, callTimeout, func(ctx context.Context) error {
+		c, err = r.engine.ContainerInspect(ctx, name)
+		return err
+	})
+	return c, err
+}
