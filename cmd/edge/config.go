@@ -32,7 +32,7 @@ type Config struct {
 func LoadConfig(file string) (*Config, error) {
 	dir, err := filepath.Abs(filepath.Dir(file))
 	if err != nil {
-		return nil, problem{file: file, text: err.Error()}
+		return nil, problem{place{file: file}, err.Error()}
 	}
 	doc, root, err := readDocument(file)
 	if err != nil {

@@ -30,8 +30,8 @@ type Plugin struct {
 	MemoryBytes int64
 	// Config is what the plugin reads with config_get, JSON by key.
 	Config map[string]json.RawMessage
-	// At is where the file speaks of the source, "edge.yaml:9:14".
-	At string
+	// At is where the file speaks of the source.
+	At place
 }
 
 var pluginName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
@@ -69,7 +69,7 @@ func (c *Config) readPlugin(name string, v value) Plugin {
 // readSource checks that the source is there and is something the edge can run
 // or build.
 func (c *Config) readSource(v value, p *Plugin) {
-	p.At = v.position()
+	p.At = v.place()
 	s, ok := v.text("a .wasm file or a folder with Go sources")
 	if !ok {
 		return

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"edge/abi"
+	"edge/host"
 )
 
 // Route sends requests to a chain of plugins. The first route that matches is
@@ -12,7 +16,7 @@ import (
 type Route struct {
 	// Host is "*", a name, or "*.name" for the names below it.
 	Host string
-	// Path is a path, or one that ends in "*" for all that begin so.
+	// Path is a whole path, or one that ends in "/*" for all below it.
 	Path string
 	// Plugins are asked in turn, each as long as the one before says next.
 	Plugins []string
@@ -29,7 +33,12 @@ func (c *Config) readRoutes(v value) {
 		if !ok {
 			return
 		}
-		pattern := r.Host + " " + r.Path
+		// The server has the last word on what it can match.
+		if err := new(host.Server).SetRoutes([]host.Route{{Host: r.Host, Path: r.Path, Chain: []host.Plugin{{Decider: noPlugin{}}}}}); err != nil {
+			item.fail("%s", strings.TrimPrefix(err.Error(), "route 1: "))
+			return
+		}
+		pattern := strings.ToLower(r.Host) + " " + r.Path
 		if earlier, dup := first[pattern]; dup {
 			item.fail("can never match: %s has the same host and path", earlier)
 			return
@@ -102,10 +111,17 @@ func checkRoutePath(s string) error {
 	switch star := strings.IndexByte(s, '*'); {
 	case !strings.HasPrefix(s, "/"):
 		return fmt.Errorf("%q does not begin with \"/\"", s)
-	case star >= 0 && star != len(s)-1:
-		return fmt.Errorf("%q: \"*\" can stand at the end only", s)
+	case star >= 0 && (star != len(s)-1 || s[star-1] != '/'):
+		return fmt.Errorf("%q: \"*\" can stand at the end only, as \"/*\"", s)
 	case strings.ContainsAny(s, "?# \t\r\n"):
 		return fmt.Errorf("%q holds a character that no path has; want the path alone, percent-encoded as clients send it", s)
 	}
 	return nil
+}
+
+// noPlugin stands in for plugins while there are only their names.
+type noPlugin struct{}
+
+func (noPlugin) Decide(context.Context, *abi.Request) (abi.Decision, error) {
+	return nil, abi.Errorf(abi.CodePluginFailed, "the plugin is not loaded")
 }

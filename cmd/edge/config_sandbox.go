@@ -45,7 +45,7 @@ type Sandbox struct {
 	MemoryBytes int64
 	CPUs        float64
 	PIDs        int64
-	// Persist is all, workspace or nothing.
+	// Persist is all or nothing.
 	Persist     string
 	ExecTimeout time.Duration
 	Env         map[string]string
@@ -89,7 +89,7 @@ func (c *Config) readSandbox(name string, v value) Sandbox {
 		"memory":      func(v value) { set(&s.MemoryBytes)(v.size(minMemory, maxMemory)) },
 		"cpus":        func(v value) { set(&s.CPUs)(v.number(float64(max(1024, runtime.NumCPU())))) },
 		"pids":        func(v value) { set(&s.PIDs)(v.integer(minPIDs, maxPIDs)) },
-		"persist":     func(v value) { set(&s.Persist)(v.oneOf([]string{"all", "workspace", "nothing"}, nil)) },
+		"persist":     func(v value) { set(&s.Persist)(v.oneOf([]string{"all", "nothing"}, []string{"workspace"})) },
 		"execTimeout": func(v value) { set(&s.ExecTimeout)(v.duration(maxSpan)) },
 		"env":         func(v value) { s.Env = v.env() },
 		"start":       func(v value) { s.Start = v.startProcesses() },

@@ -53,7 +53,7 @@ func TestSampleHoldsTheDefaults(t *testing.T) {
 	for _, c := range []*Config{full, least} {
 		c.File, c.Dir, c.Listen, c.Domain, c.State = "", "", "", "", ""
 		for i := range c.Plugins {
-			c.Plugins[i].At = ""
+			c.Plugins[i].At = place{}
 			if len(c.Plugins[i].Config) == 0 {
 				c.Plugins[i].Config = nil
 			}
@@ -127,13 +127,13 @@ routes:
 		},
 		Plugins: []Plugin{
 			{
-				Name: "chat", Source: filepath.Join(dir, "chat.wasm"), Deadline: 2 * time.Minute, MemoryBytes: 128 << 20, At: file + ":26:13",
+				Name: "chat", Source: filepath.Join(dir, "chat.wasm"), Deadline: 2 * time.Minute, MemoryBytes: 128 << 20, At: place{file, 26, 13},
 				Config: map[string]json.RawMessage{
 					"rooms":  json.RawMessage(`["a","2",3,4.5,true,null]`),
 					"limits": json.RawMessage(`{"max":18446744073709551615}`),
 				},
 			},
-			{Name: "built", Source: filepath.Join(dir, "src"), Folder: true, Deadline: defaultDeadline, MemoryBytes: defaultPluginMemory, At: file + ":30:19"},
+			{Name: "built", Source: filepath.Join(dir, "src"), Folder: true, Deadline: defaultDeadline, MemoryBytes: defaultPluginMemory, At: place{file, 30, 19}},
 		},
 		Routes: []Route{
 			{Host: "*.example.org", Path: "/exact", Plugins: []string{"chat", "built"}},
@@ -236,7 +236,8 @@ func TestSandboxKeysAreRefused(t *testing.T) {
 		{"cpus", "cpus: 0", `11: sandboxes.S.cpus: 0 is not a number above 0 and at most 1024`},
 		{"cpus text", "cpus: two", `11: sandboxes.S.cpus: is "two"; want a number above 0 and at most 1024`},
 		{"pids", "pids: 1.5", `11: sandboxes.S.pids: 1.5 is not a whole number from 16 to 4194304`},
-		{"persist", "persist: some", `14: sandboxes.S.persist: "some" is unknown; want all, workspace, nothing`},
+		{"persist", "persist: some", `14: sandboxes.S.persist: "some" is unknown; want all, nothing`},
+		{"persist later", "persist: workspace", `14: sandboxes.S.persist: "workspace" is not available in this version; want all, nothing`},
 		{"duration", "execTimeout: soon", `18: sandboxes.S.execTimeout: "soon" is not a duration; want a number with a unit, like "10s", "5m" or "1h"`},
 		{"duration zero", "execTimeout: 0s", `18: sandboxes.S.execTimeout: 0s is not above 0 and at most 720h0m0s`},
 		{"env name", "env: {A-B: x}", `11: sandboxes.S.env: "A-B" is not a variable name; want letters, digits and "_"`},
@@ -305,7 +306,8 @@ func TestRoutesAreRefused(t *testing.T) {
 		{"empty chain", "{plugin: []}", `2:3: routes[0]: has no plugin`},
 		{"typo", "{paht: /a, plugin: chat}", `2:4: routes[0]: unknown key "paht"; did you mean "path"?`},
 		{"path", "{path: ws, plugin: chat}", `2:10: routes[0].path: "ws" does not begin with "/"`},
-		{"star inside", "{path: /a/*/b, plugin: chat}", `2:10: routes[0].path: "/a/*/b": "*" can stand at the end only`},
+		{"star inside", "{path: /a/*/b, plugin: chat}", `2:10: routes[0].path: "/a/*/b": "*" can stand at the end only, as "/*"`},
+		{"star in a word", "{path: /a*, plugin: chat}", `2:10: routes[0].path: "/a*": "*" can stand at the end only, as "/*"`},
 		{"query", "{path: \"/a?b\", plugin: chat}", `2:10: routes[0].path: "/a?b" holds a character that no path has; want the path alone, percent-encoded as clients send it`},
 		{"host", "{host: \"a.*.b\", plugin: chat}", `2:10: routes[0].host: "a.*.b" is not a host; want "*", a name, or "*." and a name`},
 		{"host with port", "{host: \"a:80\", plugin: chat}", `2:10: routes[0].host: "a:80" has a port; routes go by name alone, "a"`},

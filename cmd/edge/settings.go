@@ -2,8 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -12,7 +12,8 @@ import (
 const (
 	defaultListen    = ":8787"
 	defaultDomain    = "localhost"
-	defaultLogLevel  = "info"
+	serveLogLevel    = "info"
+	devLogLevel      = "warn" // the console tells what happens
 	defaultLogFormat = "text"
 
 	// localState is the state folder beside the file; systemState is what a
@@ -26,7 +27,7 @@ type Flags struct {
 	Listen    string `placeholder:"HOST:PORT" help:"Address to listen on; EDGE_LISTEN. Default :8787."`
 	Domain    string `placeholder:"NAME" help:"Domain that preview names end in; EDGE_DOMAIN. Default localhost."`
 	State     string `placeholder:"DIR" help:"Folder that outlives the process; EDGE_STATE."`
-	LogLevel  string `placeholder:"LEVEL" help:"debug, info, warn or error; EDGE_LOG_LEVEL. Default info."`
+	LogLevel  string `placeholder:"LEVEL" help:"debug, info, warn or error; EDGE_LOG_LEVEL. Default info, in dev warn."`
 	LogFormat string `placeholder:"FORMAT" help:"text or json; EDGE_LOG_FORMAT. Default text."`
 }
 
@@ -56,8 +57,9 @@ func choose(flag, flagValue, env, envValue, file, fileValue, otherwise string) c
 	return choice{otherwise, "default"}
 }
 
-// settle decides every setting. state is the default of the state folder.
-func settle(f Flags, getenv func(string) string, c *Config, state string) (Settings, error) {
+// settle decides every setting. state and level are the defaults of the state
+// folder and the log level, which commands have of their own.
+func settle(f Flags, getenv func(string) string, c *Config, state, level string) (Settings, error) {
 	listen := choose("listen", f.Listen, "EDGE_LISTEN", getenv("EDGE_LISTEN"), c.File, c.Listen, defaultListen)
 	if err := checkAddress(listen.value); err != nil {
 		return Settings{}, fmt.Errorf("%s: %w", listen.from, err)
@@ -72,11 +74,12 @@ func settle(f Flags, getenv func(string) string, c *Config, state string) (Setti
 		return Settings{}, fmt.Errorf("%s: %w", dir.from, err)
 	}
 	s := Settings{Listen: listen.value, Domain: domain.value, State: abs}
-	return s, s.settleLog(f, getenv)
+	err = s.settleLog(f, getenv, level)
+	return s, err
 }
 
-func (s *Settings) settleLog(f Flags, getenv func(string) string) error {
-	level := choose("log-level", f.LogLevel, "EDGE_LOG_LEVEL", getenv("EDGE_LOG_LEVEL"), "", "", defaultLogLevel)
+func (s *Settings) settleLog(f Flags, getenv func(string) string, usual string) error {
+	level := choose("log-level", f.LogLevel, "EDGE_LOG_LEVEL", getenv("EDGE_LOG_LEVEL"), "", "", usual)
 	switch strings.ToLower(level.value) {
 	case "debug", "info", "warn", "error":
 		if err := s.LogLevel.UnmarshalText([]byte(level.value)); err != nil {
@@ -94,10 +97,19 @@ func (s *Settings) settleLog(f Flags, getenv func(string) string) error {
 }
 
 // serverState is the state folder of a server that was told none: the system's
-// when it runs as root, else one beside the file.
-func serverState(c *Config) string {
-	if os.Geteuid() == 0 {
+// when it runs as root (uid 0), else one beside the file.
+func serverState(c *Config, uid int) string {
+	if uid == 0 {
 		return systemState
 	}
 	return filepath.Join(c.Dir, localState)
+}
+
+// logger writes to w as the settings say.
+func (s Settings) logger(w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: s.LogLevel}
+	if s.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
 }

@@ -20,19 +20,27 @@ const maxProblems = 10
 // maxConfigBytes is the most that a configuration file may hold.
 const maxConfigBytes = 1 << 20
 
-// problem is something wrong with a file, at a place that an editor can open.
-type problem struct {
+// place is a place in a file that an editor can open.
+type place struct {
 	file      string
-	line, col int // from 1; 0 when it concerns the file as a whole
-	text      string
+	line, col int // from 1; 0 for the file as a whole
 }
 
-func (p problem) Error() string {
+// String is "edge.yaml:12:5".
+func (p place) String() string {
 	if p.line == 0 {
-		return p.file + ": " + p.text
+		return p.file
 	}
-	return fmt.Sprintf("%s:%d:%d: %s", p.file, p.line, p.col, p.text)
+	return fmt.Sprintf("%s:%d:%d", p.file, p.line, p.col)
 }
+
+// problem is something wrong with a file.
+type problem struct {
+	place
+	text string
+}
+
+func (p problem) Error() string { return p.place.String() + ": " + p.text }
 
 // document is one YAML file while it is read. Reading goes on after a problem,
 // so that all of them are reported together.
@@ -48,10 +56,10 @@ func readDocument(file string) (*document, value, error) {
 	d := &document{file: file}
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return nil, value{}, problem{file: file, text: "cannot be read: " + reason(err)}
+		return nil, value{}, problem{place{file: file}, "cannot be read: " + reason(err)}
 	}
 	if len(content) > maxConfigBytes {
-		return nil, value{}, problem{file: file, text: "is larger than 1 MiB"}
+		return nil, value{}, problem{place{file: file}, "is larger than 1 MiB"}
 	}
 	parsed, err := parser.ParseBytes(content, 0)
 	if err != nil {
@@ -61,7 +69,7 @@ func readDocument(file string) (*document, value, error) {
 	for i, doc := range parsed.Docs {
 		if i > 0 {
 			at := doc.Start.Position
-			return nil, value{}, problem{file, at.Line, at.Column, "a second document; this file holds one"}
+			return nil, value{}, problem{place{file, at.Line, at.Column}, "a second document; this file holds one"}
 		}
 		root.node = doc.Body
 		if doc.Body != nil {
@@ -77,9 +85,9 @@ func (d *document) syntax(err error) error {
 	var y yaml.Error
 	if errors.As(err, &y) && y.GetToken() != nil {
 		at := y.GetToken().Position
-		return problem{d.file, at.Line, at.Column, y.GetMessage()}
+		return problem{place{d.file, at.Line, at.Column}, y.GetMessage()}
 	}
-	return problem{file: d.file, text: err.Error()}
+	return problem{place{file: d.file}, err.Error()}
 }
 
 // err returns the problems found so far as one error of several lines, in the
@@ -100,7 +108,7 @@ func (d *document) err() error {
 		errs = append(errs, p)
 	}
 	if more := len(d.problems) - len(shown); more > 0 {
-		errs = append(errs, problem{file: d.file, text: fmt.Sprintf("and %d more problems", more)})
+		errs = append(errs, problem{place{file: d.file}, fmt.Sprintf("and %d more problems", more)})
 	}
 	return errors.Join(errs...)
 }
@@ -115,24 +123,21 @@ type value struct {
 	path string // "plugins.chat.memory"; empty for the root
 }
 
-// position is the value's place as "edge.yaml:12:5".
-func (v value) position() string {
+// place is where messages about the value point.
+func (v value) place() place {
 	if v.at == nil {
-		return v.doc.file
+		return place{file: v.doc.file}
 	}
-	return fmt.Sprintf("%s:%d:%d", v.doc.file, v.at.Position.Line, v.at.Position.Column)
+	return place{v.doc.file, v.at.Position.Line, v.at.Position.Column}
 }
 
 // fail records a problem about the value; the text follows its path.
 func (v value) fail(format string, args ...any) {
-	p := problem{file: v.doc.file, text: fmt.Sprintf(format, args...)}
+	text := fmt.Sprintf(format, args...)
 	if v.path != "" {
-		p.text = v.path + ": " + p.text
+		text = v.path + ": " + text
 	}
-	if v.at != nil {
-		p.line, p.col = v.at.Position.Line, v.at.Position.Column
-	}
-	v.doc.problems = append(v.doc.problems, p)
+	v.doc.problems = append(v.doc.problems, problem{v.place(), text})
 }
 
 // unavailable records that a documented key is not carried out by this version;

@@ -1,0 +1,101 @@
+# make help says what each target does.
+
+GO      ?= go
+NPM     ?= npm
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+# Packages and their tests run two at a time: many of them start real sandboxes.
+TESTFLAGS ?= -p 2 -timeout 20m
+FUZZTIME  ?= 20s
+
+export CGO_ENABLED ?= 0
+export GOFLAGS ?= -buildvcs=false
+
+# Everything the binary is made of; tests and generated inits aside.
+sources := $(shell find abi bridge cmd/edge host plugins sandboxmgr -type f ! -name '*_test.go' ! -path '*/testdata/*' ! -name 'init-linux-*') go.mod go.sum
+init    := $(shell find cmd/edge-init abi sandboxmgr/initd sandboxmgr/initproto -name '*.go' ! -name '*_test.go' 2>/dev/null) go.mod go.sum
+sdk     := $(shell find abi -name '*.go' ! -name '*_test.go') go.mod
+
+inits    := cmd/edge/assets/init-linux-amd64 cmd/edge/assets/init-linux-arm64
+examples := $(patsubst examples/wasm/%/main.go,%,$(wildcard examples/wasm/*/main.go))
+modules  := $(examples:%=bin/wasm/%.wasm)
+bun      := bin/tools/bun
+
+ldflags := -ldflags '-s -w -X main.version=$(VERSION)'
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SECONDEXPANSION:
+.PHONY: help run test race check build wasm image fuzz clean setup go-version FORCE
+
+help: ## Say what each target does
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-7s %s\n' "$$name" "$$what"; done
+
+run: bin/edge $(bun) ## Set everything up, then serve the examples on http://localhost:8787 while you edit them
+	bin/edge dev examples/wasm
+
+test: setup ## Set everything up, then run all tests (CI=true: none may skip itself)
+	$(GO) test $(TESTFLAGS) ./...
+
+race: setup ## Run all tests again under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) ./...
+
+check: go-version ## Formatting, vet for Linux, macOS and Wasm, go.mod, the import table
+	@unformatted=$$(gofmt -l abi bridge cmd examples host plugins sandboxmgr); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
+	GOOS=linux $(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	GOOS=wasip1 GOARCH=wasm $(GO) vet ./abi ./abi/guest/... ./examples/...
+	$(GO) mod tidy -diff
+	$(GO) test -count=1 -run '^TestHouse$$' ./cmd/edge
+
+build: bin/edge bin/edge-linux-amd64 bin/edge-linux-arm64 ## Build bin/edge, and the static Linux binaries for amd64 and arm64
+
+wasm: $(modules) ## Build the examples into bin/wasm
+
+image: ## Build the sandbox image edge-sandbox (needs Docker, and root for debootstrap)
+	sandboxmgr/docker/image/build.sh
+
+fuzz: go-version ## Run each fuzz target for FUZZTIME (20s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' "$$pkg" | sed -n '/^Fuzz/p'); do \
+			echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+		done; \
+	done
+
+clean: ## Remove what was built and fetched; sandboxes and their state stay
+	rm -rf bin node_modules $(inits)
+
+# --- what the targets above are made of ---
+
+setup: bin/edge $(bun) $(modules)
+
+go-version:
+	@command -v $(GO) >/dev/null || { echo "make: there is no Go here: install Go $$(sed -n 's/^go //p' go.mod) or later"; exit 1; }
+
+bin/edge: $(sources) $(inits) | go-version
+	$(GO) build -trimpath $(ldflags) -o $@ ./cmd/edge
+
+bin/edge-linux-%: $(sources) $(inits) | go-version
+	GOOS=linux GOARCH=$* $(GO) build -trimpath $(ldflags) -o $@ ./cmd/edge
+
+# The same sources always make the same bytes, so that sandboxes need no new init
+# for each commit.
+cmd/edge/assets/init-linux-%: $(init) | go-version
+	GOOS=linux GOARCH=$* $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -buildid=' -o $@ ./cmd/edge-init
+
+bin/wasm/%.wasm: $(sdk) $$(shell find examples/wasm/$$* -type f 2>/dev/null) | go-version
+	GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -trimpath -o $@ ./examples/wasm/$*
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@command -v $(NPM) >/dev/null || { echo "make: there is no npm here: install Node.js with npm"; exit 1; }
+	$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# A link will not do: the folder is mounted into sandboxes, which see nothing else.
+$(bun): node_modules/.package-lock.json
+	@mkdir -p $(@D)
+	@for b in node_modules/@oven/bun-*/bin/bun; do \
+		if [ -x "$$b" ]; then ln -f "$$b" $@ 2>/dev/null || cp "$$b" $@; fi; \
+	done
+	@[ -x $@ ] || { echo "make: npm has no Bun for this machine; sandboxes need an image that has one (make image)"; mkdir -p $(@D); : >$@; }
+	@touch $@

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// configSource is what the watcher calls edge.yaml; no plugin can have a name
+// with a dot.
+const configSource = "edge.yaml"
+
+// devDrain is how long edge dev waits for connections when it ends.
+const devDrain = time.Second
+
+type devCommand struct {
+	Flags
+	Dir string `arg:"" optional:"" default:"." help:"Folder with edge.yaml; default here."`
+}
+
+// Run serves the project until SIGTERM or SIGINT.
+func (c *devCommand) Run(ctx context.Context, t *terminal) error {
+	file := filepath.Join(c.Dir, "edge.yaml")
+	config, err := LoadConfig(file)
+	if err != nil {
+		return usageError{err}
+	}
+	settings, err := settle(c.Flags, t.getenv, config, filepath.Join(config.Dir, localState), devLogLevel)
+	if err != nil {
+		return usageError{err}
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this executable: %w", err)
+	}
+	signals := make(chan os.Signal, 4)
+	defer t.notify(signals, syscall.SIGTERM, os.Interrupt)()
+	starting, started := t.interruptible(ctx)
+	defer started()
+
+	d := &developer{
+		file: file, config: config, console: newConsole(t.out, t.getenv),
+		builder: pluginBuilder{dir: filepath.Join(settings.State, "build")}, digests: map[string]string{},
+	}
+	if d.watcher, err = newSourceWatcher(settings.State); err != nil {
+		return err
+	}
+	d.server, err = openServer(starting, serverOptions{
+		config: config, settings: settings, assets: assets, executable: executable, dockerHost: t.getenv("DOCKER_HOST"), drain: devDrain, log: settings.logger(t.err),
+		onSandbox: d.console.sandboxEvent, onRequest: d.console.requestEvent,
+	})
+	if err != nil {
+		return errors.Join(err, d.watcher.notify.Close())
+	}
+	if err := d.start(starting); err != nil {
+		return errors.Join(err, d.watcher.notify.Close(), d.server.release(ctx))
+	}
+	started()
+	return d.attend(ctx, signals)
+}
+
+// developer keeps a project served while its sources change.
+type developer struct {
+	file    string
+	console *console
+	builder pluginBuilder
+	watcher *sourceWatcher
+	server  *server
+
+	// config and digests (of the module last loaded, by plugin) belong to the
+	// goroutine that handles changes.
+	config  *Config
+	digests map[string]string
+}
+
+// start builds and loads everything. What does not build or load is shown and
+// may be mended while the rest is served; the end of ctx is an error.
+func (d *developer) start(ctx context.Context) error {
+	for _, n := range d.server.runtimes.notes {
+		d.console.line(dimText, "runtime", "%s", n)
+	}
+	d.console.line(dimText, "state", "%s", d.server.settings.State)
+	if err := d.watcher.set(configSource, source{files: []string{d.configFile()}}); err != nil {
+		return err
+	}
+	for _, p := range d.config.Plugins {
+		d.update(ctx, p, "plugin", time.Now())
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := d.server.route(d.config, true); err != nil {
+		return err
+	}
+	d.console.line(greenText, "serving", "%s", d.server.url())
+	return nil
+}
+
+// configFile is edge.yaml as the watcher reports it.
+func (d *developer) configFile() string { return filepath.Join(d.config.Dir, filepath.Base(d.file)) }
+
+// attend serves and follows the sources until a signal comes.
+func (d *developer) attend(ctx context.Context, signals <-chan os.Signal) error {
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	changes := make(chan change)
+	served, watched, followed := make(chan error, 1), make(chan struct{}), make(chan struct{})
+	go d.server.runHost(served)
+	go d.runWatcher(following, changes, watched)
+	go d.runFollow(following, changes, followed)
+	var failed error
+	select {
+	case failed = <-served:
+	case <-signals:
+	case <-ctx.Done():
+	}
+	stop()
+	<-followed
+	<-watched
+	if failed != nil {
+		return errors.Join(failed, d.server.release(ctx))
+	}
+	return errors.Join(d.server.end(context.WithoutCancel(ctx), signals), <-served)
+}
+
+func (d *developer) runWatcher(ctx context.Context, changes chan<- change, watched chan<- struct{}) {
+	defer close(watched)
+	d.watcher.run(ctx, changes)
+}
+
+// runFollow carries out one change after the other until ctx ends.
+func (d *developer) runFollow(ctx context.Context, changes <-chan change, followed chan<- struct{}) {
+	defer close(followed)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case c := <-changes:
+			d.follow(ctx, c)
+		}
+	}
+}
+
+func (d *developer) follow(ctx context.Context, c change) {
+	for _, name := range c.names {
+		if name == configSource {
+			d.reconfigure(ctx, c.since)
+		}
+	}
+	for _, p := range d.config.Plugins {
+		for _, name := range c.names {
+			if name == p.Name {
+				d.update(ctx, p, "reload", c.since)
+			}
+		}
+	}
+}
+
+// update builds and loads the plugin if its module is new, prints one line about
+// it, and watches what it is made of now.
+func (d *developer) update(ctx context.Context, p Plugin, what string, since time.Time) {
+	err := d.renew(ctx, p, what, since)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		d.console.failure(p.Name, err, d.server.serves(p.Name))
+	}
+	if err := d.watch(ctx, p); err != nil && ctx.Err() == nil {
+		d.console.line(yellowText, "watch", "%s: %v", p.Name, err)
+	}
+}
+
+func (d *developer) renew(ctx context.Context, p Plugin, what string, since time.Time) error {
+	module := p.Source
+	if p.Folder {
+		var err error
+		if module, err = d.builder.build(ctx, p.Name, p.Source); err != nil {
+			return err
+		}
+	}
+	digest, err := fileDigest(module)
+	if err != nil {
+		return fmt.Errorf("read the module: %w", err)
+	}
+	if d.digests[p.Name] == digest {
+		d.console.line(dimText, "unchanged", "%s %s", p.Name, milliseconds(time.Since(since)))
+		return nil
+	}
+	loaded, err := d.server.load(ctx, p, module)
+	if err != nil {
+		return err
+	}
+	d.digests[p.Name] = digest
+	d.console.line(greenText, what, "%s %s %s", p.Name, milliseconds(time.Since(since)), shortDigest(loaded.Digest()))
+	return nil
+}
+
+// watch follows the plugin's source: a module alone, or a folder with everything
+// below it and the packages it is made of elsewhere.
+func (d *developer) watch(ctx context.Context, p Plugin) error {
+	if !p.Folder {
+		return d.watcher.set(p.Name, source{files: []string{p.Source}})
+	}
+	s := source{trees: []string{p.Source}}
+	dirs, err := packageDirs(ctx, p.Source)
+	s.folders = dirs
+	return errors.Join(d.watcher.set(p.Name, s), err)
+}
+
+// reconfigure takes over a changed edge.yaml: plugins and routes; the rest needs
+// a restart, and says so.
+func (d *developer) reconfigure(ctx context.Context, since time.Time) {
+	config, err := LoadConfig(d.file)
+	if err != nil {
+		d.console.block(redText, "config", "edge.yaml is refused; the old one stays in force", lines(err))
+		return
+	}
+	before := map[string]Plugin{}
+	for _, p := range d.config.Plugins {
+		before[p.Name] = p
+	}
+	restart := needsRestart(d.config, config)
+	d.config = config
+	for _, p := range config.Plugins {
+		old, known := before[p.Name]
+		delete(before, p.Name)
+		if !known || !sameSpec(old, p) {
+			delete(d.digests, p.Name)
+			d.update(ctx, p, "plugin", since)
+		}
+	}
+	for name := range before {
+		d.watcher.drop(name)
+	}
+	if err := d.server.route(config, true); err != nil {
+		d.console.line(redText, "config", "%v", err)
+		return
+	}
+	d.console.line(greenText, "config", "edge.yaml %s", milliseconds(time.Since(since)))
+	for _, key := range restart {
+		d.console.line(yellowText, "config", "%s changed: restart edge dev to put it in force", key)
+	}
+}

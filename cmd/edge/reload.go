@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"edge/abi"
+	"edge/host"
+	"edge/plugins"
+)
+
+// load loads the plugin's module, or replaces the generation that serves. When
+// it fails, that one goes on serving.
+func (s *server) load(ctx context.Context, p Plugin, module string) (*plugins.Plugin, error) {
+	return s.registry.Load(ctx, plugins.Spec{
+		Name: p.Name, Source: module, Memory: uint64(p.MemoryBytes), Deadline: p.Deadline, Config: p.Config,
+	})
+}
+
+// route puts the configuration's routes in force. A plugin that is not loaded is
+// an error, unless the server is tolerant: then requests for it are answered
+// with the reason until it is.
+func (s *server) route(c *Config, tolerant bool) error {
+	routes := make([]host.Route, 0, len(c.Routes))
+	for _, r := range c.Routes {
+		chain := make([]host.Plugin, 0, len(r.Plugins))
+		for _, name := range r.Plugins {
+			var d host.Decider = &lateDecider{s.registry, name}
+			if s.serves(name) {
+				d = s.registry.Plugin(name)
+			} else if !tolerant {
+				return fmt.Errorf("the plugin %s is not loaded", name)
+			}
+			chain = append(chain, host.Plugin{Name: name, Decider: d})
+		}
+		routes = append(routes, host.Route{Host: r.Host, Path: r.Path, Chain: chain})
+	}
+	if err := s.host.SetRoutes(routes); err != nil {
+		return err
+	}
+	s.config = c
+	return nil
+}
+
+// reload takes over a new configuration while the server runs: plugins that are
+// new, configured otherwise, or whose modules changed, and the routes. A plugin
+// that cannot be loaded keeps the version it had, and the routes stay as they
+// are. A plugin that is not named any more is out of all routes and stays loaded.
+// What else changed needs a restart and is returned, by key.
+func (s *server) reload(ctx context.Context, c *Config) (restart []string, err error) {
+	before := map[string]Plugin{}
+	for _, p := range s.config.Plugins {
+		before[p.Name] = p
+	}
+	var errs []error
+	for _, p := range c.Plugins {
+		if old, known := before[p.Name]; known && sameSpec(old, p) {
+			continue
+		}
+		if _, err := s.load(ctx, p, p.Source); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	errs = append(errs, s.registry.ReloadAll(ctx))
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	restart = needsRestart(s.config, c)
+	return restart, s.route(c, false)
+}
+
+// serves tells whether a version of the plugin is loaded.
+func (s *server) serves(plugin string) bool {
+	p := s.registry.Plugin(plugin)
+	return p != nil && p.Digest() != ""
+}
+
+// sameSpec tells whether the two would be loaded alike.
+func sameSpec(a, b Plugin) bool {
+	a.At, b.At = place{}, place{}
+	return reflect.DeepEqual(a, b)
+}
+
+// needsRestart names the keys that differ and cannot be changed while serving.
+func needsRestart(old, new *Config) []string {
+	var keys []string
+	for _, k := range []struct {
+		key      string
+		old, new any
+	}{
+		{"listen", old.Listen, new.Listen},
+		{"domain", old.Domain, new.Domain},
+		{"state", old.State, new.State},
+		{"reservedPorts", old.ReservedPorts, new.ReservedPorts},
+		{"sandboxes", old.Sandboxes, new.Sandboxes},
+	} {
+		if !reflect.DeepEqual(k.old, k.new) {
+			keys = append(keys, k.key)
+		}
+	}
+	return keys
+}
+
+// lateDecider is a plugin that may be loaded later than its routes.
+type lateDecider struct {
+	registry *plugins.Registry
+	name     string
+}
+
+// Decide asks the plugin, if it is there by now.
+func (d *lateDecider) Decide(ctx context.Context, req *abi.Request) (abi.Decision, error) {
+	if p := d.registry.Plugin(d.name); p != nil {
+		return p.Decide(ctx, req)
+	}
+	return nil, abi.Errorf(abi.CodePluginFailed, "the plugin %s is not loaded", d.name).
+		WithSuggestion("the terminal in which edge dev runs says why")
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+
+	"edge/sandboxmgr"
+	"edge/sandboxmgr/docker"
+	"edge/sandboxmgr/process"
+)
+
+// engineWait bounds the questions to the Docker engine when the edge starts.
+const engineWait = 5 * time.Second
+
+// What the runtimes mean, for people.
+const (
+	dockerMeans  = "docker: containers of the Docker engine"
+	processMeans = "process: namespaces of this machine, not a security boundary: run only code you trust"
+)
+
+// runtimes opens what runs sandboxes, when the first binding wants it, for all
+// bindings together.
+type runtimes struct {
+	state      string
+	dockerHost string // as DOCKER_HOST; empty is the engine's default
+	log        *slog.Logger
+
+	docker  *docker.Runtime // nil until wanted
+	engine  error           // why docker did not answer when it was opened
+	down    bool            // a binding has docker all the same
+	process *process.Runtime
+	// notes say, for people, which runtimes were taken and what that means.
+	notes []string
+}
+
+// choose returns the binding's runtime. One that is named is taken even if it
+// does not work now: it is asked again at each use. auto is docker if an engine
+// answers and has the binding's image, else process.
+func (r *runtimes) choose(ctx context.Context, b Sandbox) (sandboxmgr.Runtime, error) {
+	if b.Runtime == runtimeProcess {
+		return r.openProcess("")
+	}
+	if err := r.openDocker(ctx); err != nil {
+		return nil, err
+	}
+	if why := r.notDocker(ctx, b.Image); why != "" && b.Runtime == runtimeAuto {
+		return r.openProcess(" (because " + why + ")")
+	}
+	r.down = r.engine != nil
+	r.note(dockerMeans)
+	return r.docker, nil
+}
+
+// notDocker says why docker cannot start the image now, or nothing.
+func (r *runtimes) notDocker(ctx context.Context, image string) string {
+	if r.engine != nil {
+		return "no Docker engine answers"
+	}
+	ctx, cancel := context.WithTimeout(ctx, engineWait)
+	defer cancel()
+	switch has, err := r.docker.HasImage(ctx, image); {
+	case err != nil:
+		return "the Docker engine does not say whether it has the image " + image
+	case !has && image == defaultImage:
+		return "the Docker engine has no image " + image + ", which make image builds"
+	case !has:
+		return "the Docker engine has no image " + image
+	}
+	return ""
+}
+
+func (r *runtimes) openDocker(ctx context.Context) error {
+	if r.docker != nil {
+		return nil
+	}
+	rt, err := docker.New(docker.Config{Host: r.dockerHost, Log: r.log})
+	if err != nil {
+		return fmt.Errorf("open the docker runtime: %w", err)
+	}
+	r.docker = rt
+	ctx, cancel := context.WithTimeout(ctx, engineWait)
+	defer cancel()
+	r.engine = rt.Check(ctx)
+	return nil
+}
+
+func (r *runtimes) openProcess(why string) (sandboxmgr.Runtime, error) {
+	if r.process == nil {
+		rt, err := process.New(process.Config{StateDir: r.state, Log: r.log})
+		if err != nil {
+			return nil, fmt.Errorf("open the process runtime%s: %w", why, err)
+		}
+		r.process = rt
+	}
+	r.note(processMeans + why)
+	return r.process, nil
+}
+
+// note keeps what a runtime means, once.
+func (r *runtimes) note(line string) {
+	if !slices.Contains(r.notes, line) {
+		r.notes = append(r.notes, line)
+	}
+}
+
+// Close lets go of the runtimes; what they run goes on.
+func (r *runtimes) Close() error {
+	var errs []error
+	if r.docker != nil {
+		errs = append(errs, r.docker.Close())
+	}
+	if c, ok := any(r.process).(io.Closer); ok && r.process != nil {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+type serveCommand struct {
+	Flags
+	Config string        `short:"c" default:"edge.yaml" placeholder:"FILE" help:"Configuration; default edge.yaml."`
+	Drain  time.Duration `default:"10s" placeholder:"SPAN" help:"How long requests and WebSockets may go on after SIGTERM; default 10s."`
+}
+
+// Run serves until SIGTERM or SIGINT. A second one skips the draining. SIGHUP
+// reads the configuration again and reloads the plugins.
+func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
+	config, err := LoadConfig(c.Config)
+	if err != nil {
+		return usageError{err}
+	}
+	if err := refuseFolders(config); err != nil {
+		return usageError{err}
+	}
+	settings, err := settle(c.Flags, t.getenv, config, serverState(config, os.Geteuid()), serveLogLevel)
+	if err != nil {
+		return usageError{err}
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this executable: %w", err)
+	}
+	signals := make(chan os.Signal, 4)
+	defer t.notify(signals, syscall.SIGTERM, os.Interrupt, syscall.SIGHUP)()
+	starting, started := t.interruptible(ctx)
+	defer started()
+
+	log := settings.logger(t.err)
+	s, err := openServer(starting, serverOptions{
+		config: config, settings: settings, assets: assets, executable: executable, dockerHost: t.getenv("DOCKER_HOST"), drain: c.Drain, log: log, access: log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.start(starting, config); err != nil {
+		return errors.Join(err, s.release(ctx))
+	}
+	started()
+	s.announce()
+	return s.attend(ctx, c.Config, signals)
+}
+
+// refuseFolders names the command for each plugin that must be built first.
+func refuseFolders(c *Config) error {
+	var errs []error
+	for _, p := range c.Plugins {
+		if p.Folder {
+			errs = append(errs, problem{p.At, fmt.Sprintf("plugins.%s.source: is a folder, and serve takes modules only; build it and name the file:\n"+
+				"  (cd %s && GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o %s.wasm .)\n"+
+				"or serve it while you edit it: edge dev %s", p.Name, p.Source, p.Name, filepath.Dir(c.File))})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// start loads every plugin and puts the routes in force; the first plugin that
+// cannot be loaded is the error.
+func (s *server) start(ctx context.Context, c *Config) error {
+	for _, p := range c.Plugins {
+		if _, err := s.load(ctx, p, p.Source); err != nil {
+			return err
+		}
+	}
+	return s.route(c, false)
+}
+
+// announce is the one line of a start.
+func (s *server) announce() {
+	for _, n := range s.runtimes.notes {
+		s.log.Info("runtime", "is", n)
+	}
+	s.log.Info("serving", "url", s.url(), "listen", s.listener.Addr().String(), "plugins", s.describePlugins(), "state", s.settings.State)
+}
+
+// attend serves and does what signals say, until the server has ended.
+func (s *server) attend(ctx context.Context, file string, signals <-chan os.Signal) error {
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	served, watched := make(chan error, 1), make(chan error, 1)
+	go s.runHost(served)
+	go s.runWatch(watching, watched)
+	for {
+		select {
+		case err := <-served:
+			stop()
+			<-watched
+			return errors.Join(err, s.release(ctx))
+		case sig := <-signals:
+			if sig == syscall.SIGHUP {
+				s.hangup(ctx, file)
+				continue
+			}
+			s.log.Info("draining; the signal again skips that", "signal", sig.String())
+			err := s.end(ctx, signals)
+			stop()
+			<-watched
+			return errors.Join(err, <-served)
+		case <-ctx.Done():
+			err := s.end(context.WithoutCancel(ctx), signals)
+			<-watched
+			return errors.Join(err, <-served)
+		}
+	}
+}
+
+// runHost serves until the server is shut down.
+func (s *server) runHost(served chan<- error) { served <- s.host.Serve(s.listener) }
+
+// runWatch reloads plugins whose modules change, until ctx ends.
+func (s *server) runWatch(ctx context.Context, watched chan<- error) {
+	err := s.registry.Watch(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.log.Error("modules are not watched any more; SIGHUP still reloads them", "error", err)
+	}
+	watched <- err
+}
+
+// end shuts the server down. A signal meanwhile skips the draining, a second one
+// everything.
+func (s *server) end(ctx context.Context, signals <-chan os.Signal) error {
+	ended := make(chan error, 1)
+	go s.runShutdown(ctx, ended)
+	select {
+	case err := <-ended:
+		return err
+	case <-signals:
+	}
+	s.log.Info("not draining any longer; the signal again ends the process as it is")
+	hurried := make(chan struct{})
+	go s.runHurry(hurried)
+	select {
+	case err := <-ended:
+		<-hurried
+		return err
+	case <-signals:
+		return errors.New("ended by the third signal")
+	}
+}
+
+func (s *server) runShutdown(ctx context.Context, ended chan<- error) { ended <- s.shutdown(ctx) }
+
+func (s *server) runHurry(hurried chan<- struct{}) {
+	defer close(hurried)
+	s.hurry()
+}
+
+// hangup reads the configuration again and takes it over as far as that can be
+// done while serving. A bad one changes nothing.
+func (s *server) hangup(ctx context.Context, file string) {
+	begin := time.Now()
+	config, err := LoadConfig(file)
+	if err == nil {
+		err = refuseFolders(config)
+	}
+	if err != nil {
+		s.log.Error("reload refused; everything stays as it is", "error", err)
+		return
+	}
+	restart, err := s.reload(ctx, config)
+	if err != nil {
+		s.log.Error("reload refused; routes stay as they are", "error", err)
+		return
+	}
+	if len(restart) > 0 {
+		s.log.Warn("some changes need a restart", "keys", strings.Join(restart, ", "))
+	}
+	s.log.Info("reloaded", "plugins", s.describePlugins(), "took", time.Since(begin).Round(time.Millisecond))
+}

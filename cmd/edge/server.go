@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"edge/bridge"
+	"edge/host"
+	"edge/plugins"
+	"edge/sandboxmgr"
+	"edge/sandboxmgr/state"
+)
+
+// closeGrace is how long, after connections were drained, everything else may
+// take to end.
+const closeGrace = 5 * time.Second
+
+// serverOptions is what a server is made of besides its configuration.
+type serverOptions struct {
+	config   *Config
+	settings Settings
+	assets   fs.FS
+	// executable is this process' own file, the init if none is embedded.
+	executable string
+	dockerHost string
+	drain      time.Duration
+	log        *slog.Logger
+	access     *slog.Logger
+
+	// What a person who watches is told; nil is nobody.
+	onPlugin  func(plugins.Event)
+	onSandbox func(sandboxmgr.Event)
+	onRequest func(host.Event)
+}
+
+// server is everything that one edge runs, opened in this order and closed in
+// the reverse: listener, store, runtimes, sandboxes, plugins, host.
+type server struct {
+	settings Settings
+	log      *slog.Logger
+	listener net.Listener
+	store    *state.Store
+	runtimes *runtimes
+	manager  *sandboxmgr.Manager
+	registry *plugins.Registry
+	host     *host.Server
+
+	// config is what is in force. It belongs to the goroutine that reloads.
+	config *Config
+}
+
+// openServer opens everything and loads no plugin. The port is taken first, so
+// that a port in use is found before anything is touched; connections that are
+// made meanwhile wait until serve.
+func openServer(ctx context.Context, o serverOptions) (s *server, err error) {
+	s = &server{settings: o.settings, log: o.log, config: o.config}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.release(ctx))
+		}
+	}()
+	if s.listener, err = net.Listen("tcp", o.settings.Listen); err != nil {
+		return s, fmt.Errorf("listen: %w", err)
+	}
+	if err = s.openState(); err != nil {
+		return s, err
+	}
+	relay, table := s.newRelay()
+	if err = s.openSandboxes(ctx, o, relay, table); err != nil {
+		return s, err
+	}
+	if err = s.openRegistry(o); err != nil {
+		return s, err
+	}
+	s.host = &host.Server{
+		Sandboxes: s.manager, Relay: relay, Domain: o.settings.Domain, DrainTimeout: o.drain,
+		Log: o.log, AccessLog: o.access, Observe: o.onRequest,
+	}
+	return s, nil
+}
+
+func (s *server) openState() error {
+	dir := s.settings.State
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the state folder: %w", err)
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return fmt.Errorf("keep the state folder to its owner: %w", err)
+	}
+	store, err := state.Open(filepath.Join(dir, "state.db"))
+	if err != nil {
+		return err
+	}
+	s.store = store
+	return nil
+}
+
+func (s *server) newRelay() (*bridge.Relay, *bridge.Table) {
+	table := new(bridge.Table)
+	return &bridge.Relay{Table: table, Log: s.log}, table
+}
+
+func (s *server) openSandboxes(ctx context.Context, o serverOptions, relay *bridge.Relay, table *bridge.Table) error {
+	program, err := installInit(o.assets, s.settings.State, o.executable)
+	if err != nil {
+		return err
+	}
+	s.runtimes = &runtimes{state: s.settings.State, dockerHost: o.dockerHost, log: s.log}
+	bindings := map[string]sandboxmgr.Binding{}
+	for _, b := range o.config.Sandboxes {
+		rt, err := s.runtimes.choose(ctx, b)
+		if err != nil {
+			return fmt.Errorf("binding %s: %w", b.Name, err)
+		}
+		bindings[b.Name] = b.binding(rt)
+	}
+	s.manager, err = sandboxmgr.New(ctx, sandboxmgr.Config{
+		StateDir: s.settings.State, Store: s.store, Bindings: bindings,
+		InitPath: program.Path, InitArgs: program.Args,
+		Previews:      sandboxmgr.PreviewConfig{Domain: s.settings.Domain, Port: s.port()},
+		ReservedPorts: o.config.ReservedPorts,
+		Connections:   &host.Connections{Table: table, Relay: relay},
+		Observe:       o.onSandbox, FollowOutput: o.onSandbox != nil,
+		Log: s.log,
+	})
+	if err == nil && s.runtimes.down {
+		// Asking is what makes the manager say, once, that the engine is down.
+		_ = s.manager.Ready(ctx)
+	}
+	return err
+}
+
+// binding is the configured binding as the manager takes it.
+func (b Sandbox) binding(rt sandboxmgr.Runtime) sandboxmgr.Binding {
+	m := sandboxmgr.Binding{
+		Runtime: rt, Image: b.Image, Network: "none", Persist: b.Persist, OCIRuntime: b.OCIRuntime,
+		MemoryBytes: b.MemoryBytes, CPUs: b.CPUs, PIDs: b.PIDs, ExecTimeout: b.ExecTimeout, Env: b.Env, Tools: b.Tools,
+	}
+	for _, p := range b.Start {
+		var a sandboxmgr.Autostart
+		a.ProcessID, a.Command, a.Argv, a.Cwd, a.Env, a.Port = p.ProcessID, p.Command, p.Argv, p.Cwd, p.Env, p.Port
+		m.Start = append(m.Start, a)
+	}
+	return m
+}
+
+func (s *server) openRegistry(o serverOptions) error {
+	registry, err := plugins.NewRegistry(plugins.Config{
+		Operations: &host.Operations{Sandboxes: s.manager},
+		Sockets:    &host.Sockets{Sandboxes: s.manager},
+		Previews:   &host.Previews{Domain: s.settings.Domain},
+		CacheDir:   filepath.Join(s.settings.State, "cache"), Log: s.log, Observe: o.onPlugin,
+	})
+	if err != nil {
+		return fmt.Errorf("open the plugins: %w", err)
+	}
+	s.registry = registry
+	return nil
+}
+
+// port is the one that is listened on.
+func (s *server) port() int {
+	if a, ok := s.listener.Addr().(*net.TCPAddr); ok {
+		return a.Port
+	}
+	return 0
+}
+
+// url is where a browser on this machine finds the edge.
+func (s *server) url() string {
+	name := s.settings.Domain
+	if h, _, err := net.SplitHostPort(s.settings.Listen); err == nil && net.ParseIP(h) != nil && !net.ParseIP(h).IsUnspecified() && name == defaultDomain && !net.ParseIP(h).IsLoopback() {
+		name = h
+	}
+	if p := s.port(); p != 80 {
+		return "http://" + net.JoinHostPort(name, strconv.Itoa(p))
+	}
+	return "http://" + name
+}
+
+// shutdown drains connections, closes what is left of them, and then everything
+// else. Sandboxes run on. The end of ctx skips what is still waited for.
+func (s *server) shutdown(ctx context.Context) error {
+	err := s.host.Shutdown(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
+	defer cancel()
+	return errors.Join(err, s.release(ctx))
+}
+
+// hurry makes a shutdown under way skip its waiting.
+func (s *server) hurry() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	_ = s.host.Shutdown(ctx)
+}
+
+// release closes what is open, whatever that is.
+func (s *server) release(ctx context.Context) error {
+	var errs []error
+	if s.registry != nil {
+		errs = append(errs, s.registry.Close(ctx))
+	}
+	if s.manager != nil {
+		errs = append(errs, s.manager.Close())
+	}
+	if s.runtimes != nil {
+		errs = append(errs, s.runtimes.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if s.listener != nil {
+		if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// describePlugins is "chat sha256:0123456789ab" for each, for the first line.
+func (s *server) describePlugins() string {
+	var list []string
+	for _, p := range s.config.Plugins {
+		if s.serves(p.Name) {
+			list = append(list, p.Name+" "+shortDigest(s.registry.Plugin(p.Name).Digest()))
+		}
+	}
+	return strings.Join(list, ", ")
+}
