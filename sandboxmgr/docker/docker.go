@@ -79,7 +79,7 @@ type Runtime struct {
 
 	// noIPv6 is set when the engine refused to turn IPv6 on in containers.
 	noIPv6 atomic.Bool
-	// busy holds a channel for each name whose container is being replaced or
+	// busy holds a channel for each name whose container is being started or
 	// removed, closed when that is over.
 	busy sync.Map
 }
@@ -108,10 +108,10 @@ func (r *Runtime) Close() error { return r.engine.Close() }
 
 // Check tells whether the engine answers.
 func (r *Runtime) Check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-	defer cancel()
-	_, err := r.engine.Ping(ctx)
-	return r.explain(ctx, err)
+	return r.call(ctx, pingTimeout, func(ctx context.Context) error {
+		_, err := r.engine.Ping(ctx)
+		return err
+	})
 }
 
 // call runs one call of the engine under a deadline and explains its error.

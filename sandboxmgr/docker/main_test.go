@@ -89,8 +89,12 @@ func newBench(t testing.TB) *bench {
 	return b
 }
 
+var importing sync.Mutex
+
 func importImage(t testing.TB, r *Runtime) {
 	t.Helper()
+	importing.Lock() // a second import would leave the first without a name
+	defer importing.Unlock()
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	err := errors.Join(w.WriteHeader(&tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777}), w.Close())

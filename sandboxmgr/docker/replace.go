@@ -12,34 +12,25 @@ import (
 // the one with that name.
 const nextSuffix = ".next"
 
-// replace puts a container as it is wished in the place of the stopped one c,
-// unless another call is about that: then Start looks again.
+// replace puts a container as it is wished in the place of the stopped one c.
 func (r *Runtime) replace(ctx context.Context, w wish, c container.InspectResponse) error {
-	return r.alone(ctx, w.Name, func() error {
-		c, err := r.inspect(ctx, c.ID)
-		switch {
-		case errdefs.IsNotFound(err):
-			return fmt.Errorf("%w: %w", errAgain, err)
-		case err != nil:
-			return err
-		case c.State.Running:
-			return errAgain
-		case fresh(c):
-			return r.remove(ctx, c.ID)
-		}
-		return r.remake(ctx, w, c)
-	})
+	if fresh(c) {
+		return r.remove(ctx, c.ID)
+	}
+	return r.remake(ctx, w, c)
 }
 
-// alone runs do unless a call that replaces or removes the container of that
-// name is under way; it waits for that one's end then, and fails with errAgain.
+// alone runs do when no other call of this runtime works on the container of
+// that name.
 func (r *Runtime) alone(ctx context.Context, name string, do func() error) error {
 	mine := make(chan struct{})
-	theirs, busy := r.busy.LoadOrStore(name, mine)
-	if busy {
+	for {
+		theirs, busy := r.busy.LoadOrStore(name, mine)
+		if !busy {
+			break
+		}
 		select {
 		case <-theirs.(chan struct{}):
-			return errAgain
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
@@ -23,26 +24,42 @@ func hostnameOf(machine string) string { return strings.TrimPrefix(path.Ext(mach
 
 // Start makes the container, or starts the stopped one, or returns the one that
 // runs. Calls for one name that race end with the same container.
-func (r *Runtime) Start(ctx context.Context, spec sandboxmgr.MachineSpec) (sandboxmgr.Machine, error) {
-	m, err := r.start(ctx, &spec)
+func (r *Runtime) Start(ctx context.Context, spec sandboxmgr.MachineSpec) (m sandboxmgr.Machine, err error) {
+	if spec.Network == "host" {
+		err = errors.New("network host: a sandbox needs a network of its own")
+	} else {
+		err = r.alone(ctx, spec.Name, func() error {
+			m, err = r.start(ctx, &spec)
+			return err
+		})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
 	}
 	return m, nil
 }
 
+// start takes steps until the machine runs. It goes slowly where somebody else,
+// another edge for one, is at the same container.
 func (r *Runtime) start(ctx context.Context, spec *sandboxmgr.MachineSpec) (sandboxmgr.Machine, error) {
-	if spec.Network == "host" {
-		return nil, errors.New("network host: a sandbox needs a network of its own")
-	}
 	var last error
-	for range rounds {
-		w := wish{MachineSpec: spec, ipv6: !r.noIPv6.Load()}
-		m, err := r.step(ctx, w)
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for round := range rounds {
+		m, err := r.step(ctx, wish{MachineSpec: spec, ipv6: !r.noIPv6.Load()})
 		if m != nil || err != nil && !errors.Is(err, errAgain) {
 			return m, err
 		}
+		if err == nil {
+			continue
+		}
 		last = err
+		pause.Reset(10 * time.Millisecond << round)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	}
 	return nil, fmt.Errorf("the container keeps changing (%v)", last)
 }
@@ -180,12 +197,9 @@ func (r *Runtime) Adopt(ctx context.Context, name string) (sandboxmgr.Machine, e
 // Remove ends the container and deletes it with all it wrote. One that does not
 // exist is no error.
 func (r *Runtime) Remove(ctx context.Context, name string) error {
-	err := errAgain
-	for errors.Is(err, errAgain) {
-		err = r.alone(ctx, name, func() error {
-			return errors.Join(r.remove(ctx, name), r.remove(ctx, name+nextSuffix))
-		})
-	}
+	err := r.alone(ctx, name, func() error {
+		return errors.Join(r.remove(ctx, name), r.remove(ctx, name+nextSuffix))
+	})
 	if err != nil {
 		return fmt.Errorf("remove %s: %w", name, err)
 	}

@@ -1,0 +1,276 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"edge/sandboxmgr"
+)
+
+// fake is an engine with one container whose answers a test decides.
+type fake struct {
+	mu      sync.Mutex
+	state   map[string]any // of the container; nil: there is none
+	labels  map[string]string
+	created int
+	sysctls map[string]string // of the last create
+	waits   int
+	onStart func(f *fake) error
+	onWait  func(f *fake, w http.ResponseWriter, n int)
+}
+
+const fakeID = "0123456789abcdef"
+
+func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.Path
+	if i := strings.Index(path[1:], "/"); strings.HasPrefix(path, "/v") && i >= 0 {
+		path = path[i+1:]
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Api-Version", "1.41")
+	if strings.HasSuffix(path, "/wait") {
+		f.mu.Lock()
+		f.waits++
+		n := f.waits
+		f.mu.Unlock()
+		f.onWait(f, w, n) // may block
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case path == "/_ping":
+		fmt.Fprint(w, "OK")
+	case path == "/containers/create":
+		f.create(w, r)
+	case f.state == nil || strings.HasSuffix(path, "/rename"):
+		http.Error(w, `{"message":"No such container"}`, http.StatusNotFound)
+	case strings.HasSuffix(path, "/json"):
+		json.NewEncoder(w).Encode(map[string]any{
+			"Id": fakeID, "Name": "/m", "State": f.state, "HostConfig": map[string]any{"Runtime": "runsc"},
+			"Config": map[string]any{"Labels": f.labels},
+		})
+	case strings.HasSuffix(path, "/start"):
+		if err := f.onStart(f); err != nil {
+			w.WriteHeader(http.StatusInternalServerError)
+			json.NewEncoder(w).Encode(map[string]string{"message": err.Error()})
+			return
+		}
+		f.state["Running"], f.state["Status"] = true, "running"
+		w.WriteHeader(http.StatusNoContent)
+	case r.Method == http.MethodDelete:
+		f.state = nil
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		http.Error(w, `{"message":"not in the fake"}`, http.StatusNotImplemented)
+	}
+}
+
+func (f *fake) create(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Labels     map[string]string
+		HostConfig struct{ Sysctls map[string]string }
+	}
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	f.created++
+	f.labels, f.sysctls = body.Labels, body.HostConfig.Sysctls
+	f.state = map[string]any{"Status": "created", "Running": false, "StartedAt": "t1"}
+	w.WriteHeader(http.StatusCreated)
+	fmt.Fprintf(w, `{"Id":%q}`, fakeID)
+}
+
+func newFake(t *testing.T, f *fake) *Runtime {
+	t.Helper()
+	path := filepath.Join(runDir(t), "s")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &httptest.Server{Listener: ln, Config: &http.Server{Handler: f}}
+	srv.Start()
+	t.Cleanup(srv.Close)
+	r, err := New(Config{Host: "unix://" + path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+// TestWaitThroughRestart: an engine that goes away under a Wait is asked again,
+// and the state of the container is what counts.
+func TestWaitThroughRestart(t *testing.T) {
+	t.Parallel()
+	running := func() map[string]any {
+		return map[string]any{"Status": "running", "Running": true, "StartedAt": "t1"}
+	}
+	tests := []struct {
+		name string
+		last map[string]any // the state after the third wait
+		want sandboxmgr.MachineExit
+	}{
+		{"ended", map[string]any{"Status": "exited", "StartedAt": "t1", "ExitCode": 137, "OOMKilled": true},
+			sandboxmgr.MachineExit{Code: 137, OOMKilled: true}},
+		{"started by somebody else", map[string]any{"Status": "running", "Running": true, "StartedAt": "t2"},
+			sandboxmgr.MachineExit{Code: exitUnknown}},
+		{"removed", nil, sandboxmgr.MachineExit{Code: exitUnknown}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := &fake{state: running()}
+			f.onWait = func(f *fake, w http.ResponseWriter, n int) {
+				if n < 3 {
+					panic(http.ErrAbortHandler) // the connection breaks
+				}
+				f.mu.Lock()
+				f.state = tt.last
+				f.mu.Unlock()
+				fmt.Fprint(w, `{"StatusCode":0}`)
+			}
+			r := newFake(t, f)
+			m, err := r.Adopt(t.Context(), "m")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			exit, err := m.Wait(t.Context())
+			if err != nil || exit != tt.want {
+				t.Errorf("Wait = %+v, %v; want %+v", exit, err, tt.want)
+			}
+		})
+	}
+}
+
+// TestOtherKernel: a runtime with a network of its own cannot be dialled into,
+// and its process is not the init.
+func TestOtherKernel(t *testing.T) {
+	t.Parallel()
+	r := newFake(t, &fake{state: map[string]any{"Status": "running", "Running": true, "Pid": 1}})
+	m, err := r.Adopt(t.Context(), "m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Dial(t.Context(), 80); !errors.Is(err, sandboxmgr.ErrNoDial) || !strings.Contains(err.Error(), "runsc") {
+		t.Errorf("Dial = %v, want %v", err, sandboxmgr.ErrNoDial)
+	}
+	if m.PID() != 0 {
+		t.Errorf("PID = %d, want 0", m.PID())
+	}
+}
+
+// TestIPv6Refused: an engine that cannot turn IPv6 on gets containers without.
+func TestIPv6Refused(t *testing.T) {
+	t.Parallel()
+	f := &fake{onStart: func(f *fake) error {
+		if len(f.sysctls) > 0 {
+			return errors.New(`OCI runtime create failed: sysctl "net.ipv6.conf.all.disable_ipv6" is not in a separate kernel namespace`)
+		}
+		return nil
+	}}
+	r := newFake(t, f)
+	for range 2 {
+		m, err := r.Start(t.Context(), sandboxmgr.MachineSpec{Name: "m", Image: "i"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Close()
+	}
+	if f.created != 2 || len(f.sysctls) != 0 {
+		t.Errorf("%d containers made, the last with %v: want 2, and none", f.created, f.sysctls)
+	}
+}
+
+// TestFailedStart: a container that never ran does not stay.
+func TestFailedStart(t *testing.T) {
+	t.Parallel()
+	f := &fake{onStart: func(*fake) error { return errors.New("no space left on device") }}
+	r := newFake(t, f)
+	_, err := r.Start(t.Context(), sandboxmgr.MachineSpec{Name: "m", Image: "i"})
+	if err == nil || !strings.Contains(err.Error(), "no space left") {
+		t.Errorf("Start = %v", err)
+	}
+	if f.state != nil {
+		t.Error("the container is still there")
+	}
+}
+
+// TestEngineDown: whatever is wrong with the engine, the error is the same and
+// says what to do.
+func TestEngineDown(t *testing.T) {
+	t.Parallel()
+	dir := runDir(t)
+	hung, err := net.Listen("unix", filepath.Join(dir, "hung"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { hung.Close() }) // takes connections and says nothing
+	for name, tt := range map[string]struct{ host, want string }{
+		"absent": {"unix://" + filepath.Join(dir, "absent"), "start dockerd"},
+		"hung":   {"unix://" + filepath.Join(dir, "hung"), "restart dockerd"},
+		"closed": {"tcp://127.0.0.1:1", "start dockerd"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, err := New(Config{Host: tt.host})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			if err := r.Check(t.Context()); !errors.Is(err, sandboxmgr.ErrRuntimeDown) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Check = %v, want %v with %q", err, sandboxmgr.ErrRuntimeDown, tt.want)
+			}
+			if name == "hung" {
+				return // each call would take a minute
+			}
+			if _, err := r.Adopt(t.Context(), "m"); !errors.Is(err, sandboxmgr.ErrRuntimeDown) {
+				t.Errorf("Adopt = %v, want %v", err, sandboxmgr.ErrRuntimeDown)
+			}
+			if _, err := r.Start(t.Context(), sandboxmgr.MachineSpec{Name: "m"}); !errors.Is(err, sandboxmgr.ErrRuntimeDown) {
+				t.Errorf("Start = %v, want %v", err, sandboxmgr.ErrRuntimeDown)
+			}
+		})
+	}
+	if _, err := New(Config{Host: "nonsense"}); err == nil {
+		t.Error("New with a bad address succeeded")
+	}
+}
+
+// TestAlone: calls for one name follow each other, and one that is cancelled
+// while it waits goes.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	r := newFake(t, &fake{})
+	entered, leave := make(chan struct{}), make(chan struct{})
+	first := make(chan error, 1)
+	go func() {
+		first <- r.alone(context.Background(), "m", func() error {
+			close(entered)
+			<-leave
+			return nil
+		})
+	}()
+	<-entered
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := r.alone(ctx, "m", func() error { return errors.New("not alone") }); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("second = %v, want the deadline", err)
+	}
+	close(leave)
+	if err := errors.Join(<-first, r.alone(t.Context(), "m", func() error { return nil })); err != nil {
+		t.Error(err)
+	}
+}
