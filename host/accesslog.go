@@ -18,7 +18,7 @@ func (x *exchange) logAccess(sum bridge.Summary) {
 	}
 	attrs := make([]slog.Attr, 0, 16)
 	attrs = append(attrs,
-		slog.String("request", x.id), slog.String("remote", x.remote), slog.String("method", x.method()),
+		slog.String("request", x.id), slog.String("remote", x.remote), slog.String("method", x.method),
 		slog.String("host", x.host), slog.String("path", x.path), slog.Int("status", sum.Status),
 		slog.Int64("in", sum.BytesIn), slog.Int64("out", sum.BytesOut), slog.Duration("duration", sum.Duration))
 	if x.plugin != "" {
@@ -38,13 +38,6 @@ func (x *exchange) logAccess(sum bridge.Summary) {
 		attrs = append(attrs, slog.Any("error", sum.Err))
 	}
 	x.s.AccessLog.LogAttrs(x.s.base, slog.LevelInfo, "request", attrs...)
-}
-
-func (x *exchange) method() string {
-	if x.head == nil {
-		return ""
-	}
-	return x.head.method
 }
 
 // requestIDs makes names for requests: random per process, then counted.

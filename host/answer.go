@@ -179,8 +179,15 @@ func (a *answerStream) Close() error {
 	return err
 }
 
-// onReadError answers what fasthttp could not read as a request.
+// onReadError answers what fasthttp could not read as a request. A connection on
+// which nothing ever came (browsers open some to spare), or that broke, is closed
+// without a word.
 func (s *Server) onReadError(rc *fasthttp.RequestCtx, err error) {
+	var broken *net.OpError
+	if c, ok := rc.Conn().(*clientConn); ok && !c.heard || errors.As(err, &broken) && !broken.Timeout() {
+		_ = rc.Conn().Close()
+		return
+	}
 	x := s.begin(rc)
 	defer x.settle()
 	r := refuse(400, "this is not an HTTP/1.1 request")

@@ -15,6 +15,7 @@ import (
 type clientConn struct {
 	net.Conn
 	framing framing // used by the one goroutine that reads
+	heard   bool    // something was read, ever; likewise
 	busy    atomic.Bool
 	// taken is set when the connection is about to become a bridge's.
 	taken atomic.Bool
@@ -34,6 +35,7 @@ func (c *clientConn) Read(p []byte) (int, error) {
 	if n <= 0 {
 		return n, err
 	}
+	c.heard = true
 	c.busy.Store(true)
 	good, bad := c.framing.scan(p[:n])
 	switch {

@@ -17,7 +17,7 @@ import (
 // exchange is one request from the gate to its log line.
 type exchange struct {
 	s     *Server
-	rc    *fasthttp.RequestCtx // not to be touched after serve returned
+	rc    *fasthttp.RequestCtx // of use only while serve runs
 	conn  *clientConn          // nil in unit tests
 	head  *head                // nil when the gate refused
 	req   *abi.Request
@@ -28,6 +28,7 @@ type exchange struct {
 	id    string
 
 	remote string // the client's "ip:port"
+	method string
 
 	// What the log line will say.
 	host, path string // without any token
@@ -76,7 +77,7 @@ func (x *exchange) enter() *refusal {
 		return r
 	}
 	x.head = h
-	x.host, x.path = loggedHost(h.name), loggedPath(h.path)
+	x.method, x.host, x.path = h.method, loggedHost(h.name), loggedPath(h.path)
 	x.req = &abi.Request{
 		ID: x.id, Method: h.method, Scheme: "http", Host: h.host, Path: h.path, Query: h.query, HasQuery: h.hasQuery,
 		RemoteAddr: x.remote, Headers: h.headers, ContentLength: h.contentLength,
@@ -146,6 +147,7 @@ func (x *exchange) settle() {
 		x.fail(abi.Errorf(abi.CodeInternal, "internal error; the edge's log has the details"))
 	}
 	if x.rc.Hijacked() {
+		x.slim()
 		return
 	}
 	if x.s.draining.Load() || x.head == nil || x.head.closing || x.unusable() {
@@ -154,6 +156,13 @@ func (x *exchange) settle() {
 	if !x.handed {
 		x.finish(bridge.Summary{Status: x.rc.Response.StatusCode(), BytesOut: int64(len(x.rc.Response.Body()))})
 	}
+}
+
+// slim lets go of what a connection that was taken over does not need, while it
+// lives on, perhaps for days: the request and what it was read from.
+func (x *exchange) slim() {
+	x.method, x.host, x.path = strings.Clone(x.method), strings.Clone(x.host), strings.Clone(x.path)
+	x.rc, x.conn, x.head, x.req = nil, nil, nil, nil
 }
 
 // unusable tells whether the connection cannot carry another request, because a
@@ -214,7 +223,7 @@ func (x *exchange) observe(sum bridge.Summary) {
 
 func (x *exchange) event(kind EventKind, sum bridge.Summary) Event {
 	e := Event{
-		Kind: kind, Request: x.id, Method: x.method(), Host: x.host, Path: x.path, Status: sum.Status, Plugin: x.plugin,
+		Kind: kind, Request: x.id, Method: x.method, Host: x.host, Path: x.path, Status: sum.Status, Plugin: x.plugin,
 		Sandbox: x.target.ref, Port: x.target.port, Preview: x.target.exposure,
 		BytesIn: sum.BytesIn, BytesOut: sum.BytesOut, Messages: sum.MessagesIn + sum.MessagesOut,
 		Duration: sum.Duration, Close: sum.Close,

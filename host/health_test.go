@@ -109,3 +109,16 @@ func TestAccessLog(t *testing.T) {
 		t.Errorf("event of a refusal %+v", e)
 	}
 }
+
+// TestSilentConnection is closed without an answer and without a line.
+func TestSilentConnection(t *testing.T) {
+	t.Parallel()
+	r := start(t, &Server{HeadTimeout: 50 * time.Millisecond}, all(always(text(200, ""))))
+	c := r.dial(t)
+	if b, err := c.r.ReadByte(); err == nil || isTimeout(err) {
+		t.Errorf("read %q, %v", b, err)
+	}
+	if r.access.String() != "" {
+		t.Errorf("access log: %s", r.access.String())
+	}
+}
