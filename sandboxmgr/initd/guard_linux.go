@@ -76,13 +76,14 @@ func holdThread(locked *sync.WaitGroup) {
 
 // handledSignals are all that a process can handle, so that none of them ends
 // or stops the init, except: SIGCHLD, which the reaper takes; SIGURG, which the
-// Go runtime sends itself and which does nothing by default; 32 and 33, which
-// belong to the C library and the runtime.
+// Go runtime sends itself and which does nothing by default; 32 to 34, which the
+// runtime leaves to C libraries. Those have their default action, which the
+// kernel does not carry out on a process 1.
 func handledSignals() []os.Signal {
 	var sigs []os.Signal
 	for s := syscall.Signal(1); s <= 64; s++ {
 		switch s {
-		case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCHLD, syscall.SIGURG, 32, 33:
+		case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCHLD, syscall.SIGURG, 32, 33, 34:
 		default:
 			sigs = append(sigs, s)
 		}

@@ -71,7 +71,7 @@ func (l *Link) begin(ctx context.Context, op string, body []byte) (*exchange, er
 		if err != nil {
 			return nil, err
 		}
-		x := &exchange{link: l, conn: c, op: op, ctx: ctx, timed: &timedReader{conn: c}}
+		x := &exchange{link: l, conn: c, op: op, ctx: ctx, timed: &timedReader{conn: c, times: &l.times}}
 		x.stop = context.AfterFunc(ctx, x.abandon)
 		err = x.send(body)
 		if err == nil {
@@ -96,9 +96,9 @@ func (x *exchange) send(body []byte) error {
 	call := initproto.Call{Op: x.op}
 	if d, ok := x.ctx.Deadline(); ok {
 		call.TimeoutMs = max(1, time.Until(d).Milliseconds())
-		x.timed.by = d.Add(answerGrace)
+		x.timed.by = d.Add(x.link.times.grace)
 	}
-	w := initproto.NewWriter(timedWriter{x.conn})
+	w := initproto.NewWriter(timedWriter{x.conn, x.link.times.write})
 	w.Head(initproto.TypeCall, call)
 	w.Body(body)
 	return w.Flush()
@@ -151,7 +151,7 @@ func (x *exchange) meaning(err error) error {
 	case isTimeout(err) && x.timed.begun:
 		err = fmt.Errorf("%w: the answer stalled", initproto.ErrProtocol)
 	case isTimeout(err) && x.ctx.Err() != nil:
-		x.link.violation(fmt.Errorf("%s: no answer half a second after the deadline", x.op))
+		x.link.violation(fmt.Errorf("%s: no answer %s after the deadline", x.op, x.link.times.grace))
 		return x.ctx.Err()
 	case isTimeout(err):
 		err = fmt.Errorf("%w: the init does not read", initproto.ErrProtocol)
@@ -167,6 +167,7 @@ func (x *exchange) meaning(err error) error {
 // there in time.
 type timedReader struct {
 	conn  *conn
+	times *timing
 	by    time.Time // the latest moment for the answer; zero is none
 	begun bool
 }
@@ -174,7 +175,7 @@ type timedReader struct {
 func (t *timedReader) Read(p []byte) (int, error) {
 	deadline := t.by
 	if t.begun {
-		if soon := time.Now().Add(frameTimeout); deadline.IsZero() || soon.Before(deadline) {
+		if soon := time.Now().Add(t.times.frame); deadline.IsZero() || soon.Before(deadline) {
 			deadline = soon
 		}
 	}
@@ -187,7 +188,7 @@ func (t *timedReader) Read(p []byte) (int, error) {
 	if n > 0 && !t.begun {
 		t.begun = true
 		if t.by.IsZero() {
-			t.by = time.Now().Add(answerTimeout)
+			t.by = time.Now().Add(t.times.answer)
 		}
 	}
 	if err == io.EOF && n > 0 {
@@ -197,10 +198,13 @@ func (t *timedReader) Read(p []byte) (int, error) {
 }
 
 // timedWriter bounds every write.
-type timedWriter struct{ conn *conn }
+type timedWriter struct {
+	conn    *conn
+	timeout time.Duration
+}
 
 func (t timedWriter) Write(p []byte) (int, error) {
-	if err := t.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := t.conn.SetWriteDeadline(time.Now().Add(t.timeout)); err != nil {
 		return 0, err
 	}
 	return t.conn.Write(p)

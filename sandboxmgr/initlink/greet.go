@@ -117,7 +117,7 @@ func (l *Link) greet(c *conn) {
 // awaitPeer waits until it is known which process may connect, and tells
 // whether c is that process's.
 func (l *Link) awaitPeer(c *conn) bool {
-	t := time.NewTimer(peerTimeout)
+	t := time.NewTimer(l.times.peer)
 	defer t.Stop()
 	select {
 	case <-l.peerKnown:
@@ -133,7 +133,7 @@ func (l *Link) awaitPeer(c *conn) bool {
 
 // handshake reads Hello and writes Welcome.
 func (l *Link) handshake(c *conn) error {
-	if err := c.SetDeadline(time.Now().Add(helloTimeout)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(l.times.hello)); err != nil {
 		return err
 	}
 	var h initproto.Hello

@@ -40,18 +40,26 @@ var (
 	ErrLost = errors.New("init closed the connection")
 )
 
-// The link's bounds in time. A call has its own deadline, and answerGrace on
+// timing are a link's bounds in time. A call has its own deadline, and grace on
 // top, in which the init can say what came of it.
-const (
-	helloTimeout  = 2 * time.Second
-	frameTimeout  = 2 * time.Second // between two pieces of one answer
-	writeTimeout  = 2 * time.Second
-	dialTimeout   = 2 * time.Second
-	answerTimeout = 30 * time.Second // a whole answer, from its first byte on, when the call has no deadline
-	answerGrace   = 500 * time.Millisecond
-	peerTimeout   = 30 * time.Second // how long a connection waits for SetPeer
-	acceptPause   = 10 * time.Millisecond
-)
+type timing struct {
+	hello  time.Duration // from accepting to the whole hello
+	frame  time.Duration // between two pieces of one answer
+	write  time.Duration
+	dial   time.Duration // of a tunnel
+	answer time.Duration // a whole answer, from its first byte on, when the call has no deadline
+	grace  time.Duration
+	peer   time.Duration // how long a connection waits for SetPeer
+}
+
+var usualTiming = timing{
+	hello: 2 * time.Second, frame: 2 * time.Second, write: 2 * time.Second, dial: 2 * time.Second,
+	answer: 30 * time.Second, grace: 500 * time.Millisecond, peer: 30 * time.Second,
+}
+
+// acceptPause is how long accepting rests when it fails or strangers come in
+// numbers.
+const acceptPause = 10 * time.Millisecond
 
 const (
 	// maxSocketPath is what fits sockaddr_un with its NUL.
@@ -87,6 +95,7 @@ type Hello struct {
 // time.
 type Link struct {
 	cfg   Config
+	times timing
 	log   *slog.Logger
 	ln    *net.UnixListener
 	ended chan struct{} // closed when the link is closed or broken
@@ -116,7 +125,9 @@ type conn struct {
 
 // Open listens on cfg.Dir/s, in place of a socket that an earlier edge left. The
 // caller owns the Link and closes it.
-func Open(cfg Config) (*Link, error) {
+func Open(cfg Config) (*Link, error) { return open(cfg, usualTiming) }
+
+func open(cfg Config, times timing) (*Link, error) {
 	if cfg.Token == "" {
 		return nil, errors.New("open link: the token is empty")
 	}
@@ -128,7 +139,7 @@ func Open(cfg Config) (*Link, error) {
 		return nil, fmt.Errorf("open link: %w", err)
 	}
 	l := &Link{
-		cfg: cfg, log: cfg.Log, ln: ln,
+		cfg: cfg, times: times, log: cfg.Log, ln: ln,
 		ended: make(chan struct{}), ready: make(chan struct{}), peerKnown: make(chan struct{}),
 		conns: make(map[*conn]struct{}),
 	}
@@ -194,14 +205,16 @@ func (l *Link) SetPeer(pid int) {
 func (l *Link) Ready(ctx context.Context) (Hello, error) {
 	select {
 	case <-l.ended:
-		return Hello{}, l.reason()
 	case <-l.ready:
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return *l.hello, nil
 	case <-ctx.Done():
 		return Hello{}, fmt.Errorf("wait for the init: %w", ctx.Err())
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return Hello{}, l.err
+	}
+	return *l.hello, nil
 }
 
 // Broken tells whether the init broke the protocol ten times in ten seconds.

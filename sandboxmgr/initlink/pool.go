@@ -83,7 +83,7 @@ func (l *Link) leave(w chan *conn) {
 func (l *Link) park(c *conn) {
 	l.mu.Lock()
 	switch {
-	case l.err != nil || len(l.waiters) == 0 && len(l.parked) >= maxIdle:
+	case l.err != nil || len(l.waiters) == 0 && len(l.parked) >= maxIdle && !l.sweep():
 		l.mu.Unlock()
 		l.drop(c)
 		return

@@ -37,7 +37,7 @@ func (l *Link) tunnel(ctx context.Context, port int) (net.Conn, error) {
 	if l.tunnelsFull() {
 		return nil, errTooManyTunnels()
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.times.dial)
 	defer cancel()
 	x, err := l.begin(ctx, initproto.OpTunnel, body)
 	if err != nil {

@@ -1,0 +1,379 @@
+package initlink
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"edge/abi"
+	"edge/sandboxmgr/initproto"
+)
+
+// hostile is an init that a test plays itself: its connections come from this
+// process.
+type hostile struct {
+	*Link
+	t   *testing.T
+	dir string
+}
+
+func newHostile(t *testing.T) *hostile {
+	t.Helper()
+	dir := shortDir(t)
+	l, err := open(Config{Dir: dir, Token: testToken}, timing{
+		hello: 300 * time.Millisecond, frame: 300 * time.Millisecond, write: 300 * time.Millisecond, dial: 300 * time.Millisecond,
+		answer: 5 * time.Second, grace: 100 * time.Millisecond, peer: time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	l.SetPeer(os.Getpid())
+	return &hostile{l, t, dir}
+}
+
+func (h *hostile) dial() net.Conn {
+	h.t.Helper()
+	c, err := net.Dial("unix", filepath.Join(h.dir, "s"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	return c
+}
+
+// park opens a connection that says a good hello.
+func (h *hostile) park() net.Conn {
+	h.t.Helper()
+	c := h.dial()
+	h.hello(c, initproto.Hello{Min: 1, Max: 1, Token: testToken, Boot: "b"})
+	var w initproto.Welcome
+	if err := initproto.NewReader(c).Head(initproto.TypeWelcome, initproto.MaxHello, &w); err != nil || w.Version != 1 {
+		h.t.Fatalf("welcome %+v, %v", w, err)
+	}
+	return c
+}
+
+func (h *hostile) hello(c net.Conn, hello initproto.Hello) {
+	w := initproto.NewWriter(c)
+	w.Head(initproto.TypeHello, hello)
+	w.Flush()
+}
+
+func (h *hostile) violations() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.Link.violations)
+}
+
+// closed waits until the link has closed the connection.
+func closed(c net.Conn) bool {
+	c.SetDeadline(time.Now().Add(patience))
+	_, err := io.Copy(io.Discard, c)
+	return !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+func frame(typ initproto.Type, body string) string {
+	return string(binary.BigEndian.AppendUint32(nil, uint32(len(body)))) + string(byte(typ)) + body
+}
+
+// TestHostileHello: each kind of bad hello costs its connection and counts.
+func TestHostileHello(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, bytes string }{
+		{"garbage", strings.Repeat("garbage", 100)},
+		{"huge length", "\xff\xff\xff\xff\x01"},
+		{"longer than a hello", frame(initproto.TypeHello, strings.Repeat(" ", initproto.MaxHello+1))},
+		{"half a frame", "\x00\x00\x00\x09\x01{"},
+		{"silence", ""},
+		{"another frame", frame(initproto.TypeResult, "{}")},
+		{"not JSON", frame(initproto.TypeHello, "{{{{")},
+		{"wrong token", frame(initproto.TypeHello, `{"min":1,"max":1,"token":"x","boot":"b"}`)},
+		{"longer token", frame(initproto.TypeHello, `{"min":1,"max":1,"token":"`+testToken+`0","boot":"b"}`)},
+		{"no token", frame(initproto.TypeHello, `{"min":1,"max":1}`)},
+		{"unknown version", frame(initproto.TypeHello, `{"min":7,"max":9,"token":"`+testToken+`"}`)},
+		{"another boot", frame(initproto.TypeHello, `{"min":1,"max":1,"token":"`+testToken+`","boot":"c"}`)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHostile(t)
+			good := h.park()
+			c := h.dial()
+			io.WriteString(c, tt.bytes)
+			if !closed(c) {
+				t.Error("the connection was kept")
+			}
+			until(t, "a violation is counted", func() bool { return h.violations() == 1 })
+			serve(good, func(string) string {
+				return frame(initproto.TypeResult, "{}") + frame(initproto.TypeData, `{"boot":"b"}`) + frame(initproto.TypeEnd, "")
+			})
+			var pong initproto.PingResponse
+			if err := h.Call(within(t), initproto.OpPing, nil, &pong); err != nil || pong.Boot != "b" {
+				t.Errorf("the good connection: %+v, %v", pong, err)
+			}
+		})
+	}
+}
+
+// serve answers the calls that come over c with what answer says.
+func serve(c net.Conn, answer func(op string) string) {
+	go func() {
+		r := initproto.NewReader(c)
+		for {
+			var call initproto.Call
+			if r.Head(initproto.TypeCall, initproto.MaxFrame, &call) != nil {
+				return
+			}
+			if _, err := r.Body(initproto.MaxBody, nil); err != nil {
+				return
+			}
+			if _, err := io.WriteString(c, answer(call.Op)); err != nil {
+				return
+			}
+		}
+	}()
+}
+
+// TestHostileAnswer: each kind of bad answer ends its call, costs its
+// connection and counts.
+func TestHostileAnswer(t *testing.T) {
+	t.Parallel()
+	result, end := frame(initproto.TypeResult, "{}"), frame(initproto.TypeEnd, "")
+	tests := []struct{ name, op, bytes string }{
+		{"garbage", "ping", "HTTP/1.1 200 OK\r\n\r\n"},
+		{"huge length", "ping", "\x7f\xff\xff\xff\x06"},
+		{"unknown type", "ping", frame(9, "x")},
+		{"data without a result", "ping", frame(initproto.TypeData, "{}") + end},
+		{"a call", "ping", frame(initproto.TypeCall, `{"op":"ping"}`)},
+		{"half a header", "ping", "\x00\x00"},
+		{"half a frame", "ping", result + "\x00\x00\x00\x09\x04abc"},
+		{"no end", "ping", result + frame(initproto.TypeData, "{}")},
+		{"not JSON", "ping", result + frame(initproto.TypeData, "}{") + end},
+		{"no JSON", "ping", result + end},
+		{"result twice", "ping", result + result + end},
+		{"more after the end", "ping", result + frame(initproto.TypeData, "{}") + end + "x"},
+		{"longer than such an answer can be", "ping", result + strings.Repeat(frame(initproto.TypeData, strings.Repeat("x", initproto.MaxFrame)), 17) + end},
+		{"empty data", "ping", result + strings.Repeat(frame(initproto.TypeData, ""), 9) + end},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHostile(t)
+			c := h.park()
+			serve(c, func(string) string { return tt.bytes })
+			err := h.Call(within(t), tt.op, nil, &struct{}{})
+			if tt.name == "more after the end" && err == nil {
+				// The surplus came later than the answer was read: it is found
+				// when the connection is taken again.
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				err = h.Call(ctx, tt.op, nil, nil)
+				if errors.Is(err, context.DeadlineExceeded) {
+					err = initproto.ErrProtocol
+				}
+			}
+			if !errors.Is(err, initproto.ErrProtocol) {
+				t.Errorf("got %v", err)
+			}
+			if h.violations() != 1 {
+				t.Errorf("%d violations", h.violations())
+			}
+			if tt.name != "not JSON" && tt.name != "no JSON" && !closed(c) {
+				t.Error("the connection was kept")
+			}
+		})
+	}
+}
+
+// TestHostileSilence: an init that takes a call and says nothing costs the
+// caller half a second beyond its deadline.
+func TestHostileSilence(t *testing.T) {
+	t.Parallel()
+	h := newHostile(t)
+	serve(h.park(), func(string) string { return "" })
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := h.Call(ctx, "ping", nil, nil); !errors.Is(err, context.DeadlineExceeded) || h.violations() != 1 {
+		t.Errorf("got %v, %d violations", err, h.violations())
+	}
+	h.park() // never reads: what does not fit its buffer cannot be sent
+	err := h.Call(within(t), "writeFile", abi.WriteFileRequest{Content: strings.Repeat("x", 8<<20)}, nil)
+	if !errors.Is(err, initproto.ErrProtocol) || h.violations() != 2 {
+		t.Errorf("got %v, %d violations", err, h.violations())
+	}
+	h.park()
+	if _, err := h.Tunnel(within(t), 8080); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("tunnel: %v", err)
+	}
+}
+
+// TestHostileUnasked: bytes on a parked connection cost it, and the call that
+// finds them is carried out on another.
+func TestHostileUnasked(t *testing.T) {
+	t.Parallel()
+	h := newHostile(t)
+	good := h.park()
+	serve(good, func(string) string { return frame(initproto.TypeResult, "{}") + frame(initproto.TypeEnd, "") })
+	flooder := h.park()
+	answer := frame(initproto.TypeResult, "{}") + frame(initproto.TypeEnd, "")
+	flooder.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+	for { // until the kernel takes no more: the link reads nothing
+		if _, err := io.WriteString(flooder, strings.Repeat(answer, 1000)); err != nil {
+			break
+		}
+	}
+	until(t, "both are parked", func() bool { h.mu.Lock(); defer h.mu.Unlock(); return len(h.parked) == 2 })
+	if err := h.Call(within(t), "ping", nil, nil); err != nil {
+		t.Error(err)
+	}
+	if h.violations() != 1 || !closed(flooder) {
+		t.Errorf("%d violations", h.violations())
+	}
+}
+
+// TestHostileStorm: connections beyond the bound are refused; nothing is left
+// of them.
+func TestHostileStorm(t *testing.T) {
+	t.Parallel()
+	h := newHostile(t)
+	before := runtime.NumGoroutine()
+	var conns []net.Conn
+	for range 200 {
+		conns = append(conns, h.dial())
+	}
+	h.mu.Lock()
+	n := len(h.conns)
+	h.mu.Unlock()
+	if n > initproto.MaxConns {
+		t.Errorf("%d connections were admitted", n)
+	}
+	for _, c := range conns {
+		c.Close()
+	}
+	until(t, "all are gone", func() bool { h.mu.Lock(); defer h.mu.Unlock(); return len(h.conns) == 0 })
+	until(t, "the goroutines ended", func() bool { return runtime.NumGoroutine() <= before+64 }) // other tests run beside this one
+	if h.Broken() {
+		t.Error("connecting and going away is no violation")
+	}
+	serve(h.park(), func(string) string { return frame(initproto.TypeResult, "{}") + frame(initproto.TypeEnd, "") })
+	if err := h.Call(within(t), "ping", nil, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDeadParked: connections whose other end is gone make room for new ones.
+func TestDeadParked(t *testing.T) {
+	t.Parallel()
+	h := newHostile(t)
+	for range 3 * initproto.MaxConns {
+		h.park().Close()
+	}
+	serve(h.park(), func(string) string { return frame(initproto.TypeResult, "{}") + frame(initproto.TypeEnd, "") })
+	if err := h.Call(within(t), "ping", nil, nil); err != nil || h.violations() != 0 {
+		t.Errorf("%v, %d violations", err, h.violations())
+	}
+}
+
+// TestBroken: ten violations end the link; those who wait are told.
+func TestBroken(t *testing.T) {
+	t.Parallel()
+	h := newHostile(t)
+	waiting := make(chan error, 1)
+	go func() { waiting <- h.Call(context.Background(), "ping", nil, nil) }()
+	for range maxViolations {
+		if h.Broken() {
+			t.Fatal("broken too soon")
+		}
+		c := h.dial()
+		io.WriteString(c, "garbage garbage")
+		closed(c)
+	}
+	if err := <-waiting; !errors.Is(err, ErrBroken) {
+		t.Errorf("a waiting call: %v", err)
+	}
+	if !h.Broken() {
+		t.Error("not broken")
+	}
+	if _, err := h.Ready(within(t)); !errors.Is(err, ErrBroken) {
+		t.Errorf("Ready: %v", err)
+	}
+	if _, err := h.Tunnel(within(t), 8080); !errors.Is(err, ErrBroken) {
+		t.Errorf("Tunnel: %v", err)
+	}
+}
+
+func TestViolationsAreForgotten(t *testing.T) {
+	t.Parallel()
+	h := newHostile(t)
+	now := time.Now()
+	for i := range 3 * maxViolations {
+		if h.count(now.Add(time.Duration(i) * (violationWindow/(maxViolations-1) + time.Millisecond))) {
+			t.Fatalf("violation %d of a slow series is one too many", i)
+		}
+	}
+}
+
+// TestForeignError: what an init may say of an error, and what not.
+func TestForeignError(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		in      abi.Error
+		details string
+		want    abi.Error
+	}{
+		{"good", abi.Error{Code: abi.CodeTimeout, Message: "m", Started: "yes", Suggestion: "s"}, `{"a":1}`,
+			abi.Error{Code: abi.CodeTimeout, Message: "m", Started: "yes", Suggestion: "s", Retryable: true, Details: []byte(`{"a":1}`)}},
+		{"unknown code", abi.Error{Code: "PWNED", Message: "m", Started: "no"}, "", abi.Error{Code: abi.CodeInternal, Message: "m", Started: "no"}},
+		{"lies", abi.Error{Code: abi.CodeNotFound, Retryable: true, RetryAfterMs: 1, Operation: "x", Started: "perhaps"}, "}{",
+			abi.Error{Code: abi.CodeNotFound, Started: "maybe"}},
+		{"long and broken text", abi.Error{Code: abi.CodeNotFound, Message: strings.Repeat("ä", maxText), Started: "no"}, "",
+			abi.Error{Code: abi.CodeNotFound, Message: strings.Repeat("ä", maxText/2), Started: "no"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got := foreignError(&tt.in, []byte(tt.details))
+			if got.Error() != tt.want.Error() || got.Retryable != tt.want.Retryable || got.RetryAfterMs != 0 || got.Operation != "" ||
+				got.Started != tt.want.Started || got.Suggestion != tt.want.Suggestion || string(got.Details) != string(tt.want.Details) {
+				t.Errorf("got  %+v\nwant %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestDescriptorsAreDropped: a descriptor that is sent along reaches nobody.
+func TestDescriptorsAreDropped(t *testing.T) {
+	t.Parallel()
+	h := newHostile(t)
+	c := h.dial().(*net.UnixConn)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	hello := frame(initproto.TypeHello, `{"min":1,"max":1,"token":"`+testToken+`","boot":"b"}`)
+	if _, _, err := c.WriteMsgUnix([]byte(hello), syscall.UnixRights(int(w.Fd())), nil); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if _, err := h.Ready(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	// The pipe has no writer left, so reading it ends.
+	r.SetReadDeadline(time.Now().Add(patience))
+	if _, err := r.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("somebody has the descriptor: %v", err)
+	}
+}
