@@ -347,7 +347,7 @@ func TestRecordOfAnUnknownBindingIsLeftAlone(t *testing.T) {
 func TestUnwritableStore(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, newWorld(t), newMemory(), nil)
-	e.store.onCommit = func([]Change) error { return errors.New("disk full") }
+	e.store.full.Store(true)
 	_, err := e.sandbox("s").Running(t.Context())
 	wantCode(t, err, abi.CodeInternal)
 	_, err = e.sandbox("s").ExposePort(t.Context(), &abi.ExposePortRequest{Port: 8080})

@@ -509,11 +509,14 @@ func newMemory() *memory { return &memory{entries: map[string]Entry{}} }
 // handle is a Store; killed, it fails as if the process were gone.
 type handle struct {
 	*memory
-	killed   atomic.Bool
-	onCommit func([]Change) error // nil: nothing
+	killed atomic.Bool
+	full   atomic.Bool // the disk is
 }
 
-var errKilled = errors.New("killed")
+var (
+	errKilled = errors.New("killed")
+	errFull   = errors.New("disk full")
+)
 
 func (h *handle) Get(_ context.Context, key string) (Entry, error) {
 	h.mu.Lock()
@@ -543,10 +546,8 @@ func (h *handle) Commit(ctx context.Context, changes ...Change) (int64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	if h.onCommit != nil {
-		if err := h.onCommit(changes); err != nil {
-			return 0, err
-		}
+	if h.full.Load() {
+		return 0, errFull
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

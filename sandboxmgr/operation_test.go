@@ -2,7 +2,9 @@ package sandboxmgr
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -158,8 +160,6 @@ func TestRequestsAreChecked(t *testing.T) {
 		{"writeFile", `{"path":"x","mode":"0888"}`, abi.CodeInvalidRequest},
 		{"writeFile", `{"path":"x","mode":"10000"}`, abi.CodeInvalidRequest},
 		{"writeFile", `{"path":"x","encoding":"hex"}`, abi.CodeInvalidRequest},
-		{"writeFile", `{"path":"x","content":"` + long(abi.MaxFileResponse) + `"}`, ""},
-		{"writeFile", `{"path":"x","content":"` + long(abi.MaxFileResponse+1) + `"}`, abi.CodeFileTooLarge},
 		{"readFile", `{"path":""}`, abi.CodeInvalidRequest},
 		{"readFile", `{"path":"x","encoding":"hex"}`, abi.CodeInvalidRequest},
 		{"readFile", `{"path":"x"}`, ""},
@@ -176,6 +176,28 @@ func TestRequestsAreChecked(t *testing.T) {
 		got := abi.AsError(err)
 		if got == nil || got.Code != tt.code || got.Operation != tt.op {
 			t.Errorf("%s: %+v, want %s", name, got, tt.code)
+		}
+	}
+}
+
+func TestLargestFile(t *testing.T) {
+	t.Parallel()
+	largest := strings.Repeat("x", abi.MaxFileResponse)
+	encoded := base64.StdEncoding.EncodeToString([]byte(largest))
+	tests := []struct {
+		name string
+		req  abi.WriteFileRequest
+		code abi.Code // empty: fine
+	}{
+		{"text", abi.WriteFileRequest{Path: "x", Content: largest}, ""},
+		{"text, one more", abi.WriteFileRequest{Path: "x", Content: largest + "x"}, abi.CodeFileTooLarge},
+		{"base64", abi.WriteFileRequest{Path: "x", Content: encoded, Encoding: "base64"}, ""},
+		{"base64, one more", abi.WriteFileRequest{Path: "x", Content: base64.StdEncoding.EncodeToString([]byte(largest + "x")), Encoding: "base64"}, abi.CodeFileTooLarge},
+	}
+	for _, tt := range tests {
+		err := checkWriteFile(&tt.req)
+		if tt.code == "" && err != nil || tt.code != "" && !errors.Is(err, tt.code.Err()) {
+			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
 }
