@@ -132,12 +132,12 @@ func (r *Runtime) explain(ctx context.Context, err error) error {
 		return nil
 	case errors.Is(err, os.ErrPermission) || strings.Contains(err.Error(), "permission denied while trying to connect"):
 		return fmt.Errorf("%w: no permission to use the Docker engine at %s: run edge as root, or put its user into the group docker", sandboxmgr.ErrRuntimeDown, r.host)
-	case client.IsErrConnectionFailed(err):
-		return fmt.Errorf("%w: no Docker engine answers at %s: start dockerd, or use runtime: process (%w)", sandboxmgr.ErrRuntimeDown, r.host, err)
 	case context.Cause(ctx) == errSlow:
 		return fmt.Errorf("%w: the Docker engine at %s hangs: restart dockerd (%w)", sandboxmgr.ErrRuntimeDown, r.host, errSlow)
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case client.IsErrConnectionFailed(err):
+		return fmt.Errorf("%w: no Docker engine answers at %s: start dockerd, or use runtime: process (%w)", sandboxmgr.ErrRuntimeDown, r.host, err)
 	}
 	return err
 }
