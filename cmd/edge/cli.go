@@ -33,6 +33,7 @@ type terminal struct {
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Serve what edge.yaml says."`
 	Dev     devCommand     `cmd:"" help:"Serve a project while you edit it: rebuild, reload, report."`
+	Clean   cleanCommand   `cmd:"" help:"Destroy every sandbox of a state folder, with all it wrote."`
 	Plugin  pluginCommands `cmd:"" help:"Write and check plugins."`
 	Version versionCommand `cmd:"" help:"Tell what this binary is."`
 }

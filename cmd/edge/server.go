@@ -20,6 +20,9 @@ import (
 	"edge/sandboxmgr/state"
 )
 
+// stateFile is the store's name in the state folder.
+const stateFile = "state.db"
+
 // closeGrace is how long, after connections were drained, everything else may
 // take to end.
 const closeGrace = 5 * time.Second
@@ -32,9 +35,11 @@ type serverOptions struct {
 	// executable is this process' own file, the init if none is embedded.
 	executable string
 	dockerHost string
-	drain      time.Duration
-	log        *slog.Logger
-	access     *slog.Logger
+	// keepRuntimes takes for auto what was taken last, whatever answers now.
+	keepRuntimes bool
+	drain        time.Duration
+	log          *slog.Logger
+	access       *slog.Logger
 
 	// What a person who watches is told; nil is nobody.
 	onPlugin  func(plugins.Event)
@@ -96,7 +101,7 @@ func (s *server) openState() error {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return fmt.Errorf("keep the state folder to its owner: %w", err)
 	}
-	store, err := state.Open(filepath.Join(dir, "state.db"))
+	store, err := state.Open(filepath.Join(dir, stateFile))
 	if err != nil {
 		return err
 	}
@@ -117,7 +122,7 @@ func (s *server) openSandboxes(ctx context.Context, o serverOptions, relay *brid
 	s.runtimes = &runtimes{state: s.settings.State, dockerHost: o.dockerHost, log: s.log}
 	bindings := map[string]sandboxmgr.Binding{}
 	for _, b := range o.config.Sandboxes {
-		rt, err := s.runtimes.choose(ctx, b)
+		rt, err := s.chooseRuntime(ctx, b, o.keepRuntimes)
 		if err != nil {
 			return fmt.Errorf("binding %s: %w", b.Name, err)
 		}
@@ -137,6 +142,30 @@ func (s *server) openSandboxes(ctx context.Context, o serverOptions, relay *brid
 		_ = s.manager.Ready(ctx)
 	}
 	return err
+}
+
+// chooseRuntime returns the binding's runtime and remembers it, because the
+// sandboxes that it runs can be found through no other.
+func (s *server) chooseRuntime(ctx context.Context, b Sandbox, keep bool) (sandboxmgr.Runtime, error) {
+	key := "edge/runtime/" + b.Name
+	last, err := s.store.Get(ctx, key)
+	if err != nil && !errors.Is(err, sandboxmgr.ErrNoEntry) {
+		return nil, err
+	}
+	before := string(last.Value)
+	if keep && b.Runtime == runtimeAuto && before != "" {
+		b.Runtime = before
+	}
+	rt, err := s.runtimes.choose(ctx, b)
+	if err != nil || rt.Name() == before {
+		return rt, err
+	}
+	if before != "" {
+		s.log.Warn("the binding's runtime is another one than before; sandboxes of the earlier one are left as they are",
+			"binding", b.Name, "before", before, "now", rt.Name())
+	}
+	_, err = s.store.Commit(ctx, sandboxmgr.Change{Key: key, Value: []byte(rt.Name()), Expect: sandboxmgr.AnyRevision})
+	return rt, err
 }
 
 // binding is the configured binding as the manager takes it.
@@ -167,8 +196,11 @@ func (s *server) openRegistry(o serverOptions) error {
 	return nil
 }
 
-// port is the one that is listened on.
+// port is the one that is listened on, or 0.
 func (s *server) port() int {
+	if s.listener == nil {
+		return 0
+	}
 	if a, ok := s.listener.Addr().(*net.TCPAddr); ok {
 		return a.Port
 	}
