@@ -51,13 +51,11 @@ func (b *answerBody) SupportsBodyWriteTo() bool { return true }
 // WriteTo sends the body to w and flushes w whenever the backend pauses.
 func (b *answerBody) WriteTo(w io.Writer) (int64, error) {
 	var total int64
-	flusher, _ := w.(interface{ Flush() error })
+	if f, ok := w.(interface{ Flush() error }); ok {
+		b.c.src.idle = func() { f.Flush() } // its error comes again with the next write
+		defer func() { b.c.src.idle = nil }()
+	}
 	for {
-		if flusher != nil && len(b.c.src.unread()) == 0 {
-			if err := flusher.Flush(); err != nil {
-				return total, b.fail(err)
-			}
-		}
 		p, err := b.next()
 		if len(p) > 0 {
 			n, werr := w.Write(p)

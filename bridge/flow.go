@@ -118,7 +118,7 @@ func (f *flow) forward(p []byte) (int, error) {
 		}
 	}
 	if f.scan.closed() && f.pair.stop.Load() == nil {
-		f.pair.note(f.from+" "+codeText(f.scan.code), nil)
+		f.pair.note(fmt.Sprintf("%s %d", f.from, f.scan.code), nil)
 	}
 	if ferr != nil {
 		var fe *frameError

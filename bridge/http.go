@@ -278,6 +278,9 @@ func (x *exchange) respond(rc *fasthttp.RequestCtx, t *trip, a *answer) error {
 		t.c.Close()
 		return x.refuse(rc, t.u, &UpstreamError{Stage: StageAnswer, Started: true, Err: err})
 	}
+	if hasToken(t.head.Headers, "Connection", "close") { // fasthttp knows it only where it stands alone
+		rc.Response.SetConnectionClose()
+	}
 	b := x.newBody(t.c, a, t.u, t.w)
 	u := t.c.src.unread()
 	if a.length == lengthNone || a.length >= 0 && int64(len(u)) >= a.length {
@@ -296,14 +299,25 @@ func (x *exchange) respond(rc *fasthttp.RequestCtx, t *trip, a *answer) error {
 	x.mu.Unlock()
 	b.ended = func(trailers []Header) {
 		for _, h := range trailers {
-			if rc.Response.Header.AddTrailer(h.Name) == nil {
-				rc.Response.Header.Add(h.Name, h.Value)
-			}
+			addTrailer(&rc.Response.Header, h)
 		}
 	}
 	rc.Response.ImmediateHeaderFlush = true
 	rc.Response.SetBodyStream(b, int(max(a.length, -1)))
 	return nil
+}
+
+// addTrailer adds a field behind the body, which may have been announced.
+func addTrailer(h *fasthttp.ResponseHeader, f Header) {
+	for _, name := range h.PeekTrailerKeys() {
+		if string(name) == f.Name {
+			h.Add(f.Name, f.Value)
+			return
+		}
+	}
+	if h.AddTrailer(f.Name) == nil {
+		h.Add(f.Name, f.Value)
+	}
 }
 
 func eventStream(a *answer) bool {

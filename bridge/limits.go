@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -69,12 +68,4 @@ func (l *limits) stop() {
 	if l.timer != nil {
 		l.timer.Stop()
 	}
-}
-
-// codeText is a close code as the log says it; 0 is one that was not seen.
-func codeText(code uint16) string {
-	if code == 0 {
-		return "close"
-	}
-	return strconv.Itoa(int(code))
 }

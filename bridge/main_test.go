@@ -50,7 +50,7 @@ func newEdge(t testing.TB, backend string, set ...func(*edge)) *edge {
 	}
 	ln := listen(t)
 	e.addr = ln.Addr().String()
-	s := &fasthttp.Server{Handler: e.handle, Logger: discardLogger{}}
+	s := &fasthttp.Server{Handler: e.handle, Logger: discardLogger{}, CloseOnShutdown: true}
 	Configure(s)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
@@ -60,7 +60,6 @@ func newEdge(t testing.TB, backend string, set ...func(*edge)) *edge {
 		if err := e.relay.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
-		s.CloseOnShutdown = true
 		ln.Close()
 		if err := <-served; err != nil {
 			t.Logf("Serve: %v", err)

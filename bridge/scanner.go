@@ -57,7 +57,7 @@ type scanner struct {
 	message  int64  // payload bytes of the current message
 	max      int64  // bound of message; 0: none
 	messages int64  // whole data messages
-	code     uint16 // of the Close frame, when it came in one piece
+	code     uint16 // of the Close frame
 	state    uint8
 }
 
@@ -176,6 +176,9 @@ func (s *scanner) header(p []byte) (int, error) {
 	}
 	if b0&0x8 != 0 {
 		if b0&0xf == opClose {
+			if length >= 2 && len(p) < h+2 {
+				return 0, nil // the code counts as header, so that the log can tell it
+			}
 			s.state |= scanClose
 			s.code = closeCode(p[h:], p[mask:h], length)
 		}
@@ -239,14 +242,11 @@ func (s *scanner) check(b0, b1 byte) error {
 	return nil
 }
 
-// closeCode reads the code of a Close frame whose payload starts at p, for the
-// log only: 1005 when it has none, 0 when it has not come yet.
+// closeCode reads the code of a Close frame whose payload starts at p: 1005 when
+// it has none.
 func closeCode(p, mask []byte, length uint64) uint16 {
 	if length < 2 {
 		return closeNoStatus
-	}
-	if len(p) < 2 {
-		return 0
 	}
 	code := binary.BigEndian.Uint16(p)
 	if len(mask) == 4 {

@@ -26,6 +26,8 @@ type source struct {
 	n     int // of the last read
 	err   error
 	small []byte
+
+	idle func() // called before each wait: what was made of the data so far can go out
 }
 
 func (s *source) init(conn net.Conn, buffers *bufferPool) {
@@ -81,6 +83,9 @@ func (s *source) more() error {
 		}
 		s.w = headroom + copy(s.buf[headroom:], s.buf[s.r:s.w])
 		s.r = headroom
+	}
+	if s.idle != nil {
+		s.idle()
 	}
 	if s.raw == nil {
 		return s.readSmall()

@@ -95,13 +95,13 @@ func (u *upload) complete(sent int64) error {
 // abandon breaks the backend's connection, so that a body that was cut short does
 // not look like a whole one.
 func (u *upload) abandon(err error) {
-	u.dst.Close()
 	if u.err == nil {
 		u.err = fmt.Errorf("%w: request body: %w", ErrClientGone, err)
 	}
 	if !isTimeout(err) {
-		u.x.gone()
+		u.x.gone() // first, so that whoever finds the connection closed knows why
 	}
+	u.dst.Close()
 }
 
 // write sends n bytes at b[headroom:], as a chunk if need be: its size line goes
