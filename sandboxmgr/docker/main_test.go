@@ -29,7 +29,14 @@ import (
 // testImage has a folder for temporary files and nothing else.
 const testImage = "edge-runtime-test:latest"
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if guest, err := buildGuest(); err == nil {
+			os.RemoveAll(filepath.Dir(guest))
+		}
+		os.Exit(code)
+	}))
+}
 
 // buildGuest builds the containers' init, once for all tests.
 var buildGuest = sync.OnceValues(func() (string, error) {
@@ -41,6 +48,7 @@ var buildGuest = sync.OnceValues(func() (string, error) {
 	cmd := exec.Command("go", "build", "-o", path, "testdata/guest/main.go")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
+		os.RemoveAll(dir)
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	return path, os.Chmod(dir, 0o755)
