@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"edge/abi"
 )
@@ -76,9 +79,9 @@ func (r *reaper) start(cmd *command, stdin, stdout, stderr *os.File) (*child, er
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c.started = time.Now()
-	pid, err := syscall.ForkExec(cmd.path, cmd.argv, attr)
+	pid, err := forkUnprivileged(cmd, attr)
 	if err != nil {
-		return nil, startError(cmd, err)
+		return nil, err
 	}
 	c.pid = pid
 	r.children[pid] = c
@@ -86,6 +89,21 @@ func (r *reaper) start(cmd *command, stdin, stdout, stderr *os.File) (*child, er
 	// what it should be, and then the sandbox runs without this nicety.
 	_ = os.WriteFile("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", []byte(oomScore), 0)
 	return c, nil
+}
+
+// forkUnprivileged starts a command that cannot gain privileges by what it
+// executes. no_new_privs belongs to a thread and is inherited by what it forks.
+func forkUnprivileged(cmd *command, attr *syscall.ProcAttr) (int, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return 0, fmt.Errorf("set no_new_privs: %w", err)
+	}
+	pid, err := syscall.ForkExec(cmd.path, cmd.argv, attr)
+	if err != nil {
+		return 0, startError(cmd, err)
+	}
+	return pid, nil
 }
 
 // startError says why a command could not be started.

@@ -28,9 +28,6 @@ func guard() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("set undumpable: %w", err)
 	}
-	if err := noNewPrivileges(); err != nil {
-		return fmt.Errorf("set no_new_privs: %w", err)
-	}
 	if os.Getpid() != 1 {
 		// Orphans come to process 1, or to whoever asks for them.
 		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -38,20 +35,6 @@ func guard() error {
 		}
 	}
 	makeThreads()
-	return nil
-}
-
-// noNewPrivileges holds for a thread and what it starts, so every thread must
-// have it. In a binary with cgo (under the race detector) the runtime cannot
-// reach them all; the calling thread and those made from it must do there.
-func noNewPrivileges() error {
-	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
-	if errno == syscall.ENOTSUP {
-		return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-	}
-	if errno != 0 {
-		return errno
-	}
 	return nil
 }
 

@@ -30,8 +30,6 @@ func TestFiles(t *testing.T) {
 		{"mode kept", abi.WriteFileRequest{Path: "run.sh", Content: "#!/bin/sh"}, 0o777, abi.ReadFileResponse{Content: "#!/bin/sh", Encoding: "utf8", Size: 9}},
 		{"binary", abi.WriteFileRequest{Path: "b", Content: base64.StdEncoding.EncodeToString([]byte(binary)), Encoding: "base64"}, 0o644,
 			abi.ReadFileResponse{Content: base64.StdEncoding.EncodeToString([]byte(binary)), Encoding: "base64", IsBinary: true, Size: int64(len(binary))}},
-		{"the most", abi.WriteFileRequest{Path: "most", Content: strings.Repeat("m", abi.MaxFileResponse)}, 0o644,
-			abi.ReadFileResponse{Content: strings.Repeat("m", abi.MaxFileResponse), Encoding: "utf8", Size: abi.MaxFileResponse}},
 		{"through a link", abi.WriteFileRequest{Path: "link", Content: "linked"}, 0o600, abi.ReadFileResponse{Content: "linked", Encoding: "utf8", Size: 6}},
 	}
 	if err := os.WriteFile(filepath.Join(dir, "target"), nil, 0o600); err != nil {
@@ -110,7 +108,6 @@ func TestFilesRefuse(t *testing.T) {
 		{abi.WriteFileRequest{Path: dir + "/x", Mode: "999"}, abi.CodeInvalidRequest}, {abi.WriteFileRequest{Path: dir + "/x", Mode: "4755"}, abi.CodeInvalidRequest},
 		{abi.WriteFileRequest{Path: dir + "/x", Encoding: "hex"}, abi.CodeInvalidRequest},
 		{abi.WriteFileRequest{Path: dir + "/x", Encoding: "base64", Content: "*"}, abi.CodeInvalidRequest},
-		{abi.WriteFileRequest{Path: dir + "/x", Content: strings.Repeat("x", abi.MaxFileResponse+1)}, abi.CodeFileTooLarge},
 		{abi.WriteFileRequest{Path: ""}, abi.CodeInvalidRequest}, {abi.WriteFileRequest{Path: "/proc/x"}, abi.CodeFileNotFound},
 	}
 	for _, tt := range writes {
