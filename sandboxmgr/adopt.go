@@ -58,7 +58,9 @@ func (u *unit) adopt(parent context.Context, r *record) error {
 	case err != nil && !g.alive():
 		return u.lose(ctx, g)
 	case err != nil:
-		u.log.Warn("the init of a running sandbox does not answer; stop or destroy it", "error", err)
+		if parent.Err() == nil {
+			u.log.Warn("the init of a running sandbox does not answer; stop or destroy it", "error", err)
+		}
 		return errors.Join(err, g.release())
 	case r.Boot != "" && boot != r.Boot:
 		// Somebody started the machine again: what ran in this generation is

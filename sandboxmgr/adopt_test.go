@@ -279,6 +279,8 @@ func TestDestroyWhileTheRuntimeIsDownIsCompletedLater(t *testing.T) {
 	<-run.Ended
 	_, err = s.Running(t.Context())
 	wantCode(t, err, abi.CodeRuntimeUnavailable)
+	_, err = s.Stop(t.Context(), &abi.StopRequest{}) // no way back
+	wantCode(t, err, abi.CodeRuntimeUnavailable)
 	w.set(func() { w.down = false })
 	eventually(t, "absent", func() bool { return e.state("s") == "absent" && !m.running() })
 }
@@ -287,6 +289,13 @@ func TestCloseLeavesSandboxesRunning(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, newWorld(t), newMemory(), nil)
 	s, m, run := e.start("s")
+	calling, inFlight := make(chan struct{}), make(chan error, 1)
+	e.w.set(func() {
+		e.w.handle["exec"] = func(m *machine, _ json.RawMessage) (any, error) { close(calling); <-m.ended; return nil, errLinkLost }
+	})
+	go func() { _, err := s.Exec(t.Context(), &abi.ExecRequest{Command: "x"}); inFlight <- err }()
+	<-calling
+	defer m.end(0, false)
 	if err := errors.Join(e.Close(), e.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -297,6 +306,9 @@ func TestCloseLeavesSandboxesRunning(t *testing.T) {
 	}
 	if !m.running() || len(e.conns.list()) != 0 {
 		t.Error("the machine was touched")
+	}
+	if got := wantCode(t, <-inFlight, abi.CodeRuntimeUnavailable); got.Started != abi.StartedMaybe {
+		t.Errorf("the call under way: %+v", got)
 	}
 	_, err := s.Exec(t.Context(), &abi.ExecRequest{Command: "x"})
 	wantCode(t, err, abi.CodeRuntimeUnavailable)

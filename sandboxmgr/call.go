@@ -73,6 +73,9 @@ func (g *generation) call(ctx context.Context, op string, limit time.Duration, r
 	case g.init.Broken():
 		return errBroken(g.key).WithStarted(abi.StartedMaybe)
 	}
+	if errors.Is(context.Cause(g.ctx), errClosed) {
+		return errShuttingDown().WithStarted(abi.StartedMaybe)
+	}
 	g.log.Debug("a call lost its init", "operation", op, "error", err)
 	g.awaitExit(ctx)
 	return g.exitedError("sandbox %s ended while it carried out %s", g.key, op)

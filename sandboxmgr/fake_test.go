@@ -16,13 +16,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"edge/abi"
 	"edge/sandboxmgr/initproto"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is a host on which machines run: what outlives an edge.
 type world struct {
@@ -38,6 +34,8 @@ type world struct {
 	onStart  func(context.Context, MachineSpec) error // before a machine is made
 	onStop   func(context.Context) error              // instead of stopping
 	onRemove func() error
+	onWait   func() error                                            // before a machine's end is waited for
+	onDial   func() error                                            // instead of dialling
 	handle   map[string]func(*machine, json.RawMessage) (any, error) // overrides an init's operations
 }
 
@@ -182,6 +180,8 @@ type machine struct {
 	once  sync.Once
 	exit  MachineExit
 
+	forgotten atomic.Bool // its runtime does not know how it ended
+
 	mu       sync.Mutex
 	procs    map[string]*proc
 	order    []string
@@ -260,8 +260,11 @@ func (h *held) PID() int { return 4711 }
 
 func (h *held) Dial(_ context.Context, port int) (net.Conn, error) {
 	h.w.mu.Lock()
-	no := h.w.noDial
+	no, hook := h.w.noDial, h.w.onDial
 	h.w.mu.Unlock()
+	if hook != nil {
+		return nil, hook()
+	}
 	if no {
 		return nil, fmt.Errorf("fake: %w", ErrNoDial)
 	}
@@ -282,8 +285,19 @@ func (h *held) Stop(ctx context.Context, _ time.Duration) error {
 }
 
 func (h *held) Wait(ctx context.Context) (MachineExit, error) {
+	h.w.mu.Lock()
+	hook := h.w.onWait
+	h.w.mu.Unlock()
+	if hook != nil {
+		if err := hook(); err != nil {
+			return MachineExit{}, err
+		}
+	}
 	select {
 	case <-h.ended:
+		if h.forgotten.Load() {
+			return MachineExit{}, fmt.Errorf("%w: removed", ErrNoMachine)
+		}
 		return h.exit, nil
 	case <-ctx.Done():
 		return MachineExit{}, ctx.Err()

@@ -323,12 +323,88 @@ func TestLostMachine(t *testing.T) {
 	if err != nil || *st.ExitCode != 137 || st.Generation != 1 {
 		t.Errorf("state %+v, %v", st, err)
 	}
+	eventually(t, "event", func() bool { return slices.Contains(e.kinds(), EventLost) })
 	if got := e.conns.list(); !slices.Equal(got, []string{"B/s@1 1012"}) {
 		t.Errorf("closed %v", got)
 	}
-	eventually(t, "event", func() bool { return slices.Contains(e.kinds(), EventLost) })
 	if _, _, run := e.start("s"); run.Generation != 2 {
 		t.Errorf("generation %d, want 2", run.Generation)
+	}
+}
+
+func TestRuntimeThatCannotSayHowAMachineEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	asked := make(chan struct{})
+	tries := 0
+	w.onWait = func() error { // one goroutine asks
+		switch tries++; tries {
+		case 1:
+			return fmt.Errorf("%w: restarting", ErrRuntimeDown)
+		case 2:
+			close(asked)
+			return nil // waits
+		}
+		return nil
+	}
+	e := newEdge(t, w, newMemory(), nil)
+	s, m, run := e.start("s")
+	<-asked
+	if st := e.state("s"); st != "running" {
+		t.Errorf("state %s while the runtime does not answer", st)
+	}
+	m.forgotten.Store(true)
+	m.end(1, false)
+	<-run.Ended
+	st, err := s.GetState(t.Context(), &abi.Empty{})
+	if err != nil || st.State != abi.StateLost || st.ExitCode != nil {
+		t.Errorf("state %+v, %v", st, err)
+	}
+}
+
+func TestDialErrors(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := newEdge(t, w, newMemory(), nil)
+	s, m, _ := e.start("s")
+	for _, tt := range []struct {
+		err  error
+		code abi.Code
+	}{
+		{fmt.Errorf("%w: x", ErrNoMachine), abi.CodeSandboxExited},
+		{errors.New("secret address"), abi.CodeInternal},
+	} {
+		w.set(func() { w.onDial = func() error { return tt.err } })
+		_, _, err := s.Dial(t.Context(), 8080)
+		if got := wantCode(t, err, tt.code); strings.Contains(got.Message, "secret") {
+			t.Errorf("message %s", got.Message)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	w.set(func() { w.onDial = func() error { cancel(); return context.Canceled } })
+	if _, _, err := s.Dial(ctx, 8080); !errors.Is(err, context.Canceled) {
+		t.Errorf("dial of a caller that went away: %v", err)
+	}
+	m.end(0, false)
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, newWorld(t), newMemory(), nil)
+	for _, ref := range []abi.SandboxRef{{Binding: "C", ID: "a"}, {Binding: "B", ID: "z"}, {Binding: "B", ID: "b"}} {
+		if _, err := e.handle(ref).Running(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := e.sandbox("z").Stop(t.Context(), &abi.StopRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, st := range e.List() {
+		got = append(got, fmt.Sprintf("%s/%s %s %d", st.Ref.Binding, st.Ref.ID, st.State, st.Generation))
+	}
+	if want := []string{"B/b running 1", "B/z stopped 1", "C/a running 1"}; !slices.Equal(got, want) {
+		t.Errorf("list %v, want %v", got, want)
 	}
 }
 

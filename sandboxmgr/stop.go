@@ -19,7 +19,7 @@ const (
 )
 
 // stop ends a running sandbox and keeps what it wrote. It ends a start that is
-// under way, and joins a stop.
+// under way, and joins a stop. A removal that was left undone is completed.
 func (u *unit) stop(ctx context.Context, req *abi.StopRequest) error {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -28,7 +28,11 @@ func (u *unit) stop(ctx context.Context, req *abi.StopRequest) error {
 		u.mu.Lock()
 		s := u.step
 		mine := s == nil && (u.current != nil || u.pending)
-		if mine {
+		doomed := u.record.State == stateDestroying
+		switch {
+		case mine && doomed:
+			s = u.begin(stepSettle, u.settle)
+		case mine:
 			s = u.begin(stepStop, func(ctx context.Context, _ *step) error { return u.stopStep(ctx, req) })
 		}
 		u.mu.Unlock()
@@ -37,11 +41,11 @@ func (u *unit) stop(ctx context.Context, req *abi.StopRequest) error {
 			return errShuttingDown()
 		case s == nil:
 			return nil // nothing runs
-		case s.kind == stepStart || s.kind == stepSettle:
+		case s.kind == stepStart, s.kind == stepSettle && !doomed:
 			s.cancel(errStopped)
 		}
 		err := s.wait(ctx)
-		if s.kind == stepStop && !errors.Is(err, errDestroyed) {
+		if s.kind == stepStop && !errors.Is(err, errDestroyed) || s.kind == stepSettle && doomed {
 			return u.explainStep(err)
 		}
 	}
