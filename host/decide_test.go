@@ -357,7 +357,7 @@ func TestPanicOutsideADecider(t *testing.T) {
 // TestSlowHead wants a head that comes in drops to be given up.
 func TestSlowHead(t *testing.T) {
 	t.Parallel()
-	r := start(t, &Server{HeadTimeout: 100 * time.Millisecond}, all(always(text(200, ""))))
+	r := start(t, &Server{HeadTimeout: 500 * time.Millisecond}, all(always(text(200, ""))))
 	c := r.dial(t)
 	c.send("GET / HTTP/1.1\r\nHost: ")
 	if got := c.answer("GET"); got.StatusCode != 408 || !c.eof() {

@@ -50,7 +50,7 @@ func TestWait(t *testing.T) {
 			t.Parallel()
 			box := newBox("a", nil)
 			tt.box(box)
-			pol := abi.Policy{Wait: abi.Duration(300 * time.Millisecond)}
+			pol := abi.Policy{Wait: abi.Duration(time.Second)}
 			r := start(t, &Server{boxes: boxes(box), StartTimeout: 200 * time.Millisecond}, all(always(&abi.Proxy{Sandbox: ref("a"), Port: 8080, Policy: pol})))
 			got := r.get(t, "a", "/", "")
 			if got.StatusCode != tt.status || !strings.Contains(got.body, tt.code) {

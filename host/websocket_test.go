@@ -195,7 +195,7 @@ func TestDrain(t *testing.T) {
 		<-gate
 		return text(200, "slow"), nil
 	})
-	r := start(t, &Server{boxes: boxes(box), DrainTimeout: 500 * time.Millisecond}, []Route{
+	r := start(t, &Server{boxes: boxes(box), DrainTimeout: 2 * time.Second}, []Route{
 		{Path: "/ws", Chain: []Plugin{{"ws", always(&abi.Connect{Sandbox: ref("a"), Port: 8080})}}},
 		{Path: "/slow", Chain: []Plugin{{"slow", slow}}},
 	})
