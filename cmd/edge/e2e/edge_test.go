@@ -111,8 +111,11 @@ func newEdge(t testing.TB, s settings) *edge {
 
 func (s settings) yaml(e *edge) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "listen: %q\nstate: %q\ndomain: localhost\nsandboxes:\n  Sandbox: {runtime: %s, image: edge-sandbox, tools: [%q]}\nplugins:\n",
-		e.addr, e.state, s.runtime, filepath.Join(root, "node_modules/@oven/bun-linux-x64/bin"))
+	files := "image: edge-sandbox"
+	if s.runtime == "process" {
+		files = fmt.Sprintf("tools: [%q]", filepath.Join(root, "bin", "tools"))
+	}
+	fmt.Fprintf(&b, "listen: %q\nstate: %q\nsandboxes:\n  Sandbox: {runtime: %s, %s}\nplugins:\n", e.addr, e.state, s.runtime, files)
 	for name, source := range s.plugins {
 		fmt.Fprintf(&b, "  %s: {source: %q}\n", name, source)
 	}

@@ -1,7 +1,7 @@
 // Package e2e tests the real binary with real clients and real sandboxes: what
 // a user would do, done by a program.
 //
-// The tests need what `make build wasm` makes, and Bun. TestMain asks make for
+// The tests need what `make setup` makes. TestMain asks make for
 // it, so that `go test ./...` works as well. With CI=true nothing is skipped.
 package e2e
 
@@ -35,7 +35,7 @@ func prepare() error {
 	}
 	root = filepath.Join(wd, "..", "..", "..")
 	binary = filepath.Join(root, "bin", "edge")
-	if err := run("make", "-C", root, "build", "wasm", "tools"); err != nil {
+	if err := run("make", "-C", root, "setup"); err != nil {
 		return err
 	}
 	if !raceEnabled {

@@ -1,0 +1,196 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fasthttp/websocket"
+
+	"edge/plugins/wasmasm"
+)
+
+// TestReloadUnderLoad replaces a plugin 100 times, each time by a module of
+// other bytes that answers with its own number, while 200 WebSockets that it
+// routed are open and requests run. No socket closes, no request fails, every
+// number is seen.
+func TestReloadUnderLoad(t *testing.T) {
+	const (
+		reloads = 100
+		sockets = 200
+		workers = 4
+	)
+	source := filepath.Join(t.TempDir(), "numbered.wasm")
+	install(t, source, 0)
+	s := examples("process")
+	s.plugins["numbered"] = source
+	s.routes = append([][2]string{{"/n", "numbered"}, {"/through", "numbered"}}, s.routes...)
+	e := newEdge(t, s)
+	if err := echo(e.dial("/ws/echo?id=reload"), "the server is up"); err != nil {
+		t.Fatal(err)
+	}
+	var conns []*websocket.Conn
+	for range sockets {
+		conns = append(conns, e.dial("/through"))
+	}
+
+	load := startLoad(t.Context(), workers, "http://"+e.addr+"/n")
+	start := time.Now()
+	for n := 1; n <= reloads; n++ {
+		install(t, source, n)
+		load.await(t, n)
+		if n%10 == 0 { // every socket, ten times over the run
+			for i, ws := range conns {
+				if err := echo(ws, fmt.Sprintf("socket %d after reload %d", i, n)); err != nil {
+					t.Fatalf("socket %d of %d after reload %d: %v", i, sockets, n, err)
+				}
+			}
+		}
+		if err := echo(e.dial("/through"), "a new socket"); err != nil {
+			t.Fatalf("new socket after reload %d: %v", n, err)
+		}
+	}
+	requests, failed := load.stop()
+	if failed != nil {
+		t.Errorf("a request failed: %v", failed)
+	}
+	for i, ws := range conns {
+		if err := echo(ws, "still here"); err != nil {
+			t.Errorf("socket %d at the end: %v", i, err)
+		}
+	}
+	t.Logf("%d reloads in %v under %d requests and %d open sockets: 0 closed, 0 failed", reloads, time.Since(start).Round(time.Millisecond), requests, sockets)
+}
+
+// load asks a URL for its number again and again.
+type load struct {
+	cancel   context.CancelFunc
+	done     sync.WaitGroup
+	requests atomic.Int64
+	seen     sync.Map // number -> struct{}
+	failure  atomic.Pointer[error]
+	news     chan struct{}
+}
+
+func startLoad(ctx context.Context, workers int, url string) *load {
+	ctx, cancel := context.WithCancel(ctx)
+	l := &load{cancel: cancel, news: make(chan struct{}, 1)}
+	for range workers {
+		l.done.Go(func() { l.ask(ctx, url) })
+	}
+	return l
+}
+
+func (l *load) ask(ctx context.Context, url string) {
+	client := http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	for ctx.Err() == nil {
+		n, err := number(ctx, &client, url)
+		if err != nil && ctx.Err() == nil {
+			l.failure.CompareAndSwap(nil, &err)
+			return
+		}
+		l.requests.Add(1)
+		if _, old := l.seen.LoadOrStore(n, struct{}{}); !old {
+			select {
+			case l.news <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+func number(ctx context.Context, client *http.Client, url string) (int, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("status %d: %s", resp.StatusCode, body)
+	}
+	return strconv.Atoi(string(body))
+}
+
+// await returns when the number was seen.
+func (l *load) await(t *testing.T, n int) {
+	t.Helper()
+	timeout := time.After(patience)
+	for {
+		if _, ok := l.seen.Load(n); ok {
+			return
+		}
+		if err := l.failure.Load(); err != nil {
+			t.Fatalf("a request failed while waiting for number %d: %v", n, *err)
+		}
+		select {
+		case <-l.news:
+		case <-timeout:
+			t.Fatalf("number %d was not seen within %v", n, patience)
+		}
+	}
+}
+
+func (l *load) stop() (requests int64, failed error) {
+	l.cancel()
+	l.done.Wait()
+	if err := l.failure.Load(); err != nil {
+		failed = *err
+	}
+	return l.requests.Load(), failed
+}
+
+// install puts module number n in place of the one before, as a build would:
+// written beside it, then renamed.
+func install(t *testing.T, path string, n int) {
+	t.Helper()
+	next := path + ".next"
+	if err := os.WriteFile(next, numbered(n), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// numbered is a module that answers "/n" with its number, and connects
+// everything else to the echo server of the sandbox "reload".
+func numbered(n int) []byte {
+	m := wasmasm.New()
+	get := m.Import("edge1", "req_get", "iiii", "I")
+	respond := m.Import("edge1", "respond", "iiiiii", "I")
+	connect := m.Import("edge1", "connect", "iiiiiiii", "I")
+	m.Memory(1, 0)
+	str := func(s string) wasmasm.Code {
+		return wasmasm.Do(wasmasm.I32(int32(m.Bytes([]byte(s)))), wasmasm.I32(int32(len(s))))
+	}
+	path := wasmasm.I32(int32(m.Space(64)))
+	const fieldPath = 4
+	m.Func("edge1", "", "", "")
+	m.Func("edge_init", "", "i", "", wasmasm.I32(0))
+	m.Func("edge_request", "i", "i", "",
+		wasmasm.Call(get, wasmasm.Get(0), wasmasm.I32(fieldPath), path, wasmasm.I32(64)), wasmasm.Wrap(),
+		wasmasm.I32(int32(len("/n"))), wasmasm.Equal(),
+		wasmasm.If(
+			wasmasm.Do(wasmasm.Call(respond, wasmasm.Get(0), wasmasm.I32(200), wasmasm.I32(0), wasmasm.I32(0), str(strconv.Itoa(n))), wasmasm.Drop()),
+			wasmasm.Do(wasmasm.Call(connect, wasmasm.Get(0), str("Sandbox"), str("reload"), wasmasm.I32(8080), wasmasm.I32(0), wasmasm.I32(0)), wasmasm.Drop()),
+		),
+		wasmasm.I32(0))
+	return m.Encode()
+}
