@@ -1,4 +1,4 @@
-//go:build !race
+//go:build !race && linux
 
 // The race detector makes JSON of many megabytes too slow to wait for.
 
@@ -32,6 +32,8 @@ func TestLargest(t *testing.T) {
 	if e := wantCode(t, err, abi.CodeBodyTooLarge); !strings.Contains(e.Suggestion, "base64") {
 		t.Errorf("suggestion %q", e.Suggestion)
 	}
+	// More than a body can hold is refused before anything is sent.
+	wantCode(t, s.Call(within(t), "writeFile", abi.WriteFileRequest{Path: "x", Content: strings.Repeat("x", 49<<20)}, nil), abi.CodeBodyTooLarge)
 	if s.Broken() {
 		t.Error("large answers broke the link")
 	}

@@ -3,6 +3,7 @@ package initlink
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -34,6 +35,13 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(envRole) {
 	case "init":
 		os.Unsetenv(envRole)
+		os.Exit(initd.Main(nil))
+	case "pid1":
+		os.Unsetenv(envRole)
+		if err := freshProc(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(3)
+		}
 		os.Exit(initd.Main(nil))
 	case "stranger":
 		os.Exit(beStranger())
@@ -74,12 +82,18 @@ type initProcess struct {
 // all that it started.
 func startInit(t testing.TB, dir string) *initProcess {
 	t.Helper()
+	return startRole(t, dir, "init", nil)
+}
+
+func startRole(t testing.TB, dir, role string, attr *syscall.SysProcAttr) *initProcess {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &initProcess{cmd: exec.Command(self), work: shortDir(t)}
-	p.cmd.Env = append(os.Environ(), envRole+"=init", "EDGE_INIT_TOKEN="+testToken, "EDGE_INIT_DIR="+dir)
+	p.cmd.Env = append(os.Environ(), envRole+"="+role, "EDGE_INIT_TOKEN="+testToken, "EDGE_INIT_DIR="+dir)
+	p.cmd.SysProcAttr = attr
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
