@@ -3,7 +3,6 @@ package plugins
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 )
 
@@ -26,16 +25,17 @@ type Report struct {
 // sandboxes or configuration. The error is about the file or ctx; a module that
 // would be refused is told in the report.
 func Check(ctx context.Context, path string) (Report, error) {
-	return check(ctx, path, Spec{Name: path, Source: path}, nil)
+	r, err := NewRegistry(Config{})
+	if err != nil {
+		return Report{Path: path}, err
+	}
+	return r.check(ctx, Spec{Name: path, Source: path})
 }
 
-func check(ctx context.Context, path string, spec Spec, log *slog.Logger) (Report, error) {
-	report := Report{Path: path}
-	module, err := readModule(path)
-	if err != nil {
-		return report, err
-	}
-	r, err := NewRegistry(Config{Log: log})
+// check makes the report with the registry's runtime settings.
+func (r *Registry) check(ctx context.Context, spec Spec) (Report, error) {
+	report := Report{Path: spec.Source}
+	module, err := readModule(spec.Source)
 	if err != nil {
 		return report, err
 	}

@@ -186,7 +186,8 @@ func (in *instance) park(f func()) {
 	}
 }
 
-// wait is park for a piece of an exchange's work that follows others in a lane.
+// wait is park for a piece of an exchange's work that follows others in a lane. It
+// traps if the work took until the deadline, which may be noticed here first.
 func (in *instance) wait(x *exchange, l *lane, f func(ctx context.Context) error) error {
 	ctx, place := x.work(), l.join()
 	var err error
@@ -196,6 +197,9 @@ func (in *instance) wait(x *exchange, l *lane, f func(ctx context.Context) error
 			err = f(ctx)
 		}
 	})
+	if late := ctx.Err(); errors.Is(late, context.DeadlineExceeded) {
+		panic(late)
+	}
 	return err
 }
 

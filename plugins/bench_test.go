@@ -1,0 +1,89 @@
+package plugins
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"edge/plugins/wasmasm"
+)
+
+// deciding3 is the guest of the benchmarks: two host calls and a decision.
+func deciding3() []byte {
+	g := newAsm()
+	out := g.buffer(256)
+	return g.module(
+		g.drop("req_get", req(), 4, out), g.drop("req_header", req(), "Accept", out),
+		g.drop("respond", req(), 200, "", "fine"), wasmasm.I32(0))
+}
+
+// BenchmarkDecide is one pooled decision of a tiny guest: two host calls and a
+// respond.
+func BenchmarkDecide(b *testing.B) {
+	p := newBench(b, Config{}).load(b, deciding3())
+	r := newRequest()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.Decide(context.Background(), r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkDecideParallel is BenchmarkDecide from every processor.
+func BenchmarkDecideParallel(b *testing.B) {
+	p := newBench(b, Config{}).load(b, deciding3())
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		r := newRequest()
+		for pb.Next() {
+			if _, err := p.Decide(context.Background(), r); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
+
+// BenchmarkDecideGo is one decision of a stock Go guest, which starts a goroutine
+// and sleeps 2 ms.
+func BenchmarkDecideGo(b *testing.B) {
+	r := newBench(b, Config{})
+	p, err := r.Load(b.Context(), Spec{Name: "go", Source: buildGo(b)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := p.Decide(context.Background(), newRequest()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkLoad loads and swaps a module: a tiny one and a stock Go one, compiled
+// anew and from the cache.
+func BenchmarkLoad(b *testing.B) {
+	for name, source := range map[string]func() string{
+		"tiny": func() string { return writeModule(b, deciding3()) },
+		"go":   func() string { return buildGo(b) },
+	} {
+		for _, cached := range []bool{false, true} {
+			b.Run(fmt.Sprintf("%s/cached=%v", name, cached), func(b *testing.B) {
+				config := Config{}
+				if cached {
+					config.CacheDir = b.TempDir()
+				}
+				r := newBench(b, config)
+				spec := Spec{Name: "p", Source: source()}
+				if _, err := r.Load(b.Context(), spec); err != nil {
+					b.Fatal(err)
+				}
+				for b.Loop() {
+					if _, err := r.Load(b.Context(), spec); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package plugins
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"edge/abi"
+	"edge/plugins/wasmasm"
+)
+
+type previewFunc func(*abi.Request) bool
+
+func (f previewFunc) NamesPreview(r *abi.Request) bool { return f(r) }
+
+// deciding is a guest whose one step makes its decision.
+func deciding(g *asm, step wasmasm.Code) []byte {
+	return g.module(step, wasmasm.Drop(), wasmasm.I32(0))
+}
+
+func TestDecisions(t *testing.T) {
+	t.Parallel()
+	headers := abi.AppendHeaders(nil, []abi.Header{{Name: "Set-Cookie", Value: "a"}, {Name: "set-cookie", Value: "b"}})
+	options := `{"policy":{"idleTimeout":"1m","maxBytes":7},"sandbox":{"sleepAfter":1000,"env":{"A":"b"}}}`
+	sandbox := abi.SandboxRef{Binding: "Sandbox", ID: "u-1", SandboxOptions: abi.SandboxOptions{
+		SleepAfter: abi.Duration(time.Second), Env: map[string]string{"A": "b"}}}
+	policy := abi.Policy{IdleTimeout: abi.Duration(time.Minute), MaxBytes: 7}
+	for name, tt := range map[string]struct {
+		args []any
+		want abi.Decision
+	}{
+		"respond": {[]any{"respond", req(), 404, headers, "gone"}, &abi.Respond{Status: 404, Body: []byte("gone"),
+			Headers: []abi.Header{{Name: "Set-Cookie", Value: "a"}, {Name: "set-cookie", Value: "b"}}}},
+		"respond with nothing": {[]any{"respond", req(), 204, "", ""}, &abi.Respond{Status: 204}},
+		"connect":              {[]any{"connect", req(), "Sandbox", "U-1", 8080, ""}, &abi.Connect{Sandbox: abi.SandboxRef{Binding: "Sandbox", ID: "u-1"}, Port: 8080}},
+		"connect with options": {[]any{"connect", req(), "Sandbox", "u-1", 8080, options}, &abi.Connect{Sandbox: sandbox, Port: 8080, Policy: policy}},
+		"proxy":                {[]any{"proxy", req(), "Sandbox", "u-1", 8080, options}, &abi.Proxy{Sandbox: sandbox, Port: 8080, Policy: policy}},
+		"proxy to the exposure": {[]any{"proxy", req(), "Sandbox", "u-1", 0, ""},
+			&abi.Proxy{Sandbox: abi.SandboxRef{Binding: "Sandbox", ID: "u-1"}}},
+		"proxy to the preview": {[]any{"proxy", req(), "", "", 0, ""}, &abi.Proxy{}},
+		"next":                 {[]any{"next", req()}, &abi.Next{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, Config{Previews: previewFunc(func(*abi.Request) bool { return true })})
+			g := newAsm()
+			got := decide(t, b.load(t, deciding(g, g.call(tt.args[0].(string), tt.args[1:]...))), upgradeRequest())
+			if !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestDecisionsRefused(t *testing.T) {
+	t.Parallel()
+	block := func(name, value string) []byte {
+		return abi.AppendHeaders(nil, []abi.Header{{Name: name, Value: value}})
+	}
+	for name, tt := range map[string]struct {
+		args []any
+		want abi.Errno
+		code abi.Code
+	}{
+		"status too low":        {[]any{"respond", req(), 101, "", ""}, abi.Invalid, abi.CodeInvalidRequest},
+		"status too high":       {[]any{"respond", req(), 600, "", ""}, abi.Invalid, abi.CodeInvalidRequest},
+		"torn block":            {[]any{"respond", req(), 200, "\x01\x00\x00\x00", ""}, abi.Invalid, abi.CodeInvalidRequest},
+		"framing header":        {[]any{"respond", req(), 200, block("content-length", "1"), ""}, abi.Invalid, abi.CodeInvalidRequest},
+		"header with a newline": {[]any{"respond", req(), 200, block("X", "a\r\nb"), ""}, abi.Invalid, abi.CodeInvalidRequest},
+		"header without a name": {[]any{"respond", req(), 200, block("", "a"), ""}, abi.Invalid, abi.CodeInvalidRequest},
+		"begin with framing":    {[]any{"respond_begin", req(), 200, block("Connection", "close")}, abi.Invalid, abi.CodeInvalidRequest},
+		"not an upgrade":        {[]any{"connect", req(), "Sandbox", "a", 8080, ""}, abi.Invalid, abi.CodeUpgradeRequired},
+		"bad id":                {[]any{"proxy", req(), "Sandbox", "-a", 8080, ""}, abi.Invalid, abi.CodeInvalidSandboxID},
+		"bad binding":           {[]any{"proxy", req(), "no binding", "a", 8080, ""}, abi.NotFound, abi.CodeUnknownBinding},
+		"bad port":              {[]any{"proxy", req(), "Sandbox", "a", 80, ""}, abi.Invalid, abi.CodeInvalidPort},
+		"unknown option":        {[]any{"proxy", req(), "Sandbox", "a", 8080, `{"polcy":{}}`}, abi.Invalid, abi.CodeInvalidRequest},
+		"negative limit":        {[]any{"proxy", req(), "Sandbox", "a", 8080, `{"policy":{"maxBytes":-1}}`}, abi.Invalid, abi.CodeInvalidRequest},
+		"no preview":            {[]any{"proxy", req(), "", "", 0, ""}, abi.NotFound, abi.CodeNotFound},
+		"write without begin":   {[]any{"respond_write", req(), "x"}, abi.Invalid, abi.CodeInvalidRequest},
+		"end without begin":     {[]any{"respond_end", req()}, abi.Invalid, abi.CodeInvalidRequest},
+		"start without async":   {[]any{"op_start", req(), "exec", "{}"}, abi.Unsupported, abi.CodeUnsupported},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newAsm()
+			out := g.buffer(512)
+			a := newBench(t, Config{}).run(t, g, newRequest(),
+				g.record(tt.args[0].(string), tt.args[1:]...), g.record("last_error", req(), out))
+			a.want(0, name, tt.want, 0)
+			e, n := a.result(1)
+			if text := string(a.bytes(out, n)); e != abi.OK || !strings.Contains(text, string(tt.code)) {
+				t.Errorf("last error is %s %s, want %s", e, text, tt.code)
+			}
+		})
+	}
+}
+
+func TestOneDecision(t *testing.T) {
+	t.Parallel()
+	g := newAsm()
+	out := g.buffer(8)
+	first := g.call("respond", req(), 200, "", region{g.results, out.ptr + 8 - g.results})
+	p := newBench(t, Config{}).load(t, g.module(
+		// The result of the second decision is stored where the first one's body is
+		// read from, which must have been copied by then.
+		first, wasmasm.Drop(),
+		g.record("next", req()), g.record("respond_begin", req(), 200, ""), g.record("proxy", req(), "Sandbox", "a", 8080, ""),
+		wasmasm.I32(int32(out.ptr)), wasmasm.I32(-1), wasmasm.Store(),
+		g.call("log", req(), 0, region{g.results, 24}, ""), wasmasm.Drop(),
+		wasmasm.I32(0)))
+	if got := bodyOf(t, decide(t, p, newRequest())); strings.Trim(got, "\x00") != "" {
+		t.Errorf("the body was not copied: %x", got)
+	}
+	g = newAsm()
+	p = newBench(t, Config{}).load(t, g.module(
+		g.call("next", req()), wasmasm.Drop(),
+		// ALREADY is 10: anything else traps.
+		g.call("next", req()), wasmasm.Code{0x42, 0x20, 0x88}, wasmasm.Wrap(), // i64.const 32; i64.shr_u
+		wasmasm.I32(int32(abi.Already)), wasmasm.Equal(), wasmasm.If(nil, wasmasm.Unreachable()),
+		wasmasm.I32(0)))
+	if d := decide(t, p, newRequest()); abi.DecisionNumber(d) != abi.DecisionNext {
+		t.Errorf("got decision %T", d)
+	}
+}
+
+// TestHandleAfterItsRequest uses the handle of a request that is over from the
+// next request in the same instance.
+func TestHandleAfterItsRequest(t *testing.T) {
+	t.Parallel()
+	g := newAsm()
+	old := g.Global(0)
+	out := g.buffer(64)
+	p := newBench(t, Config{}).load(t, g.module(
+		wasmasm.GetGlobal(old), wasmasm.If(wasmasm.Do(
+			g.record("req_get", wasmasm.GetGlobal(old), 1, out),
+			g.record("respond", wasmasm.GetGlobal(old), 200, "", ""),
+			g.record("req_set", wasmasm.GetGlobal(old), 1, "PUT"),
+			g.record("op", wasmasm.GetGlobal(old), "exec", "{}", out),
+			g.record("req_header", wasmasm.GetGlobal(old), "Host", out),
+			g.record("req_headers", wasmasm.GetGlobal(old), out),
+			g.record("last_error", wasmasm.GetGlobal(old), out),
+			g.record("ws_open", wasmasm.GetGlobal(old), "S", "a", 8080, ""),
+			g.record("ws_recv", req(), 99, 0, out),
+			g.record("ws_send", req(), 99, 1, "x"),
+			g.record("ws_close", req(), 99, 1000, ""),
+			g.record("plan", wasmasm.GetGlobal(old), ""),
+		), nil),
+		wasmasm.Get(0), wasmasm.SetGlobal(old),
+		g.finish(req()), wasmasm.I32(0)))
+	decide(t, p, newRequest())
+	a := scriptAnswer{t, g, []byte(bodyOf(t, decide(t, p, newRequest())))}
+	for i := range g.count {
+		a.want(int(i), "call on a handle that is over", abi.Closed, 0)
+	}
+}
