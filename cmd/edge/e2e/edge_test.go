@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -99,6 +100,7 @@ func newEdge(t testing.TB, s settings) *edge {
 	if err := os.WriteFile(e.config, s.yaml(e), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	shareCache(t, e.state)
 	t.Cleanup(func() {
 		e.cleanSandboxes()
 		if err := os.RemoveAll(dir); err != nil {
@@ -107,6 +109,16 @@ func newEdge(t testing.TB, s settings) *edge {
 	})
 	e.start(s.env...)
 	return e
+}
+
+// shareCache lets the edges of all tests compile each module once: a Go module
+// takes seconds.
+func shareCache(t testing.TB, state string) {
+	t.Helper()
+	shared := filepath.Join(root, "build", "cache")
+	if err := errors.Join(os.MkdirAll(shared, 0o700), os.MkdirAll(state, 0o700), os.Symlink(shared, filepath.Join(state, "cache"))); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (s settings) yaml(e *edge) []byte {

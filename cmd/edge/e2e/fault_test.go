@@ -107,7 +107,7 @@ func TestDockerDown(t *testing.T) {
 	if _, err := e.get("/readyz", 503); err != nil {
 		t.Error(err)
 	}
-	if n := strings.Count(e.log.String(), "runtime is unavailable"); n != 1 {
+	if n := strings.Count(e.log.String(), "runtime unavailable; sandboxes"); n != 1 {
 		t.Errorf("the edge said %d times that the runtime is unavailable, want once:\n%s", n, e.log)
 	}
 }
