@@ -127,8 +127,11 @@ func BenchmarkHandshake(b *testing.B) {
 func BenchmarkHTTP(b *testing.B) {
 	e := newEdge(b, backend(b, func(c *raw) {
 		for {
-			if h := c.head(); h == "" {
-				return
+			for line := []byte(nil); len(line) != 2; {
+				var err error
+				if line, err = c.br.ReadSlice('\n'); err != nil {
+					return
+				}
 			}
 			c.send("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello")
 		}

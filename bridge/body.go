@@ -103,7 +103,16 @@ func (b *answerBody) next() ([]byte, error) {
 		return nil, b.fail(err)
 	}
 	p := b.c.src.unread()
-	return p[:min(int64(len(p)), b.left)], nil
+	n := min(int64(len(p)), b.left)
+	if max := b.x.maxBytes; max > 0 {
+		room := max - b.x.in.Load() - b.x.out.Load()
+		if room <= 0 {
+			b.x.breach("too many bytes")
+			return nil, b.fail(ErrPolicy)
+		}
+		n = min(n, room)
+	}
+	return p[:n], nil
 }
 
 func (b *answerBody) consume(n int) {

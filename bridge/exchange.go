@@ -164,11 +164,12 @@ func (x *exchange) dial(ctx context.Context, up Upstream) (net.Conn, error) {
 	return c, nil
 }
 
-// count notes body bytes and cuts an exchange that had too many.
+// count notes body bytes. It cuts an exchange that is about to send too many;
+// those that come back are bounded where they are read.
 func (x *exchange) count(dir *atomic.Int64, n int) {
 	dir.Add(int64(n))
 	x.limits.touch()
-	if x.maxBytes > 0 && x.in.Load()+x.out.Load() > x.maxBytes {
+	if dir == &x.in && x.maxBytes > 0 && x.in.Load()+x.out.Load() > x.maxBytes {
 		x.breach("too many bytes")
 	}
 }

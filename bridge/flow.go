@@ -110,15 +110,15 @@ func (f *flow) forward(p []byte) (int, error) {
 		f.overrun(whole)
 		return len(p), nil
 	}
+	if f.scan.closed() && f.pair.stop.Load() == nil {
+		f.pair.note(fmt.Sprintf("%s %d", f.from, f.scan.code), nil) // before the peer can answer
+	}
 	if n > 0 {
 		w, err := f.dst.Write(p[:n])
 		f.bytes += int64(w)
 		if err != nil {
 			return len(p), f.unsent(err)
 		}
-	}
-	if f.scan.closed() && f.pair.stop.Load() == nil {
-		f.pair.note(fmt.Sprintf("%s %d", f.from, f.scan.code), nil)
 	}
 	if ferr != nil {
 		var fe *frameError

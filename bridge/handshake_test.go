@@ -206,9 +206,7 @@ func TestBackendGone(t *testing.T) {
 		c.br.ReadByte() // dies at the first byte of a frame
 		c.SetLinger(0)
 	}))
-	d := websocket.Dialer{}
 	c := e.dial()
-	_ = d
 	c.send(upgradeRequest)
 	c.expect(upgradeAtClient)
 	c.Write(frame(0x81, "die", true))

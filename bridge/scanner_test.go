@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 )
@@ -219,7 +220,7 @@ func FuzzScanner(f *testing.F) {
 
 func BenchmarkScanner(b *testing.B) {
 	for _, size := range []int{16, 64, 1024} {
-		b.Run(text(0)+sizeName(size), func(b *testing.B) {
+		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
 			f := frame(0x82, text(size), true)
 			buf := bytes.Repeat(f, bufferSize/len(f))
 			s := newScanner(true, false, 0)
@@ -233,13 +234,6 @@ func BenchmarkScanner(b *testing.B) {
 			}
 		})
 	}
-}
-
-func sizeName(n int) string {
-	if n >= 1024 {
-		return string(rune('0'+n/1024)) + "KiB"
-	}
-	return string(rune('0'+n/10)) + string(rune('0'+n%10)) + "B"
 }
 
 // pieces cuts in at random places, for tests that send it so.

@@ -38,6 +38,12 @@ func TestTable(t *testing.T) {
 	if got := table.Close(isA, 1008, "x"); got != 2 || lives[0].closed.Load() != 1008 || lives[1].closed.Load() != 0 || lives[2].closed.Load() != 1008 {
 		t.Errorf("Close(a) = %d, %v", got, lives)
 	}
+	if got := table.CountSandbox("", "b", func(o Owner) bool { return o.Port == 3 }); got != 1 {
+		t.Errorf("CountSandbox(b, 3) = %d", got)
+	}
+	if got := table.CloseSandbox("", "b", func(o Owner) bool { return o.Port == 3 }, 1011, ""); got != 1 || lives[3].closed.Load() != 1011 || lives[1].closed.Load() != 0 {
+		t.Errorf("CloseSandbox(b, 3) = %d", got)
+	}
 	if !table.CloseID(ids[1], 1012, "y") || lives[1].closed.Load() != 1012 || table.CloseID(99, 1012, "y") {
 		t.Error("CloseID")
 	}
@@ -96,6 +102,13 @@ func BenchmarkTable(b *testing.B) {
 				for b.Loop() {
 					for i := range tables {
 						tables[i].Count(func(o Owner) bool { return o.ID == "7" })
+					}
+				}
+			})
+			b.Run(fmt.Sprintf("countSandbox/live=%d/shards=%d", live, shards), func(b *testing.B) {
+				for b.Loop() {
+					for i := range tables {
+						tables[i].CountSandbox("", "7", nil)
 					}
 				}
 			})

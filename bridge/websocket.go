@@ -216,7 +216,7 @@ func (r *Relay) Shutdown(ctx context.Context) error {
 // exchanges are those of the table that are this relay's.
 func (r *Relay) exchanges() []*exchange {
 	var xs []*exchange
-	for _, l := range r.table().matching(nil) {
+	for _, l := range r.table().lives(r.table().all(nil)) {
 		if x, ok := l.(*exchange); ok && x.relay == r {
 			xs = append(xs, x)
 		}
