@@ -96,7 +96,7 @@ func TestErrorsAreAnswered(t *testing.T) {
 			map[string]string{"Retry-After": "2"}, 1},
 		{"no upgrade", func(req *guest.Request) (guest.Response, error) {
 			return guest.GetSandbox("Sandbox", "a").WSConnect(req, 8080)
-		}, 426, abi.CodeUpgradeRequired, "WebSocket", map[string]string{"Upgrade": "websocket"}, 0},
+		}, 426, abi.CodeUpgradeRequired, "WebSocket", nil, 0},
 		{"another error", func(*guest.Request) (guest.Response, error) { return nil, errors.New("secret") }, 500, abi.CodePluginFailed, "failed", nil, 1},
 		{"neither", func(*guest.Request) (guest.Response, error) { return nil, nil }, 500, abi.CodePluginFailed, "failed", nil, 1},
 		{"JSON that cannot be", func(*guest.Request) (guest.Response, error) { return guest.JSON(200, func() {}), nil }, 500,

@@ -119,8 +119,5 @@ func errorAnswer(e *Error) *Answer {
 	if e.RetryAfterMs > 0 {
 		a.WithHeader("Retry-After", strconv.FormatInt((e.RetryAfterMs+999)/1000, 10))
 	}
-	if e.Code == abi.CodeUpgradeRequired {
-		a.WithHeader("Upgrade", "websocket") // RFC 9110, section 15.5.22
-	}
 	return a
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"time"
 
@@ -47,10 +48,19 @@ func handle(req *guest.Request) (guest.Response, error) {
 			"method": req.Method(), "query": req.Query().Get("q"), "header": req.Header("x-long"), "headers": len(hs), "body": len(body),
 		}), nil
 	case "/exec":
-		out, err := sandbox.Exec("cat", guest.ExecOptions{Stdin: req.Query().Get("q")})
+		out, err := sandbox.Exec("repeat", guest.ExecOptions{Stdin: req.Query().Get("q"), MaxOutput: 5_000})
 		if err != nil {
 			return nil, err
 		}
+		return guest.Text(200, out.Stdout), nil
+	case "/collect":
+		q := req.Query().Get("q")
+		runtime.GC()
+		out, err := sandbox.Exec("repeat", guest.ExecOptions{Stdin: q})
+		if err != nil {
+			return nil, err
+		}
+		runtime.GC()
 		return guest.Text(200, out.Stdout), nil
 	case "/ws":
 		ws, err := sandbox.WSOpen(8080)
