@@ -20,6 +20,9 @@ const devDrain = time.Second
 type devCommand struct {
 	Flags
 	Dir string `arg:"" optional:"" default:"." help:"Folder with edge.yaml; default here."`
+
+	// tool is what builds plugins; nil is the Go on PATH.
+	tool goCommand
 }
 
 // Run serves the project until SIGTERM or SIGINT.
@@ -44,7 +47,7 @@ func (c *devCommand) Run(ctx context.Context, t *terminal) error {
 
 	d := &developer{
 		file: file, config: config, console: newConsole(t.out, t.getenv),
-		builder: pluginBuilder{dir: filepath.Join(settings.State, "build")}, digests: map[string]string{},
+		builder: pluginBuilder{dir: filepath.Join(settings.State, "build"), tool: c.tool}, digests: map[string]string{},
 	}
 	if d.watcher, err = newSourceWatcher(settings.State); err != nil {
 		return err
@@ -207,7 +210,7 @@ func (d *developer) watch(ctx context.Context, p Plugin) error {
 		return d.watcher.set(p.Name, source{files: []string{p.Source}})
 	}
 	s := source{trees: []string{p.Source}}
-	dirs, err := packageDirs(ctx, p.Source)
+	dirs, err := d.builder.packageDirs(ctx, p.Source)
 	s.folders = dirs
 	return errors.Join(d.watcher.set(p.Name, s), err)
 }

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,39 +22,53 @@ type session struct {
 	dir    string
 	lines  <-chan string
 	errs   *bytes.Buffer
-	ended  <-chan int
+	ended  <-chan error
 	signal func(os.Signal)
 }
 
-// startDev writes a new plugin project and starts edge dev in it.
-func startDev(t *testing.T) *session {
+// startDev starts edge dev on one plugin, app, which answers with the text of
+// its main.go, or does not build if that holds a "!".
+func startDev(t *testing.T, text string) *session {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "app")
-	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"plugin", "new", dir}, quietTerminal(&out, &errs)); code != exitOK {
-		t.Fatalf("plugin new: %s", &errs)
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"edge.yaml": "plugins: {app: {source: app}}\nroutes:\n  - plugin: app\n", "app/main.go": text,
+	} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	// No sandboxes: what runs them is of no concern here.
-	edit(t, filepath.Join(dir, "edge.yaml"), "  Sandbox: {} # docker if an engine answers, else namespaces of this machine\n", "")
-	return devIn(t, dir)
-}
-
-func devIn(t *testing.T, dir string) *session {
-	t.Helper()
 	r, w := io.Pipe()
-	lines, ended := make(chan string, 1024), make(chan int, 1)
+	lines, ended := make(chan string, 1024), make(chan error, 1)
 	signals := &signalBox{}
 	s := &session{dir: dir, lines: lines, errs: new(bytes.Buffer), ended: ended, signal: signals.send}
+	term := &terminal{out: w, err: s.errs, getenv: func(string) string { return "" }, notify: signals.notify}
 	var wg sync.WaitGroup
 	wg.Go(func() { scanLines(r, lines) })
 	wg.Go(func() {
-		ended <- run(context.WithoutCancel(t.Context()), []string{"dev", "--listen", "127.0.0.1:0", dir}, &terminal{
-			out: w, err: s.errs, getenv: func(string) string { return "" }, notify: signals.notify,
-		})
+		ended <- (&devCommand{Flags: Flags{Listen: "127.0.0.1:0"}, Dir: dir, tool: textTool}).Run(context.WithoutCancel(t.Context()), term)
 		w.Close()
 	})
 	t.Cleanup(func() { signals.send(syscall.SIGTERM); wg.Wait() })
 	return s
+}
+
+// textTool is a go that turns a text into a module that answers with it.
+func textTool(_ context.Context, folder string, args ...string) ([]byte, error) {
+	if args[0] == "list" {
+		return []byte(folder + "\n"), nil
+	}
+	source, err := os.ReadFile(filepath.Join(folder, "main.go"))
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Contains(source, []byte("!")) {
+		return []byte("# example.com/app\n./main.go:1:3: unexpected !\n"), errors.New("exit status 1")
+	}
+	return nil, os.WriteFile(args[slices.Index(args, "-o")+1], answeringModule(string(source)), 0o644)
 }
 
 // signalBox gives signals of its own to whoever wants to be notified.
@@ -133,47 +149,51 @@ func edit(t *testing.T, file, old, new string) {
 // served, a bad one is shown and the old version goes on, edge.yaml is followed.
 func TestDevFollowsTheSources(t *testing.T) {
 	t.Parallel()
-	s := startDev(t)
-	source, config := filepath.Join(s.dir, "main.go"), filepath.Join(s.dir, "edge.yaml")
+	s := startDev(t, "hello")
+	source, config := filepath.Join(s.dir, "app", "main.go"), filepath.Join(s.dir, "edge.yaml")
 
 	s.await(t, `^plugin app \d+ ms sha256:[0-9a-f]{12}$`)
-	url := strings.Replace(strings.Fields(s.await(t, `^serving http://localhost:\d+$`))[1], "localhost", "127.0.0.1", 1)
-	s.serves(t, url, "Hello from app")
+	url := s.url(t)
+	s.serves(t, url, "hello")
 
-	edit(t, source, "Hello from app", "Good day from app")
+	edit(t, source, "hello", "good day")
 	s.await(t, `^reload app \d+ ms sha256:[0-9a-f]{12}$`)
-	s.serves(t, url, "Good day from app")
+	s.serves(t, url, "good day")
 
-	edit(t, source, "return guest.Text(200, \"Good", "return guest.Tex(200, \"Good")
+	edit(t, source, "good day", "good day!")
 	s.await(t, `^build app does not build; the version before it goes on serving$`)
-	s.await(t, `^  \| .*main\.go:\d+:\d+: undefined: guest\.Tex`)
-	s.serves(t, url, "Good day from app")
+	s.await(t, `^  \| \./main\.go:1:3: unexpected !$`)
+	s.serves(t, url, "good day")
 
-	edit(t, source, "guest.Tex(200", "guest.Text(200")
-	s.await(t, `^unchanged app`)
-
-	edit(t, filepath.Join(s.dir, "edge-sdk", "abi", "doc.go"), "Package abi", "Package  abi")
-	s.await(t, `^(unchanged|reload) app`)
+	edit(t, source, "good day!", "good day")
+	s.await(t, `^unchanged app \d+ ms$`)
 
 	edit(t, config, "  - plugin: app", "  - plgin: app")
 	s.await(t, `^config edge.yaml is refused; the old one stays in force$`)
-	s.await(t, `^  \| .*edge\.yaml:\d+:\d+: routes\[0\]: unknown key "plgin"; did you mean "plugin"\?$`)
-	s.serves(t, url, "Good day from app")
+	s.await(t, `^  \| .*edge\.yaml:3:5: routes\[0\]: unknown key "plgin"; did you mean "plugin"\?$`)
+	s.serves(t, url, "good day")
 
-	edit(t, config, "  - plgin: app", "  - {plugin: app, path: /only}")
+	edit(t, config, "  - plgin: app", "  - {plugin: app, path: /only}\nreservedPorts: [3000]")
 	s.await(t, `^config edge.yaml \d+ ms$`)
-	s.serves(t, url+"/only", "Good day from app")
+	s.await(t, `^config reservedPorts changed: restart edge dev to put it in force$`)
+	s.serves(t, url+"/only", "good day")
 	s.serves(t, url+"/other", "NOT_FOUND")
 
 	s.signal(os.Interrupt)
 	select {
-	case code := <-s.ended:
-		if code != exitOK {
-			t.Errorf("edge dev exits %d: %s", code, s.errs)
+	case err := <-s.ended:
+		if err != nil {
+			t.Errorf("edge dev ended with %v: %s", err, s.errs)
 		}
 	case <-time.After(patience):
 		t.Fatal("edge dev did not end")
 	}
+}
+
+// url is where edge dev says that it serves.
+func (s *session) url(t *testing.T) string {
+	t.Helper()
+	return strings.Replace(strings.Fields(s.await(t, `^serving http://localhost:\d+$`))[1], "localhost", "127.0.0.1", 1)
 }
 
 func (s *session) serves(t *testing.T, url, text string) {
@@ -186,18 +206,11 @@ func (s *session) serves(t *testing.T, url, text string) {
 // TestDevStartsWithABrokenPlugin shows the mistake and serves once it is mended.
 func TestDevStartsWithABrokenPlugin(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "app")
-	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"plugin", "new", dir}, quietTerminal(&out, &errs)); code != exitOK {
-		t.Fatalf("plugin new: %s", &errs)
-	}
-	edit(t, filepath.Join(dir, "edge.yaml"), "  Sandbox: {} # docker if an engine answers, else namespaces of this machine\n", "")
-	edit(t, filepath.Join(dir, "main.go"), "func main() {}", "func main() {")
-	s := devIn(t, dir)
+	s := startDev(t, "hello!")
 	s.await(t, `^build app does not build; nothing serves until it is mended$`)
-	url := strings.Replace(strings.Fields(s.await(t, `^serving http://`))[1], "localhost", "127.0.0.1", 1)
+	url := s.url(t)
 	s.serves(t, url, "PLUGIN_FAILED")
-	edit(t, filepath.Join(dir, "main.go"), "func main() {", "func main() {}")
+	edit(t, filepath.Join(s.dir, "app", "main.go"), "hello!", "hello")
 	s.await(t, `^reload app `)
-	s.serves(t, url, "Hello from app")
+	s.serves(t, url, "hello")
 }

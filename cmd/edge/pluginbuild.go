@@ -23,6 +23,19 @@ const buildGrace = 2 * time.Second
 type pluginBuilder struct {
 	// dir is where modules are put: {state}/build.
 	dir string
+	// tool runs go in a folder for the plugins' platform and returns what it
+	// printed; nil is the one on PATH.
+	tool goCommand
+}
+
+// goCommand runs go with arguments in a folder.
+type goCommand func(ctx context.Context, folder string, args ...string) ([]byte, error)
+
+func (b *pluginBuilder) run(ctx context.Context, folder string, args ...string) ([]byte, error) {
+	if b.tool != nil {
+		return b.tool(ctx, folder, args...)
+	}
+	return goTool(ctx, folder, args...)
 }
 
 // buildError is what the compiler had to say, line by line.
@@ -53,7 +66,7 @@ func (b *pluginBuilder) build(ctx context.Context, plugin, folder string) (strin
 	}
 	tmp := filepath.Join(b.dir, "."+plugin+".new")
 	defer os.Remove(tmp)
-	output, err := goTool(ctx, folder, buildArgs(tmp)...)
+	output, err := b.run(ctx, folder, buildArgs(tmp)...)
 	switch {
 	case ctx.Err() != nil:
 		return "", context.Cause(ctx)
@@ -70,9 +83,9 @@ func (b *pluginBuilder) build(ctx context.Context, plugin, folder string) (strin
 
 // packageDirs returns the folders whose Go files the plugin in folder is made
 // of, those of the toolchain and of downloaded modules aside.
-func packageDirs(ctx context.Context, folder string) ([]string, error) {
+func (b *pluginBuilder) packageDirs(ctx context.Context, folder string) ([]string, error) {
 	const format = `{{if not .Standard}}{{if or (not .Module) .Module.Main .Module.Replace}}{{.Dir}}{{end}}{{end}}`
-	output, err := goTool(ctx, folder, "list", "-deps", "-f", format, ".")
+	output, err := b.run(ctx, folder, "list", "-deps", "-f", format, ".")
 	if err != nil {
 		return nil, fmt.Errorf("list the packages of %s: %w", folder, err)
 	}

@@ -15,6 +15,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"edge/plugins/wasmasm"
 )
 
 func TestMain(m *testing.M) {
@@ -25,8 +27,10 @@ func TestMain(m *testing.M) {
 type leakChecked struct{ m *testing.M }
 
 func (l leakChecked) Run() int {
+	// The one goroutine that fasthttp starts for the life of a process.
+	fasthttpClock := goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1")
 	code := l.m.Run()
-	if err := goleak.Find(); code == 0 && err != nil {
+	if err := goleak.Find(fasthttpClock); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -37,6 +41,7 @@ func (l leakChecked) Run() int {
 // they have
 //
 //	hex FILE BYTES        writes a file of bytes given in hexadecimal
+//	answering FILE TEXT   writes a module that answers every request with the text
 //	port NAME             sets NAME to a TCP port that is free
 //	get URL PATTERN       asks until the URL answers with a body that matches
 func TestScripts(t *testing.T) {
@@ -49,8 +54,9 @@ func TestScripts(t *testing.T) {
 			env.Vars = append(env.Vars, caches...)
 			return nil
 		},
+		Condition: func(cond string) (bool, error) { return cond == "race" && raceEnabled, nil },
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"hex": writeHex, "port": freePort, "get": getURL,
+			"hex": writeHex, "answering": writeAnswering, "port": freePort, "get": getURL,
 		},
 	})
 }
@@ -73,6 +79,28 @@ func writeHex(ts *testscript.TestScript, neg bool, args []string) {
 	b, err := hex.DecodeString(strings.Join(args[1:], ""))
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
+}
+
+func writeAnswering(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: answering file text")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), answeringModule(args[1]), 0o644))
+}
+
+// answeringModule is a plugin of a few bytes: 200 and the text, whatever is
+// asked.
+func answeringModule(text string) []byte {
+	m := wasmasm.New()
+	respond := m.Import("edge1", "respond", "iiiiii", "I")
+	m.Memory(1, 0)
+	body := m.Bytes([]byte(text))
+	m.Func("edge1", "", "", "")
+	m.Func("edge_init", "", "i", "", wasmasm.I32(0))
+	answer := wasmasm.Call(respond, wasmasm.Get(0), wasmasm.I32(200), wasmasm.I32(0), wasmasm.I32(0),
+		wasmasm.I32(int32(body)), wasmasm.I32(int32(len(text))))
+	m.Func("edge_request", "i", "i", "", answer, wasmasm.Drop(), wasmasm.I32(0))
+	return m.Encode()
 }
 
 func freePort(ts *testscript.TestScript, neg bool, args []string) {

@@ -72,7 +72,11 @@ func refuseFolders(c *Config) error {
 // cannot be loaded is the error.
 func (s *server) start(ctx context.Context, c *Config) error {
 	for _, p := range c.Plugins {
-		if _, err := s.load(ctx, p, p.Source); err != nil {
+		_, err := s.load(ctx, p, p.Source)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
 			return err
 		}
 	}
