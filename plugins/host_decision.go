@@ -71,7 +71,7 @@ func response(status int32, block []byte) (*abi.Respond, *abi.Error) {
 // isFraming tells whether a header of an answer frames it, which the host does.
 func isFraming(name string) bool {
 	switch strings.ToLower(name) {
-	case "content-length", "transfer-encoding", "connection":
+	case "content-length", "transfer-encoding", "connection", "upgrade", "trailer":
 		return true
 	}
 	return false

@@ -1,0 +1,119 @@
+package plugins
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"edge/abi"
+	"edge/plugins/wasmasm"
+)
+
+// gate is Operations that holds calls until it is opened.
+type gate struct {
+	entered chan struct{}
+	open    chan struct{}
+}
+
+func newGate() gate { return gate{make(chan struct{}), make(chan struct{})} }
+
+func (g gate) operate(context.Context, string, []byte) ([]byte, error) {
+	g.entered <- struct{}{}
+	<-g.open
+	return []byte("{}"), nil
+}
+
+// parking is a guest that waits in an operation and then leaves the request to
+// the next plugin.
+func parking() []byte {
+	g := newAsm()
+	return g.module(g.drop("op", req(), "exec", "{}", 0, 0), g.drop("next", req()), wasmasm.I32(0))
+}
+
+// TestPoolIsBounded parks as many guests as there may be instances: they hold no
+// slot meanwhile, and the last used instance serves next.
+func TestPoolIsBounded(t *testing.T) {
+	t.Parallel()
+	gate := newGate()
+	b := newBench(t, Config{Operations: operateFunc(gate.operate)})
+	p := b.load(t, parking(), func(s *Spec) { s.MaxInstances = 3 })
+	pool := p.current.Load().pool
+	var wg sync.WaitGroup
+	for range 5 {
+		wg.Go(func() {
+			if _, err := p.Decide(t.Context(), newRequest()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range 3 {
+		<-gate.entered
+	}
+	if n := pool.size(); n != 3 {
+		t.Errorf("%d instances for 5 callers, want 3", n)
+	}
+	if n := len(b.slots); n != 0 {
+		t.Errorf("parked guests hold %d slots", n)
+	}
+	close(gate.open)
+	<-gate.entered
+	<-gate.entered
+	wg.Wait()
+
+	pool.mu.Lock()
+	last := pool.spare[len(pool.spare)-1]
+	pool.spare[0].idleSince = time.Now().Add(-2 * idleInstance)
+	pool.mu.Unlock()
+	wg.Go(func() { <-gate.entered })
+	decide(t, p, newRequest())
+	wg.Wait()
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	if pool.spare[len(pool.spare)-1] != last {
+		t.Error("the pool did not take the instance used last")
+	}
+	if len(pool.all) != 2 {
+		t.Errorf("%d instances are left, want 2: one lay idle too long", len(pool.all))
+	}
+}
+
+// TestSlots takes every slot: a request that cannot execute is overload, and the
+// instance that did not get to it is as good as before.
+func TestSlots(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Config{})
+	p := b.load(t, responding("x"), deadline(100*time.Millisecond))
+	for range cap(b.slots) {
+		b.slots <- struct{}{}
+	}
+	_, err := p.Decide(t.Context(), newRequest())
+	if err == nil {
+		t.Fatal("a guest executed without a slot")
+	}
+	wantCode(t, err, abi.CodePluginOverloaded)
+	for range cap(b.slots) {
+		b.slots.give()
+	}
+	if got := bodyOf(t, decide(t, p, newRequest())); got != "x" {
+		t.Errorf("got %q", got)
+	}
+	if n := p.current.Load().pool.size(); n != 1 {
+		t.Errorf("%d instances, want the first one", n)
+	}
+}
+
+// TestHandlesRunOut replaces an instance that has numbered as much as it can.
+func TestHandlesRunOut(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Config{})
+	p := b.load(t, responding("x"))
+	pool := p.current.Load().pool
+	pool.mu.Lock()
+	pool.spare[0].lastHandle = 1<<32 - 2
+	pool.mu.Unlock()
+	decide(t, p, newRequest()) // the last number
+	_, err := p.Decide(t.Context(), newRequest())
+	wantCode(t, err, abi.CodePluginFailed)
+	decide(t, p, newRequest())
+}
