@@ -229,16 +229,25 @@ func (x *exchange) hijack(rc *fasthttp.RequestCtx, run func(c, hc net.Conn), los
 	rc.HijackSetNoResponse(true)
 	rc.Hijack(func(hc net.Conn) {
 		guard.Stop()
-		c := hc
-		if u, ok := hc.(interface{ UnsafeConn() net.Conn }); ok {
-			c = u.UnsafeConn()
-		}
+		c := unwrap(hc)
 		if !taken.CompareAndSwap(false, true) {
 			c.Close()
 			return
 		}
 		run(c, hc)
 	})
+}
+
+// unwrap returns the connection at the bottom: fasthttp wraps what it hands
+// over, and a host may have wrapped what it gave to fasthttp.
+func unwrap(c net.Conn) net.Conn {
+	for {
+		u, ok := c.(interface{ UnsafeConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = u.UnsafeConn()
+	}
 }
 
 // buffered returns what the server's reader has read already. There is no asking

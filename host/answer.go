@@ -61,10 +61,8 @@ func writeError(resp *fasthttp.Response, status int, e *abi.Error, id string, pa
 	switch status {
 	case 405:
 		h.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-	case 426: // RFC 9110, section 15.5.22, and RFC 6455, section 4.4
-		h.Set("Upgrade", "websocket")
-		h.Set("Connection", "Upgrade")
-		h.Set("Sec-WebSocket-Version", "13")
+	case 426:
+		offerWebSocket(h)
 	case 429, 503:
 		h.Set("Retry-After", strconv.FormatInt(max(1, (e.RetryAfterMs+999)/1000), 10))
 	}
@@ -85,6 +83,14 @@ func writeError(resp *fasthttp.Response, status int, e *abi.Error, id string, pa
 	resp.SetBody(append(body, '\n'))
 }
 
+// offerWebSocket says what a 426 must say: which protocol to upgrade to (RFC
+// 9110, section 15.5.22; RFC 6455, section 4.4).
+func offerWebSocket(h *fasthttp.ResponseHeader) {
+	h.Set("Upgrade", "websocket")
+	h.Set("Connection", "Upgrade")
+	h.Set("Sec-WebSocket-Version", "13")
+}
+
 // respond answers with what a plugin made.
 func (x *exchange) respond(d *abi.Respond) {
 	if problem := checkRespond(d); problem != "" {
@@ -100,6 +106,9 @@ func (x *exchange) respond(d *abi.Respond) {
 	resp.SetStatusCode(d.Status)
 	for _, hd := range d.Headers {
 		resp.Header.Add(hd.Name, hd.Value)
+	}
+	if d.Status == 426 {
+		offerWebSocket(&resp.Header)
 	}
 	if d.Stream == nil {
 		resp.SetBody(d.Body)

@@ -364,3 +364,18 @@ func TestSlowHead(t *testing.T) {
 		t.Errorf("answer %d", got.StatusCode)
 	}
 }
+
+// TestPluginsOwn426 wants what a 426 must say, whoever made it.
+func TestPluginsOwn426(t *testing.T) {
+	t.Parallel()
+	r := start(t, &Server{}, all(always(text(426, "WebSocket only"))))
+	got := r.get(t, "a", "/", "")
+	for name, want := range map[string]string{"Upgrade": "websocket", "Sec-Websocket-Version": "13"} {
+		if g := got.Header.Get(name); g != want {
+			t.Errorf("%s: %q, want %q", name, g, want)
+		}
+	}
+	if got.StatusCode != 426 || got.body != "WebSocket only" {
+		t.Errorf("got %d %q", got.StatusCode, got.body)
+	}
+}

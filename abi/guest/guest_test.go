@@ -103,6 +103,9 @@ func TestErrorsAreAnswered(t *testing.T) {
 			abi.CodePluginFailed, "failed", nil, 1},
 		{"a status that cannot be", func(*guest.Request) (guest.Response, error) { return guest.Text(99, ""), nil }, 400,
 			abi.CodeInvalidRequest, "99", nil, 0},
+		{"a header of the edge's own", func(*guest.Request) (guest.Response, error) {
+			return guest.Text(426, "").WithHeader("Upgrade", "websocket"), nil
+		}, 400, abi.CodeInvalidRequest, "own", nil, 0},
 		{"a header that cannot be", func(*guest.Request) (guest.Response, error) {
 			return guest.Text(200, "").WithHeader("A", "b\r\nc: d"), nil
 		}, 400, abi.CodeInvalidRequest, "cannot be sent", nil, 0},

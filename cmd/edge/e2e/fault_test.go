@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -153,30 +152,23 @@ func probeModule(t testing.TB) string {
 	return out
 }
 
-// machine returns the process id of the sandbox's init.
+// machine returns the process id of the sandbox's init on the process runtime,
+// from that runtime's own record.
 func (e *edge) machine(id string) int {
 	e.t.Helper()
-	entries, err := filepath.Glob("/proc/[0-9]*/environ")
+	records, err := filepath.Glob(filepath.Join(e.state, "machines", "*."+id, "machine.json"))
+	if err != nil || len(records) != 1 {
+		e.t.Fatalf("records of sandbox %s: %v, %v; want one", id, records, err)
+	}
+	b, err := os.ReadFile(records[0])
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	for _, entry := range entries {
-		env, err := os.ReadFile(entry)
-		if err != nil || !strings.Contains(string(env), "EDGE_SANDBOX_ID="+id+"\x00") {
-			continue
-		}
-		stat, err := os.ReadFile(filepath.Join(filepath.Dir(entry), "status"))
-		if err != nil || !strings.Contains(string(stat), "edge-init") && !strings.Contains(string(stat), "\t1\n") {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(entry)))
-		if err != nil {
-			e.t.Fatal(err)
-		}
-		return pid
+	var record struct{ PID int }
+	if err := json.Unmarshal(b, &record); err != nil || record.PID == 0 {
+		e.t.Fatalf("%s: %s, %v", records[0], b, err)
 	}
-	e.t.Fatalf("no init of sandbox %s", id)
-	return 0
+	return record.PID
 }
 
 func (e *edge) killMachine(runtime, id string) {
