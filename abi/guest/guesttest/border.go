@@ -270,7 +270,7 @@ func (b *border) answer(status uint32, headers []byte) (*abi.Respond, error) {
 	}
 	for _, h := range hs {
 		switch strings.ToLower(h.Name) {
-		case "content-length", "transfer-encoding", "connection":
+		case "content-length", "transfer-encoding", "connection", "upgrade", "trailer":
 			return nil, abi.Errorf(abi.CodeInvalidRequest, "header %q is the edge's own", h.Name)
 		}
 		if h.Name == "" || strings.ContainsAny(h.Name, " \t\r\n\x00:") || strings.ContainsAny(h.Value, "\r\n\x00") {
