@@ -37,6 +37,8 @@ type target struct {
 	// exposure is set for what comes through an exposure. Its server then sees
 	// "localhost:port" as Host (see backendHead).
 	exposure bool
+	// live tells whether that exposure is still there; nil is always.
+	live func() bool
 	// path replaces the request's path; empty keeps it.
 	path string
 }
@@ -87,6 +89,7 @@ func (x *exchange) relay(t target) {
 		return
 	}
 	defer d.release()
+	d.live = t.live
 	err = x.carry(d)
 	if isRefused(err) && d.startedAfter(x.ctx, x.start) {
 		// The server in there is still coming up. Nothing was sent, so nothing

@@ -48,6 +48,8 @@ type dialer struct {
 	box  sandbox
 	port int
 	run  sandboxmgr.Run
+	// live, if set, tells whether the address that led here still exists.
+	live func() bool
 
 	mu    sync.Mutex
 	first net.Conn // made by await, for the next dial
@@ -71,7 +73,14 @@ func newDialer(ctx context.Context, box sandbox, port int, limit time.Duration) 
 // dial connects; the connection is the caller's. A connection to another run
 // than the dialer's is refused: what is pooled or listed under a generation
 // belongs to it.
+//
+// The bridge lists an exchange before it dials, and a revocation takes the
+// exposure away before it closes what is listed. Whoever still finds the
+// exposure here is therefore closed by a revocation that comes later.
 func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
+	if d.live != nil && !d.live() {
+		return nil, errNoPreview()
+	}
 	d.mu.Lock()
 	c := d.first
 	d.first = nil

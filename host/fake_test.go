@@ -77,6 +77,7 @@ type fakeBox struct {
 	block      bool // Running waits for its context
 	dials      int
 	onDial     func(n int) // called before dial n, without the lock
+	onRunning  func()      // called before Running answers, without the lock
 }
 
 func newBox(id string, ports map[int]string) *fakeBox {
@@ -90,6 +91,9 @@ func (b *fakeBox) Running(ctx context.Context) (sandboxmgr.Run, error) {
 	block := b.block
 	run := sandboxmgr.Run{Generation: b.generation, Started: b.started, Ended: b.ended}
 	b.mu.Unlock()
+	if b.onRunning != nil {
+		b.onRunning()
+	}
 	if block {
 		<-ctx.Done()
 		return sandboxmgr.Run{}, ctx.Err()

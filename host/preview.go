@@ -85,6 +85,10 @@ func (x *exchange) servePreview(p preview) {
 // relayExposure relays the request to what is exposed.
 func (x *exchange) relayExposure(e sandboxmgr.Exposure, p preview, pol abi.Policy) {
 	t := target{ref: e.Ref, port: e.Port, policy: stricter(e.Policy, pol), exposure: true}
+	t.live = func() bool {
+		now, ok := x.s.exposure(p)
+		return ok && now.Ref.Binding == e.Ref.Binding && now.Ref.ID == e.Ref.ID && now.Port == e.Port
+	}
 	if p.label == "" {
 		t.path = or(p.path, "/")
 	}

@@ -120,6 +120,20 @@ func TestPreviewWebSocket(t *testing.T) {
 	}
 }
 
+// TestPreviewRevokedMeanwhile takes an exposure back between look-up and dial:
+// the socket is refused, because nobody would ever close it.
+func TestPreviewRevokedMeanwhile(t *testing.T) {
+	t.Parallel()
+	f := previews(t)
+	f.boxes["my-app"].onRunning = func() { delete(f.labels, "8080-my-app-s3cret_token") }
+	r := start(t, &Server{boxes: f}, all(always(text(200, ""))))
+	c := r.dial(t)
+	c.send("GET / HTTP/1.1\r\nHost: 8080-my-app-s3cret_token.localhost\r\n" + handshake + "\r\n")
+	if got := c.answer("GET"); got.StatusCode != 404 || !strings.Contains(got.body, "INVALID_TOKEN") {
+		t.Errorf("got %d %s, want 404 INVALID_TOKEN", got.StatusCode, got.body)
+	}
+}
+
 // TestEventStream wants events through a preview as they come.
 func TestEventStream(t *testing.T) {
 	t.Parallel()
