@@ -30,6 +30,12 @@ func (l *Link) Call(ctx context.Context, op string, req, resp any) error {
 	if len(body) > initproto.MaxBody {
 		return abi.Errorf(abi.CodeBodyTooLarge, "the request of %s is %d bytes long, at most %d can be sent", op, len(body), initproto.MaxBody)
 	}
+	if takesLong(op) {
+		if err := l.queue(ctx); err != nil {
+			return fmt.Errorf("%s: %w", op, err)
+		}
+		defer func() { <-l.long }()
+	}
 	x, err := l.begin(ctx, op, body)
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
@@ -50,6 +56,27 @@ func (l *Link) Call(ctx context.Context, op string, req, resp any) error {
 		return err
 	}
 	return nil
+}
+
+// takesLong tells whether a call lasts as long as its user likes.
+func takesLong(op string) bool {
+	switch op {
+	case abi.Exec.Name(), abi.WaitForExit.Name(), abi.WaitForLog.Name():
+		return true
+	}
+	return false
+}
+
+// queue waits until one more long call may be made.
+func (l *Link) queue(ctx context.Context) error {
+	select {
+	case l.long <- struct{}{}:
+		return nil
+	case <-l.ended:
+		return l.reason()
+	case <-ctx.Done():
+		return fmt.Errorf("wait for another call to end: %w", ctx.Err())
+	}
 }
 
 // exchange is one call on one connection.

@@ -107,8 +107,8 @@ func TestUnknownOperation(t *testing.T) {
 func TestExecLargeOutput(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t)
-	got := call(t, s.Link, abi.Exec, abi.ExecRequest{Command: "head -c 12000000 /dev/zero | tr '\\0' x; head -c 3000000 /dev/zero | tr '\\0' y >&2", MaxOutput: abi.MaxMaxOutput})
-	if len(got.Stdout) != 12000000 || len(got.Stderr) != 3000000 || strings.Trim(got.Stdout, "x") != "" || got.Truncated {
+	got := call(t, s.Link, abi.Exec, abi.ExecRequest{Command: "head -c 3000000 /dev/zero | tr '\\0' x; head -c 2000000 /dev/zero | tr '\\0' y >&2", MaxOutput: abi.MaxMaxOutput})
+	if len(got.Stdout) != 3000000 || len(got.Stderr) != 2000000 || strings.Trim(got.Stdout, "x") != "" || got.Truncated {
 		t.Errorf("got %d and %d bytes, truncated %v", len(got.Stdout), len(got.Stderr), got.Truncated)
 	}
 }

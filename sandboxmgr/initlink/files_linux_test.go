@@ -129,11 +129,11 @@ func TestWriteIsAtomic(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t)
 	path := s.init.work + "/f"
-	contents := []string{strings.Repeat("a", 1<<20), strings.Repeat("b", 1<<20)}
+	contents := []string{strings.Repeat("a", 300<<10), strings.Repeat("b", 300<<10)}
 	call(t, s.Link, abi.WriteFile, abi.WriteFileRequest{Path: path, Content: contents[0]})
 	done := make(chan error, 1)
 	go func() {
-		for i := range 40 {
+		for i := range 20 {
 			if err := s.Call(within(t), "writeFile", abi.WriteFileRequest{Path: path, Content: contents[i%2]}, nil); err != nil {
 				done <- err
 				return

@@ -66,6 +66,9 @@ const (
 	maxSocketPath = 107
 	// maxIdle is how many connections are kept parked after a burst.
 	maxIdle = 16
+	// reservedConns are kept from calls that can take long, so that a killProcess
+	// gets through to a sandbox however many wait for its processes.
+	reservedConns = 8
 	// strangersPerPause is how many refused connections in a row are closed at
 	// once before the accepting pauses, so that connecting in a loop inside
 	// costs the edge little.
@@ -100,6 +103,7 @@ type Link struct {
 	ln    *net.UnixListener
 	ended chan struct{} // closed when the link is closed or broken
 	ready chan struct{} // closed when hello is set
+	long  chan struct{} // has one for each call under way that can take long
 	wg    sync.WaitGroup
 
 	mu         sync.Mutex // guards all below
@@ -141,7 +145,7 @@ func open(cfg Config, times timing) (*Link, error) {
 	l := &Link{
 		cfg: cfg, times: times, log: cfg.Log, ln: ln,
 		ended: make(chan struct{}), ready: make(chan struct{}), peerKnown: make(chan struct{}),
-		conns: make(map[*conn]struct{}),
+		long: make(chan struct{}, initproto.MaxConns-reservedConns), conns: make(map[*conn]struct{}),
 	}
 	l.wg.Add(1)
 	go l.accept()
