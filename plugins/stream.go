@@ -21,8 +21,8 @@ func (s *streamReader) Read(p []byte) (int, error) { return s.pipe.Read(p) }
 // Close lets the plugin go: its writes answer CLOSED. The request is not
 // touched any more when Close returns.
 func (s *streamReader) Close() error {
-	err := s.pipe.CloseWithError(errOver)
 	s.x.hangUp()
+	err := s.pipe.CloseWithError(errOver) // a guest that learns of it finds the request gone already
 	s.x.joinReads()
 	return err
 }
