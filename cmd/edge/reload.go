@@ -56,14 +56,13 @@ func (s *server) reload(ctx context.Context, c *Config) (restart []string, err e
 	}
 	var errs []error
 	for _, p := range c.Plugins {
-		if old, known := before[p.Name]; known && sameSpec(old, p) {
+		if sameSpec(before[p.Name], p) && s.current(p) {
 			continue
 		}
 		if _, err := s.load(ctx, p, p.Source); err != nil {
 			errs = append(errs, err)
 		}
 	}
-	errs = append(errs, s.registry.ReloadAll(ctx))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -75,6 +74,12 @@ func (s *server) reload(ctx context.Context, c *Config) (restart []string, err e
 func (s *server) serves(plugin string) bool {
 	p := s.registry.Plugin(plugin)
 	return p != nil && p.Digest() != ""
+}
+
+// current tells whether what serves is what the plugin's source holds.
+func (s *server) current(p Plugin) bool {
+	digest, err := fileDigest(p.Source)
+	return err == nil && s.serves(p.Name) && s.registry.Plugin(p.Name).Digest() == digest
 }
 
 // sameSpec tells whether the two would be loaded alike.

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// lockedBuffer is a bytes.Buffer that may be read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// serving is an edge serve that runs in this process on one plugin, app.
+type serving struct {
+	*session
+	config string
+	log    *lockedBuffer
+}
+
+const servedConfig = "state: ./state\nplugins:\n  app: {source: app.wasm}\nroutes:\n  - {plugin: app, path: /one}\n"
+
+func startServe(t *testing.T) *serving {
+	t.Helper()
+	dir := t.TempDir()
+	s := &serving{session: &session{dir: dir}, config: filepath.Join(dir, "edge.yaml"), log: &lockedBuffer{}}
+	if err := os.WriteFile(filepath.Join(dir, "app.wasm"), answeringModule("hello"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.config, []byte(servedConfig), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	signals, ended := &signalBox{}, make(chan error, 1)
+	s.ended, s.signal = ended, signals.send
+	term := &terminal{out: s.log, err: s.log, getenv: func(string) string { return "" }, notify: signals.notify}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		ended <- (&serveCommand{Flags: Flags{Listen: "127.0.0.1:0"}, Config: s.config, Drain: patience}).Run(context.WithoutCancel(t.Context()), term)
+	})
+	t.Cleanup(func() { signals.send(syscall.SIGTERM); signals.send(syscall.SIGTERM); wg.Wait() })
+	return s
+}
+
+// logged waits until the log holds the text, and returns what follows it up to
+// the next space.
+func (s *serving) logged(t *testing.T, text string) string {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if _, after, found := strings.Cut(s.log.String(), text); found {
+			word, _, _ := strings.Cut(after, " ")
+			return word
+		}
+	}
+	t.Fatalf("the log does not hold %q but\n%s", text, s.log)
+	return ""
+}
+
+func (s *serving) end(t *testing.T) error {
+	t.Helper()
+	select {
+	case err := <-s.ended:
+		return err
+	case <-time.After(patience):
+		t.Fatalf("edge serve did not end:\n%s", s.log)
+		return nil
+	}
+}
+
+func TestHangupTakesOverTheConfiguration(t *testing.T) {
+	t.Parallel()
+	s := startServe(t)
+	url := "http://127.0.0.1:" + s.logged(t, "msg=serving url=http://localhost:")
+	s.serves(t, url+"/one", "hello")
+	s.serves(t, url+"/two", "NOT_FOUND")
+
+	edit(t, s.config, "path: /one", "path: /two, paht: /x")
+	s.signal(syscall.SIGHUP)
+	s.logged(t, "reload refused; everything stays as it is")
+	s.logged(t, "unknown key")
+	s.serves(t, url+"/one", "hello")
+
+	edit(t, s.config, ", paht: /x", "")
+	edit(t, s.config, "plugins:\n", "domain: edge.test\nplugins:\n  other: {source: other.wasm}\n")
+	if err := os.WriteFile(filepath.Join(s.dir, "other.wasm"), []byte("no module"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.signal(syscall.SIGHUP)
+	s.logged(t, "reload refused; routes stay as they are")
+	s.serves(t, url+"/one", "hello")
+
+	edit(t, s.config, "  other: {source: other.wasm}\n", "")
+	s.signal(syscall.SIGHUP)
+	s.logged(t, "keys=domain")
+	s.logged(t, "msg=reloaded")
+	s.serves(t, url+"/two", "hello")
+	s.serves(t, url+"/one", "NOT_FOUND")
+
+	s.signal(syscall.SIGTERM)
+	if err := s.end(t); err != nil {
+		t.Errorf("edge serve ended with %v", err)
+	}
+}
+
+// TestSecondSignalSkipsDraining keeps a connection open that draining would wait
+// for.
+func TestSecondSignalSkipsDraining(t *testing.T) {
+	t.Parallel()
+	s := startServe(t)
+	addr := "127.0.0.1:" + s.logged(t, "msg=serving url=http://localhost:")
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("POST /one HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345")); err != nil {
+		t.Fatal(err)
+	}
+	s.signal(syscall.SIGTERM)
+	s.logged(t, "draining")
+	s.signal(syscall.SIGTERM)
+	if err := s.end(t); err != nil {
+		t.Errorf("edge serve ended with %v", err)
+	}
+}
+
+func TestPortInUseIsAFailure(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	config := configIn(t, "state: ./state\n")
+	var out, errs bytes.Buffer
+	code := run(t.Context(), []string{"serve", "--config", config, "--listen", l.Addr().String()}, quietTerminal(&out, &errs))
+	if code != exitFailure || !strings.Contains(errs.String(), "address already in use") {
+		t.Errorf("exit %d: %s", code, &errs)
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(config), "state")); err == nil {
+		t.Error("a state folder was made")
+	}
+}
