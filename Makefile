@@ -6,6 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 # Packages and their tests run two at a time: many of them start real sandboxes.
 TESTFLAGS ?= -p 2 -timeout 20m
 FUZZTIME  ?= 20s
+BENCHTIME ?= 2s
 
 export CGO_ENABLED ?= 0
 export GOFLAGS ?= -buildvcs=false
@@ -25,7 +26,7 @@ ldflags := -ldflags '-s -w -X main.version=$(VERSION)'
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
-.PHONY: help run test race check build wasm image fuzz clean setup go-version FORCE
+.PHONY: help run test race check build wasm image bench fuzz clean setup go-version FORCE
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-7s %s\n' "$$name" "$$what"; done
@@ -54,6 +55,9 @@ wasm: $(modules) ## Build the examples into bin/wasm
 
 image: ## Build the sandbox image edge-sandbox (needs Docker, and root for debootstrap)
 	sandboxmgr/docker/image/build.sh
+
+bench: setup ## Print what it costs: decision, request, upgrade, cold start on both runtimes, binary size
+	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) ./cmd/edge/e2e
 
 fuzz: go-version ## Run each fuzz target for FUZZTIME (20s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
