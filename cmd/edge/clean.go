@@ -20,39 +20,30 @@ type cleanCommand struct {
 // Run destroys every sandbox that the state folder knows of. No edge may use the
 // folder meanwhile.
 func (c *cleanCommand) Run(ctx context.Context, t *terminal) error {
-	config, err := LoadConfig(c.Config)
+	o, err := c.configure(c.Config, t, cleanedState, devLogLevel)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
-	settings, err := settle(c.Flags, t.getenv, config, cleanedState(config), devLogLevel)
-	if err != nil {
-		return usageError{err}
-	}
-	if _, err := os.Stat(filepath.Join(settings.State, stateFile)); errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(t.out, "nothing to clean: no edge has used %s\n", settings.State)
+	if _, err := os.Stat(filepath.Join(o.settings.State, stateFile)); errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(t.out, "nothing to clean: no edge has used %s\n", o.settings.State)
 		return nil
-	}
-	executable, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this executable: %w", err)
 	}
 	ctx, stop := t.interruptible(ctx)
 	defer stop()
-	s := &server{settings: settings, log: settings.logger(t.err), config: config}
-	err = s.clean(ctx, t, serverOptions{
-		config: config, settings: settings, assets: assets, executable: executable, dockerHost: t.getenv("DOCKER_HOST"), keepRuntimes: true,
-	})
+	o.keepRuntimes = true
+	s := &server{settings: o.settings, log: o.log, config: o.config}
+	err = s.clean(ctx, t, o)
 	return errors.Join(err, s.release(context.WithoutCancel(ctx)))
 }
 
 // cleanedState is the folder to clean when none is named: that of edge dev if
 // there is one, else that of edge serve.
 func cleanedState(c *Config) string {
-	local := filepath.Join(c.Dir, localState)
+	local := localStateOf(c)
 	if _, err := os.Stat(filepath.Join(local, stateFile)); err == nil {
 		return local
 	}
-	return serverState(c, os.Geteuid())
+	return serverState(c)
 }
 
 func (s *server) clean(ctx context.Context, t *terminal, o serverOptions) error {

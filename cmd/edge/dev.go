@@ -28,17 +28,9 @@ type devCommand struct {
 // Run serves the project until SIGTERM or SIGINT.
 func (c *devCommand) Run(ctx context.Context, t *terminal) error {
 	file := filepath.Join(c.Dir, "edge.yaml")
-	config, err := LoadConfig(file)
+	o, err := c.configure(file, t, localStateOf, devLogLevel)
 	if err != nil {
-		return usageError{err}
-	}
-	settings, err := settle(c.Flags, t.getenv, config, filepath.Join(config.Dir, localState), devLogLevel)
-	if err != nil {
-		return usageError{err}
-	}
-	executable, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this executable: %w", err)
+		return err
 	}
 	signals := make(chan os.Signal, 4)
 	defer t.notify(signals, syscall.SIGTERM, os.Interrupt)()
@@ -46,16 +38,14 @@ func (c *devCommand) Run(ctx context.Context, t *terminal) error {
 	defer started()
 
 	d := &developer{
-		file: file, config: config, console: newConsole(t.out, t.getenv),
-		builder: pluginBuilder{dir: filepath.Join(settings.State, "build"), tool: c.tool}, digests: map[string]string{},
+		file: file, config: o.config, console: newConsole(t.out, t.getenv),
+		builder: pluginBuilder{dir: filepath.Join(o.settings.State, "build"), tool: c.tool}, digests: map[string]string{},
 	}
-	if d.watcher, err = newSourceWatcher(settings.State); err != nil {
+	if d.watcher, err = newSourceWatcher(o.settings.State); err != nil {
 		return err
 	}
-	d.server, err = openServer(starting, serverOptions{
-		config: config, settings: settings, assets: assets, executable: executable, dockerHost: t.getenv("DOCKER_HOST"), drain: devDrain, log: settings.logger(t.err),
-		onSandbox: d.console.sandboxEvent, onRequest: d.console.requestEvent,
-	})
+	o.drain, o.onSandbox, o.onRequest = devDrain, d.console.sandboxEvent, d.console.requestEvent
+	d.server, err = openServer(starting, o)
 	if err != nil {
 		return errors.Join(err, d.watcher.notify.Close())
 	}

@@ -20,34 +20,24 @@ type serveCommand struct {
 // Run serves until SIGTERM or SIGINT. A second one skips the draining. SIGHUP
 // reads the configuration again and reloads the plugins.
 func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
-	config, err := LoadConfig(c.Config)
+	o, err := c.configure(c.Config, t, serverState, serveLogLevel)
 	if err != nil {
+		return err
+	}
+	if err := refuseFolders(o.config); err != nil {
 		return usageError{err}
 	}
-	if err := refuseFolders(config); err != nil {
-		return usageError{err}
-	}
-	settings, err := settle(c.Flags, t.getenv, config, serverState(config, os.Geteuid()), serveLogLevel)
-	if err != nil {
-		return usageError{err}
-	}
-	executable, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this executable: %w", err)
-	}
+	o.drain, o.access = c.Drain, o.log
 	signals := make(chan os.Signal, 4)
 	defer t.notify(signals, syscall.SIGTERM, os.Interrupt, syscall.SIGHUP)()
 	starting, started := t.interruptible(ctx)
 	defer started()
 
-	log := settings.logger(t.err)
-	s, err := openServer(starting, serverOptions{
-		config: config, settings: settings, assets: assets, executable: executable, dockerHost: t.getenv("DOCKER_HOST"), drain: c.Drain, log: log, access: log,
-	})
+	s, err := openServer(starting, o)
 	if err != nil {
 		return err
 	}
-	if err := s.start(starting, config); err != nil {
+	if err := s.start(starting, o.config); err != nil {
 		return errors.Join(err, s.release(ctx))
 	}
 	started()

@@ -39,12 +39,33 @@ type serverOptions struct {
 	keepRuntimes bool
 	drain        time.Duration
 	log          *slog.Logger
-	access       *slog.Logger
+	access       *slog.Logger // nil: requests are not logged
 
 	// What a person who watches is told; nil is nobody.
 	onPlugin  func(plugins.Event)
 	onSandbox func(sandboxmgr.Event)
 	onRequest func(host.Event)
+}
+
+// configure reads the configuration and settles what it, the flags and the
+// environment say. state tells the default of the state folder, level that of
+// the log. Its error is a usageError but for an executable that is not found.
+func (f Flags) configure(file string, t *terminal, state func(*Config) string, level string) (serverOptions, error) {
+	config, err := LoadConfig(file)
+	if err != nil {
+		return serverOptions{}, usageError{err}
+	}
+	settings, err := settle(f, t.getenv, config, state(config), level)
+	if err != nil {
+		return serverOptions{}, usageError{err}
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return serverOptions{}, fmt.Errorf("find this executable: %w", err)
+	}
+	return serverOptions{
+		config: config, settings: settings, assets: assets, executable: executable, dockerHost: t.getenv("DOCKER_HOST"), log: settings.logger(t.err),
+	}, nil
 }
 
 // server is everything that one edge runs, opened in this order and closed in

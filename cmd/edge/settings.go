@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -96,13 +97,18 @@ func (s *Settings) settleLog(f Flags, getenv func(string) string, usual string) 
 	return nil
 }
 
+// localStateOf is the state folder beside the file.
+func localStateOf(c *Config) string { return filepath.Join(c.Dir, localState) }
+
 // serverState is the state folder of a server that was told none: the system's
-// when it runs as root (uid 0), else one beside the file.
-func serverState(c *Config, uid int) string {
+// when it runs as root, else the one beside the file.
+func serverState(c *Config) string { return stateFor(c, os.Geteuid()) }
+
+func stateFor(c *Config, uid int) string {
 	if uid == 0 {
 		return systemState
 	}
-	return filepath.Join(c.Dir, localState)
+	return localStateOf(c)
 }
 
 // logger writes to w as the settings say.

@@ -61,10 +61,10 @@ func TestBadSettingsNameTheirSource(t *testing.T) {
 func TestServerStateIsBesideTheFileOrTheSystems(t *testing.T) {
 	t.Parallel()
 	c := &Config{Dir: "/srv/app"}
-	if got := serverState(c, 0); got != systemState {
+	if got := stateFor(c, 0); got != systemState {
 		t.Errorf("as root: %s", got)
 	}
-	if got, want := serverState(c, 1000), filepath.Join("/srv/app", ".edge"); got != want {
+	if got, want := stateFor(c, 1000), filepath.Join("/srv/app", ".edge"); got != want {
 		t.Errorf("as a user: %s, want %s", got, want)
 	}
 }

@@ -53,7 +53,6 @@ type document struct {
 // file. Only a file that cannot be parsed is an error; what the reader of the
 // values finds is kept in the document's problems.
 func readDocument(file string) (*document, value, error) {
-	d := &document{file: file}
 	content, err := os.ReadFile(file)
 	if err != nil {
 		return nil, value{}, problem{place{file: file}, "cannot be read: " + reason(err)}
@@ -61,6 +60,12 @@ func readDocument(file string) (*document, value, error) {
 	if len(content) > maxConfigBytes {
 		return nil, value{}, problem{place{file: file}, "is larger than 1 MiB"}
 	}
+	return parseDocument(file, content)
+}
+
+// parseDocument is readDocument for content that was read already.
+func parseDocument(file string, content []byte) (*document, value, error) {
+	d := &document{file: file}
 	parsed, err := parser.ParseBytes(content, 0)
 	if err != nil {
 		return nil, value{}, d.syntax(err)
