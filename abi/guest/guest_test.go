@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"edge/abi"
 	"edge/abi/guest"
@@ -277,93 +276,6 @@ func TestRequestEdits(t *testing.T) {
 	got := result.Request
 	if got.Method != "PUT" || got.Target() != "/new?b=2" || !slices.Equal(got.HeaderValues("x-a"), []string{"1", "2"}) || got.HeaderValues("x-b") != nil {
 		t.Errorf("edited to %+v", got)
-	}
-}
-
-func TestTargets(t *testing.T) {
-	t.Parallel()
-	policy := guest.Policy{IdleTimeout: guest.Duration(time.Minute), MaxBytes: 5}
-	options := guest.SandboxOptions{KeepAlive: true, Env: map[string]string{"A": "b"}}
-	type decide = func(*guest.Sandbox, *guest.Request) (guest.Response, error)
-	for _, tt := range []struct {
-		name   string
-		id     string
-		decide decide
-		want   abi.Decision
-		code   abi.Code
-	}{
-		{"wsConnect", "One", func(s *guest.Sandbox, r *guest.Request) (guest.Response, error) { return s.WSConnect(r, 8080, policy) },
-			&abi.Connect{Sandbox: abi.SandboxRef{Binding: "Sandbox", ID: "one", SandboxOptions: options}, Port: 8080, Policy: policy}, ""},
-		{"connect", "one", func(s *guest.Sandbox, r *guest.Request) (guest.Response, error) { return guest.Connect(s, r, 65535) },
-			&abi.Connect{Sandbox: abi.SandboxRef{Binding: "Sandbox", ID: "one", SandboxOptions: options}, Port: 65535}, ""},
-		{"proxyTo", "one", func(s *guest.Sandbox, r *guest.Request) (guest.Response, error) { return s.ProxyTo(r, 1024) },
-			&abi.Proxy{Sandbox: abi.SandboxRef{Binding: "Sandbox", ID: "one", SandboxOptions: options}, Port: 1024}, ""},
-		{"proxyToSandbox", "one", func(s *guest.Sandbox, r *guest.Request) (guest.Response, error) { return s.ProxyToSandbox(r) },
-			&abi.Proxy{Sandbox: abi.SandboxRef{Binding: "Sandbox", ID: "one", SandboxOptions: options}}, ""},
-		{"next", "one", func(*guest.Sandbox, *guest.Request) (guest.Response, error) { return guest.Next(), nil }, &abi.Next{}, ""},
-		{"bad id", "www", func(s *guest.Sandbox, r *guest.Request) (guest.Response, error) { return s.WSConnect(r, 8080) }, nil, abi.CodeInvalidSandboxID},
-		{"bad id, previews", "", func(s *guest.Sandbox, r *guest.Request) (guest.Response, error) { return s.ProxyToSandbox(r) }, nil, abi.CodeInvalidSandboxID},
-		{"bad port", "one", func(s *guest.Sandbox, r *guest.Request) (guest.Response, error) { return s.WSConnect(r, 1023) }, nil, abi.CodeInvalidPort},
-		{"no port", "one", func(s *guest.Sandbox, r *guest.Request) (guest.Response, error) { return s.ProxyTo(r, 0) }, nil, abi.CodeInvalidPort},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			result := handled(guesttest.WebSocket("/"), func(r *guest.Request) (guest.Response, error) {
-				return tt.decide(guest.GetSandbox("Sandbox", tt.id, options), r)
-			})
-			if tt.want != nil {
-				if fmt.Sprintf("%+v", result.Decision) != fmt.Sprintf("%+v", tt.want) {
-					t.Errorf("decision %+v, want %+v", result.Decision, tt.want)
-				}
-				return
-			}
-			if got := answered(t, result); got.Status != tt.code.Status() || !strings.Contains(string(got.Body), string(tt.code)) {
-				t.Errorf("answer %d %s, want %s", got.Status, got.Body, tt.code)
-			}
-		})
-	}
-}
-
-// TestUnknownBinding is found out only when the decision is made, after the
-// handler: it is answered all the same.
-func TestUnknownBinding(t *testing.T) {
-	t.Parallel()
-	host := guesttest.Host{Binding: func(name string) bool { return name == "Sandbox" }}
-	host.Handler = func(r *guest.Request) (guest.Response, error) {
-		return guest.GetSandbox("Other", "a").WSConnect(r, 8080)
-	}
-	if got := answered(t, host.Do(guesttest.WebSocket("/"))); got.Status != 404 || !strings.Contains(string(got.Body), "UNKNOWN_BINDING") {
-		t.Errorf("answer %d %s", got.Status, got.Body)
-	}
-}
-
-func TestPreviews(t *testing.T) {
-	t.Parallel()
-	host := guesttest.Host{IsPreview: func(r *abi.Request) bool { return strings.HasPrefix(r.Host, "8080-") }}
-	host.Handler = func(r *guest.Request) (guest.Response, error) {
-		if resp, err := guest.ProxyToSandbox(r); !errors.Is(err, guest.ErrNotPreview) {
-			return resp, err
-		}
-		return guest.Text(200, "mine"), nil
-	}
-	if got := answered(t, host.Do(guesttest.Request("GET", "/"))); string(got.Body) != "mine" {
-		t.Errorf("answer %s", got.Body)
-	}
-	preview := guesttest.Request("GET", "/")
-	preview.Host = "8080-a-token.localhost"
-	if p, ok := host.Do(preview).Decision.(*abi.Proxy); !ok || p.Port != 0 || p.Sandbox.Binding != "" {
-		t.Errorf("decision %+v", p)
-	}
-	host.Handler = func(r *guest.Request) (guest.Response, error) {
-		if _, err := guest.ProxyToSandbox(r); err != nil {
-			return nil, err
-		}
-		return guest.Text(200, "changed my mind"), nil
-	}
-	again := guesttest.Request("GET", "/")
-	again.Host = preview.Host
-	if result := host.Do(again); result.Errno != abi.Already || result.Respond() != nil {
-		t.Errorf("a second decision: errno %v, %+v", result.Errno, result.Decision)
 	}
 }
 
