@@ -69,6 +69,8 @@ func TestFailures(t *testing.T) {
 					t.Fatalf("the next request got %q", got)
 				}
 			}
+			b.load(t, responding("new"))
+			b.event(t, EventDrained) // the failed instance has said all it had to say
 			log := b.book.String()
 			if strings.Count(log, "plugin failed") != 1 || !strings.Contains(log, tt.log) || !strings.Contains(log, "request=r1") {
 				t.Errorf("the log should name %q and the request once:\n%s", tt.log, log)

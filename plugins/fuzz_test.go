@@ -101,8 +101,9 @@ func FuzzModule(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	reg.initDeadline = 50 * time.Millisecond
 	f.Fuzz(func(t *testing.T, module []byte) {
-		spec := Spec{Name: "p", Source: writeModule(t, module), Deadline: 50 * time.Millisecond, Memory: 4 << 20}
+		spec := Spec{Name: "p", Source: writeModule(t, module), Memory: 4 << 20}
 		report, err := reg.check(t.Context(), spec)
 		if err != nil || report.Size != len(module) {
 			t.Errorf("%+v, %v", report, err)

@@ -5,11 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental"
 )
 
 const (
@@ -110,7 +112,9 @@ func (g *generation) compileWith(ctx context.Context, module []byte, cacheDir st
 		config = config.WithCompilationCache(cache)
 	}
 	g.runtime = wazero.NewRuntimeWithConfig(ctx, config)
-	code, err := g.runtime.CompileModule(ctx, module)
+	// Half the processors: the others go on serving.
+	workers := max(1, runtime.GOMAXPROCS(0)/2)
+	code, err := g.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, workers), module)
 	g.code = code
 	return err
 }

@@ -13,12 +13,8 @@ import (
 	"edge/abi"
 )
 
-const (
-	// initDeadline bounds everything an instance runs before its first request.
-	initDeadline = 10 * time.Second
-	// cancelGrace bounds edge_cancel: the request's own deadline may have passed.
-	cancelGrace = 2 * time.Second
-)
+// cancelGrace bounds edge_cancel: the request's own deadline may have passed.
+const cancelGrace = 2 * time.Second
 
 // instance is one instantiated module. All that enters the guest runs in its
 // loop (run), one thing at a time; the rest of the edge sends it events.
@@ -121,7 +117,7 @@ func (in *instance) boot(selftest bool) error {
 		return in.life.Err()
 	}
 	defer in.letGo()
-	in.life.arm(time.Now().Add(min(initDeadline, in.gen.spec.Deadline)))
+	in.life.arm(time.Now().Add(in.gen.reg.initDeadline))
 	err := in.start(selftest)
 	if late := in.life.disarm(); late != nil && err == nil {
 		return &guestError{"edge_init", late}

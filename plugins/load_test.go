@@ -112,10 +112,11 @@ func TestRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, Config{})
-			p := b.load(t, responding("old"), deadline(200*time.Millisecond))
+			p := b.load(t, responding("old"))
+			b.initDeadline = 200 * time.Millisecond
 			path := writeModule(t, tt.module)
 			for range 2 {
-				_, err := b.Load(t.Context(), Spec{Name: "p", Source: path, Deadline: 200 * time.Millisecond})
+				_, err := b.Load(t.Context(), Spec{Name: "p", Source: path})
 				if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tt.why) || strings.Contains(err.Error(), "\n") {
 					t.Fatalf("got error %q, want one line with %q", err, tt.why)
 				}
@@ -200,7 +201,9 @@ func TestCheck(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := writeModule(t, tt.module)
-			report, err := newBench(t, Config{}).check(t.Context(), Spec{Name: path, Source: path, Deadline: 200 * time.Millisecond})
+			b := newBench(t, Config{})
+			b.initDeadline = 200 * time.Millisecond
+			report, err := b.check(t.Context(), Spec{Name: path, Source: path})
 			if err != nil || !strings.Contains(report.Refusal, tt.why) {
 				t.Errorf("report %+v, %v", report, err)
 			}

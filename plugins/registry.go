@@ -21,6 +21,14 @@ const (
 	DefaultMaxInstances = 64
 )
 
+const (
+	// initDeadline bounds everything an instance runs before its first request.
+	initDeadline = 10 * time.Second
+	// settle is how long a file must lie unchanged before Watch reads it: compilers
+	// write in many pieces, and editors write, rename and remove.
+	settle = 50 * time.Millisecond
+)
+
 // maxModule bounds the size of a module's file.
 const maxModule = 256 << 20
 
@@ -79,6 +87,9 @@ type Registry struct {
 	tasks     sync.WaitGroup // drains
 	changed   chan struct{}  // poked when Watch should look at the sources anew
 
+	initDeadline time.Duration // the constants, for tests to change
+	settle       time.Duration
+
 	mu       sync.Mutex
 	plugins  map[string]*Plugin
 	draining map[*generation]struct{}
@@ -90,6 +101,7 @@ func NewRegistry(config Config) (*Registry, error) {
 	r := &Registry{
 		config: config, log: config.Log, slots: newSlots(), functions: knownFunctions(), started: time.Now(),
 		changed: make(chan struct{}, 1), plugins: map[string]*Plugin{}, draining: map[*generation]struct{}{},
+		initDeadline: initDeadline, settle: settle,
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)

@@ -11,17 +11,12 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-const (
-	// settle is how long a file must lie unchanged before it is read: compilers
-	// write in many pieces, and editors write, rename and remove.
-	settle = 50 * time.Millisecond
-	// retryWatch is how often a folder that is gone is looked for.
-	retryWatch = time.Second
-)
+// retryWatch is how often a folder that is gone is looked for.
+const retryWatch = time.Second
 
 // fileState is what tells cheaply that a file may have changed.
 type fileState struct {
-	exists  bool
+	exists  bool // and is not empty: a writer has just truncated it
 	size    int64
 	changed time.Time
 	file    os.FileInfo
@@ -32,7 +27,7 @@ func stateOf(path string) fileState {
 	if err != nil {
 		return fileState{}
 	}
-	return fileState{true, st.Size(), st.ModTime(), st}
+	return fileState{st.Size() > 0, st.Size(), st.ModTime(), st}
 }
 
 func (s fileState) same(o fileState) bool {
@@ -97,7 +92,7 @@ type watch struct {
 func (w *watch) next() time.Duration {
 	switch {
 	case len(w.pending) > 0:
-		return settle
+		return w.reg.settle
 	case w.missing:
 		return retryWatch
 	}
