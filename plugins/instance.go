@@ -354,7 +354,11 @@ func (in *instance) finish(x *exchange, out outcome) {
 	delete(in.open, x.handle)
 	if s := x.stream; s != nil && !s.ended {
 		in.gen.log().Warn("plugin broke its answer off before respond_end", "request", x.id)
-		_ = s.pipe.CloseWithError(in.gen.failure(out.err))
+		why := out.err
+		if why == nil {
+			why = in.gen.failure(nil)
+		}
+		_ = s.pipe.CloseWithError(why)
 	}
 	x.retire()
 	for _, s := range x.sockets {
