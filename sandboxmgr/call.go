@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"edge/abi"
+	"edge/sandboxmgr/initlink"
 )
 
 // Bounds of calls to an init, where the operation's own request has none.
@@ -33,17 +34,30 @@ func carry[Resp any](ctx context.Context, s *Sandbox, op string, limit time.Dura
 }
 
 // use calls do with the running generation, starting the sandbox if need be.
+//
+// An engine takes a moment to tell that a machine ended, and a call that is made
+// in that moment finds no init. It is made again on the next generation, once,
+// because nobody has seen anything of it.
 func (s *Sandbox) use(ctx context.Context, do func(*generation) error) error {
 	return s.withUnit(func(u *unit) error {
-		g, _, err := u.running(ctx, s.ref.SandboxOptions)
-		if err != nil {
-			return err
+		for again := true; ; again = false {
+			g, _, err := u.running(ctx, s.ref.SandboxOptions)
+			if err != nil {
+				return err
+			}
+			u.touch()
+			err = do(g)
+			u.touch()
+			if !again || !errors.Is(err, errUnseen) || g.alive() {
+				return err
+			}
+			u.awaitEnd(ctx, g)
 		}
-		u.touch()
-		defer u.touch()
-		return do(g)
 	})
 }
+
+// errUnseen beside an error says that no init has seen anything of the call.
+var errUnseen = errors.New("no init has seen the call")
 
 // call carries out one operation. It is never tried again: what was sent may
 // have been done. limit 0 leaves the deadline to ctx.
@@ -78,6 +92,9 @@ func (g *generation) call(ctx context.Context, op string, limit time.Duration, r
 	}
 	g.log.Debug("a call lost its init", "operation", op, "error", err)
 	g.awaitExit(ctx)
+	if errors.Is(err, initlink.ErrUnsent) {
+		return errors.Join(g.exitedError("sandbox %s ended before it was asked for %s", g.key, op).WithStarted(abi.StartedNo), errUnseen)
+	}
 	return g.exitedError("sandbox %s ended while it carried out %s", g.key, op)
 }
 

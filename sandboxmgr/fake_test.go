@@ -17,11 +17,14 @@ import (
 	"time"
 
 	"edge/abi"
+	"edge/sandboxmgr/initlink"
 	"edge/sandboxmgr/initproto"
 )
 
 // world is a host on which machines run: what outlives an edge.
 type world struct {
+	unsent atomic.Int64 // calls that found their machine's init gone
+
 	t *testing.T
 
 	mu       sync.Mutex
@@ -36,6 +39,7 @@ type world struct {
 	onRemove func() error
 	onWait   func() error                                            // before a machine's end is waited for
 	onDial   func() error                                            // instead of dialling
+	onLetGo  func()                                                  // when an edge closes its hold of a machine
 	handle   map[string]func(*machine, json.RawMessage) (any, error) // overrides an init's operations
 }
 
@@ -304,7 +308,15 @@ func (h *held) Wait(ctx context.Context) (MachineExit, error) {
 	}
 }
 
-func (h *held) Close() error { return nil }
+func (h *held) Close() error {
+	h.w.mu.Lock()
+	hook := h.w.onLetGo
+	h.w.mu.Unlock()
+	if hook != nil {
+		hook()
+	}
+	return nil
+}
 
 // openInit is the InitOpener of a world.
 func (w *world) openInit(dir, token string, _ *slog.Logger) (Init, error) {
@@ -361,8 +373,13 @@ func (l *link) Tunnel(_ context.Context, port int) (net.Conn, error) {
 
 func (l *link) Call(ctx context.Context, op string, req, resp any) error {
 	m := l.machine()
-	if m == nil || !m.running() {
+	if m == nil {
 		return errLinkLost
+	}
+	if !m.running() { // no init is there; one might come
+		l.w.unsent.Add(1)
+		<-ctx.Done()
+		return fmt.Errorf("%w: %w", initlink.ErrUnsent, ctx.Err())
 	}
 	body, err := json.Marshal(req)
 	if err != nil {

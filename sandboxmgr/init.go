@@ -19,7 +19,8 @@ type Init interface {
 	Ready(ctx context.Context) (boot string, err error)
 	// Call carries out one operation: req and resp cross as JSON. An error of
 	// the operation is an *abi.Error; every other one means that the init was
-	// lost before it answered. The end of ctx cancels the work inside too.
+	// lost before it answered, and wraps initlink.ErrUnsent if it has seen
+	// nothing of the call. The end of ctx cancels the work inside too.
 	Call(ctx context.Context, op string, req, resp any) error
 	// Tunnel connects to a port inside, the init carrying the bytes. It fails
 	// with syscall.ECONNREFUSED (wrapped) when nothing listens.

@@ -300,6 +300,31 @@ func TestCallThatLosesItsSandboxIsNotRepeated(t *testing.T) {
 	}
 }
 
+// TestCallBeforeTheEndIsKnown has an engine tell late that a machine ended: a
+// call made meanwhile was seen by nobody and goes to the next generation.
+func TestCallBeforeTheEndIsKnown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	known := make(chan struct{})
+	w.onWait = func() error { <-known; return nil }
+	e := newEdge(t, w, newMemory(), nil)
+	s, m, _ := e.start("s")
+	m.end(137, false)
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Exec(t.Context(), &abi.ExecRequest{Command: "x"})
+		done <- err
+	}()
+	eventually(t, "the call finds no init", func() bool { return w.unsent.Load() == 1 })
+	close(known)
+	if err := <-done; err != nil {
+		t.Errorf("the call: %v", err)
+	}
+	if st, err := s.GetState(t.Context(), &abi.Empty{}); err != nil || st.Generation != 2 {
+		t.Errorf("state %+v, %v", st, err)
+	}
+}
+
 func TestInitsErrorsAreNotTrusted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -21,7 +21,8 @@ import (
 // came of the call; cancelling ctx closes the connection at once, which cancels
 // in the init. An *abi.Error that the init answers is returned as such, checked
 // for what it may hold. Every other error wraps ErrClosed, ErrBroken, ErrLost,
-// initproto.ErrProtocol or ctx's own error.
+// initproto.ErrProtocol or ctx's own error, and ErrUnsent too if the init has
+// seen nothing of the call.
 func (l *Link) Call(ctx context.Context, op string, req, resp any) error {
 	body, err := initproto.EncodeBody(req)
 	if err != nil {
@@ -32,13 +33,13 @@ func (l *Link) Call(ctx context.Context, op string, req, resp any) error {
 	}
 	if takesLong(op) {
 		if err := l.queue(ctx); err != nil {
-			return fmt.Errorf("%s: %w", op, err)
+			return fmt.Errorf("%s: %w: %w", op, ErrUnsent, err)
 		}
 		defer func() { <-l.long }()
 	}
 	x, err := l.begin(ctx, op, body)
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
+		return fmt.Errorf("%s: %w: %w", op, ErrUnsent, err)
 	}
 	answer, failure, err := x.answer()
 	err = x.finish(err)

@@ -35,6 +35,9 @@ var (
 	// ErrBroken: the init broke the protocol too often; the sandbox should be
 	// replaced.
 	ErrBroken = errors.New("init broke the protocol too often")
+	// ErrUnsent: the init was not there to be sent the call, so that nothing
+	// was done. Wrapped beside the reason.
+	ErrUnsent = errors.New("call was not sent")
 	// ErrLost: the connection ended in the middle of a call, which may have
 	// been carried out. The init has ended or gave up.
 	ErrLost = errors.New("init closed the connection")
