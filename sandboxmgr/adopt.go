@@ -140,14 +140,8 @@ func (m *Manager) wakeReviver() {
 
 // pending returns the units that are not settled.
 func (m *Manager) pending() []key {
-	m.mu.Lock()
-	us := make([]*unit, 0, len(m.units))
-	for _, u := range m.units {
-		us = append(us, u)
-	}
-	m.mu.Unlock()
 	var ks []key
-	for _, u := range us {
+	for _, u := range m.all() {
 		u.mu.Lock()
 		if u.pending {
 			ks = append(ks, u.key)

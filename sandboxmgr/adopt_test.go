@@ -316,6 +316,30 @@ func TestCloseLeavesSandboxesRunning(t *testing.T) {
 	wantCode(t, err, abi.CodeRuntimeUnavailable)
 }
 
+// TestCallsDuringClose: calls that come while sandboxes are let go of are
+// answered, and do not stand in the way of Close nor it in theirs.
+func TestCallsDuringClose(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, newWorld(t), newMemory(), nil)
+	s, _, _ := e.start("s")
+	answered := make(chan error, 1)
+	e.w.set(func() {
+		e.w.onLetGo = func() {
+			go func() { _, err := s.Destroy(context.Background(), &abi.Empty{}); answered <- err }()
+			select {
+			case err := <-answered:
+				answered <- err
+			case <-time.After(10 * time.Second):
+				t.Error("a call waits for Close, which waits for the machine")
+			}
+		}
+	})
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	wantCode(t, <-answered, abi.CodeRuntimeUnavailable)
+}
+
 func TestStrayMachinesAreRemoved(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, newWorld(t), newMemory(), nil)

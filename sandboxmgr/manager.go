@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -146,14 +147,8 @@ type Status struct {
 // List returns every sandbox that was ever started and not destroyed, by name.
 // It asks no init: Processes is 0.
 func (m *Manager) List() []Status {
-	m.mu.Lock()
-	us := make([]*unit, 0, len(m.units))
-	for _, u := range m.units {
-		us = append(us, u)
-	}
-	m.mu.Unlock()
 	var list []Status
-	for _, u := range us {
+	for _, u := range m.all() {
 		if st := u.snapshot(); st.State != abi.StateAbsent {
 			list = append(list, Status{Ref: u.key.ref(), SandboxState: *st})
 		}
@@ -175,10 +170,8 @@ func (m *Manager) Close() error {
 	m.life.Unlock()
 	m.cancel(errClosed)
 	m.wg.Wait()
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	var errs []error
-	for _, u := range m.units {
+	for _, u := range m.all() {
 		errs = append(errs, u.letGo())
 	}
 	return errors.Join(errs...)
@@ -193,6 +186,13 @@ func (m *Manager) spawn(f func()) bool {
 	}
 	m.wg.Go(f)
 	return true
+}
+
+// all returns the units there are.
+func (m *Manager) all() []*unit {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.units))
 }
 
 // acquire returns the unit of k, which stays the only one of its name until it
