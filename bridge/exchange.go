@@ -45,7 +45,7 @@ type exchange struct {
 var _ Live = (*exchange)(nil)
 
 // begin enters an exchange.
-func (r *Relay) begin(rc *fasthttp.RequestCtx, own Owner, done func(Summary)) (*exchange, error) {
+func (r *Relay) begin(rc *fasthttp.RequestCtx, own Owner, websocket bool, done func(Summary)) (*exchange, error) {
 	r.mu.Lock()
 	if r.down {
 		r.mu.Unlock()
@@ -53,7 +53,7 @@ func (r *Relay) begin(rc *fasthttp.RequestCtx, own Owner, done func(Summary)) (*
 	}
 	r.running++
 	r.mu.Unlock()
-	x := &exchange{relay: r, client: rc.Conn(), done: done, start: time.Now()}
+	x := &exchange{relay: r, client: rc.Conn(), websocket: websocket, done: done, start: time.Now()}
 	x.id = r.table().Add(own, rc.RemoteAddr(), x)
 	return x, nil
 }

@@ -6,10 +6,12 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/fasthttp/websocket"
+	"github.com/valyala/fasthttp"
 )
 
 // key and accept are those of RFC 6455, section 1.3.
@@ -335,5 +337,66 @@ func TestHandshakeHonoursContext(t *testing.T) {
 	var ue *UpstreamError
 	if !errors.As(err, &ue) || !errors.Is(err, why) || ue.Timeout() {
 		t.Errorf("dial: %v", err)
+	}
+}
+
+// cleared is a connection that tells when its read deadline is cleared, which the
+// relay does when it has read a whole answer head.
+type cleared struct {
+	net.Conn
+	tell func()
+}
+
+func (c *cleared) SetReadDeadline(t time.Time) error {
+	if t.IsZero() {
+		c.tell()
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+// TestRevocationBeforeTheHijack: what is closed after the backend's 101 and before
+// the client's is refused, not accepted and then dropped without a word.
+func TestRevocationBeforeTheHijack(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, backend(t, func(c *raw) { c.head(); c.send(upgradeAnswer); c.br.ReadByte() }), func(e *edge) {
+		e.wrap = func(c net.Conn) net.Conn {
+			return &cleared{c, func() { e.relay.Table.Close(nil, 1008, "revoked") }}
+		}
+	})
+	c := e.dial()
+	c.send(upgradeRequest)
+	c.expect("HTTP/1.1 502")
+	var ue *UpstreamError
+	if err := e.failure(); !errors.Is(err, ErrClosed) || !errors.As(err, &ue) || !ue.Started {
+		t.Errorf("error %v", err)
+	}
+	if n := e.relay.Table.Count(nil); n != 0 {
+		t.Errorf("%d entries left", n)
+	}
+}
+
+// TestShutdownHammer shuts relays down while handshakes begin: each is refused or
+// closed, for the race detector to see.
+func TestShutdownHammer(t *testing.T) {
+	t.Parallel()
+	for range 200 {
+		r := &Relay{}
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				head := &Head{Method: "GET", Target: "/"}
+				up := Upstream{Dial: func(ctx context.Context) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }}
+				err := r.WebSocket(t.Context(), &fasthttp.RequestCtx{}, head, up, Owner{}, Policy{}, nil)
+				if !errors.Is(err, ErrShutdown) && !errors.Is(err, ErrClosed) {
+					t.Errorf("WebSocket: %v", err)
+				}
+			})
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), wait)
+		if err := r.Shutdown(ctx); err != nil { // a handshake it does not know for one would go on
+			t.Errorf("Shutdown: %v", err)
+		}
+		cancel()
+		wg.Wait()
 	}
 }

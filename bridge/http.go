@@ -27,7 +27,7 @@ import (
 // Content-Length first and Set-Cookie last. 1xx answers are dropped. Trailers
 // pass both ways, except those that fasthttp's AddTrailer forbids.
 func (r *Relay) HTTP(ctx context.Context, rc *fasthttp.RequestCtx, head *Head, up Upstream, own Owner, pol Policy, done func(Summary)) error {
-	x, err := r.begin(rc, own, done)
+	x, err := r.begin(rc, own, false, done)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (x *exchange) http(ctx context.Context, rc *fasthttp.RequestCtx, head *Head
 			c = &upstreamConn{Conn: conn, key: up.Key}
 			c.src.init(conn, &x.relay.buffers)
 		} else if err := x.hold(c); err != nil {
-			return &UpstreamError{Stage: StageDial, Err: err}
+			return x.refuse(rc, nil, &UpstreamError{Stage: StageDial, Err: err})
 		}
 		tr := &trip{x: x, rc: rc, head: head, c: c}
 		a, err := tr.run(ctx, req)

@@ -31,6 +31,7 @@ type edge struct {
 	relay   *Relay
 	backend string
 	dials   chan struct{}
+	wrap    func(net.Conn) net.Conn // of the connection to the backend
 	ended   chan Summary
 	failed  chan error
 	policy  Policy
@@ -79,7 +80,11 @@ func (e *edge) upstream() Upstream {
 			e.dials <- struct{}{}
 		}
 		var d net.Dialer
-		return d.DialContext(ctx, "tcp", e.backend)
+		c, err := d.DialContext(ctx, "tcp", e.backend)
+		if err == nil && e.wrap != nil {
+			c = e.wrap(c)
+		}
+		return c, err
 	}}
 }
 

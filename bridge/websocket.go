@@ -28,11 +28,10 @@ const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 // call, not the bridge. After nil the connection is hijacked: the caller returns
 // from its handler and writes nothing.
 func (r *Relay) WebSocket(ctx context.Context, rc *fasthttp.RequestCtx, head *Head, up Upstream, own Owner, pol Policy, done func(Summary)) error {
-	x, err := r.begin(rc, own, done)
+	x, err := r.begin(rc, own, true, done)
 	if err != nil {
 		return err
 	}
-	x.websocket = true
 	if err := x.upgrade(ctx, rc, head, up, pol); err != nil {
 		x.fail()
 		return err
@@ -75,8 +74,7 @@ func (x *exchange) upgrade(ctx context.Context, rc *fasthttp.RequestCtx, head *H
 		return err
 	}
 	pol.Deflate = deflates(a)
-	x.bridge(rc, c, a, pol)
-	return nil
+	return x.bridge(rc, c, a, pol)
 }
 
 // errHandshakeTimeout is why a handshake ended that took too long.
@@ -113,12 +111,20 @@ func deflates(a *answer) bool {
 	return hasToken(a.headers, "Sec-WebSocket-Extensions", "permessage-deflate")
 }
 
-// bridge hijacks the client and starts the engine.
-func (x *exchange) bridge(rc *fasthttp.RequestCtx, c *upstreamConn, a *answer, pol Policy) {
-	x.status = a.status
+// bridge hijacks the client and starts the engine. From here on a Close reaches
+// the client as a close frame; it fails if one came before, with the client not
+// answered yet.
+func (x *exchange) bridge(rc *fasthttp.RequestCtx, c *upstreamConn, a *answer, pol Policy) error {
 	x.mu.Lock()
-	x.ready = true
+	x.ready = x.cause == nil
+	cause := x.cause
 	x.mu.Unlock()
+	if cause != nil {
+		c.src.drop()
+		c.Close()
+		return &UpstreamError{Stage: StageAccept, Started: true, Err: cause}
+	}
+	x.status = a.status
 	answer := append([]byte(nil), c.src.unread()...)
 	c.src.drop()
 	head := a.appendSwitch(nil)
@@ -141,6 +147,7 @@ func (x *exchange) bridge(rc *fasthttp.RequestCtx, c *upstreamConn, a *answer, p
 		}
 		x.start101(client, &earlyConn{Conn: c.Conn, early: answer}, early, pol)
 	}, lost)
+	return nil
 }
 
 // start101 hands both connections to the engine. Whatever closes the exchange from
