@@ -352,9 +352,13 @@ func TestStrayMachinesAreRemoved(t *testing.T) {
 	stray("edge."+e.owner+".B.stray", map[string]string{LabelOwner: e.owner})
 	stray("edge."+e.owner+".Gone.x", map[string]string{LabelOwner: e.owner}) // its binding is not configured
 	stray("edge.other.B.x", map[string]string{LabelOwner: "other"})
-	old := e
-	e = successor(t, old, nil)
-	eventually(t, "removal", func() bool { _, n := e.w.count(); return n == 3 })
+	stray("edge.other.B.y", map[string]string{LabelOwner: e.owner})
+	stray("edge."+e.owner+".B.s.copy", map[string]string{LabelOwner: e.owner})
+	e = successor(t, e, nil)
+	eventually(t, "removal", func() bool { _, n := e.w.count(); return n == 5 })
+	if e.w.machine("stray") != nil {
+		t.Error("the stray machine is still there")
+	}
 	if !mine.running() {
 		t.Error("a recorded machine was removed")
 	}

@@ -3,6 +3,8 @@ package sandboxmgr
 import (
 	"context"
 	"strings"
+
+	"edge/abi"
 )
 
 // Labels of every machine. All of the edge's begin with labelPrefix.
@@ -56,6 +58,9 @@ func (m *Manager) sweep(rt Runtime, name string) {
 	b, configured := m.config.Bindings[binding]
 	if !ok || !ok2 || !configured || b.Runtime != rt {
 		return
+	}
+	if normal, err := abi.NormalizeID(id); err != nil || normal != id {
+		return // no sandbox has that name, so that nobody knows whose it is
 	}
 	u := m.acquire(key{binding, id})
 	defer m.release(u)

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/docker/docker/api/types/container"
 
 	"edge/sandboxmgr"
 )
@@ -53,6 +56,51 @@ func TestLifecycle(t *testing.T) {
 		}
 	}
 	waitEnd(t, next)
+	b.gone(t)
+}
+
+// TestMachines: machines are listed by a label, running or not, and one whose
+// replacement was interrupted by its own name.
+func TestMachines(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	const label = "edge.owner"
+	owner := b.spec.Name
+	b.spec.Labels = map[string]string{label: owner}
+	list := func(want ...string) {
+		t.Helper()
+		got, err := b.Machines(t.Context(), label, owner)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("machines %q, %v; want %q", got, err, want)
+		}
+	}
+	list()
+	m, _ := b.start(t)
+	list(b.spec.Name)
+	b.stop(t, m)
+	list(b.spec.Name)
+	if other, err := b.Machines(t.Context(), label, owner+"x"); err != nil || len(other) != 0 {
+		t.Errorf("machines of another %q, %v", other, err)
+	}
+	// As a replacement leaves it that ended before the new one had the name.
+	snapshot, err := b.engine.ContainerCommit(t.Context(), b.spec.Name, container.CommitOptions{
+		Changes: []string{fmt.Sprintf("LABEL %s=%q", labelSnapshot, b.spec.Name)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.create(t.Context(), wish{MachineSpec: &b.spec}, b.spec.Name+nextSuffix, snapshot.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	list(b.spec.Name)
+	if err := b.removeContainer(t.Context(), b.spec.Name); err != nil {
+		t.Fatal(err)
+	}
+	list(b.spec.Name)
+	if err := b.Remove(t.Context(), b.spec.Name); err != nil {
+		t.Fatal(err)
+	}
+	list()
 	b.gone(t)
 }
 

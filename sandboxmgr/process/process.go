@@ -30,9 +30,9 @@
 // # What survives the edge
 //
 // A machine is no part of the edge's session or process group and dies with
-// neither. {StateDir}/machines/{name} holds its workspace, its init's output and
-// a record (process id, start time, boot id) by which a later edge finds it
-// again and cannot take another process for it.
+// neither. {StateDir}/machines/{name} holds its workspace, its init's output, its
+// labels, and a record (process id, start time, boot id) by which a later edge
+// finds it again and cannot take another process for it.
 package process
 
 import "log/slog"

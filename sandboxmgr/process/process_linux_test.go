@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -72,6 +73,51 @@ func TestLifecycle(t *testing.T) {
 		t.Errorf("exit after Remove %+v", exit)
 	}
 	b.gone(t, next.PID())
+}
+
+// TestMachines: machines are listed by a label, running or not, also when the
+// label is another one than at the last start.
+func TestMachines(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	list := func(value string, want ...string) {
+		t.Helper()
+		got, err := b.Machines(t.Context(), "edge.owner", value)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("machines of %q: %q, %v; want %q", value, got, err, want)
+		}
+	}
+	list("me")
+	b.spec.Labels = map[string]string{"edge.owner": "you"}
+	m, g := b.start(t)
+	list("you", b.spec.Name)
+	if err := m.Stop(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	list("you", b.spec.Name)
+	g.conn.Close()
+	b.spec.Labels = map[string]string{"edge.owner": "me"}
+	b.start(t)
+	list("me", b.spec.Name)
+	list("you")
+	list("")
+	// What is no machine, or not known to be anybody's, is nobody's.
+	machines := filepath.Join(b.state, "machines")
+	for name, labels := range map[string]string{"none": "", "cut": `{"edge.ow`} {
+		if err := errors.Join(os.Mkdir(filepath.Join(machines, name), 0o700),
+			os.WriteFile(filepath.Join(machines, name, labelsFile), []byte(labels), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Mkdir(filepath.Join(machines, "empty"), 0o700), os.WriteFile(filepath.Join(machines, "file"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	list("me", b.spec.Name)
+	list("")
+	if err := b.Remove(t.Context(), b.spec.Name); err != nil {
+		t.Fatal(err)
+	}
+	list("me")
 }
 
 func TestStopKillsAfterGrace(t *testing.T) {
@@ -247,7 +293,7 @@ func TestAnotherProcess(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	folder := filepath.Join(b.state, "machines", b.spec.Name)
-	if err := b.prepare(folder); err != nil {
+	if err := b.prepare(folder, nil); err != nil {
 		t.Fatal(err)
 	}
 	own, err := newRecord(os.Getpid())

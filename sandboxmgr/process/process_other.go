@@ -16,7 +16,10 @@ var errUnsupported = fmt.Errorf("%w: %w", sandboxmgr.ErrRuntimeDown, errors.New(
 // Runtime does not work on this system: all its methods say so.
 type Runtime struct{}
 
-var _ sandboxmgr.Runtime = (*Runtime)(nil)
+var (
+	_ sandboxmgr.Runtime = (*Runtime)(nil)
+	_ sandboxmgr.Lister  = (*Runtime)(nil)
+)
 
 // New returns a Runtime whose Check says that it needs Linux.
 func New(Config) (*Runtime, error) { return &Runtime{}, nil }
@@ -42,6 +45,9 @@ func (*Runtime) Start(context.Context, sandboxmgr.MachineSpec) (sandboxmgr.Machi
 func (*Runtime) Adopt(context.Context, string) (sandboxmgr.Machine, error) {
 	return nil, sandboxmgr.ErrNoMachine
 }
+
+// Machines finds none.
+func (*Runtime) Machines(context.Context, string, string) ([]string, error) { return nil, nil }
 
 // Remove has nothing to remove.
 func (*Runtime) Remove(context.Context, string) error { return nil }

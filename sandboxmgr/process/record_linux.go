@@ -14,6 +14,7 @@ import (
 // Names in a machine's folder.
 const (
 	recordFile      = "machine.json"
+	labelsFile      = "labels.json"
 	logFile         = "init.log" // the init's own output at its last start
 	workspaceFolder = "workspace"
 )
@@ -42,16 +43,19 @@ func bootID() (string, error) {
 }
 
 // write replaces the record in folder.
-func (r record) write(folder string) error {
-	b, err := json.Marshal(r)
+func (r record) write(folder string) error { return writeJSON(folder, recordFile, r) }
+
+// writeJSON replaces the file name in folder.
+func writeJSON(folder, name string, v any) error {
+	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	next := filepath.Join(folder, recordFile+".new")
+	next := filepath.Join(folder, name+".new")
 	if err := os.WriteFile(next, b, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(next, filepath.Join(folder, recordFile))
+	return os.Rename(next, filepath.Join(folder, name))
 }
 
 // readRecord returns the record in folder; ErrNoMachine when there is none.

@@ -41,7 +41,7 @@ func (r *Runtime) start(ctx context.Context, spec *sandboxmgr.MachineSpec, folde
 	r.announce.Do(func() {
 		r.log.Warn("the process runtime is not a security boundary: sandboxes share this computer's kernel; use runtime: docker for code that you do not trust")
 	})
-	if err := r.prepare(folder); err != nil {
+	if err := r.prepare(folder, spec.Labels); err != nil {
 		return nil, err
 	}
 	o, err := planMachine(spec, folder)
@@ -66,10 +66,14 @@ func (r *Runtime) start(ctx context.Context, spec *sandboxmgr.MachineSpec, folde
 	return r.take(spec.Name, s.process, group)
 }
 
-// prepare makes the machine's folder and its workspace.
-func (r *Runtime) prepare(folder string) error {
+// prepare makes the machine's folder and its workspace. The labels come first:
+// what has none is never taken for this edge's.
+func (r *Runtime) prepare(folder string, labels map[string]string) error {
 	workspace := filepath.Join(folder, workspaceFolder)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	if err := writeJSON(folder, labelsFile, labels); err != nil {
 		return err
 	}
 	if err := os.Mkdir(workspace, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
