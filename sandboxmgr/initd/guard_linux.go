@@ -74,15 +74,21 @@ func handledSignals() []os.Signal {
 	return sigs
 }
 
-// watchSignals handles every signal by doing nothing, except SIGTERM, by which
-// whoever runs the sandbox asks it to end. It runs until done is closed.
-func watchSignals(done <-chan struct{}, terminated func()) {
+// catchSignals handles every signal from its return on.
+func catchSignals() chan os.Signal {
 	ch := make(chan os.Signal, 16)
 	signal.Notify(ch, handledSignals()...)
-	defer signal.Stop(ch)
+	return ch
+}
+
+// watchSignals does nothing about the signals that are caught, except SIGTERM,
+// by which whoever runs the sandbox asks it to end. It runs until done is
+// closed.
+func watchSignals(caught chan os.Signal, done <-chan struct{}, terminated func()) {
+	defer signal.Stop(caught)
 	for {
 		select {
-		case s := <-ch:
+		case s := <-caught:
 			if s == syscall.SIGTERM {
 				terminated()
 			}

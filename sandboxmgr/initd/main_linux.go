@@ -54,6 +54,7 @@ func Main(args []string) int {
 // run is the init's life.
 func run(ctx context.Context, cfg Config) error {
 	cfg = withDefaults(cfg)
+	caught := catchSignals() // before anything can be started inside
 	if err := guard(); err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func run(ctx context.Context, cfg Config) error {
 	done := make(chan struct{})
 	var watchers sync.WaitGroup
 	watchers.Go(func() { sup.reaper.reap(done) })
-	watchers.Go(func() { watchSignals(done, func() { s.terminate(ctx) }) })
+	watchers.Go(func() { watchSignals(caught, done, func() { s.terminate(ctx) }) })
 	err = s.run(ctx)
 	if errors.Is(err, errOrphaned) {
 		sup.shutdown(context.Background(), syscall.SIGTERM, time.Second)
