@@ -32,6 +32,7 @@ type edge struct {
 	backend string
 	dials   chan struct{}
 	wrap    func(net.Conn) net.Conn // of the connection to the backend
+	accept  func(net.Conn) net.Conn // of the client's
 	ended   chan Summary
 	failed  chan error
 	policy  Policy
@@ -54,7 +55,7 @@ func newEdge(t testing.TB, backend string, set ...func(*edge)) *edge {
 	s := &fasthttp.Server{Handler: e.handle, Logger: discardLogger{}, CloseOnShutdown: true}
 	Configure(s)
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(ln) }()
+	go func() { served <- s.Serve(wrapping{ln, e.accept}) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), wait)
 		defer cancel()
@@ -68,6 +69,20 @@ func newEdge(t testing.TB, backend string, set ...func(*edge)) *edge {
 		s.ShutdownWithContext(ctx)
 	})
 	return e
+}
+
+// wrapping is a listener that wraps what it accepts, as a host's may.
+type wrapping struct {
+	net.Listener
+	wrap func(net.Conn) net.Conn
+}
+
+func (l wrapping) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil && l.wrap != nil {
+		c = l.wrap(c)
+	}
+	return c, err
 }
 
 type discardLogger struct{}

@@ -119,16 +119,18 @@ func (x *exchange) respondAlone(rc *fasthttp.RequestCtx, t *trip, a *answer) {
 	x.mu.Unlock()
 	x.hijack(rc, func(c, _ net.Conn) {
 		defer c.Close()
-		b.send(c)
+		b.send(x.client, c)
 	}, func() {
 		b.fail(ErrClientGone)
 		b.Close()
 	})
 }
 
-// send writes the whole answer to a hijacked connection and ends the exchange.
-func (b *answerBody) send(c net.Conn) {
-	w := bufio.NewWriter(c)
+// send writes the whole answer to a hijacked connection and ends the exchange. It
+// writes as fasthttp would, through the connection that the host gave it, whose
+// rules for a client that does not read go on; c is the socket below.
+func (b *answerBody) send(client, c net.Conn) {
+	w := bufio.NewWriter(client)
 	w.Write(b.a.appendAnswer(nil, false))
 	if b.a.length < lengthNone && !b.a.plain {
 		cw := &chunkWriter{w: w}

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -208,6 +210,44 @@ func TestEarlyAnswer(t *testing.T) {
 		}
 		wg.Wait()
 		e.summary()
+	}
+}
+
+// bounded is a host's connection that bounds each write by a deadline, and here
+// counts them.
+type bounded struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (c bounded) UnsafeConn() net.Conn { return c.Conn }
+
+func (c bounded) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+// TestEarlyAnswerKeepsToTheHost: an early answer is written through the connection
+// that the host gave the server, so that a client that does not read is given up.
+func TestEarlyAnswerKeepsToTheHost(t *testing.T) {
+	t.Parallel()
+	var writes atomic.Int64
+	e := newEdge(t, backend(t, func(c *raw) {
+		c.head()
+		c.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		io.Copy(io.Discard, c.br)
+	}), func(e *edge) {
+		e.accept = func(c net.Conn) net.Conn { return bounded{c, &writes} }
+	})
+	c := e.dial()
+	c.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+	c.expect("HTTP/1.1 200 OK\r\n")
+	c.head()
+	c.expect("ok")
+	c.CloseWrite()
+	e.summary()
+	if writes.Load() == 0 {
+		t.Error("the answer went past the host's connection")
 	}
 }
 
