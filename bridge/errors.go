@@ -19,7 +19,9 @@ var ErrPolicy = errors.New("bridge: policy limit reached")
 // ErrProtocol ends a WebSocket one side of which broke RFC 6455.
 var ErrProtocol = errors.New("bridge: websocket protocol error")
 
-// ErrClientGone ends an HTTP exchange whose client closed its connection.
+// ErrClientGone ends an HTTP exchange whose client closed its connection, or whose
+// body could not be read to its end: where the host bounds the client's silence,
+// that is a timeout too.
 var ErrClientGone = errors.New("bridge: client closed the connection")
 
 // ErrStalled ends a half-closed WebSocket that made no progress.

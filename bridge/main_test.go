@@ -33,6 +33,7 @@ type edge struct {
 	dials   chan struct{}
 	wrap    func(net.Conn) net.Conn // of the connection to the backend
 	accept  func(net.Conn) net.Conn // of the client's
+	silence time.Duration           // how long the client may be silent in its body
 	ended   chan Summary
 	failed  chan error
 	policy  Policy
@@ -109,6 +110,9 @@ func (e *edge) handle(rc *fasthttp.RequestCtx) {
 	if rc.Request.IsBodyStream() {
 		head.Body = rc.RequestBodyStream()
 		head.ContentLength = int64(rc.Request.Header.ContentLength())
+	}
+	if e.silence > 0 {
+		rc.Conn().SetReadDeadline(time.Now().Add(e.silence))
 	}
 	done := func(s Summary) { e.ended <- s }
 	relay := e.relay.HTTP

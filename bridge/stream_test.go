@@ -297,6 +297,19 @@ func TestClientGone(t *testing.T) {
 	}
 }
 
+// TestClientSilent: a body that stops coming is the client's failure, not the
+// backend's.
+func TestClientSilent(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, backend(t, func(c *raw) { io.Copy(io.Discard, c.br) }), func(e *edge) { e.silence = 300 * time.Millisecond })
+	c := e.dial()
+	c.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" + text(9000))
+	c.expect("HTTP/1.1 502")
+	if err := e.failure(); !errors.Is(err, ErrClientGone) {
+		t.Errorf("error %v", err)
+	}
+}
+
 // TestStreamLimits: policies and revocation cut a stream that is under way.
 func TestStreamLimits(t *testing.T) {
 	t.Parallel()

@@ -31,6 +31,7 @@ type upload struct {
 
 	progress atomic.Int64 // Unix nanoseconds of the last bytes sent
 	read     atomic.Bool  // the client has sent all of it
+	ending   atomic.Bool  // stop or linger has come: reads end by the relay's own doing
 	done     chan struct{}
 	err      error // valid after done
 }
@@ -98,7 +99,7 @@ func (u *upload) abandon(err error) {
 	if u.err == nil {
 		u.err = fmt.Errorf("%w: request body: %w", ErrClientGone, err)
 	}
-	if !isTimeout(err) {
+	if !u.ending.Load() {
 		u.x.gone() // first, so that whoever finds the connection closed knows why
 	}
 	u.dst.Close()
@@ -156,6 +157,7 @@ func (u *upload) stop() {
 	if u == nil {
 		return
 	}
+	u.ending.Store(true)
 	u.dst.Close()
 	if u.unread() {
 		u.x.client.SetReadDeadline(past)
@@ -166,6 +168,7 @@ func (u *upload) stop() {
 
 // linger reads on for a bounded time without sending, then waits for the end.
 func (u *upload) linger() {
+	u.ending.Store(true)
 	u.dst.Close()
 	u.x.client.SetReadDeadline(time.Now().Add(lingerWait))
 	<-u.done
