@@ -34,6 +34,10 @@ func (s *server) converse(ctx context.Context, c *net.UnixConn) {
 			return
 		}
 		server, err := s.answer(ctx, c, r, w, call)
+		if call.Op == initproto.OpShutdown && s.sup.stopping.Load() {
+			s.stop() // also when whoever asked has gone: nothing can be started any more
+			return
+		}
 		if err != nil {
 			s.logEnd(err)
 			return
@@ -45,10 +49,6 @@ func (s *server) converse(ctx context.Context, c *net.UnixConn) {
 			return
 		}
 		s.parked()
-		if call.Op == initproto.OpShutdown && s.sup.stopping.Load() {
-			s.stop()
-			return
-		}
 	}
 }
 

@@ -265,6 +265,30 @@ func TestEndedProcessesAreForgotten(t *testing.T) {
 	})
 }
 
+// TestShutdownWithoutCaller: an init that was asked to end does, although the
+// edge that asked has gone before its answer.
+func TestShutdownWithoutCaller(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	start(t, s, "stubborn", "trap 'echo asked' TERM; echo up; while :; do sleep 0.01; done")
+	call(t, s.Link, abi.WaitForLog, abi.WaitForLogRequest{ProcessID: "stubborn", Pattern: "up"})
+	ctx, goAway := context.WithCancel(t.Context())
+	asked := make(chan error, 1)
+	go func() {
+		asked <- s.Call(ctx, initproto.OpShutdown, abi.StopRequest{Grace: abi.Duration(300 * time.Millisecond)}, nil)
+	}()
+	call(t, s.Link, abi.WaitForLog, abi.WaitForLogRequest{ProcessID: "stubborn", Pattern: "asked"})
+	goAway()
+	if err := <-asked; err == nil {
+		t.Error("the caller did not go away")
+	}
+	late := time.AfterFunc(patience, func() { s.init.cmd.Process.Kill() })
+	defer late.Stop()
+	if err := s.init.cmd.Wait(); err != nil {
+		t.Errorf("the init ended with %v", err)
+	}
+}
+
 // TestShutdown ends everything and then the init.
 func TestShutdown(t *testing.T) {
 	t.Parallel()
