@@ -45,7 +45,6 @@ func (s *Sandbox) use(ctx context.Context, do func(*generation) error) error {
 			if err != nil {
 				return err
 			}
-			u.touch()
 			err = do(g)
 			u.touch()
 			if !again || !errors.Is(err, errUnseen) || g.alive() {

@@ -31,17 +31,19 @@ func (u *unit) follow(g *generation) {
 		if err := g.call(g.ctx, abi.ListProcesses.Name(), quickTimeout, &abi.Empty{}, &list); err != nil {
 			continue
 		}
+		listed := make(map[string]*followed, len(list.Processes))
 		for i := range list.Processes {
 			p := &list.Processes[i]
 			f := seen[p.ID]
 			if f == nil || f.pid != p.PID { // new, or started again under its id
 				f = &followed{pid: p.PID}
-				seen[p.ID] = f
 			}
+			listed[p.ID] = f
 			if !f.ended {
 				u.report(g.ctx, g, p, f)
 			}
 		}
+		seen = listed // what the init has forgotten is forgotten here
 	}
 }
 

@@ -238,6 +238,7 @@ func TestHostKeepsTheDeadline(t *testing.T) {
 		{"exec", `{"command":"x","timeout":1}`, abi.CodeTimeout},
 		{"waitForExit", `{"processId":"p","timeout":1}`, abi.CodeTimeout},
 		{"waitForLog", `{"processId":"p","pattern":"x","timeout":1}`, abi.CodeProcessReadyTimeout},
+		{"waitForPort", `{"port":8080,"processId":"p","timeout":1}`, abi.CodeTimeout},
 	}
 	for _, tt := range tests {
 		t.Run(tt.op, func(t *testing.T) {
@@ -246,9 +247,16 @@ func TestHostKeepsTheDeadline(t *testing.T) {
 			e := newEdge(t, w, newMemory(), nil)
 			_, m, _ := e.start("s")
 			w.set(func() {
-				w.handle[tt.op] = func(*machine, json.RawMessage) (any, error) { <-m.ended; return nil, errLinkLost }
+				silence := func(*machine, json.RawMessage) (any, error) { <-m.ended; return nil, errLinkLost }
+				w.handle[tt.op], w.handle["getProcess"] = silence, silence
 			})
-			_, err := op(t.Context(), e.sandbox("s"), tt.op, tt.request)
+			// Sooner than any other bound ends the call.
+			ctx, cancel := context.WithTimeout(t.Context(), quickTimeout/2)
+			defer cancel()
+			_, err := op(ctx, e.sandbox("s"), tt.op, tt.request)
+			if ctx.Err() != nil {
+				t.Fatal("the deadline of the request was not kept")
+			}
 			got := wantCode(t, err, tt.code)
 			if got.Started == abi.StartedNo || got.Operation != tt.op {
 				t.Errorf("error %+v", got)

@@ -95,7 +95,7 @@ func (g *generation) waitForPort(ctx context.Context, w *portWait) (time.Duratio
 	defer stop(nil)
 	var exit abi.ExitStatus
 	if w.process != "" {
-		if err := g.call(ctx, abi.GetProcess.Name(), quickTimeout, &abi.ProcessRequest{ProcessID: w.process}, &abi.Process{}); err != nil {
+		if err := g.call(ctx, abi.GetProcess.Name(), min(quickTimeout, w.timeout), &abi.ProcessRequest{ProcessID: w.process}, &abi.Process{}); err != nil {
 			return 0, err
 		}
 		joined := make(chan struct{})

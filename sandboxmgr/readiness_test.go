@@ -218,6 +218,10 @@ func TestDial(t *testing.T) {
 				t.Errorf("details %s, suggestion %s", got.Details, got.Suggestion)
 			}
 			m.serve(8080, answer("hello"))
+			before, err := s.GetState(t.Context(), &abi.Empty{})
+			if err != nil {
+				t.Fatal(err)
+			}
 			conn, run, err := s.Dial(t.Context(), 8080)
 			if err != nil || run.Generation != 1 || run.Started {
 				t.Fatalf("dial: %+v, %v", run, err)
@@ -228,7 +232,7 @@ func TestDial(t *testing.T) {
 				wantCode(t, err, abi.CodeInvalidPort)
 			}
 			st, err := s.GetState(t.Context(), &abi.Empty{})
-			if want := map[bool]string{false: "namespace", true: "init"}[noDial]; err != nil || st.Dial != want || st.Runtime != "fake" || st.LastActivityAt == nil {
+			if want := map[bool]string{false: "namespace", true: "init"}[noDial]; err != nil || st.Dial != want || st.Runtime != "fake" || !st.LastActivityAt.After(*before.LastActivityAt) {
 				t.Errorf("state %+v, %v; want dial %s", st, err, want)
 			}
 		})

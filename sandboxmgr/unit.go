@@ -202,6 +202,7 @@ func (u *unit) running(ctx context.Context, opts abi.SandboxOptions) (g *generat
 		case g != nil:
 			if g.alive() {
 				u.mu.Unlock()
+				u.touch()
 				return g, false, nil
 			}
 		case u.pending:
