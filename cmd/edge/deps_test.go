@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -107,5 +108,19 @@ func list(t *testing.T, goos string) []pkg {
 			t.Fatalf("go list: %v", err)
 		}
 		ps = append(ps, p)
+	}
+}
+
+// TestHouseIsDescribed wants a row of ARCHITECTURE.md for each package.
+func TestHouseIsDescribed(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range house {
+		if !strings.Contains(string(page), "\n| `"+name+"` | ") {
+			t.Errorf("ARCHITECTURE.md has no row for %s", name)
+		}
 	}
 }
