@@ -191,7 +191,9 @@ func (b *answerBody) trailers() error {
 			return fmt.Errorf("%w: trailer: %w", errAnswer, err)
 		}
 		b.c.src.skip(size)
-		fields = append(fields, h)
+		if trailing(h.Name) {
+			fields = append(fields, h)
+		}
 	}
 	if b.ended != nil && len(fields) > 0 {
 		b.ended(fields)

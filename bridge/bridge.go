@@ -40,7 +40,8 @@ type Head struct {
 	Method, Target string
 	Headers        []Header
 	// Body is read until EOF and never closed; nil sends no body. A body that
-	// is the request's own stream also sends on the trailers that followed it.
+	// is the request's own stream also sends on the trailers that followed it, of
+	// those that the request's Trailer field announced: fasthttp shows no others.
 	Body io.Reader
 	// ContentLength is the exact length of Body, or -1 when it is not known and
 	// the body is sent in chunks.

@@ -45,6 +45,10 @@ func lasting(name string) bool {
 	return false
 }
 
+// trailing says whether a field may follow a body (RFC 9110, section 6.5.1): not
+// what frames or routes a message, nor what the edge vouches for in its head.
+func trailing(name string) bool { return !hopByHop(name) && !lasting(name) }
+
 // connectionTokens collects what the Connection fields name.
 func connectionTokens(headers []Header) []string {
 	var tokens []string

@@ -25,7 +25,8 @@ import (
 // The client sees the backend's fields with their spelling, order and
 // repetitions, but fasthttp puts Server, Content-Type, Content-Encoding and
 // Content-Length first and Set-Cookie last. 1xx answers are dropped. Trailers
-// pass both ways, except those that fasthttp's AddTrailer forbids.
+// pass both ways, except those that fasthttp's AddTrailer forbids and those that
+// no trailer may be (see trailing).
 func (r *Relay) HTTP(ctx context.Context, rc *fasthttp.RequestCtx, head *Head, up Upstream, own Owner, pol Policy, done func(Summary)) error {
 	x, err := r.begin(rc, own, false, done)
 	if err != nil {

@@ -100,7 +100,7 @@ func TestBothWaysAtOnce(t *testing.T) {
 			c.send(fmt.Sprintf("6\r\npong %d\r\n", i))
 		}
 		c.expect("0\r\n\r\n")
-		c.send("0\r\n\r\n")
+		c.send("0\r\nContent-Length: 60\r\nX-Sum: 1\r\n\r\n") // the first must not be a trailer
 	}))
 	c := e.dial()
 	c.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -110,7 +110,7 @@ func TestBothWaysAtOnce(t *testing.T) {
 		c.expect(fmt.Sprintf("6\r\npong %d\r\n", i))
 	}
 	c.send("0\r\n\r\n")
-	c.expect("0\r\n\r\n")
+	c.expect("0\r\nX-Sum: 1\r\n\r\n")
 	if rest := c.rest(); rest != "" {
 		t.Errorf("and then %q", rest)
 	}

@@ -125,6 +125,9 @@ func (u *upload) trailers() []byte {
 	end := []byte("0\r\n")
 	if u.size < 0 && u.rc.Request.IsBodyStream() {
 		for _, name := range u.rc.Request.Header.PeekTrailerKeys() {
+			if !trailing(string(name)) {
+				continue
+			}
 			for _, value := range u.rc.Request.Header.PeekAll(string(name)) {
 				if validToken(name) && validValue(value) {
 					end = appendField(end, string(name), string(value))
