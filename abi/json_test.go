@@ -73,6 +73,20 @@ func TestSignalJSON(t *testing.T) {
 	}
 }
 
+func TestCheckProcessID(t *testing.T) {
+	t.Parallel()
+	for id, ok := range map[string]bool{
+		"server": true, "a b/c": true, strings.Repeat("x", 128): true, strings.Repeat("ü", 128): true,
+		"": false, strings.Repeat("x", 129): false, strings.Repeat("ü", 129): false,
+		"a\nb": false, "a\x00": false, "a\x7f": false, "a\u0085b": false, "a\xff": false,
+	} {
+		err := abi.CheckProcessID(id)
+		if (err == nil) != ok || err != nil && !errors.Is(err, abi.CodeInvalidRequest.Err()) {
+			t.Errorf("%.20q: %v, want it taken: %v", id, err, ok)
+		}
+	}
+}
+
 func TestStatusRangeJSON(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]abi.StatusRange{
@@ -83,7 +97,7 @@ func TestStatusRangeJSON(t *testing.T) {
 			t.Errorf("%s = %v, %v; want %v", in, r, err, want)
 		}
 	}
-	for _, in := range []string{`"200"`, `true`, `[200]`, `2.5`, `{"min":"a"}`} {
+	for _, in := range []string{`"200"`, `true`, `[200]`, `2.5`, `{"min":"a"}`, `{"min":500,"maximum":599}`} {
 		var r abi.StatusRange
 		if err := json.Unmarshal([]byte(in), &r); err == nil {
 			t.Errorf("%s was taken as %v", in, r)

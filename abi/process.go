@@ -3,7 +3,10 @@ package abi
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Defaults and bounds of commands and processes.
@@ -15,7 +18,17 @@ const (
 	DefaultGrace       = 5 * time.Second
 	DefaultWaitTimeout = 30 * time.Second
 	DefaultExecTimeout = 10 * time.Minute
+	MaxProcessIDLength = 128 // characters
 )
+
+// CheckProcessID returns INVALID_REQUEST unless id is 1 to MaxProcessIDLength
+// characters of UTF-8, none of them a control character.
+func CheckProcessID(id string) error {
+	if id == "" || utf8.RuneCountInString(id) > MaxProcessIDLength || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) {
+		return Errorf(CodeInvalidRequest, "processId %.60q: want 1 to %d characters, none of them a control character", id, MaxProcessIDLength)
+	}
+	return nil
+}
 
 // Signal is a signal as users write it: a name with or without SIG, or a
 // number. It is always written back as a name or a number in a string.

@@ -27,7 +27,7 @@ func (r *StatusRange) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	o := struct{ Min, Max int }{200, 399}
-	if err := json.Unmarshal(b, &o); err != nil {
+	if err := strictJSON(b, &o); err != nil {
 		return fmt.Errorf("status %.40s: want a number or {\"min\":200,\"max\":399}", b)
 	}
 	r.Min, r.Max = o.Min, o.Max

@@ -13,7 +13,7 @@ import (
 
 // Bounds of requests that the init would refuse later and less clearly.
 const (
-	maxProcessID  = 128       // bytes
+	maxCursor     = 128       // bytes
 	maxCommand    = 128 << 10 // bytes: Linux takes no longer single argument
 	maxArguments  = 4096
 	maxStdin      = 16 << 20 // bytes
@@ -113,18 +113,6 @@ func checkSpan(what string, d, limit time.Duration) error {
 	return nil
 }
 
-func checkProcessID(id string) error {
-	if id == "" {
-		return invalid("processId is empty")
-	}
-	for _, c := range id {
-		if c < ' ' || c == 0x7f {
-			return invalid("processId %.40q holds a control character", id)
-		}
-	}
-	return checkText("processId", id, maxProcessID)
-}
-
 // checkSignal checks a signal's form; which ones exist is the init's to know.
 func checkSignal(sig abi.Signal) error {
 	if sig == "" {
@@ -173,7 +161,7 @@ func checkExec(req *abi.ExecRequest) error {
 func checkStartProcess(req *abi.StartProcessRequest) error {
 	var id error
 	if req.ProcessID != "" {
-		id = checkProcessID(req.ProcessID)
+		id = abi.CheckProcessID(req.ProcessID)
 	}
 	return firstError(
 		checkProgram(req.Command, req.Argv), id, checkDir(req.Cwd), checkEnv(req.Env),
@@ -196,14 +184,14 @@ func checkLogs(req *abi.LogsRequest) error {
 	if req.Tail < 0 {
 		return invalid("tail is %d; want 0 or more", req.Tail)
 	}
-	return firstError(checkProcessID(req.ProcessID), checkText("since", req.Since, maxProcessID))
+	return firstError(abi.CheckProcessID(req.ProcessID), checkText("since", req.Since, maxCursor))
 }
 
 func checkWaitForLog(req *abi.WaitForLogRequest) error {
 	if req.Pattern == "" {
 		return invalid("pattern is empty")
 	}
-	return firstError(checkProcessID(req.ProcessID), checkText("pattern", req.Pattern, maxPattern),
+	return firstError(abi.CheckProcessID(req.ProcessID), checkText("pattern", req.Pattern, maxPattern),
 		checkSpan("timeout", req.Timeout.D(), maxWait))
 }
 
@@ -219,8 +207,8 @@ func checkWriteFile(req *abi.WriteFileRequest) error {
 		return abi.Errorf(abi.CodeFileTooLarge, "the content has %d bytes; at most %d can be written in one request", size, abi.MaxFileResponse)
 	}
 	if req.Mode != "" {
-		if m, err := strconv.ParseUint(req.Mode, 8, 32); err != nil || m > 0o7777 {
-			return invalid("mode %.20q: want permission bits in octal, like \"0644\"", req.Mode)
+		if m, err := strconv.ParseUint(req.Mode, 8, 32); err != nil || m > 0o777 {
+			return invalid("mode %.20q: want permission bits in octal up to \"0777\", like \"0644\"", req.Mode)
 		}
 	}
 	return firstError(checkPath(req.Path), checkOneOf("encoding", req.Encoding, "utf8", "base64"))

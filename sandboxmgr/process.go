@@ -36,7 +36,7 @@ func (s *Sandbox) ListProcesses(ctx context.Context, req *abi.Empty) (*abi.Proce
 // GetProcess tells one process's state.
 func (s *Sandbox) GetProcess(ctx context.Context, req *abi.ProcessRequest) (*abi.Process, error) {
 	op := abi.GetProcess.Name()
-	if err := checkProcessID(req.ProcessID); err != nil {
+	if err := abi.CheckProcessID(req.ProcessID); err != nil {
 		return nil, s.fail(op, err)
 	}
 	return carry[abi.Process](ctx, s, op, quickTimeout, req)
@@ -45,7 +45,7 @@ func (s *Sandbox) GetProcess(ctx context.Context, req *abi.ProcessRequest) (*abi
 // KillProcess ends a process with its whole group and waits for its end.
 func (s *Sandbox) KillProcess(ctx context.Context, req *abi.KillRequest) (*abi.Process, error) {
 	op := abi.KillProcess.Name()
-	if err := firstError(checkProcessID(req.ProcessID), checkKill(req.Signal, req.Grace)); err != nil {
+	if err := firstError(abi.CheckProcessID(req.ProcessID), checkKill(req.Signal, req.Grace)); err != nil {
 		return nil, s.fail(op, err)
 	}
 	return carry[abi.Process](ctx, s, op, req.Grace.Or(abi.DefaultGrace)+quickTimeout, req)
@@ -73,7 +73,7 @@ func (s *Sandbox) GetLogs(ctx context.Context, req *abi.LogsRequest) (*abi.LogsR
 // lasts.
 func (s *Sandbox) WaitForExit(ctx context.Context, req *abi.WaitForExitRequest) (*abi.ExitStatus, error) {
 	op := abi.WaitForExit.Name()
-	if err := firstError(checkProcessID(req.ProcessID), checkSpan("timeout", req.Timeout.D(), maxWait)); err != nil {
+	if err := firstError(abi.CheckProcessID(req.ProcessID), checkSpan("timeout", req.Timeout.D(), maxWait)); err != nil {
 		return nil, s.fail(op, err)
 	}
 	var limit time.Duration

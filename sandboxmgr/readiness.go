@@ -68,7 +68,7 @@ func (m *Manager) checkWaitForPort(req *abi.WaitForPortRequest) (*portWait, erro
 	err := firstError(m.checkPort(req.Port), checkSpan("timeout", w.timeout, maxWait), checkSpan("interval", w.interval, maxInterval),
 		checkOneOf("mode", req.Mode, "tcp", "http"))
 	if err == nil && req.ProcessID != "" {
-		err = checkProcessID(req.ProcessID)
+		err = abi.CheckProcessID(req.ProcessID)
 	}
 	if err != nil {
 		return nil, err

@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"edge/abi"
 )
@@ -155,12 +153,4 @@ func lookPath(name, path string) (string, error) {
 func executable(path string) bool {
 	st, err := os.Stat(path)
 	return err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0
-}
-
-// checkProcessID checks an id that a user gave.
-func checkProcessID(id string) error {
-	if id == "" || utf8.RuneCountInString(id) > maxIDLength || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) {
-		return abi.Errorf(abi.CodeInvalidRequest, "process id %.60q: want 1 to %d characters, none of them a control character", id, maxIDLength)
-	}
-	return nil
 }

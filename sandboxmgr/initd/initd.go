@@ -57,7 +57,6 @@ const (
 	smallBody    = 1 << 20 // requests and files beyond it are handled maxLarge at a time
 	maxLarge     = 4
 	maxCommand   = 4 << 10 // bytes of a command that listings show
-	maxIDLength  = 128     // characters of a process id
 	maxPattern   = 8 << 10 // bytes
 	maxLine      = 64 << 10
 	stderrTail   = 4 << 10 // bytes of stderr in an error's details

@@ -89,15 +89,3 @@ func TestEnvironment(t *testing.T) {
 		}
 	}
 }
-
-func TestCheckProcessID(t *testing.T) {
-	t.Parallel()
-	for id, ok := range map[string]bool{
-		"a": true, "web server/ä": true, strings.Repeat("ä", 128): true,
-		"": false, strings.Repeat("a", 129): false, "a\tb": false, "a\x7f": false, "\xff": false,
-	} {
-		if err := checkProcessID(id); (err == nil) != ok {
-			t.Errorf("%.20q: %v", id, err)
-		}
-	}
-}

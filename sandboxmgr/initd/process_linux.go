@@ -83,7 +83,7 @@ func (p *process) forget() {
 // startProcess starts a process that lives on.
 func (s *supervisor) startProcess(ctx context.Context, req *abi.StartProcessRequest) (*abi.Process, error) {
 	if req.ProcessID != "" {
-		if err := checkProcessID(req.ProcessID); err != nil {
+		if err := abi.CheckProcessID(req.ProcessID); err != nil {
 			return nil, err
 		}
 	}
