@@ -11,7 +11,8 @@ import (
 type Socket interface {
 	// Receive returns the next whole message; opcode 1 is text, 2 binary. It
 	// ends with the context's error without losing a message, or with
-	// *SocketClosed.
+	// *SocketClosed. A message above the bound is an *Error, BODY_TOO_LARGE,
+	// and the socket is closed with 1009.
 	Receive(ctx context.Context) (opcode byte, payload []byte, err error)
 	// Send sends one message and blocks while the peer reads slowly.
 	Send(ctx context.Context, opcode byte, payload []byte) error

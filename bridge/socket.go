@@ -42,6 +42,9 @@ func (e *SocketClosed) Error() string {
 	return fmt.Sprintf("socket closed: %d %q", e.Code, e.Reason)
 }
 
+// ErrMessageTooBig is a received message of more than SocketLimits.MessageBytes.
+var ErrMessageTooBig = errors.New("bridge: message too big")
+
 // ErrOpcode refuses a message that is neither text (1) nor binary (2).
 var ErrOpcode = errors.New("bridge: opcode is neither 1 (text) nor 2 (binary)")
 
@@ -60,6 +63,7 @@ type Socket struct {
 	queue   []socketMessage
 	bytes   int64
 	err     error         // why nothing more will come
+	tooBig  bool          // because of a message that was too big, which Receive has not told
 	closing bool          // messages are read and dropped
 	ready   chan struct{} // 1: the queue or err has changed
 	room    chan struct{} // 1: something was taken
@@ -141,6 +145,9 @@ func (s *Socket) receive() {
 	for s.awaitRoom() {
 		kind, payload, err := s.conn.ReadMessage()
 		if err != nil {
+			s.mu.Lock()
+			s.tooBig = errors.Is(err, websocket.ErrReadLimit)
+			s.mu.Unlock()
 			s.end(socketEnd(err))
 			return
 		}
@@ -198,7 +205,8 @@ func notify(c chan struct{}) {
 
 // Receive returns the next whole message; opcode 1 is text, 2 binary. It ends
 // with ctx's reason, and then the message is there for the next call, or with
-// *SocketClosed, after all that came before.
+// *SocketClosed, after all that came before. In the place of a message that is too
+// big it gives ErrMessageTooBig, once; the socket was then closed with 1009.
 func (s *Socket) Receive(ctx context.Context) (opcode byte, payload []byte, err error) {
 	for {
 		s.mu.Lock()
@@ -212,6 +220,9 @@ func (s *Socket) Receive(ctx context.Context) (opcode byte, payload []byte, err 
 			return m.opcode, m.payload, nil
 		}
 		err := s.err
+		if s.tooBig {
+			s.tooBig, err = false, ErrMessageTooBig
+		}
 		s.mu.Unlock()
 		if err != nil {
 			return 0, nil, err

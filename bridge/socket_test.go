@@ -119,9 +119,12 @@ func TestSocketLimits(t *testing.T) {
 	if _, p, err := s.Receive(t.Context()); err != nil || len(p) != 1<<20 {
 		t.Fatalf("1 MiB: %d %v", len(p), err)
 	}
+	if _, _, err := s.Receive(t.Context()); !errors.Is(err, ErrMessageTooBig) {
+		t.Errorf("more: %v", err)
+	}
 	var sc *SocketClosed
 	if _, _, err := s.Receive(t.Context()); !errors.As(err, &sc) || sc.Code != 1009 {
-		t.Errorf("more: %v", err)
+		t.Errorf("then: %v", err)
 	}
 	if err := <-got; !websocket.IsCloseError(err, 1009) {
 		t.Errorf("the peer saw %v", err)

@@ -104,6 +104,9 @@ func (s socket) Send(ctx context.Context, opcode byte, payload []byte) error {
 
 // closedError turns the bridge's end of a socket into the ABI's.
 func closedError(err error) error {
+	if errors.Is(err, bridge.ErrMessageTooBig) {
+		return abi.Errorf(abi.CodeBodyTooLarge, "a message was larger than the socket takes, which closed it with 1009").WithStarted(abi.StartedYes)
+	}
 	var c *bridge.SocketClosed
 	if errors.As(err, &c) {
 		return &abi.SocketClosed{Code: c.Code, Reason: c.Reason}

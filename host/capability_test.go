@@ -2,7 +2,9 @@ package host
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -45,6 +47,37 @@ func TestOpenSocket(t *testing.T) {
 	var closed *abi.SocketClosed
 	if _, _, err := s.Receive(ctx); !errors.As(err, &closed) {
 		t.Errorf("after the end: %v, want *abi.SocketClosed", err)
+	}
+}
+
+// TestSocketMessageTooBig wants a message of more than 1 MiB to be TOO_LARGE
+// (SPEC.md, section 6), and the socket closed behind it.
+func TestSocketMessageTooBig(t *testing.T) {
+	t.Parallel()
+	addr := backend(t, func(w http.ResponseWriter, r *http.Request) {
+		c, rw, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+			accept(r.Header.Get("Sec-WebSocket-Key")))
+		_, _ = rw.Write(binary.BigEndian.AppendUint64([]byte{0x82, 127}, 1<<20+1))
+		_, _ = rw.Write(make([]byte, 1<<20+1))
+		_ = rw.Flush()
+		_, _ = io.Copy(io.Discard, rw)
+	})
+	s, err := openSocket(t.Context(), boxes(newBox("a", map[int]string{8080: addr})), ref("a"), 8080, abi.WebSocketOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(1000, "")
+	if _, _, err := s.Receive(t.Context()); !errors.Is(err, abi.CodeBodyTooLarge.Err()) {
+		t.Errorf("got %v, want BODY_TOO_LARGE", err)
+	}
+	var closed *abi.SocketClosed
+	if _, _, err := s.Receive(t.Context()); !errors.As(err, &closed) || closed.Code != 1009 {
+		t.Errorf("then %v, want a close with 1009", err)
 	}
 }
 
