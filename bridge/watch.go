@@ -76,6 +76,20 @@ func (w *watch) run(raw syscall.RawConn, gone func()) {
 	}
 }
 
+// WatchClient has gone called if c's peer closes while nobody reads from c, and
+// returns what ends that: stop waits until gone has returned or will not be
+// called, and leaves no read deadline. Most work is over before the watch begins
+// and costs a timer. Between the two calls c is not read from.
+func WatchClient(c net.Conn, gone func()) (stop func()) {
+	begun := make(chan *watch, 1)
+	timer := time.AfterFunc(watchAfter, func() { begun <- startWatch(c, gone) })
+	return func() {
+		if !timer.Stop() {
+			(<-begun).stop()
+		}
+	}
+}
+
 // stop ends the watch and waits for it. The connection's read deadline is clear
 // afterwards; the server sets its own before it reads again.
 func (w *watch) stop() {

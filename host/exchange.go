@@ -124,7 +124,8 @@ func (x *exchange) dispatch() {
 	x.fail(abi.Errorf(abi.CodeNotFound, "no plugin of this route answers the request"))
 }
 
-// decide asks one plugin. A decider that panics has failed, and no more.
+// decide asks one plugin, for as long as the client is there to be answered. A
+// decider that panics has failed, and no more.
 func (x *exchange) decide(p Plugin) (d abi.Decision, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -132,6 +133,9 @@ func (x *exchange) decide(p Plugin) (d abi.Decision, err error) {
 			err = abi.Errorf(abi.CodePluginFailed, "plugin %q failed", p.Name)
 		}
 	}()
+	if x.body == nil { // a body is read: its end, or the lack of it, tells
+		defer bridge.WatchClient(x.rc.Conn(), x.stop)()
+	}
 	return p.Decider.Decide(x.ctx, x.req)
 }
 

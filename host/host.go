@@ -24,7 +24,8 @@ import (
 
 // Decider says what to do with a request. A plugin of the registry is one.
 //
-// Decide may read req.Body and may edit req; it must not keep req after it
+// ctx ends when the client of a request without a body goes away. Decide may read
+// req.Body and may edit req; it must not keep req after it
 // returned, except that a *abi.Respond with a Stream may go on using it until
 // the stream is closed. An error is answered by the host as the error table
 // says; its text reaches the client only if it is an *abi.Error.

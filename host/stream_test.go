@@ -144,6 +144,53 @@ func TestClientLeaves(t *testing.T) {
 	}
 }
 
+// TestClientLeavesDuringADecision ends a decision that nobody waits for.
+func TestClientLeavesDuringADecision(t *testing.T) {
+	t.Parallel()
+	ev := newEvents()
+	in := make(chan struct{})
+	r := start(t, &Server{Observe: ev.add}, all(decide(func(ctx context.Context, _ *abi.Request) (abi.Decision, error) {
+		close(in)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})))
+	c := r.dial(t)
+	c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	<-in
+	_ = c.Close()
+	if e := ev.next(t); e.Status != 499 {
+		t.Errorf("event %+v", e)
+	}
+}
+
+// TestSlowDecisionKeepsTheConnection has decisions that outlast the beginning of
+// the watch: the connection serves what comes next, sent meanwhile or after.
+func TestSlowDecisionKeepsTheConnection(t *testing.T) {
+	t.Parallel()
+	r := start(t, &Server{}, all(decide(func(ctx context.Context, req *abi.Request) (abi.Decision, error) {
+		select {
+		case <-time.After(300 * time.Millisecond):
+			return text(200, req.Path), nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	})))
+	c := r.dial(t)
+	for _, piece := range []string{"/1", "/2"} {
+		c.send("GET " + piece + " HTTP/1.1\r\nHost: a\r\n\r\n")
+		if got := c.answer("GET"); got.StatusCode != 200 || got.body != piece {
+			t.Errorf("answer %d %q", got.StatusCode, got.body)
+		}
+	}
+	c.send("GET /3 HTTP/1.1\r\nHost: a\r\n\r\n")
+	c.send("GET /4 HTTP/1.1\r\nHost: a\r\n\r\n")
+	for _, want := range []string{"/3", "/4"} {
+		if got := c.answer("GET"); got.StatusCode != 200 || got.body != want {
+			t.Errorf("answer %d %q, want %q", got.StatusCode, got.body, want)
+		}
+	}
+}
+
 // TestPipelined answers requests that came in one piece, in order.
 func TestPipelined(t *testing.T) {
 	t.Parallel()
