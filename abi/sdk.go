@@ -3,10 +3,7 @@
 package abi
 
 import (
-	"archive/zip"
-	"bytes"
 	"embed"
-	"fmt"
 	"io/fs"
 )
 
@@ -24,52 +21,19 @@ import (
 //go:embed guest/internal/edge1/imports_stub.go guest/internal/edge1/imports_wasip1.go
 var sources embed.FS
 
-// sdkModule is the SDK's go.mod. It requires nothing, so that a plugin builds
-// without a network.
-const sdkModule = "module edge\n\ngo 1.26.0\n"
+// GoSDKModule is the SDK's go.mod: it requires nothing, so that a plugin builds
+// without a network. GoSDKVersion is the Go that it asks for.
+const (
+	GoSDKVersion = "1.26.0"
+	GoSDKModule  = "module edge\n\ngo " + GoSDKVersion + "\n"
+)
 
-// GoSDK returns the Go SDK as a module of its own: go.mod, and the sources below
-// abi. A plugin's project that holds it as the folder edge-sdk needs
+// GoSDK returns the sources of the Go SDK, as they lie in this package's folder:
+// "wire.go", "guest/handle.go". A plugin's project that holds them in
+// edge-sdk/abi, and GoSDKModule as edge-sdk/go.mod, needs
 //
 //	require edge v0.0.0
 //	replace edge => ./edge-sdk
 //
-// and builds offline. The error would be a defect of this function.
-func GoSDK() (fs.FS, error) {
-	// An archive in memory is the shortest way from a list of names to a
-	// complete fs.FS.
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
-	err := fs.WalkDir(sources, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		content, err := sources.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		return addFile(w, "abi/"+name, content)
-	})
-	if err == nil {
-		err = addFile(w, "go.mod", []byte(sdkModule))
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("collect the Go SDK: %w", err)
-	}
-	r, err := zip.NewReader(bytes.NewReader(b.Bytes()), int64(b.Len()))
-	if err != nil {
-		return nil, fmt.Errorf("collect the Go SDK: %w", err)
-	}
-	return r, nil
-}
-
-func addFile(w *zip.Writer, name string, content []byte) error {
-	f, err := w.Create(name)
-	if err == nil {
-		_, err = f.Write(content)
-	}
-	return err
-}
+// and builds offline.
+func GoSDK() fs.FS { return sources }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"embed"
 	"errors"
@@ -37,11 +36,7 @@ func (c *pluginNewCommand) Run(t *terminal) error {
 	if !pluginName.MatchString(name) {
 		return usageError{fmt.Errorf("%q cannot name a plugin; want letters, digits, \"-\" and \"_\", at most 63", name)}
 	}
-	sdk, err := abi.GoSDK()
-	if err != nil {
-		return err
-	}
-	if err := writeProject(c.Name, name, sdk); err != nil {
+	if err := writeProject(c.Name, name); err != nil {
 		return err
 	}
 	fmt.Fprintf(t.out, "wrote %s: a Go plugin with its tests and this edge's SDK\n\n  cd %s\n  go test ./...\n  edge dev\n", c.Name, c.Name)
@@ -56,7 +51,7 @@ type project struct {
 }
 
 // writeProject writes a project into dir, which must be empty or not exist.
-func writeProject(dir, name string, sdk fs.FS) error {
+func writeProject(dir, name string) error {
 	entries, err := os.ReadDir(dir)
 	switch {
 	case err == nil && len(entries) > 0:
@@ -64,32 +59,18 @@ func writeProject(dir, name string, sdk fs.FS) error {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return usageError{fmt.Errorf("%s: %s", dir, reason(err))}
 	}
-	version, err := goVersion(sdk)
-	if err != nil {
-		return err
-	}
-	p := project{Name: name, Go: version, Version: readBuild().String()}
+	p := project{Name: name, Go: abi.GoSDKVersion, Version: readBuild().String()}
 	if err := p.write(dir); err != nil {
 		return fmt.Errorf("write the project: %w", err)
 	}
-	if err := os.CopyFS(filepath.Join(dir, sdkFolder), sdk); err != nil {
+	sdk := filepath.Join(dir, sdkFolder)
+	if err := os.CopyFS(filepath.Join(sdk, "abi"), abi.GoSDK()); err != nil {
+		return fmt.Errorf("write the SDK: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(sdk, "go.mod"), []byte(abi.GoSDKModule), 0o644); err != nil {
 		return fmt.Errorf("write the SDK: %w", err)
 	}
 	return nil
-}
-
-// goVersion returns the version that the SDK's go.mod asks for.
-func goVersion(sdk fs.FS) (string, error) {
-	mod, err := fs.ReadFile(sdk, "go.mod")
-	if err != nil {
-		return "", fmt.Errorf("read the SDK: %w", err)
-	}
-	for s := bufio.NewScanner(bytes.NewReader(mod)); s.Scan(); {
-		if v, ok := strings.CutPrefix(s.Text(), "go "); ok {
-			return strings.TrimSpace(v), nil
-		}
-	}
-	return "", errors.New("read the SDK: its go.mod names no Go version")
 }
 
 func (p project) write(dir string) error {
