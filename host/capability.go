@@ -142,9 +142,7 @@ var _ sandboxmgr.Connections = Connections{}
 // CloseExposure closes the connections that came through an exposure.
 func (c Connections) CloseExposure(binding, id string, port, code int, reason string) {
 	if c.Table != nil {
-		c.Table.Close(func(o bridge.Owner) bool {
-			return o.Exposure && o.Port == port && o.ID == id && o.Binding == binding
-		}, code, reason)
+		c.Table.CloseSandbox(binding, id, func(o bridge.Owner) bool { return o.Exposure && o.Port == port }, code, reason)
 	}
 }
 
@@ -152,9 +150,7 @@ func (c Connections) CloseExposure(binding, id string, port, code int, reason st
 // pools included.
 func (c Connections) CloseSandbox(binding, id string, generation int64, code int, reason string) {
 	if c.Table != nil {
-		c.Table.Close(func(o bridge.Owner) bool {
-			return o.Generation == generation && o.ID == id && o.Binding == binding
-		}, code, reason)
+		c.Table.CloseSandbox(binding, id, func(o bridge.Owner) bool { return o.Generation == generation }, code, reason)
 	}
 	if c.Relay != nil {
 		c.Relay.CloseUpstream(generationKey(binding, id, generation))
@@ -167,7 +163,5 @@ func (c Connections) Count(binding, id string, port int) int {
 	if c.Table == nil {
 		return 0
 	}
-	return c.Table.Count(func(o bridge.Owner) bool {
-		return o.ID == id && o.Binding == binding && (port == 0 || o.Exposure && o.Port == port)
-	})
+	return c.Table.CountSandbox(binding, id, func(o bridge.Owner) bool { return port == 0 || o.Exposure && o.Port == port })
 }
