@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"edge/abi"
+	"edge/sandboxmgr"
 )
 
 // backend is a server "inside a sandbox": net/http on loopback.
@@ -190,7 +191,7 @@ func TestFailures(t *testing.T) {
 		{"port closed", always(&abi.Proxy{Sandbox: ref("a"), Port: 8080}), 502, abi.CodePortNotListening, ""},
 	}
 	a, b := newBox("a", nil), newBox("b", nil)
-	b.exposed = []int{8080, 9090}
+	b.exposed = []sandboxmgr.Exposure{{Port: 8080}, {Port: 9090}}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

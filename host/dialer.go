@@ -27,7 +27,7 @@ type sandbox interface {
 	Running(ctx context.Context) (sandboxmgr.Run, error)
 	Dial(ctx context.Context, port int) (net.Conn, sandboxmgr.Run, error)
 	GetState(ctx context.Context, req *abi.Empty) (*abi.SandboxState, error)
-	GetExposedPorts(ctx context.Context, req *abi.Empty) (*abi.ExposedPorts, error)
+	Exposures() []sandboxmgr.Exposure
 }
 
 var _ sandbox = (*sandboxmgr.Sandbox)(nil)

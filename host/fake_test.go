@@ -73,7 +73,7 @@ type fakeBox struct {
 	ports      map[int]string
 	started    bool // what the next Running reports
 	startedAt  time.Time
-	exposed    []int
+	exposed    []sandboxmgr.Exposure
 	block      bool // Running waits for its context
 	dials      int
 	onDial     func(n int) // called before dial n, without the lock
@@ -128,12 +128,10 @@ func (b *fakeBox) GetState(context.Context, *abi.Empty) (*abi.SandboxState, erro
 	return &abi.SandboxState{State: abi.StateRunning, Generation: b.generation, StartedAt: &at}, nil
 }
 
-func (b *fakeBox) GetExposedPorts(context.Context, *abi.Empty) (*abi.ExposedPorts, error) {
-	list := &abi.ExposedPorts{}
-	for _, p := range b.exposed {
-		list.Ports = append(list.Ports, abi.ExposedPort{Port: p})
-	}
-	return list, nil
+func (b *fakeBox) Exposures() []sandboxmgr.Exposure {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.exposed
 }
 
 // syncBuffer is a log that can be read while it is written.

@@ -163,30 +163,30 @@ func (x *exchange) proxyByExposure(d *abi.Proxy) {
 		x.relayExposure(e, p, d.Policy)
 		return
 	}
-	port, err := x.onlyExposed(d.Sandbox)
+	e, err := x.onlyExposure(d.Sandbox)
 	if err != nil {
 		x.fail(err)
 		return
 	}
-	x.relay(target{ref: d.Sandbox, port: port, policy: d.Policy, exposure: true})
+	x.relay(target{ref: d.Sandbox, port: e.Port, policy: stricter(e.Policy, d.Policy), exposure: true, live: func() bool {
+		now, err := x.onlyExposure(d.Sandbox)
+		return err == nil && now.Port == e.Port
+	}})
 }
 
-// onlyExposed returns the one exposed port of a sandbox.
-func (x *exchange) onlyExposed(ref abi.SandboxRef) (int, error) {
+// onlyExposure returns the exposure of a sandbox's only exposed port.
+func (x *exchange) onlyExposure(ref abi.SandboxRef) (sandboxmgr.Exposure, error) {
 	if ref.ID == "" || x.s.boxes == nil {
-		return 0, abi.Errorf(abi.CodeNotFound, "the request is not for a preview, and no sandbox was named")
+		return sandboxmgr.Exposure{}, abi.Errorf(abi.CodeNotFound, "the request is not for a preview, and no sandbox was named")
 	}
 	box, err := x.s.boxes.sandbox(ref)
 	if err != nil {
-		return 0, err
+		return sandboxmgr.Exposure{}, err
 	}
-	list, err := box.GetExposedPorts(x.ctx, &abi.Empty{})
-	if err != nil {
-		return 0, err
+	all := box.Exposures()
+	if len(all) != 1 {
+		return sandboxmgr.Exposure{}, abi.Errorf(abi.CodeNotFound, "sandbox %q has %d exposed ports, and the request does not say which is meant",
+			box.Ref().ID, len(all)).WithSuggestion("expose exactly one port, or name the port in the decision")
 	}
-	if len(list.Ports) != 1 {
-		return 0, abi.Errorf(abi.CodeNotFound, "sandbox %q has %d exposed ports, and the request does not say which is meant",
-			box.Ref().ID, len(list.Ports)).WithSuggestion("expose exactly one port, or name the port in the decision")
-	}
-	return list.Ports[0].Port, nil
+	return all[0], nil
 }

@@ -171,7 +171,7 @@ func TestEventStream(t *testing.T) {
 func TestProxyByExposure(t *testing.T) {
 	t.Parallel()
 	f := previews(t)
-	f.boxes["other"].exposed = []int{8080}
+	f.boxes["other"].exposed = []sandboxmgr.Exposure{{Port: 8080}}
 	// A plugin sees a preview only where the host asks it; the decision is
 	// carried out here as if it had.
 	carry := func(d *abi.Proxy) Decider { return always(d) }
@@ -189,6 +189,43 @@ func TestProxyByExposure(t *testing.T) {
 			r := start(t, &Server{boxes: f}, all(carry(tt.decision)))
 			if got := r.get(t, "a", "/", ""); got.StatusCode != tt.status {
 				t.Errorf("answer %d %s, want %d", got.StatusCode, got.body, tt.status)
+			}
+		})
+	}
+}
+
+// TestProxyToTheOnlyExposure wants the exposure's own policy kept, and an exposure
+// that is taken back between look-up and dial to be gone.
+func TestProxyToTheOnlyExposure(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		policy abi.Policy
+		revoke bool
+		status int
+		code   string
+	}{
+		"policy":     {abi.Policy{MaxBytes: 1}, false, 101, ""},
+		"taken back": {abi.Policy{}, true, 404, "INVALID_TOKEN"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			box := newBox("a", map[int]string{8080: backend(t, echoSocket)})
+			box.exposed = []sandboxmgr.Exposure{{Port: 8080, Policy: tt.policy}}
+			if tt.revoke {
+				box.onRunning = func() {
+					box.mu.Lock()
+					box.exposed = nil
+					box.mu.Unlock()
+				}
+			}
+			r := start(t, &Server{boxes: boxes(box)}, all(always(&abi.Proxy{Sandbox: ref("a")})))
+			c := r.dial(t)
+			c.send("GET / HTTP/1.1\r\nHost: a\r\n" + handshake + "\r\n")
+			if got := c.answer("GET"); got.StatusCode != tt.status || !strings.Contains(got.body, tt.code) {
+				t.Fatalf("answer %d %s, want %d %s", got.StatusCode, got.body, tt.status, tt.code)
+			}
+			if tt.status == 101 {
+				wantFrame(t, c.r, 8, "\x03\xf0too many bytes")
 			}
 		})
 	}

@@ -86,6 +86,9 @@ func (s *Sandbox) GetExposedPorts(context.Context, *abi.Empty) (*abi.ExposedPort
 	return list, nil
 }
 
+// Exposures returns what is exposed of the sandbox, by port, from memory.
+func (s *Sandbox) Exposures() []Exposure { return s.m.exposures.ofSandbox(s.key) }
+
 // IsPortExposed tells whether a port is exposed.
 func (s *Sandbox) IsPortExposed(_ context.Context, req *abi.PortRequest) (*abi.BoolResponse, error) {
 	if err := s.m.checkPort(req.Port); err != nil {
