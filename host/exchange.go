@@ -139,16 +139,18 @@ func (x *exchange) decide(p Plugin) (d abi.Decision, err error) {
 	return p.Decider.Decide(x.ctx, x.req)
 }
 
-// settle ends the handler's part: a panic is answered, a body that nobody wanted
-// is put out of the way, and the exchange is finished unless it was handed on.
+// settle ends the handler's part: a panic is answered, unless a bridge has the
+// connection, a body that nobody wanted is put out of the way, and the exchange is
+// finished unless it was handed on.
 func (x *exchange) settle() {
 	if r := recover(); r != nil {
 		x.s.Log.Error("request panicked", "request", x.id, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-		x.handed = false
-		x.rc.Response.Reset()
-		x.rc.HijackSetNoResponse(false)
-		x.rc.SetConnectionClose()
-		x.fail(abi.Errorf(abi.CodeInternal, "internal error; the edge's log has the details"))
+		if !x.rc.Hijacked() {
+			x.handed = false
+			x.rc.Response.Reset()
+			x.rc.SetConnectionClose()
+			x.fail(abi.Errorf(abi.CodeInternal, "internal error; the edge's log has the details"))
+		}
 	}
 	if x.rc.Hijacked() {
 		x.slim()

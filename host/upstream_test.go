@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"edge/abi"
+	"edge/bridge"
 )
 
 // TestWait tries a refused port again only where the request started the sandbox.
@@ -97,6 +98,41 @@ func TestBadBackends(t *testing.T) {
 			}
 			got := r.get(t, "a", "/", extra)
 			if got.StatusCode != tt.status || !strings.Contains(got.body, tt.code) {
+				t.Errorf("answer %d %s, want %d %s", got.StatusCode, got.body, tt.status, tt.code)
+			}
+		})
+	}
+}
+
+// TestSilentBackend wants 504 of a backend that takes the request and says nothing,
+// and the sandbox's end to be told from that.
+func TestSilentBackend(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		upgrade, ends bool
+		status        int
+		code          string
+	}{
+		"request": {false, false, 504, "TIMEOUT"},
+		"upgrade": {true, false, 504, "TIMEOUT"},
+		"ended":   {false, true, 502, "SANDBOX_EXITED"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			box := newBox("a", nil)
+			box.ports = map[int]string{8080: backend(t, func(_ http.ResponseWriter, req *http.Request) {
+				if tt.ends {
+					close(box.ended)
+				}
+				<-req.Context().Done()
+			})}
+			relay := &bridge.Relay{HandshakeTimeout: 300 * time.Millisecond, ResponseTimeout: 300 * time.Millisecond}
+			r := start(t, &Server{boxes: boxes(box), Relay: relay}, all(always(&abi.Proxy{Sandbox: ref("a"), Port: 8080})))
+			extra := ""
+			if tt.upgrade {
+				extra = handshake
+			}
+			if got := r.get(t, "a", "/", extra); got.StatusCode != tt.status || !strings.Contains(got.body, tt.code) {
 				t.Errorf("answer %d %s, want %d %s", got.StatusCode, got.body, tt.status, tt.code)
 			}
 		})

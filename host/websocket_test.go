@@ -183,6 +183,29 @@ func hammerSocket(t *testing.T, r *running, wg *sync.WaitGroup) {
 	}
 }
 
+// TestPanicAfterTheUpgrade wants no second answer on a connection that a bridge
+// has taken.
+func TestPanicAfterTheUpgrade(t *testing.T) {
+	t.Parallel()
+	box := newBox("a", map[int]string{8080: backend(t, echoSocket)})
+	r := start(t, &Server{boxes: boxes(box), Observe: func(e Event) {
+		if e.Kind == EventWebSocketOpened {
+			panic("oh")
+		}
+	}}, all(always(&abi.Connect{Sandbox: ref("a"), Port: 8080})))
+	c := r.dial(t)
+	c.send("GET / HTTP/1.1\r\nHost: a\r\n" + handshake + "\r\n")
+	if got := c.answer("GET"); got.StatusCode != 101 {
+		t.Fatalf("answer %d %s", got.StatusCode, got.body)
+	}
+	c.send(frame(1, "lives", true))
+	wantFrame(t, c.r, 1, "a  /")
+	wantFrame(t, c.r, 1, "lives")
+	if !strings.Contains(r.log.String(), "stack=") {
+		t.Error("no stack in the log")
+	}
+}
+
 // TestDrain lets requests and sockets go on, refuses new work, and then closes
 // sockets with 1001.
 func TestDrain(t *testing.T) {
