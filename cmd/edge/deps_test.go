@@ -28,6 +28,7 @@ var house = map[string]struct{ ours, heavy []string }{
 	"sandboxmgr/netns":         {heavy: []string{"golang.org/x/sys"}},
 	"sandboxmgr/docker":        {ours: []string{"sandboxmgr", "sandboxmgr/netns"}, heavy: []string{"github.com/docker/docker", "github.com/docker/go-connections"}},
 	"sandboxmgr/process":       {ours: []string{"sandboxmgr", "sandboxmgr/netns"}, heavy: []string{"golang.org/x/sys"}},
+	"sandboxmgr/runtimetest":   {ours: []string{"sandboxmgr"}},
 	"sandboxmgr/state":         {ours: []string{"sandboxmgr"}, heavy: []string{"go.etcd.io/bbolt"}},
 	"host":                     {ours: []string{"abi", "bridge", "sandboxmgr"}, heavy: []string{"github.com/valyala/fasthttp"}},
 	"cmd/edge":                 {ours: []string{"*"}, heavy: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/fsnotify/fsnotify"}},
@@ -36,7 +37,7 @@ var house = map[string]struct{ ours, heavy []string }{
 }
 
 // testOnly are packages that tests alone import.
-var testOnly = []string{"plugins/wasmasm"}
+var testOnly = []string{"plugins/wasmasm", "sandboxmgr/runtimetest"}
 
 // examples are plugins: they see the SDK and nothing of the edge.
 const examples = "examples/wasm/"

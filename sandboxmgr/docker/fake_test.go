@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"edge/sandboxmgr"
+	"edge/sandboxmgr/runtimetest"
 )
 
 // fake is an engine with one container whose answers a test decides.
@@ -94,7 +95,7 @@ func (f *fake) create(w http.ResponseWriter, r *http.Request) {
 
 func newFake(t *testing.T, f *fake) *Runtime {
 	t.Helper()
-	path := filepath.Join(runDir(t), "s")
+	path := filepath.Join(runtimetest.RunDir(t), "s")
 	ln, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
@@ -212,7 +213,7 @@ func TestFailedStart(t *testing.T) {
 // says what to do.
 func TestEngineDown(t *testing.T) {
 	t.Parallel()
-	dir := runDir(t)
+	dir := runtimetest.RunDir(t)
 	hung, err := net.Listen("unix", filepath.Join(dir, "hung"))
 	if err != nil {
 		t.Fatal(err)

@@ -2,28 +2,22 @@ package docker
 
 import (
 	"archive/tar"
-	"bufio"
 	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/errdefs"
 	"go.uber.org/goleak"
 
-	"edge/sandboxmgr"
+	"edge/sandboxmgr/runtimetest"
 )
 
 // testImage has a folder for temporary files and nothing else.
@@ -54,13 +48,13 @@ var buildGuest = sync.OnceValues(func() (string, error) {
 	return path, os.Chmod(dir, 0o755)
 })
 
-// bench is a runtime on the engine, a machine's description, and the socket
-// that its init connects to.
+// bench is a runtime on the engine with a machine's description.
 type bench struct {
-	*Runtime
-	spec sandboxmgr.MachineSpec
-	ln   net.Listener
+	*runtimetest.Bench
+	rt *Runtime
 }
+
+type command = runtimetest.Command
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
@@ -70,30 +64,16 @@ func newBench(t testing.TB) *bench {
 	}
 	t.Cleanup(func() { r.Close() })
 	if err := r.Check(t.Context()); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skipf("SKIPPED: %v", err)
+		runtimetest.Skip(t, "%v", err)
 	}
 	guest, err := buildGuest()
 	if err != nil {
 		t.Fatal(err)
 	}
 	importImage(t, r)
-	b := &bench{Runtime: r, spec: sandboxmgr.MachineSpec{
-		Name:     fmt.Sprintf("edge.test%d.Sandbox.%s", os.Getpid(), strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))),
-		Labels:   map[string]string{"edge.owner": "test"},
-		Image:    testImage,
-		RunDir:   runDir(t),
-		InitPath: guest,
-		Env:      map[string]string{"EDGE_INIT_TOKEN": "secret"},
-	}}
-	b.ln = listen(t, b.spec.RunDir)
-	t.Cleanup(func() {
-		if err := r.Remove(context.Background(), b.spec.Name); err != nil {
-			t.Errorf("Remove: %v", err)
-		}
-	})
+	b := &bench{Bench: runtimetest.NewBench(t, r), rt: r}
+	b.Spec.Image, b.Spec.InitPath = testImage, guest
+	b.Gone = b.gone
 	return b
 }
 
@@ -123,53 +103,9 @@ func importImage(t testing.TB, r *Runtime) {
 	}
 }
 
-// runDir makes a folder whose path leaves room for a socket's name.
-func runDir(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "edge")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-func listen(t testing.TB, dir string) net.Listener {
-	t.Helper()
-	ln, err := net.Listen("unix", filepath.Join(dir, "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	if err := os.Chmod(filepath.Join(dir, "s"), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	return ln
-}
-
-func (b *bench) start(t testing.TB) (sandboxmgr.Machine, *guest) {
-	t.Helper()
-	m, err := b.Start(t.Context(), b.spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	return m, accept(t, b.ln)
-}
-
-func (b *bench) stop(t testing.TB, m sandboxmgr.Machine) {
-	t.Helper()
-	if err := m.Stop(t.Context(), 20*time.Second); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func (b *bench) look(t testing.TB) container.InspectResponse {
 	t.Helper()
-	c, err := b.inspect(t.Context(), b.spec.Name)
+	c, err := b.rt.inspect(t.Context(), b.Spec.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,83 +113,20 @@ func (b *bench) look(t testing.TB) container.InspectResponse {
 }
 
 // gone checks that the engine has nothing of the machine any more.
-func (b *bench) gone(t testing.TB) {
+func (b *bench) gone(t testing.TB, _ int) {
 	t.Helper()
-	for _, name := range []string{b.spec.Name, b.spec.Name + nextSuffix} {
-		if _, err := b.inspect(t.Context(), name); !errdefs.IsNotFound(err) {
+	for _, name := range []string{b.Spec.Name, b.Spec.Name + nextSuffix} {
+		if _, err := b.rt.inspect(t.Context(), name); !errdefs.IsNotFound(err) {
 			t.Errorf("container %s is still there (%v)", name, err)
 		}
 	}
-	images, err := b.engine.ImageList(t.Context(), image.ListOptions{All: true})
+	images, err := b.rt.engine.ImageList(t.Context(), image.ListOptions{All: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, i := range images {
-		if i.Labels[labelSnapshot] == b.spec.Name {
+		if i.Labels[labelSnapshot] == b.Spec.Name {
 			t.Errorf("snapshot %s is still there", i.ID)
 		}
 	}
-}
-
-// guest is the init's end of the socket.
-type guest struct {
-	conn net.Conn
-	in   *bufio.Reader
-}
-
-func accept(t testing.TB, ln net.Listener) *guest {
-	t.Helper()
-	ln.(*net.UnixListener).SetDeadline(time.Now().Add(30 * time.Second))
-	c, err := ln.Accept()
-	if err != nil {
-		t.Fatalf("the init did not connect: %v", err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return &guest{conn: c, in: bufio.NewReader(c)}
-}
-
-type command struct {
-	Write, Text string
-	Read        string
-	Env         string
-	Eat         int
-}
-
-type answer struct{ Text, Err string }
-
-func (g *guest) call(cmd command) (a answer, err error) {
-	g.conn.SetDeadline(time.Now().Add(30 * time.Second))
-	b, err := json.Marshal(cmd)
-	if err != nil {
-		return a, err
-	}
-	if _, err := g.conn.Write(append(b, '\n')); err != nil {
-		return a, err
-	}
-	line, err := g.in.ReadBytes('\n')
-	if err != nil {
-		return a, err
-	}
-	return a, json.Unmarshal(line, &a)
-}
-
-// do runs a command that succeeds and returns its text.
-func (g *guest) do(t testing.TB, cmd command) string {
-	t.Helper()
-	a, err := g.call(cmd)
-	if err != nil || a.Err != "" {
-		t.Fatalf("%+v: %v %s", cmd, err, a.Err)
-	}
-	return a.Text
-}
-
-func waitEnd(t testing.TB, m sandboxmgr.Machine) sandboxmgr.MachineExit {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	defer cancel()
-	exit, err := m.Wait(ctx)
-	if err != nil {
-		t.Fatalf("Wait: %v", err)
-	}
-	return exit
 }

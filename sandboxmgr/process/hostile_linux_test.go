@@ -13,13 +13,14 @@ import (
 	"time"
 
 	"edge/sandboxmgr"
+	"edge/sandboxmgr/runtimetest"
 )
 
 // TestConfined: what a machine must not see or do, and what it must.
 func TestConfined(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	_, g := b.start(t)
+	_, g := b.Start(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +65,7 @@ func TestConfined(t *testing.T) {
 		{"use names", "getent hosts localhost >/dev/null && whoami", "sandbox"},
 	}
 	for _, tt := range tests {
-		if got := g.sh(t, tt.script); got != tt.want {
+		if got := g.Shell(t, tt.script); got != tt.want {
 			t.Errorf("%s: %s\ngot  %q\nwant %q", tt.name, tt.script, got, tt.want)
 		}
 	}
@@ -76,11 +77,11 @@ func TestBounds(t *testing.T) {
 	b := newBench(t, func(s *sandboxmgr.MachineSpec) {
 		s.MemoryBytes, s.PIDs, s.CPUs = 96<<20, 40, 0.5
 	})
-	group, missing := b.groups.make(&b.spec)
+	group, missing := b.rt.groups.make(&b.Spec)
 	group.remove()
-	m, g := b.start(t)
+	m, g := b.Start(t)
 	// By the control group, or else by the limit on processes.
-	got := g.sh(t, "n=0; bash -c 'for i in $(seq 60); do sleep 100 & done' 2>&1 | grep -c -m1 fork; true")
+	got := g.Shell(t, "n=0; bash -c 'for i in $(seq 60); do sleep 100 & done' 2>&1 | grep -c -m1 fork; true")
 	if got == "0" {
 		t.Error("60 processes were started where 40 are allowed")
 	}
@@ -88,18 +89,18 @@ func TestBounds(t *testing.T) {
 		t.Logf("not bounded on this computer: %v", missing)
 		return
 	}
-	if _, err := g.call(command{Eat: 512 << 20}); err == nil {
+	if _, err := g.Call(runtimetest.Command{Eat: 512 << 20}); err == nil {
 		t.Error("512 MiB were used where 96 are allowed")
 	}
-	if exit := waitEnd(t, m); !exit.OOMKilled {
+	if exit := runtimetest.WaitEnd(t, m); !exit.OOMKilled {
 		t.Errorf("exit %+v, want OOMKilled", exit)
 	}
 	// The counters of one start are not those of the next.
-	m, _ = b.start(t)
+	m, _ = b.Start(t)
 	if err := m.Stop(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
-	if exit := waitEnd(t, m); exit.OOMKilled {
+	if exit := runtimetest.WaitEnd(t, m); exit.OOMKilled {
 		t.Errorf("exit of the next start %+v, want not OOMKilled", exit)
 	}
 }
@@ -114,11 +115,11 @@ func TestTools(t *testing.T) {
 	t.Parallel()
 	tools := findBun(t)
 	b := newBench(t, func(s *sandboxmgr.MachineSpec) { s.Tools = []string{t.TempDir(), tools} })
-	m, g := b.start(t)
-	if got := g.sh(t, "command -v bun; bun --version | grep -c '^1[.]'"); got != toolsTarget+"/1/bun\n1" {
+	m, g := b.Start(t)
+	if got := g.Shell(t, "command -v bun; bun --version | grep -c '^1[.]'"); got != toolsTarget+"/1/bun\n1" {
 		t.Errorf("bun: %q", got)
 	}
-	g.sh(t, "cat > server.ts <<'EOF'"+bunServer+"EOF\n"+
+	g.Shell(t, "cat > server.ts <<'EOF'"+bunServer+"EOF\n"+
 		"mkfifo out; bun server.ts > out 2>&1 & exec 3< out; read line <&3; sleep 1000 <&3 >/dev/null 2>&1 & echo $line")
 	if os.Geteuid() != 0 {
 		return
@@ -152,7 +153,7 @@ func findBun(t *testing.T) string {
 			return filepath.Dir(abs)
 		}
 	}
-	cannot(t, "no Bun: run npm ci at the top of the repository")
+	runtimetest.Skip(t, "no Bun: run npm ci at the top of the repository")
 	return ""
 }
 
@@ -188,6 +189,6 @@ func TestWithoutRoot(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if strings.Contains(string(out), "SKIP") {
-		cannot(t, "without root: %s", out)
+		runtimetest.Skip(t, "without root: %s", out)
 	}
 }
