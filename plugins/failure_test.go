@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -258,4 +259,48 @@ func TestCloseStopsCalls(t *testing.T) {
 		t.Errorf("close: %v", err)
 	}
 	wantCode(t, <-failed, abi.CodePluginFailed)
+}
+
+// TestCloseSendsTheLineAway closes while guests loop and callers wait in line for
+// an instance: none of those is served any more.
+func TestCloseSendsTheLineAway(t *testing.T) {
+	t.Parallel()
+	entered := make(chan struct{}, 8)
+	b := newBench(t, Config{Operations: operateFunc(func(context.Context, string, []byte) ([]byte, error) {
+		entered <- struct{}{}
+		return []byte("{}"), nil
+	})})
+	g := newAsm()
+	p := b.load(t, deciding(g, wasmasm.Do(g.call("op", req(), "exec", "{}", 0, 0), wasmasm.Drop(), wasmasm.Forever(), g.call("next", req()))),
+		deadline(time.Hour), func(s *Spec) { s.MaxInstances = 1 })
+	pool := p.current.Load().pool
+	failed := make(chan error, 3)
+	for range 3 {
+		go func() {
+			_, err := p.Decide(t.Context(), newRequest())
+			failed <- err
+		}()
+	}
+	<-entered
+	for inLine := 0; inLine < 2; {
+		pool.mu.Lock()
+		inLine = len(pool.line)
+		pool.mu.Unlock()
+		runtime.Gosched()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- b.Close(ctx) }()
+	select {
+	case err := <-closed:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("close: %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("close waits for callers in line")
+	}
+	for range 3 {
+		wantCode(t, <-failed, abi.CodePluginFailed)
+	}
 }

@@ -15,6 +15,9 @@ const idleInstance = time.Minute
 // errOverloaded is a deadline that passed before a guest got the request.
 var errOverloaded = errors.New("every instance was busy until the deadline")
 
+// errStopped is the end of a generation whose calls are not waited for.
+var errStopped = errors.New("the plugin was stopped")
+
 // pool hands out one generation's instances: last used first, so that few stay
 // warm; at most max of them, with at most room requests in each (1 unless the
 // module is asynchronous). Callers for whom there is none wait in line until
@@ -34,6 +37,7 @@ type pool struct {
 	line    []*waiter
 	founded bool // the first instance has given its word
 	closed  bool
+	killed  bool
 }
 
 // waiter is a caller in line. ready has room for the one grant it gets.
@@ -49,9 +53,14 @@ func newPool(g *generation, maxInstances, room int) *pool {
 }
 
 // take returns an instance with room for one more request, which it now counts
-// in. It waits until the deadline (errOverloaded) or ctx's end (its error).
+// in. It waits until the deadline (errOverloaded), ctx's end (its error) or kill
+// (errStopped).
 func (p *pool) take(ctx context.Context, deadline time.Time) (*instance, error) {
 	p.mu.Lock()
+	if p.killed {
+		p.mu.Unlock()
+		return nil, errStopped
+	}
 	if in := p.pick(); in != nil {
 		p.mu.Unlock()
 		return in, nil
@@ -105,7 +114,7 @@ func (p *pool) pick() *instance {
 // instance with room for many serves the whole line, so one at a time is made.
 // p.mu is held.
 func (p *pool) grow() {
-	for !p.closed && len(p.all) < p.max && len(p.line) > p.growing*p.room {
+	for !p.closed && !p.killed && len(p.all) < p.max && len(p.line) > p.growing*p.room {
 		in := newInstance(p.gen)
 		p.all[in] = struct{}{}
 		p.growing++
@@ -214,13 +223,18 @@ func (p *pool) close() {
 	}
 }
 
-// kill stops every guest, whatever it does.
+// kill stops every guest, whatever it does, and sends the callers in line away.
 func (p *pool) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.killed = true
 	for in := range p.all {
 		in.life.kill()
 	}
+	for _, w := range p.line {
+		w.ready <- grant{err: errStopped}
+	}
+	p.line = nil
 }
 
 // size returns the number of instances, for tests and metrics.
