@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -288,13 +289,19 @@ func (r *Registry) join(done chan<- struct{}) {
 	close(done)
 }
 
-// readModule reads a module's file.
+// readModule reads a module's file. It never waits for one that is no file, such
+// as a named pipe: the watch of all plugins would wait with it.
 func readModule(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if st, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !st.Mode().IsRegular() {
+		return nil, refusal(fmt.Errorf("%s is not a regular file", path))
+	}
 	module, err := io.ReadAll(io.LimitReader(f, maxModule+1))
 	if err != nil {
 		return nil, err

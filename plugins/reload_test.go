@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -299,6 +301,35 @@ func TestWatchRefuses(t *testing.T) {
 	}
 	if got := bodyOf(t, decide(t, p, newRequest())); got != "2" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestReloadNoFile puts something in a module's place that is no file: it is
+// refused and never waited for.
+func TestReloadNoFile(t *testing.T) {
+	t.Parallel()
+	for name, put := range map[string]func(path string) error{
+		"named pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"folder":     func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, Config{})
+			path := writeModule(t, responding("0"))
+			p, err := b.Load(t.Context(), Spec{Name: "p", Source: path})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(os.Remove(path), put(path)); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.ReloadAll(t.Context()); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "not a regular file") {
+				t.Errorf("reload: %v", err)
+			}
+			if got := bodyOf(t, decide(t, p, newRequest())); got != "0" {
+				t.Errorf("after a refusal got %q", got)
+			}
+		})
 	}
 }
 
