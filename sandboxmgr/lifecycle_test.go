@@ -416,7 +416,7 @@ func TestFailedStart(t *testing.T) {
 		code abi.Code
 	}{
 		{"no image", func(w *world) {
-			w.onStart = func(context.Context, MachineSpec) error { return fmt.Errorf("%w: make image", ErrNoImage) }
+			w.onStart = func(context.Context, MachineSpec) error { return fmt.Errorf("start secret: %w: make image", ErrNoImage) }
 		}, abi.CodeImageNotFound},
 		{"runtime down", func(w *world) { w.down = true }, abi.CodeRuntimeUnavailable},
 		{"internal", func(w *world) {
@@ -445,6 +445,9 @@ func TestFailedStart(t *testing.T) {
 			got := wantCode(t, err, tt.code)
 			if got.Operation != "exec" || strings.Contains(got.Error()+got.Suggestion, "secret") {
 				t.Errorf("error %+v", got)
+			}
+			if tt.code == abi.CodeImageNotFound && got.Suggestion != "make image" {
+				t.Errorf("suggestion %q", got.Suggestion)
 			}
 			w.set(func() { w.down, w.onStart, w.mute = false, nil, false })
 			if _, err := e.sandbox("s").Exec(t.Context(), &abi.ExecRequest{Command: "true"}); err != nil {

@@ -11,7 +11,8 @@ import (
 var (
 	// ErrNoMachine: the named machine does not exist or does not run.
 	ErrNoMachine = errors.New("no such machine")
-	// ErrNoImage: the image is not there; the text says how to get it.
+	// ErrNoImage: the image is not there; the text after it and a colon says
+	// how to get it, to whoever started the machine.
 	ErrNoImage = errors.New("image not found")
 	// ErrRuntimeDown: what runs sandboxes does not answer.
 	ErrRuntimeDown = errors.New("runtime unavailable")

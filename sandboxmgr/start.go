@@ -240,8 +240,9 @@ func (u *unit) runtimeError(err error) error {
 	case errors.As(err, &e):
 		return err
 	case errors.Is(err, ErrNoImage):
+		_, how, _ := strings.Cut(err.Error(), ErrNoImage.Error()+": ") // before it are internal names
 		return abi.Errorf(abi.CodeImageNotFound, "the image %q of binding %s is not there", u.binding.Image, u.key.binding).
-			WithSuggestion("%v", err)
+			WithSuggestion("%s", how)
 	case errors.Is(err, ErrRuntimeDown):
 		return unavailable("the %s runtime does not answer", name).WithSuggestion("try again later; the edge's log has the reason")
 	}

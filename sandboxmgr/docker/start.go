@@ -168,7 +168,7 @@ func (r *Runtime) create(ctx context.Context, w wish, name, image string, unset 
 	})
 	switch {
 	case errdefs.IsNotFound(err):
-		return fmt.Errorf("%w: %q: %s", sandboxmgr.ErrNoImage, image, howToGet(image))
+		return fmt.Errorf("%w: %s", sandboxmgr.ErrNoImage, howToGet(image))
 	case r.refusedIPv6(w, err):
 		return nil
 	}
