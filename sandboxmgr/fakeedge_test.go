@@ -1,0 +1,173 @@
+package sandboxmgr
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"edge/abi"
+)
+
+// edge is one Manager with what it needs and what it did.
+type edge struct {
+	*Manager
+	t     *testing.T
+	w     *world
+	disk  *memory
+	store *handle
+	conns *connections
+	log   *logLines
+
+	mu     sync.Mutex
+	events []Event
+}
+
+// newEdge starts a manager over a world and a disk; change may be nil.
+func newEdge(t *testing.T, w *world, disk *memory, change func(*Config)) *edge {
+	t.Helper()
+	e := &edge{t: t, w: w, disk: disk, store: &handle{memory: disk}, conns: &connections{}, log: &logLines{}}
+	c := Config{
+		StateDir: t.TempDir(), Store: e.store, OpenInit: w.openInit, Connections: e.conns, Log: slog.New(slog.NewTextHandler(e.log, nil)),
+		Bindings: map[string]Binding{"B": {Runtime: w, Image: "img"}, "C": {Runtime: w}},
+		Previews: PreviewConfig{Port: 8787},
+		Observe: func(ev Event) {
+			e.mu.Lock()
+			e.events = append(e.events, ev)
+			e.mu.Unlock()
+		},
+	}
+	if change != nil {
+		change(&c)
+	}
+	m, err := New(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Manager = m
+	t.Cleanup(func() { _ = m.Close() })
+	return e
+}
+
+// crash ends the edge as kill -9 would: nothing more is written.
+func (e *edge) crash() {
+	e.store.killed.Store(true)
+	_ = e.Close()
+}
+
+func (e *edge) sandbox(id string) *Sandbox { return e.handle(abi.SandboxRef{Binding: "B", ID: id}) }
+
+func (e *edge) handle(ref abi.SandboxRef) *Sandbox {
+	e.t.Helper()
+	s, err := e.Sandbox(ref)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return s
+}
+
+// start starts a sandbox and returns it with its machine.
+func (e *edge) start(id string) (*Sandbox, *machine, Run) {
+	e.t.Helper()
+	s := e.sandbox(id)
+	run, err := s.Running(e.t.Context())
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return s, e.w.machine(id), run
+}
+
+func (e *edge) kinds() []EventKind {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var ks []EventKind
+	for _, ev := range e.events {
+		ks = append(ks, ev.Kind)
+	}
+	return ks
+}
+
+// state returns the sandbox's state, or the error's code.
+func (e *edge) state(id string) string {
+	e.t.Helper()
+	st, err := e.sandbox(id).GetState(e.t.Context(), &abi.Empty{})
+	if err != nil {
+		return string(abi.AsError(err).Code)
+	}
+	return string(st.State)
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		if ok() {
+			return
+		}
+		_ = sleep(t.Context(), time.Millisecond)
+	}
+	t.Fatalf("never came: %s", what)
+}
+
+func wantCode(t *testing.T, err error, code abi.Code) *abi.Error {
+	t.Helper()
+	var e *abi.Error
+	if !errors.As(err, &e) || e.Code != code {
+		t.Fatalf("error %v, want %s", err, code)
+	}
+	return e
+}
+
+// connections remembers what it was told to close.
+type connections struct {
+	mu     sync.Mutex
+	closed []string
+	n      int
+}
+
+func (c *connections) CloseExposure(binding, id string, port, code int, _ string) {
+	c.add(fmt.Sprintf("%s/%s:%d %d", binding, id, port, code))
+}
+
+func (c *connections) CloseSandbox(binding, id string, generation int64, code int, _ string) {
+	c.add(fmt.Sprintf("%s/%s@%d %d", binding, id, generation, code))
+}
+
+func (c *connections) Count(string, string, int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n
+}
+
+func (c *connections) add(s string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = append(c.closed, s)
+}
+
+func (c *connections) list() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.closed)
+}
+
+// logLines keeps what was logged.
+type logLines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logLines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logLines) count(s string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), s)
+}

@@ -1,0 +1,228 @@
+package sandboxmgr
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"edge/abi"
+	"edge/sandboxmgr/initlink"
+	"edge/sandboxmgr/initproto"
+)
+
+// openInit is the InitOpener of a world.
+func (w *world) openInit(dir, token string, _ *slog.Logger) (Init, error) {
+	return &link{w: w, dir: dir, token: token, closed: make(chan struct{})}, nil
+}
+
+var errLinkLost = errors.New("init closed the connection")
+
+// link is the edge's end of one machine's init.
+type link struct {
+	w          *world
+	dir, token string
+	peer       atomic.Int64
+	broken     atomic.Bool
+	once       sync.Once
+	closed     chan struct{}
+}
+
+func (l *link) SetPeer(pid int) { l.peer.Store(int64(pid)) }
+func (l *link) Broken() bool    { return l.broken.Load() }
+func (l *link) Close() error    { l.once.Do(func() { close(l.closed) }); return nil }
+
+// machine finds the machine that has the run folder, if its init would get in.
+func (l *link) machine() *machine {
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	for _, m := range l.w.machines {
+		if m.spec.RunDir == l.dir && m.spec.Env["EDGE_INIT_TOKEN"] == l.token && !l.w.mute && l.peer.Load() == 4711 {
+			return m
+		}
+	}
+	return nil
+}
+
+func (l *link) Ready(ctx context.Context) (string, error) {
+	for ctx.Err() == nil {
+		if m := l.machine(); m != nil {
+			return m.boot, nil
+		}
+		if err := sleep(ctx, time.Millisecond); err != nil {
+			return "", err
+		}
+	}
+	return "", ctx.Err()
+}
+
+func (l *link) Tunnel(_ context.Context, port int) (net.Conn, error) {
+	m := l.machine()
+	if m == nil {
+		return nil, errLinkLost
+	}
+	return m.dial(port)
+}
+
+func (l *link) Call(ctx context.Context, op string, req, resp any) error {
+	m := l.machine()
+	if m == nil {
+		return errLinkLost
+	}
+	if !m.running() { // no init is there; one might come
+		l.w.unsent.Add(1)
+		<-ctx.Done()
+		return fmt.Errorf("%w: %w", initlink.ErrUnsent, ctx.Err())
+	}
+	body, err := json.Marshal(req)
+	if err != nil {
+		return err
+	}
+	type answer struct {
+		v   any
+		err error
+	}
+	got := make(chan answer, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { v, err := m.carryOut(ctx, op, body); got <- answer{v, err} }()
+	select {
+	case a := <-got:
+		if a.err != nil {
+			return a.err
+		}
+		b, err := json.Marshal(a.v)
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(b, resp)
+	case <-m.ended:
+		return errLinkLost
+	case <-l.closed:
+		return errLinkLost
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// carryOut is the init.
+func (m *machine) carryOut(ctx context.Context, op string, body json.RawMessage) (any, error) {
+	m.w.mu.Lock()
+	h := m.w.handle[op]
+	m.w.mu.Unlock()
+	if h != nil {
+		return h(m, body)
+	}
+	switch op {
+	case "startProcess":
+		return m.startProcess(body)
+	case "listProcesses":
+		return m.listProcesses(), nil
+	case "getProcess", "waitForExit", "getLogs":
+		return m.ofProcess(ctx, op, body)
+	case "exec":
+		var req abi.ExecRequest
+		_ = json.Unmarshal(body, &req)
+		return &abi.ExecResponse{Success: true, Stdout: req.Command, Duration: req.Timeout}, nil
+	case initproto.OpListeningPorts:
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return &initproto.PortList{Ports: slices.Sorted(maps.Keys(m.listen))}, nil
+	case initproto.OpShutdown:
+		var req abi.StopRequest
+		_ = json.Unmarshal(body, &req)
+		m.mu.Lock()
+		m.shutdown = append(m.shutdown, req)
+		m.mu.Unlock()
+		m.end(0, false)
+		return &abi.Empty{}, nil
+	case "killProcess":
+		return &abi.Process{}, nil
+	case "killAllProcesses":
+		return &abi.KillAllResponse{Count: len(m.processIDs())}, nil
+	case "waitForLog":
+		return &abi.WaitForLogResponse{Line: "up"}, nil
+	case "writeFile":
+		return &abi.WriteFileResponse{Path: "/workspace/x"}, nil
+	case "readFile":
+		return &abi.ReadFileResponse{Content: "x"}, nil
+	}
+	return nil, abi.Errorf(abi.CodeUnknownOperation, "no %s", op)
+}
+
+func (m *machine) startProcess(body json.RawMessage) (any, error) {
+	var req abi.StartProcessRequest
+	_ = json.Unmarshal(body, &req)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if req.ProcessID == "" {
+		req.ProcessID = "p" + randomHex(4)
+	}
+	if p := m.procs[req.ProcessID]; p != nil {
+		return nil, abi.Errorf(abi.CodeProcessAlreadyExists, "process %q already exists", req.ProcessID)
+	}
+	p := &proc{ended: make(chan struct{}), Process: abi.Process{ID: req.ProcessID, PID: 100 + len(m.procs), Command: req.Command, Status: abi.StatusRunning}}
+	m.procs[req.ProcessID] = p
+	m.order = append(m.order, req.ProcessID)
+	own := p.Process
+	return &own, nil
+}
+
+func (m *machine) listProcesses() *abi.ProcessList {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := &abi.ProcessList{}
+	for _, id := range m.order {
+		list.Processes = append(list.Processes, m.procs[id].Process)
+	}
+	return list
+}
+
+func (m *machine) ofProcess(ctx context.Context, op string, body json.RawMessage) (any, error) {
+	var req abi.LogsRequest
+	_ = json.Unmarshal(body, &req)
+	m.mu.Lock()
+	p := m.procs[req.ProcessID]
+	m.mu.Unlock()
+	if p == nil {
+		return nil, abi.Errorf(abi.CodeProcessNotFound, "no process %q", req.ProcessID)
+	}
+	if op == "waitForExit" {
+		select {
+		case <-p.ended:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch op {
+	case "getProcess":
+		own := p.Process
+		return &own, nil
+	case "waitForExit":
+		return &abi.ExitStatus{ExitCode: *p.ExitCode, Signal: p.Signal}, nil
+	}
+	return m.logs(p, &req), nil
+}
+
+// logs has cursors that count bytes: "stdout:stderr".
+func (m *machine) logs(p *proc, req *abi.LogsRequest) *abi.LogsResponse {
+	var o, e int
+	_, _ = fmt.Sscanf(req.Since, "%d:%d", &o, &e)
+	return &abi.LogsResponse{Stdout: p.stdout[o:], Stderr: p.stderr[e:], Cursor: fmt.Sprintf("%d:%d", len(p.stdout), len(p.stderr))}
+}
+
+func (m *machine) print(id, stdout, stderr string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.procs[id].stdout += stdout
+	m.procs[id].stderr += stderr
+}
