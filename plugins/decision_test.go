@@ -68,6 +68,7 @@ func TestDecisionsRefused(t *testing.T) {
 		"torn block":            {[]any{"respond", req(), 200, "\x01\x00\x00\x00", ""}, abi.Invalid, abi.CodeInvalidRequest},
 		"framing header":        {[]any{"respond", req(), 200, block("content-length", "1"), ""}, abi.Invalid, abi.CodeInvalidRequest},
 		"header with a newline": {[]any{"respond", req(), 200, block("X", "a\r\nb"), ""}, abi.Invalid, abi.CodeInvalidRequest},
+		"header with a control": {[]any{"respond", req(), 200, block("X", "a\x7fb"), ""}, abi.Invalid, abi.CodeInvalidRequest},
 		"header without a name": {[]any{"respond", req(), 200, block("", "a"), ""}, abi.Invalid, abi.CodeInvalidRequest},
 		"begin with framing":    {[]any{"respond_begin", req(), 200, block("Connection", "close")}, abi.Invalid, abi.CodeInvalidRequest},
 		"not an upgrade":        {[]any{"connect", req(), "Sandbox", "a", 8080, ""}, abi.Invalid, abi.CodeUpgradeRequired},

@@ -60,7 +60,7 @@ func response(status int32, block []byte) (*abi.Respond, *abi.Error) {
 		case !validToken(h.Name):
 			return nil, abi.Errorf(abi.CodeInvalidRequest, "header name %.100q is no token", h.Name)
 		case !validValue(h.Value):
-			return nil, abi.Errorf(abi.CodeInvalidRequest, "header %s: the value holds CR, LF or NUL", h.Name)
+			return nil, abi.Errorf(abi.CodeInvalidRequest, "header %s: the value holds a control character", h.Name)
 		case isFraming(h.Name):
 			return nil, abi.Errorf(abi.CodeInvalidRequest, "header %s is the host's to write", h.Name)
 		}

@@ -80,7 +80,7 @@ func (in *instance) editHeader(handle uint64, name, value string, edit func(r *a
 	case !validToken(name):
 		return x.refuse(abi.CodeInvalidRequest, "header name %.100q is no token", name)
 	case !validValue(value):
-		return x.refuse(abi.CodeInvalidRequest, "header %s: the value holds CR, LF or NUL", name)
+		return x.refuse(abi.CodeInvalidRequest, "header %s: the value holds a control character", name)
 	case isHostsHeader(name):
 		return x.refuse(abi.CodeDenied, "header %s is the host's", name)
 	}
@@ -131,5 +131,13 @@ func validToken(s string) bool {
 	return s != ""
 }
 
-// validValue tells whether s can be a header's value without ending its line.
-func validValue(s string) bool { return strings.IndexAny(s, "\r\n\x00") < 0 }
+// validValue tells whether s can be a header's value: no control character but the
+// tab (RFC 9110, section 5.5).
+func validValue(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}

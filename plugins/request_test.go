@@ -110,6 +110,7 @@ func TestRequestEdits(t *testing.T) {
 		g.record("req_header_del", req(), "ACCEPT"),
 		g.record("req_header_set", req(), "Bad Name", "1"),
 		g.record("req_header_set", req(), "X", "a\nb"),
+		g.record("req_header_set", req(), "X", "a\x01b"),
 		g.record("req_header_set", req(), "host", "b"),
 		g.record("req_header_add", req(), "Content-Length", "1"),
 		g.record("req_header_del", req(), "Connection"),
@@ -117,7 +118,7 @@ func TestRequestEdits(t *testing.T) {
 	)
 	wants := []abi.Errno{
 		abi.OK, abi.OK, abi.OK, abi.Invalid, abi.Invalid, abi.Invalid, abi.Invalid, abi.Invalid, abi.Invalid, abi.Invalid,
-		abi.OK, abi.OK, abi.OK, abi.Invalid, abi.Invalid, abi.Denied, abi.Denied, abi.Denied, abi.TooLarge,
+		abi.OK, abi.OK, abi.OK, abi.Invalid, abi.Invalid, abi.Invalid, abi.Denied, abi.Denied, abi.Denied, abi.TooLarge,
 	}
 	for i, want := range wants {
 		if e, _ := a.result(i); e != want {
