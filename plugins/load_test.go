@@ -161,6 +161,28 @@ func TestFirstLoadFails(t *testing.T) {
 	}
 }
 
+// TestRefusedAgain puts back a module that was refused, after the good one: it is
+// reported again, not taken for old news.
+func TestRefusedAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Config{})
+	p := b.load(t, responding("good"))
+	for range 2 {
+		for _, module := range [][]byte{[]byte("bad"), responding("good")} {
+			if err := os.WriteFile(p.spec.Source, module, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p.reloadChanged(t.Context())
+		}
+	}
+	if n := strings.Count(b.book.String(), "plugin module refused"); n != 2 {
+		t.Errorf("refused %d times, want 2:\n%s", n, b.book)
+	}
+	if n := p.Generation(); n != 1 {
+		t.Errorf("generation %d serves, want the first", n)
+	}
+}
+
 // TestLoadCanceled ends a load's context while the module loops in init.
 func TestLoadCanceled(t *testing.T) {
 	t.Parallel()

@@ -26,8 +26,8 @@ type Sockets interface {
 	OpenSocket(ctx context.Context, ref abi.SandboxRef, port int, opts abi.WebSocketOptions) (abi.Socket, error)
 }
 
-// Previews tells whether a request's host or path names a live exposure:
-// what proxy with port 0 asks before it makes a decision.
+// Previews tells whether a request is for a preview: what proxy with port 0 asks
+// before it makes a decision.
 type Previews interface {
 	// NamesPreview is true if the request's host or path is in preview form,
 	// whether or not the exposure exists.

@@ -44,8 +44,8 @@ type Config struct {
 	CacheDir string
 	// Log gets what plugins print and why they fail; nil discards it.
 	Log *slog.Logger
-	// Observe is called for each event, by one goroutine at a time for a plugin;
-	// it must not block. Nil: nobody looks.
+	// Observe is called for each event, by several goroutines at once: one version
+	// may drain while another is loaded. It must not block. Nil: nobody looks.
 	Observe func(Event)
 }
 

@@ -155,7 +155,11 @@ func (p *Plugin) reloadChanged(ctx context.Context) {
 		p.refuse("", begun, err)
 		return
 	}
-	if digest := digestOf(module); digest != p.Digest() && digest != p.refused {
+	switch digestOf(module) {
+	case p.Digest():
+		p.refused = "" // what was refused is news if it comes back
+	case p.refused:
+	default:
 		_ = p.load(ctx, module, begun) // load reported it
 	}
 }
