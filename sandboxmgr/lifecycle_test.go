@@ -416,7 +416,9 @@ func TestFailedStart(t *testing.T) {
 		code abi.Code
 	}{
 		{"no image", func(w *world) {
-			w.onStart = func(context.Context, MachineSpec) error { return fmt.Errorf("start secret: %w: make image", ErrNoImage) }
+			w.onStart = func(context.Context, MachineSpec) error {
+				return fmt.Errorf("start secret: %w: make image", ErrNoImage)
+			}
 		}, abi.CodeImageNotFound},
 		{"runtime down", func(w *world) { w.down = true }, abi.CodeRuntimeUnavailable},
 		{"internal", func(w *world) {
