@@ -18,7 +18,6 @@ package bridge
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -144,8 +143,6 @@ type Relay struct {
 	// ResponseTimeout bounds the wait for an HTTP answer's head, from the last
 	// progress of the request body; default 2 minutes.
 	ResponseTimeout time.Duration
-	// Log takes what nobody is told otherwise; nil discards.
-	Log *slog.Logger
 
 	pair    Pair
 	own     Table
@@ -183,13 +180,6 @@ func (r *Relay) engine() Engine {
 		return r.Engine
 	}
 	return &r.pair
-}
-
-func (r *Relay) log() *slog.Logger {
-	if r.Log != nil {
-		return r.Log
-	}
-	return slog.New(slog.DiscardHandler)
 }
 
 func orDefault(d, def time.Duration) time.Duration {

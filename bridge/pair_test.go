@@ -157,16 +157,12 @@ func TestPairReset(t *testing.T) {
 			f := frame(0x81, "hello", fromClient)
 			first.Write(f)
 			second.expect(string(f))
-			start := time.Now()
 			first.SetLinger(0)
 			first.Close()
 			io.Copy(io.Discard, second.br)
 			second.Close()
 			if s := r.summary(); s.Close != who+" reset" || !errors.Is(s.Err, syscall.ECONNRESET) {
 				t.Errorf("summary %+v", s)
-			}
-			if d := time.Since(start); d > wait/2 {
-				t.Errorf("took %v", d)
 			}
 		}
 	})

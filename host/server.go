@@ -98,7 +98,7 @@ func (s *Server) prepare() {
 	s.StartTimeout = or(s.StartTimeout, time.Minute)
 	s.DrainTimeout = or(s.DrainTimeout, 10*time.Second)
 	if s.carrier == nil {
-		s.carrier = or(s.Relay, &bridge.Relay{Log: s.Log})
+		s.carrier = or(s.Relay, &bridge.Relay{})
 	}
 	if s.boxes == nil && s.Sandboxes != nil {
 		s.boxes = managed{s.Sandboxes}

@@ -132,7 +132,7 @@ func (s *server) openState() error {
 
 func (s *server) newRelay() (*bridge.Relay, *bridge.Table) {
 	table := new(bridge.Table)
-	return &bridge.Relay{Table: table, Log: s.log}, table
+	return &bridge.Relay{Table: table}, table
 }
 
 func (s *server) openSandboxes(ctx context.Context, o serverOptions, relay *bridge.Relay, table *bridge.Table) error {
