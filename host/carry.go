@@ -83,7 +83,9 @@ func (x *exchange) relay(t target) {
 		return
 	}
 	x.target.ref = box.Ref()
+	unwatch := x.whileClientStays()
 	d, err := newDialer(x.ctx, box, t.port, x.s.StartTimeout)
+	unwatch()
 	if err != nil {
 		x.fail(err)
 		return
@@ -94,7 +96,10 @@ func (x *exchange) relay(t target) {
 	if isRefused(err) && d.startedAfter(x.ctx, x.start) {
 		// The server in there is still coming up. Nothing was sent, so nothing
 		// is done twice.
-		if err = d.await(x.ctx, t.policy.Wait.Or(defaultWait)); err == nil {
+		unwatch = x.whileClientStays()
+		err = d.await(x.ctx, t.policy.Wait.Or(defaultWait))
+		unwatch()
+		if err == nil {
 			err = x.carry(d)
 		}
 	}
@@ -146,8 +151,11 @@ func (x *exchange) carry(d *dialer) error {
 // upstreamError says in the words of the API what went wrong between the edge
 // and the sandbox's server. The cause itself goes to the log.
 func (x *exchange) upstreamError(err error, d *dialer) error {
+	if x.ctx.Err() != nil { // whatever came of that
+		return x.ctx.Err()
+	}
 	var own *abi.Error
-	if errors.As(err, &own) || x.ctx.Err() != nil {
+	if errors.As(err, &own) {
 		return err
 	}
 	started := abi.StartedNo

@@ -133,10 +133,18 @@ func (x *exchange) decide(p Plugin) (d abi.Decision, err error) {
 			err = abi.Errorf(abi.CodePluginFailed, "plugin %q failed", p.Name)
 		}
 	}()
-	if x.body == nil { // a body is read: its end, or the lack of it, tells
-		defer bridge.WatchClient(x.rc.Conn(), x.stop)()
-	}
+	defer x.whileClientStays()()
 	return p.Decider.Decide(x.ctx, x.req)
+}
+
+// whileClientStays has the exchange's context end if the client goes away before
+// the function that it returns is called. A client that sends a body is not
+// watched: somebody else reads, and sees the end of it.
+func (x *exchange) whileClientStays() (stop func()) {
+	if x.body != nil {
+		return func() {}
+	}
+	return bridge.WatchClient(x.rc.Conn(), x.stop)
 }
 
 // settle ends the handler's part: a panic is answered, unless a bridge has the

@@ -163,6 +163,42 @@ func TestClientLeavesDuringADecision(t *testing.T) {
 	}
 }
 
+// TestClientLeavesDuringAStart ends the wait for a sandbox, and for a port in it.
+func TestClientLeavesDuringAStart(t *testing.T) {
+	t.Parallel()
+	for name, set := range map[string]func(box *fakeBox, in chan struct{}){
+		"sandbox": func(box *fakeBox, in chan struct{}) {
+			box.block = true
+			box.onRunning = func() { close(in) }
+		},
+		"port": func(box *fakeBox, in chan struct{}) {
+			box.started = true
+			box.onDial = func(n int) {
+				if n == 2 {
+					close(in)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ev := newEvents()
+			in := make(chan struct{})
+			box := newBox("a", nil)
+			set(box, in)
+			pol := abi.Policy{Wait: abi.Duration(time.Hour)}
+			r := start(t, &Server{boxes: boxes(box), StartTimeout: time.Hour, Observe: ev.add}, all(always(&abi.Proxy{Sandbox: ref("a"), Port: 8080, Policy: pol})))
+			c := r.dial(t)
+			c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			<-in
+			_ = c.Close()
+			if e := ev.next(t); e.Status != 499 {
+				t.Errorf("event %+v", e)
+			}
+		})
+	}
+}
+
 // TestSlowDecisionKeepsTheConnection has decisions that outlast the beginning of
 // the watch: the connection serves what comes next, sent meanwhile or after.
 func TestSlowDecisionKeepsTheConnection(t *testing.T) {
