@@ -43,7 +43,8 @@ type WaitForPortRequest struct {
 	Mode   string       `json:"mode,omitempty"`
 	Path   string       `json:"path,omitempty"`
 	Status *StatusRange `json:"status,omitempty"` // default 200-399
-	// Timeout is 30s by default.
+	// Timeout is 30s by default. The caller's deadline shortens it: the wait ends
+	// a little before that, with the diagnosis.
 	Timeout Duration `json:"timeout,omitempty"`
 	// Interval is the longest pause between two tries, 100ms by default; the
 	// first ones follow each other faster.

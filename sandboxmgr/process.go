@@ -83,7 +83,8 @@ func (s *Sandbox) WaitForExit(ctx context.Context, req *abi.WaitForExitRequest) 
 	return carry[abi.ExitStatus](ctx, s, op, limit, req)
 }
 
-// WaitForLog waits until a line of a process's output matches.
+// WaitForLog waits until a line of a process's output matches. ctx's deadline
+// shortens the timeout.
 func (s *Sandbox) WaitForLog(ctx context.Context, req *abi.WaitForLogRequest) (*abi.WaitForLogResponse, error) {
 	op := abi.WaitForLog.Name()
 	own := *req
@@ -91,10 +92,18 @@ func (s *Sandbox) WaitForLog(ctx context.Context, req *abi.WaitForLogRequest) (*
 	if err := checkWaitForLog(&own); err != nil {
 		return nil, s.fail(op, err)
 	}
-	resp, err := carry[abi.WaitForLogResponse](ctx, s, op, own.Timeout.D()+slack, &own)
+	timeout := own.Timeout.D()
+	resp := new(abi.WaitForLogResponse)
+	err := s.use(ctx, func(g *generation) error {
+		own.Timeout = abi.Duration(patience(ctx, timeout))
+		return g.call(ctx, op, own.Timeout.D()+slack, &own, resp)
+	})
 	if errors.Is(err, abi.CodeTimeout.Err()) && ctx.Err() == nil {
-		err = s.fail(op, abi.Errorf(abi.CodeProcessReadyTimeout, "process %q printed no line that matches %.80q within %s",
-			own.ProcessID, own.Pattern, own.Timeout.D()).WithStarted(abi.StartedYes))
+		err = abi.Errorf(abi.CodeProcessReadyTimeout, "process %q printed no line that matches %.80q within %s",
+			own.ProcessID, own.Pattern, own.Timeout.D()).WithStarted(abi.StartedYes)
 	}
-	return resp, err
+	if err != nil {
+		return nil, s.fail(op, err)
+	}
+	return resp, nil
 }

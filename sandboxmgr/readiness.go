@@ -17,6 +17,8 @@ const (
 	// tailLines and tailBytes bound the standard error that an error quotes.
 	tailLines = 20
 	tailBytes = 4 << 10
+	// lastWords is how long before its caller's deadline a wait ends.
+	lastWords = time.Second
 )
 
 // firstPauses are the pauses after the first tries: a server that starts in a
@@ -40,8 +42,20 @@ type portWait struct {
 	interval time.Duration
 }
 
+// patience returns how long a wait for timeout may last when ctx has a deadline:
+// it ends a little before that, so that the caller learns what was missing while
+// it can still tell somebody.
+func patience(ctx context.Context, timeout time.Duration) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return timeout
+	}
+	left := time.Until(deadline)
+	return min(timeout, max(time.Millisecond, (left-min(lastWords, left/10)).Truncate(time.Millisecond)))
+}
+
 // WaitForPort waits until a port can be reached by the path that traffic takes.
-// The timeout counts from when the sandbox runs.
+// The timeout counts from when the sandbox runs; ctx's deadline shortens it.
 func (s *Sandbox) WaitForPort(ctx context.Context, req *abi.WaitForPortRequest) (*abi.WaitForPortResponse, error) {
 	op := abi.WaitForPort.Name()
 	w, err := s.m.checkWaitForPort(req)
@@ -89,7 +103,8 @@ func (g *generation) waitForPort(ctx context.Context, w *portWait) (time.Duratio
 	began := time.Now()
 	bound, unbind := g.bind(ctx)
 	defer unbind()
-	limited, cancel := context.WithTimeoutCause(bound, w.timeout, errReadyTimeout)
+	timeout := patience(ctx, w.timeout)
+	limited, cancel := context.WithTimeoutCause(bound, timeout, errReadyTimeout)
 	defer cancel()
 	probing, stop := context.WithCancelCause(limited)
 	defer stop(nil)
@@ -122,7 +137,7 @@ func (g *generation) waitForPort(ctx context.Context, w *portWait) (time.Duratio
 		case errors.Is(cause, errProcessExited):
 			return 0, g.exitedBeforeReady(ctx, w, &exit)
 		case errors.Is(cause, errReadyTimeout):
-			return 0, g.readyTimeout(ctx, w, last)
+			return 0, g.readyTimeout(ctx, w, timeout, last)
 		case ctx.Err() != nil:
 			return 0, ctx.Err()
 		default:
@@ -168,7 +183,7 @@ func (g *generation) exitedBeforeReady(ctx context.Context, w *portWait, exit *a
 		WithSuggestion("read what it printed with getLogs")
 }
 
-func (g *generation) readyTimeout(ctx context.Context, w *portWait, last outcome) error {
+func (g *generation) readyTimeout(ctx context.Context, w *portWait, timeout time.Duration, last outcome) error {
 	n := abi.NotReady{Diagnosis: last.diagnosis()}
 	if last.refused {
 		n.Diagnosis, _ = g.diagnoseRefusal(ctx)
@@ -176,7 +191,7 @@ func (g *generation) readyTimeout(ctx context.Context, w *portWait, last outcome
 	if w.process != "" {
 		n.StderrTail = g.stderrTail(ctx, w.process)
 	}
-	return abi.Errorf(abi.CodeProcessReadyTimeout, "port %d of sandbox %s was not ready within %s: %s", w.port, g.key, w.timeout, n.Diagnosis).
+	return abi.Errorf(abi.CodeProcessReadyTimeout, "port %d of sandbox %s was not ready within %s: %s", w.port, g.key, timeout, n.Diagnosis).
 		WithStarted(abi.StartedYes).WithDetails(n)
 }
 

@@ -168,6 +168,32 @@ func TestWaitForPortEndsWithTheSandbox(t *testing.T) {
 	}
 }
 
+// A caller whose own deadline comes first is told what was missing before it.
+func TestWaitsEndBeforeTheCallersDeadline(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, newWorld(t), newMemory(), nil)
+	s, m, _ := e.start("s")
+	m.serve(9000, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	_, err := s.WaitForPort(ctx, &abi.WaitForPortRequest{Port: 8080})
+	got := wantCode(t, err, abi.CodeProcessReadyTimeout)
+	if !strings.Contains(got.Message, "listening_on:[9000]") {
+		t.Errorf("message %q", got.Message)
+	}
+	if ctx.Err() != nil {
+		t.Error("it came after the deadline")
+	}
+	ended, cancel := context.WithTimeout(t.Context(), -time.Second)
+	defer cancel()
+	if got := patience(ended, time.Hour); got != time.Millisecond {
+		t.Errorf("patience after the deadline is %s", got)
+	}
+	if got := patience(t.Context(), time.Hour); got != time.Hour {
+		t.Errorf("patience without a deadline is %s", got)
+	}
+}
+
 func TestWaitForPortEndsWithTheCallerAndWithDestroy(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, newWorld(t), newMemory(), nil)
