@@ -27,7 +27,7 @@ type WriteFileResponse struct {
 type ReadFileRequest struct {
 	Path string `json:"path"`
 	// Encoding of the answer: "utf8", "base64", or empty: base64 if the
-	// content is not UTF-8.
+	// content is binary (not UTF-8, or with a NUL in it) or too long as JSON.
 	Encoding string `json:"encoding,omitempty"`
 }
 

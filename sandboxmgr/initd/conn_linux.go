@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -84,21 +85,29 @@ func (s *server) answer(ctx context.Context, c *net.UnixConn, r *initproto.Reade
 		ctx, stop = watchHangup(ctx, c)
 		defer stop()
 	}
-	answer, failure := s.serve(ctx, call, body)
-	return nil, writeAnswer(w, answer, failure)
+	result, failure := s.serve(ctx, call, body)
+	err = writeAnswer(w, result, failure)
+	if large || failure == nil && result.size() > smallBody {
+		// What it took is not left to the next collection: until then it counts
+		// against the sandbox's memory limit.
+		debug.FreeOSMemory()
+	}
+	return nil, err
 }
 
 // writeAnswer writes an answer or an error, whose details may be larger than a
 // frame and so go where an answer goes.
-func writeAnswer(w *initproto.Writer, answer []byte, failure *abi.Error) error {
+func writeAnswer(w *initproto.Writer, result answer, failure *abi.Error) error {
 	if failure != nil {
 		head := *failure
-		answer, head.Details = head.Details, nil
+		result, head.Details = plainAnswer(head.Details), nil
 		head.Message, head.Suggestion = shorten(head.Message), shorten(head.Suggestion)
 		failure = &head
 	}
 	w.Head(initproto.TypeResult, initproto.Result{Error: failure})
-	w.Body(answer)
+	if err := result.send(w); err != nil {
+		return err
+	}
 	return w.Flush()
 }
 

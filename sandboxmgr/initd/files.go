@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"edge/abi"
+	"edge/sandboxmgr/initproto"
 )
 
 // The encodings of content.
@@ -60,7 +61,8 @@ func encode(content []byte, encoding string) string {
 }
 
 // readFile reads a whole regular file. It never waits for one that is not, such
-// as a named pipe.
+// as a named pipe. The answer's Content is the file's bytes as they are: sending
+// it (fileAnswer) puts them into its Encoding.
 func readFile(req *abi.ReadFileRequest) (*abi.ReadFileResponse, error) {
 	path, err := resolvePath(req.Path)
 	if err != nil {
@@ -85,23 +87,40 @@ func readFile(req *abi.ReadFileRequest) (*abi.ReadFileResponse, error) {
 	case st.Size() > abi.MaxFileResponse:
 		return nil, tooLarge(path, st.Size())
 	}
-	// Not Stat's size alone: files of /proc say 0, others grow.
-	b, err := io.ReadAll(io.LimitReader(f, abi.MaxFileResponse+1))
+	content, err := readText(f, st.Size())
 	if err != nil {
 		return nil, fileError(path, err)
 	}
-	if len(b) > abi.MaxFileResponse {
-		return nil, tooLarge(path, int64(len(b)))
+	if len(content) > abi.MaxFileResponse {
+		return nil, tooLarge(path, int64(len(content)))
 	}
-	resp := &abi.ReadFileResponse{Encoding: req.Encoding, IsBinary: !utf8.Valid(b), Size: int64(len(b))}
+	resp := &abi.ReadFileResponse{Encoding: req.Encoding, IsBinary: isBinary(content), Size: int64(len(content))}
 	if resp.Encoding == "" {
 		resp.Encoding = encodingUTF8
-		if resp.IsBinary {
+		if resp.IsBinary || textSize(content) > initproto.MaxBody-answerMargin {
 			resp.Encoding = encodingBase64
 		}
 	}
-	resp.Content = encode(b, resp.Encoding)
+	// In base64 only once it is sent: two copies of a large file can be more than
+	// the sandbox may have.
+	resp.Content = content
 	return resp, nil
+}
+
+// readText reads to the end, without the copies of a buffer that grows as far as
+// size says: files of /proc say 0, others grow. It reads no further than a byte
+// more than can be answered.
+func readText(f io.Reader, size int64) (string, error) {
+	var b strings.Builder
+	b.Grow(int(size))
+	_, err := io.Copy(&b, io.LimitReader(f, abi.MaxFileResponse+1))
+	return b.String(), err
+}
+
+// isBinary tells what is no text: bytes that are not UTF-8, or a NUL, as git and
+// grep have it.
+func isBinary(content string) bool {
+	return strings.IndexByte(content, 0) >= 0 || !utf8.ValidString(content)
 }
 
 // writeFile writes a file beside its place and moves it there.
@@ -128,27 +147,27 @@ func writeFile(req *abi.WriteFileRequest) (*abi.WriteFileResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := replaceFile(target, content, mode); err != nil {
+	size, err := replaceFile(target, content, mode)
+	if err != nil {
 		return nil, fileError(path, err)
 	}
-	return &abi.WriteFileResponse{Path: path, Size: int64(len(content))}, nil
+	return &abi.WriteFileResponse{Path: path, Size: size}, nil
 }
 
-func decodeContent(content, encoding string) ([]byte, error) {
+// decodeContent returns a reader of the bytes that content stands for; decoding
+// them all first would be one more copy of a large file.
+func decodeContent(content, encoding string) (io.Reader, error) {
 	if err := checkEncoding(encoding); err != nil {
 		return nil, err
 	}
-	b := []byte(content)
+	text := strings.NewReader(content)
 	if encoding == encodingBase64 {
-		var err error
-		if b, err = base64.StdEncoding.DecodeString(content); err != nil {
-			return nil, abi.Errorf(abi.CodeInvalidRequest, "content is not base64: %v", err)
-		}
+		return base64.NewDecoder(base64.StdEncoding, text), nil
 	}
-	if len(b) > abi.MaxFileResponse {
-		return nil, abi.Errorf(abi.CodeFileTooLarge, "content is %d bytes long, at most %d can be written at once", len(b), abi.MaxFileResponse)
+	if len(content) > abi.MaxFileResponse {
+		return nil, abi.Errorf(abi.CodeFileTooLarge, "content is %d bytes long, at most %d can be written at once", len(content), abi.MaxFileResponse)
 	}
-	return b, nil
+	return text, nil
 }
 
 // parseMode reads permission bits as an octal string; -1 for none given.
@@ -187,14 +206,15 @@ func destination(path string, mode int) (string, int, error) {
 	return path, mode, nil
 }
 
-// replaceFile makes path a file with the content; nobody sees a part of it.
-func replaceFile(path string, content []byte, mode int) error {
+// replaceFile makes path a file with the content, which nobody sees a part of, and
+// returns its size.
+func replaceFile(path string, content io.Reader, mode int) (int64, error) {
 	temp := filepath.Join(filepath.Dir(path), ".edge-"+strconv.FormatUint(rand.Uint64(), 36))
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, err = f.Write(content)
+	size, err := copyContent(f, content)
 	if err == nil {
 		err = f.Chmod(os.FileMode(mode)) // whatever the umask
 	}
@@ -205,9 +225,22 @@ func replaceFile(path string, content []byte, mode int) error {
 		err = os.Rename(temp, path)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(temp))
+		return 0, errors.Join(err, os.Remove(temp))
 	}
-	return nil
+	return size, nil
+}
+
+// copyContent writes what decodeContent returned.
+func copyContent(f *os.File, content io.Reader) (int64, error) {
+	size, err := io.Copy(f, io.LimitReader(content, abi.MaxFileResponse+1))
+	var corrupt base64.CorruptInputError
+	switch {
+	case errors.As(err, &corrupt), errors.Is(err, io.ErrUnexpectedEOF):
+		return 0, abi.Errorf(abi.CodeInvalidRequest, "content is not base64: %v", err)
+	case err == nil && size > abi.MaxFileResponse:
+		return 0, abi.Errorf(abi.CodeFileTooLarge, "content is more than the %d bytes that can be written at once", abi.MaxFileResponse)
+	}
+	return size, err
 }
 
 func tooLarge(path string, size int64) error {
@@ -216,7 +249,10 @@ func tooLarge(path string, size int64) error {
 
 // fileError says which of the known reasons err is.
 func fileError(path string, err error) error {
+	var known *abi.Error
 	switch {
+	case errors.As(err, &known):
+		return known
 	case errors.Is(err, syscall.ENOTDIR):
 		return abi.Errorf(abi.CodeNotDirectory, "a part of %.200s is not a directory", path)
 	case errors.Is(err, syscall.EISDIR):

@@ -70,13 +70,39 @@ func decoded[Req, Resp any](f func(context.Context, *Req) (*Resp, error)) func(c
 	}
 }
 
-// serve carries out a call and returns its answer's body, or an error that may
-// leave the sandbox.
-func (s *server) serve(ctx context.Context, call initproto.Call, body []byte) (answer []byte, failure *abi.Error) {
+// answer is what a call came to, on its way to the edge as a body.
+type answer interface {
+	// size is the body's length, or a little more.
+	size() int
+	send(w *initproto.Writer) error
+}
+
+// plainAnswer is JSON that was made already.
+type plainAnswer []byte
+
+func (a plainAnswer) size() int { return len(a) }
+
+func (a plainAnswer) send(w *initproto.Writer) error {
+	w.Body(a)
+	return nil
+}
+
+// answerOf returns the answer that an operation's value makes.
+func answerOf(v any) (answer, error) {
+	if file, ok := v.(*abi.ReadFileResponse); ok {
+		return fileAnswer{file}, nil
+	}
+	b, err := initproto.EncodeBody(v)
+	return plainAnswer(b), err
+}
+
+// serve carries out a call and returns its answer, or an error that may leave the
+// sandbox.
+func (s *server) serve(ctx context.Context, call initproto.Call, body []byte) (result answer, failure *abi.Error) {
 	defer func() {
 		if r := recover(); r != nil { // process 1 must not end by a defect in one operation
 			s.log.Error("operation panicked", "op", call.Op, "panic", fmt.Sprint(r))
-			answer, failure = nil, abi.AsError(errPanic)
+			result, failure = nil, abi.AsError(errPanic)
 		}
 	}()
 	h, ok := s.ops[call.Op]
@@ -102,15 +128,15 @@ func (s *server) serve(ctx context.Context, call initproto.Call, body []byte) (a
 		}
 		return nil, failure
 	}
-	answer, err = initproto.EncodeBody(v)
+	result, err = answerOf(v)
 	if err != nil {
 		return nil, abi.AsError(err)
 	}
-	if len(answer) > initproto.MaxBody {
-		return nil, abi.Errorf(abi.CodeBodyTooLarge, "the answer is %d bytes long as JSON, at most %d can be sent", len(answer), initproto.MaxBody).
+	if n := result.size(); n > initproto.MaxBody {
+		return nil, abi.Errorf(abi.CodeBodyTooLarge, "the answer is %d bytes long as JSON, at most %d can be sent", n, initproto.MaxBody).
 			WithStarted(abi.StartedYes).WithSuggestion("ask for encoding \"base64\", or for less output")
 	}
-	return answer, nil
+	return result, nil
 }
 
 func (s *server) ping(context.Context, *abi.Empty) (*initproto.PingResponse, error) {

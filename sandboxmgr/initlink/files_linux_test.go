@@ -30,6 +30,9 @@ func TestFiles(t *testing.T) {
 		{"mode kept", abi.WriteFileRequest{Path: "run.sh", Content: "#!/bin/sh"}, 0o777, abi.ReadFileResponse{Content: "#!/bin/sh", Encoding: "utf8", Size: 9}},
 		{"binary", abi.WriteFileRequest{Path: "b", Content: base64.StdEncoding.EncodeToString([]byte(binary)), Encoding: "base64"}, 0o644,
 			abi.ReadFileResponse{Content: base64.StdEncoding.EncodeToString([]byte(binary)), Encoding: "base64", IsBinary: true, Size: int64(len(binary))}},
+		{"NUL", abi.WriteFileRequest{Path: "nul", Content: "a\x00b"}, 0o644, abi.ReadFileResponse{Content: "YQBi", Encoding: "base64", IsBinary: true, Size: 3}},
+		{"escapes", abi.WriteFileRequest{Path: "e", Content: "\"\\\n\r\t\x01\x1f\x7f\u2028\ufffd/"}, 0o644,
+			abi.ReadFileResponse{Content: "\"\\\n\r\t\x01\x1f\x7f\u2028\ufffd/", Encoding: "utf8", Size: 15}},
 		{"through a link", abi.WriteFileRequest{Path: "link", Content: "linked"}, 0o600, abi.ReadFileResponse{Content: "linked", Encoding: "utf8", Size: 6}},
 	}
 	if err := os.WriteFile(filepath.Join(dir, "target"), nil, 0o600); err != nil {
@@ -60,6 +63,13 @@ func TestFiles(t *testing.T) {
 	left, err := filepath.Glob(dir + "/.edge-*")
 	if err != nil || len(left) > 0 {
 		t.Errorf("temporary files are left: %v", left)
+	}
+	large := strings.Repeat("line of text \u00e4\u20ac\U0001f600 <&>\"\\\n", 20<<10) // many frames
+	call(t, s.Link, abi.WriteFile, abi.WriteFileRequest{Path: dir + "/large", Content: large})
+	for encoding, want := range map[string]string{"utf8": large, "base64": base64.StdEncoding.EncodeToString([]byte(large))} {
+		if got := call(t, s.Link, abi.ReadFile, abi.ReadFileRequest{Path: dir + "/large", Encoding: encoding}); got.Content != want {
+			t.Errorf("%s: read %d bytes, want %d", encoding, len(got.Content), len(want))
+		}
 	}
 	got := call(t, s.Link, abi.ReadFile, abi.ReadFileRequest{Path: dir + "/b", Encoding: "utf8"})
 	if !strings.HasPrefix(got.Content, "\x00\uFFFD\x01") || !got.IsBinary {

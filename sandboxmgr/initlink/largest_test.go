@@ -27,7 +27,15 @@ func TestLargest(t *testing.T) {
 	if _, err := os.Stat(path + "x"); err == nil {
 		t.Error("a refused write left a file")
 	}
-	// As JSON each of these bytes becomes six.
+	// As JSON each of these bytes becomes six, too many for one answer.
+	if err := os.WriteFile(path+"1", []byte(strings.Repeat("\x01", 9000000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := call(t, s.Link, abi.ReadFile, abi.ReadFileRequest{Path: path + "1"}); got.Encoding != "base64" || got.IsBinary || got.Size != 9000000 {
+		t.Errorf("encoding %s, binary %v, size %d", got.Encoding, got.IsBinary, got.Size)
+	}
+	_, err = try(t, s.Link, abi.ReadFile, abi.ReadFileRequest{Path: path + "1", Encoding: "utf8"})
+	wantCode(t, err, abi.CodeBodyTooLarge)
 	_, err = try(t, s.Link, abi.Exec, abi.ExecRequest{Command: "head -c 9000000 /dev/zero", MaxOutput: abi.MaxMaxOutput})
 	if e := wantCode(t, err, abi.CodeBodyTooLarge); !strings.Contains(e.Suggestion, "base64") {
 		t.Errorf("suggestion %q", e.Suggestion)

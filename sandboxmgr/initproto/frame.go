@@ -146,11 +146,20 @@ func (w *Writer) Body(b []byte) {
 		w.fail(fmt.Errorf("body of %d bytes is more than %d", len(b), MaxBody))
 		return
 	}
-	for chunk := range slices.Chunk(b, MaxFrame) {
+	w.Data(b)
+	w.End()
+}
+
+// Data adds a piece of a body, for one that is made while it is sent; End ends
+// it. Together the pieces must not be more than MaxBody bytes.
+func (w *Writer) Data(piece []byte) {
+	for chunk := range slices.Chunk(piece, MaxFrame) {
 		w.frame(TypeData, chunk)
 	}
-	w.frame(TypeEnd, nil)
 }
+
+// End adds the End of a body.
+func (w *Writer) End() { w.frame(TypeEnd, nil) }
 
 // Flush writes what was gathered and returns the first error there was.
 func (w *Writer) Flush() error {
