@@ -44,15 +44,14 @@ type exchange struct {
 
 var _ Live = (*exchange)(nil)
 
-// begin enters an exchange.
+// begin enters an exchange, in the table too before Shutdown may look there.
 func (r *Relay) begin(rc *fasthttp.RequestCtx, own Owner, websocket bool, done func(Summary)) (*exchange, error) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.down {
-		r.mu.Unlock()
 		return nil, ErrShutdown
 	}
 	r.running++
-	r.mu.Unlock()
 	x := &exchange{relay: r, client: rc.Conn(), websocket: websocket, done: done, start: time.Now()}
 	x.id = r.table().Add(own, rc.RemoteAddr(), x)
 	return x, nil
