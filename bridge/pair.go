@@ -109,9 +109,7 @@ func (p *pair) end(s *stop) {
 	if !p.stop.CompareAndSwap(nil, s) {
 		return
 	}
-	if s.code != 0 {
-		p.note(fmt.Sprintf("edge %d %s", s.code, s.reason), s.err)
-	}
+	p.noteStop()
 	for _, c := range []net.Conn{p.up.src, p.down.src} {
 		c.SetWriteDeadline(s.until)
 		c.SetReadDeadline(past)
@@ -121,8 +119,17 @@ func (p *pair) end(s *stop) {
 // past is a deadline that has passed.
 var past = time.Unix(1, 0)
 
+// note keeps the first word on how the bridge ended. A stop speaks when it is made,
+// even if a flow that saw it is here before end is.
 func (p *pair) note(text string, err error) {
+	p.noteStop()
 	p.cause.CompareAndSwap(nil, &ended{text, err})
+}
+
+func (p *pair) noteStop() {
+	if s := p.stop.Load(); s != nil && s.code != 0 && p.cause.Load() == nil {
+		p.cause.CompareAndSwap(nil, &ended{fmt.Sprintf("edge %d %s", s.code, s.reason), s.err})
+	}
 }
 
 // halfClosed tells the other flow that it goes on alone.
