@@ -62,6 +62,28 @@ func TestAdoption(t *testing.T) {
 	<-run.Ended
 }
 
+// TestBindingWithAnotherRuntime restarts the edge with another runtime and back:
+// the sandbox is out of reach meanwhile, not lost and not made a second time.
+func TestBindingWithAnotherRuntime(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, newWorld(t), newMemory(), nil)
+	e.start("s")
+	other := newWorld(t)
+	other.name = "other"
+	e = successor(t, e, func(c *Config) { c.Bindings["B"], c.OpenInit = Binding{Runtime: other}, other.openInit })
+	_, err := e.sandbox("s").Exec(t.Context(), &abi.ExecRequest{Command: "x"})
+	wantCode(t, err, abi.CodeRuntimeUnavailable)
+	if starts, _ := other.count(); starts != 0 {
+		t.Errorf("%d starts in the other runtime", starts)
+	}
+	e.start("new") // what is new is made there
+
+	e = successor(t, e, nil)
+	if _, _, run := e.start("s"); run.Generation != 1 || run.Started {
+		t.Errorf("run %+v, want generation 1 again", run)
+	}
+}
+
 func TestAdoptionFindsNothing(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, newWorld(t), newMemory(), nil)

@@ -20,7 +20,8 @@ import (
 type world struct {
 	unsent atomic.Int64 // calls that found their machine's init gone
 
-	t *testing.T
+	t    *testing.T
+	name string
 
 	mu       sync.Mutex
 	machines map[string]*machine
@@ -39,7 +40,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	return &world{t: t, machines: map[string]*machine{}, handle: map[string]func(*machine, json.RawMessage) (any, error){}}
+	return &world{t: t, name: "fake", machines: map[string]*machine{}, handle: map[string]func(*machine, json.RawMessage) (any, error){}}
 }
 
 var (
@@ -47,7 +48,7 @@ var (
 	_ Lister  = (*world)(nil)
 )
 
-func (w *world) Name() string { return "fake" }
+func (w *world) Name() string { return w.name }
 
 func (w *world) set(change func()) {
 	w.mu.Lock()

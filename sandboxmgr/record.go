@@ -52,6 +52,8 @@ type record struct {
 	// started again. Empty when there is no machine.
 	RunDir string `json:"runDir,omitempty"`
 	Token  string `json:"token,omitempty"`
+	// Runtime is the name of the runtime that has the machine.
+	Runtime string `json:"runtime,omitempty"`
 	// Boot is the id that the init of this generation chose.
 	Boot           string     `json:"boot,omitempty"`
 	StartedAt      time.Time  `json:"startedAt,omitzero"`

@@ -135,6 +135,7 @@ func (u *unit) raise(ctx context.Context) error {
 		r.Boot, r.Exit = "", nil
 		if r.RunDir == "" {
 			r.RunDir, r.Token = randomHex(runNameLength), randomHex(tokenLength)
+			r.Runtime = u.binding.Runtime.Name()
 		}
 	})
 }
@@ -153,7 +154,7 @@ func (u *unit) discard(ctx context.Context) error {
 	if err := os.RemoveAll(u.m.config.runDir(r.RunDir)); err != nil {
 		u.log.Warn("cannot remove the run folder", "error", err)
 	}
-	return u.save(ctx, func(r *record) { r.RunDir, r.Token = "", "" })
+	return u.save(ctx, func(r *record) { r.RunDir, r.Token, r.Runtime = "", "", "" })
 }
 
 // spec describes the machine. The init's token is the only secret in it.

@@ -85,6 +85,9 @@ func (m *Manager) newUnit(k key) *unit {
 // recall takes over what an earlier edge recorded.
 func (u *unit) recall(r *savedRecord) {
 	u.record, u.revision, u.state = r.record, r.revision, r.State
+	if now := u.binding.Runtime.Name(); r.Runtime != "" && r.Runtime != now {
+		u.binding.Runtime = absentRuntime{r.Runtime, now}
+	}
 	if !r.LastActivityAt.IsZero() {
 		u.active.Store(r.LastActivityAt.UnixNano())
 	}
