@@ -84,11 +84,11 @@ func TestRestart(t *testing.T) {
 }
 
 // TestDockerDown asks for docker where none answers: the edge serves, says so
-// once, answers 503, and carries on.
+// once, answers 503, and goes on trying: when an engine appears it is used.
 func TestDockerDown(t *testing.T) {
-	t.Parallel()
 	s := examples("docker")
-	s.env = []string{"DOCKER_HOST=unix://" + filepath.Join(t.TempDir(), "none.sock")}
+	socket := filepath.Join(t.TempDir(), "docker.sock")
+	s.env = []string{"DOCKER_HOST=unix://" + socket}
 	e := newEdge(t, s)
 	for range 3 {
 		body, err := e.get("/ws/realtime?id=down", 503)
@@ -108,6 +108,17 @@ func TestDockerDown(t *testing.T) {
 	}
 	if n := strings.Count(e.log.String(), "runtime unavailable; sandboxes"); n != 1 {
 		t.Errorf("the edge said %d times that the runtime is unavailable, want once:\n%s", n, e.log)
+	}
+	needDocker(t)
+	if err := os.Symlink("/var/run/docker.sock", socket); err != nil {
+		t.Fatal(err)
+	}
+	e.eventually("ready when the engine is", func() error {
+		_, err := e.get("/readyz", 200)
+		return err
+	})
+	if _, err := e.get("/ws/realtime?id=down", 200); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -160,8 +160,13 @@ func (l *load) stop() (requests int64, failed error) {
 // written beside it, then renamed.
 func install(t *testing.T, path string, n int) {
 	t.Helper()
+	replace(t, path, numbered(n))
+}
+
+func replace(t *testing.T, path string, module []byte) {
+	t.Helper()
 	next := path + ".next"
-	if err := os.WriteFile(next, numbered(n), 0o644); err != nil {
+	if err := os.WriteFile(next, module, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(next, path); err != nil {
