@@ -8,7 +8,6 @@ import (
 	"net"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"sync/atomic"
 
 	"github.com/valyala/fasthttp"
@@ -127,24 +126,15 @@ func checkRespond(d *abi.Respond) string {
 	}
 	for _, hd := range d.Headers {
 		switch {
-		case !isToken(hd.Name):
+		case !abi.ValidToken(hd.Name):
 			return fmt.Sprintf("header name %.40q is not a token", hd.Name)
-		case hasControl(hd.Value):
+		case !abi.ValidValue(hd.Value):
 			return fmt.Sprintf("the value of header %.40q holds a control character", hd.Name)
-		case framingHeader(hd.Name):
+		case abi.FramesAnswer(hd.Name):
 			return fmt.Sprintf("header %.40q is the server's to set", hd.Name)
 		}
 	}
 	return ""
-}
-
-func framingHeader(name string) bool {
-	for _, f := range [...]string{"Connection", "Content-Length", "Transfer-Encoding", "Trailer", "Upgrade"} {
-		if strings.EqualFold(name, f) {
-			return true
-		}
-	}
-	return false
 }
 
 // answerStream is the body of a Respond in pieces. An error of the plugin's

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"strings"
+
+	"edge/abi"
 )
 
 // errFraming is wrapped by what a connection's Read returns after bytes that
@@ -138,7 +140,7 @@ func (f *framing) readLine(line []byte) string {
 	case phaseTrailer:
 		if len(line) == 0 {
 			f.phase = phaseStart
-		} else if name, _, ok := strings.Cut(string(line), ":"); !ok || !isToken(name) {
+		} else if name, _, ok := strings.Cut(string(line), ":"); !ok || !abi.ValidToken(name) {
 			return "a trailer's name is not a token"
 		}
 	}
@@ -183,7 +185,7 @@ func (f *framing) headerLine(line []byte) string {
 // no 0x, at most 15 digits.
 func (f *framing) sizeLine(line []byte) string {
 	digits, extension, _ := bytes.Cut(line, []byte(";"))
-	if len(digits) == 0 || len(digits) > 15 || hasControl(string(extension)) {
+	if len(digits) == 0 || len(digits) > 15 || !abi.ValidValue(string(extension)) {
 		return "a chunk's size is malformed"
 	}
 	f.left = 0

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/valyala/fasthttp"
+
+	"edge/abi"
 )
 
 // FuzzGate sends bytes through fasthttp's parser, the framing check and the gate
@@ -48,7 +50,7 @@ func FuzzGate(f *testing.F) {
 			t.Fatalf("read as %d %s %s, by net/http as %d %s %s\n%q", h.contentLength, h.method, h.host, req.ContentLength, req.Method, req.Host, raw)
 		}
 		for _, hd := range h.headers {
-			if !isToken(hd.Name) || hasControl(hd.Value) {
+			if !abi.ValidToken(hd.Name) || !abi.ValidValue(hd.Value) {
 				t.Fatalf("header %q: %q", hd.Name, hd.Value)
 			}
 		}

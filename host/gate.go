@@ -63,7 +63,7 @@ func parseHead(method, target, proto, raw string) (*head, *refusal) {
 	switch {
 	case proto != "HTTP/1.1":
 		return nil, refuse(505, "this server speaks HTTP/1.1, not %.10q", proto)
-	case !isToken(method) || len(method) > maxMethodBytes:
+	case !abi.ValidToken(method) || len(method) > maxMethodBytes:
 		return nil, refuse(400, "the method is not a token of at most %d characters", maxMethodBytes)
 	case method == "CONNECT" || method == "TRACE":
 		return nil, refuse(405, "method %s is not served here", method)
@@ -109,11 +109,11 @@ func (h *head) readLines(raw string, f *fields) *refusal {
 			return refuse(400, "a header line begins with a space: folded lines are not accepted")
 		}
 		name, value, ok := strings.Cut(line, ":")
-		if !ok || !isToken(name) {
+		if !ok || !abi.ValidToken(name) {
 			return refuse(400, "a header's name is not a token")
 		}
 		value = strings.Trim(value, " \t")
-		if hasControl(value) {
+		if !abi.ValidValue(value) {
 			return refuse(400, "the value of header %.40s holds a control character", name)
 		}
 		if r := h.note(name, value, f); r != nil {
@@ -152,7 +152,7 @@ func (h *head) note(name, value string, f *fields) *refusal {
 			for t := range strings.SplitSeq(value, ",") {
 				if t = strings.Trim(t, " \t"); t == "" {
 					continue
-				} else if !isToken(t) {
+				} else if !abi.ValidToken(t) {
 					return refuse(400, "Connection holds something that is not a token")
 				}
 				f.connection = append(f.connection, t)

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"edge/abi"
 )
 
 // readTarget checks Host and target and splits the target. Host must be there
@@ -17,7 +19,7 @@ func (h *head) readTarget(target string, hosts int) *refusal {
 		return refuse(400, "the Host header is not a host name with an optional port")
 	}
 	h.name = name
-	if hasControl(target) || strings.ContainsAny(target, " \t#") {
+	if !abi.ValidValue(target) || strings.ContainsAny(target, " \t#") {
 		return refuse(400, "the request target holds a space, a control character or \"#\"")
 	}
 	switch {

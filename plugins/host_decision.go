@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"edge/abi"
 )
@@ -57,24 +56,15 @@ func response(status int32, block []byte) (*abi.Respond, *abi.Error) {
 	}
 	for _, h := range headers {
 		switch {
-		case !validToken(h.Name):
+		case !abi.ValidToken(h.Name):
 			return nil, abi.Errorf(abi.CodeInvalidRequest, "header name %.100q is no token", h.Name)
-		case !validValue(h.Value):
+		case !abi.ValidValue(h.Value):
 			return nil, abi.Errorf(abi.CodeInvalidRequest, "header %s: the value holds a control character", h.Name)
-		case isFraming(h.Name):
+		case abi.FramesAnswer(h.Name):
 			return nil, abi.Errorf(abi.CodeInvalidRequest, "header %s is the host's to write", h.Name)
 		}
 	}
 	return &abi.Respond{Status: int(status), Headers: headers}, nil
-}
-
-// isFraming tells whether a header of an answer frames it, which the host does.
-func isFraming(name string) bool {
-	switch strings.ToLower(name) {
-	case "content-length", "transfer-encoding", "connection", "upgrade", "trailer":
-		return true
-	}
-	return false
 }
 
 // connect: (req, binding, binding_len, id, id_len, port, options, options_len).

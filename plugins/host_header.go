@@ -77,9 +77,9 @@ func (in *instance) editHeader(handle uint64, name, value string, edit func(r *a
 	switch {
 	case x == nil:
 		return answer(abi.Closed)
-	case !validToken(name):
+	case !abi.ValidToken(name):
 		return x.refuse(abi.CodeInvalidRequest, "header name %.100q is no token", name)
-	case !validValue(value):
+	case !abi.ValidValue(value):
 		return x.refuse(abi.CodeInvalidRequest, "header %s: the value holds a control character", name)
 	case isHostsHeader(name):
 		return x.refuse(abi.CodeDenied, "header %s is the host's", name)
@@ -117,27 +117,4 @@ func isHostsHeader(name string) bool {
 		return true
 	}
 	return false
-}
-
-// validToken tells whether s is a token (RFC 9110, section 5.6.2).
-func validToken(s string) bool {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !alnum && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// validValue tells whether s can be a header's value: no control character but the
-// tab (RFC 9110, section 5.5).
-func validValue(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
 }

@@ -64,7 +64,7 @@ func reqSet(in *instance, a []uint64) uint64 {
 	field, ok := uint32(a[1]), false
 	switch field {
 	case abi.FieldMethod:
-		ok = validToken(value) && value != "CONNECT"
+		ok = abi.ValidToken(value) && value != "CONNECT"
 	case abi.FieldPath:
 		ok = value != "" && value[0] == '/' && validTarget(value, "?#")
 	case abi.FieldQuery:
