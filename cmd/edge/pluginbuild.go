@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -126,13 +127,19 @@ func compilerLines(output []byte, err error) []string {
 	return lines
 }
 
-// fileDigest returns the SHA-256 of a file in hexadecimal.
+// fileDigest returns the SHA-256 of a file in hexadecimal. It never waits for what
+// is no file, such as a named pipe.
 func fileDigest(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
+	if st, err := f.Stat(); err != nil {
+		return "", err
+	} else if !st.Mode().IsRegular() {
+		return "", fmt.Errorf("%s is not a regular file", path)
+	}
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
 		return "", err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -51,11 +52,15 @@ func refuseFolders(c *Config) error {
 	for _, p := range c.Plugins {
 		if p.Folder {
 			errs = append(errs, problem{p.At, fmt.Sprintf("plugins.%s.source: is a folder, and serve takes modules only; build it and name the file:\n"+
-				"  (cd %s && GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o %s.wasm .)\n"+
-				"or serve it while you edit it: edge dev %s", p.Name, p.Source, p.Name, filepath.Dir(c.File))})
+				"  %s\nor serve it while you edit it: edge dev %s", p.Name, buildCommand(p.Source, p.Name), filepath.Dir(c.File))})
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// buildCommand is what a person types to build the plugin in a folder.
+func buildCommand(folder, plugin string) string {
+	return fmt.Sprintf("(cd %s && GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o %s.wasm .)", folder, plugin)
 }
 
 // start loads every plugin and puts the routes in force; the first plugin that
@@ -81,33 +86,56 @@ func (s *server) announce() {
 	s.log.Info("serving", "url", s.url(), "listen", s.listener.Addr().String(), "plugins", s.describePlugins(), "state", s.settings.State)
 }
 
-// attend serves and does what signals say, until the server has ended.
+// attend serves and does what signals say, until the server has ended. Reloading
+// takes as long as modules do, and no signal waits for it: one that ends the
+// server calls it off, and another SIGHUP has it done once more.
 func (s *server) attend(ctx context.Context, file string, signals <-chan os.Signal) error {
-	watching, stop := context.WithCancel(ctx)
+	working, stop := context.WithCancel(ctx)
 	defer stop()
-	served, watched := make(chan error, 1), make(chan error, 1)
+	served, watched, hangups := make(chan error, 1), make(chan error, 1), make(chan struct{}, 1)
 	go s.runHost(served)
-	go s.runWatch(watching, watched)
+	go s.runWatch(working, watched)
+	var reloads sync.WaitGroup
+	reloads.Go(func() { s.runHangups(working, file, hangups) })
+	rest := func() {
+		stop()
+		<-watched
+		reloads.Wait()
+	}
 	for {
 		select {
 		case err := <-served:
-			stop()
-			<-watched
+			rest()
 			return errors.Join(err, s.release(ctx))
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
-				s.hangup(ctx, file)
+				select {
+				case hangups <- struct{}{}:
+				default: // it has not begun with the last one yet
+				}
 				continue
 			}
 			s.log.Info("draining; the signal again skips that", "signal", sig.String())
-			err := s.end(ctx, signals)
 			stop()
-			<-watched
+			err := s.end(ctx, signals)
+			rest()
 			return errors.Join(err, <-served)
 		case <-ctx.Done():
 			err := s.end(context.WithoutCancel(ctx), signals)
-			<-watched
+			rest()
 			return errors.Join(err, <-served)
+		}
+	}
+}
+
+// runHangups reloads for each hangup, until ctx ends.
+func (s *server) runHangups(ctx context.Context, file string, hangups <-chan struct{}) {
+	for {
+		select {
+		case <-hangups:
+			s.hangup(ctx, file)
+		case <-ctx.Done():
+			return
 		}
 	}
 }
@@ -166,11 +194,13 @@ func (s *server) hangup(ctx context.Context, file string) {
 		return
 	}
 	restart, err := s.reload(ctx, config)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return // called off
+	case err != nil:
 		s.log.Error("reload refused; routes stay as they are", "error", err)
 		return
-	}
-	if len(restart) > 0 {
+	case len(restart) > 0:
 		s.log.Warn("some changes need a restart", "keys", strings.Join(restart, ", "))
 	}
 	s.log.Info("reloaded", "plugins", s.describePlugins(), "took", time.Since(begin).Round(time.Millisecond))

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"edge/plugins/wasmasm"
 )
 
 // lockedBuffer is a bytes.Buffer that may be read while it is written.
@@ -119,6 +121,35 @@ func TestHangupTakesOverTheConfiguration(t *testing.T) {
 	if err := s.end(t); err != nil {
 		t.Errorf("edge serve ended with %v", err)
 	}
+}
+
+// TestSignalDuringReload has a module loaded that never returns: the signal that
+// ends the server calls that off.
+func TestSignalDuringReload(t *testing.T) {
+	t.Parallel()
+	s := startServe(t)
+	s.logged(t, "msg=serving")
+	if err := os.WriteFile(filepath.Join(s.dir, "app.wasm"), endlessModule(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.signal(syscall.SIGHUP)
+	s.signal(syscall.SIGTERM)
+	if err := s.end(t); err != nil {
+		t.Errorf("edge serve ended with %v", err)
+	}
+	if log := s.log.String(); strings.Contains(log, "refused") {
+		t.Errorf("the reload was waited for:\n%s", log)
+	}
+}
+
+// endlessModule is a plugin whose edge_init does not return.
+func endlessModule() []byte {
+	m := wasmasm.New()
+	m.Memory(1, 0)
+	m.Func("edge1", "", "", "")
+	m.Func("edge_init", "", "i", "", wasmasm.Forever(), wasmasm.I32(0))
+	m.Func("edge_request", "i", "i", "", wasmasm.I32(0))
+	return m.Encode()
 }
 
 // TestSecondSignalSkipsDraining keeps a connection open that draining would wait
