@@ -3,7 +3,10 @@ package plugins
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
+	"sync"
 )
 
 // Report is what a module is, and whether the edge would take it.
@@ -18,18 +21,64 @@ type Report struct {
 	Async bool `json:"async"`
 	// Refusal is why the edge would not load it, in one line; empty if it would.
 	Refusal string `json:"refusal,omitempty"`
+	// Output is what the module logged and printed meanwhile, such as the message
+	// of a panic; at most maxOutput lines.
+	Output []string `json:"output,omitempty"`
 }
+
+// maxOutput bounds the lines of a Report's Output.
+const maxOutput = 40
+
+// outputLog is a slog handler that keeps what a module says for the report.
+type outputLog struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+// Enabled is true for what an edge logs.
+func (o *outputLog) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+
+// Handle keeps the record's text and its own attributes.
+func (o *outputLog) Handle(_ context.Context, r slog.Record) error {
+	var line strings.Builder
+	line.WriteString(r.Message)
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key != "stream" {
+			line.WriteString(" " + a.String())
+		}
+		return true
+	})
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for l := range strings.Lines(line.String()) {
+		if len(o.lines) < maxOutput {
+			o.lines = append(o.lines, strings.TrimRight(l, "\n"))
+		}
+	}
+	return nil
+}
+
+// WithAttrs leaves out what is the same on every line: the module's name.
+func (o *outputLog) WithAttrs([]slog.Attr) slog.Handler { return o }
+
+// WithGroup is not used by what a module says.
+func (o *outputLog) WithGroup(string) slog.Handler { return o }
 
 // Check does with a module all that Load does before it serves: compiling it,
 // checking imports and exports, running edge_init and edge_selftest, without
 // sandboxes or configuration. The error is about the file or ctx; a module that
 // would be refused is told in the report.
 func Check(ctx context.Context, path string) (Report, error) {
-	r, err := NewRegistry(Config{})
+	var output outputLog
+	r, err := NewRegistry(Config{GuestLog: slog.New(&output)})
 	if err != nil {
 		return Report{Path: path}, err
 	}
-	return r.check(ctx, Spec{Name: path, Source: path})
+	report, err := r.check(ctx, Spec{Name: path, Source: path})
+	output.mu.Lock()
+	defer output.mu.Unlock()
+	report.Output = output.lines
+	return report, err
 }
 
 // check makes the report with the registry's runtime settings.

@@ -32,7 +32,9 @@ type generation struct {
 	digest string
 	size   int
 	logger *slog.Logger
-	loaded time.Time
+	// guestLog gets what the guest itself says.
+	guestLog *slog.Logger
+	loaded   time.Time
 
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil without a folder
@@ -57,7 +59,8 @@ func digestOf(module []byte) string {
 // newGeneration prepares a version; nothing of it is compiled or runs yet.
 func newGeneration(r *Registry, spec Spec, number uint64, module []byte) *generation {
 	g := &generation{reg: r, spec: spec, number: number, digest: digestOf(module), size: len(module), idle: make(chan struct{})}
-	g.logger = r.log.With("plugin", spec.Name, "generation", number, "digest", g.digest[:12])
+	name := []any{"plugin", spec.Name, "generation", number, "digest", g.digest[:12]}
+	g.logger, g.guestLog = r.log.With(name...), r.guestLog.With(name...)
 	g.killed, g.killAll = context.WithCancel(context.Background())
 	g.refs.Store(1)
 	return g
@@ -87,6 +90,9 @@ func (g *generation) build(ctx context.Context, module []byte) error {
 // a runtime and an engine of its own, because closing one compiled module breaks
 // another with the same bytes; they share the folder with compiled code.
 func (g *generation) compile(ctx context.Context, module []byte) error {
+	if err := verifyFile(module); err != nil {
+		return refusal(err)
+	}
 	err := g.compileWith(ctx, module, g.reg.config.CacheDir)
 	if err != nil && g.reg.config.CacheDir != "" {
 		// The folder may be full, or an entry of it broken: do without.

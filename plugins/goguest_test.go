@@ -62,6 +62,9 @@ func TestGoGuest(t *testing.T) {
 	if err != nil || report.Refusal != "" || !slices.Contains(report.Imports, "edge1.respond") || !slices.Contains(report.Exports, "_initialize") {
 		t.Errorf("report %+v, %v", report, err)
 	}
+	if said, err := Check(t.Context(), path); err != nil || !slices.Contains(said.Output, "hello from init") {
+		t.Errorf("output %q, %v", said.Output, err)
+	}
 	if st, err := os.Stat(path); err != nil || int64(report.Size) != st.Size() {
 		t.Errorf("size %d", report.Size)
 	}

@@ -42,9 +42,11 @@ func refusedModules() map[string]struct {
 		module []byte
 		why    string
 	}{
-		"empty":           {nil, "compiling it: invalid magic number"},
-		"text":            {[]byte("hello, this is no module"), "invalid magic number"},
-		"truncated":       {whole[:len(whole)-7], "compiling it:"},
+		"empty":           {nil, "the file is empty"},
+		"text":            {[]byte("hello, this is no module"), "it is not a WebAssembly module"},
+		"component":       {[]byte("\x00asm\x0d\x00\x01\x00"), "it is a WebAssembly component; a plugin is a core module"},
+		"cut in its head": {[]byte("\x00asm\x01\x00"), "compiling it:"},
+		"truncated":       {whole[:len(whole)-7], "the file is cut short"},
 		"missing marker":  {exporting(func(m *wasmasm.Module) { m.Func("edge_request", "i", "i", "", wasmasm.I32(0)) }), `not an edge plugin: it does not export "edge1"`},
 		"another version": {exporting(func(m *wasmasm.Module) { m.Func("edge2", "", "", "") }), "wants ABI version 2; this edge speaks version 1"},
 		"unknown function": {minimal(func(m *wasmasm.Module) { m.Import("edge1", "fly", "i", "I") }),

@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -154,16 +155,23 @@ func (p *Plugin) refuse(digest string, begun time.Time, err error) {
 	}
 	p.refused = content
 	serving := p.current.Load() != nil
-	p.reg.log.Error("plugin module refused", "plugin", p.name, "source", p.spec.Source, "digest", digest[:min(12, len(digest))],
-		"serving", serving, "err", err, "trap", trapOf(err))
+	attrs := []any{"plugin", p.name, "source", p.spec.Source, "digest", digest[:min(12, len(digest))], "serving", serving, "err", err}
+	if trap := trapOf(err); trap != "" {
+		attrs = append(attrs, "trap", trap)
+	}
+	p.reg.log.Error("plugin module refused", attrs...)
 	p.reg.emit(Event{Kind: EventRefused, Plugin: p.name, Digest: digest, Generation: p.number, Duration: time.Since(begun), Err: err})
 }
 
-// trapOf returns the guest's stack if err is of a guest, for the log.
+// trapOf returns the trap with the guest's stack if err has one, for the log.
 func trapOf(err error) string {
 	var g *guestError
-	if errors.As(err, &g) {
-		return trace(err)
+	if !errors.As(err, &g) {
+		return ""
 	}
-	return ""
+	trap := trace(err)
+	if !strings.Contains(trap, "\n") {
+		return "" // the error's own line says it all
+	}
+	return trap
 }

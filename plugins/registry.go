@@ -42,8 +42,10 @@ type Config struct {
 	// CacheDir is the folder with compiled code, made if missing and set to mode
 	// 0700, because what lies in it is executed. Empty: none.
 	CacheDir string
-	// Log gets what plugins print and why they fail; nil discards it.
+	// Log gets why plugins fail, and what becomes of them; nil discards it.
 	Log *slog.Logger
+	// GuestLog gets what plugins log and print; nil is Log.
+	GuestLog *slog.Logger
 	// Observe is called for each event, by several goroutines at once: one version
 	// may drain while another is loaded. It must not block. Nil: nobody looks.
 	Observe func(Event)
@@ -82,6 +84,7 @@ func (s Spec) withDefaults() Spec {
 type Registry struct {
 	config    Config
 	log       *slog.Logger
+	guestLog  *slog.Logger
 	slots     slots
 	functions map[string]signature // what a module may import
 	started   time.Time
@@ -100,12 +103,15 @@ type Registry struct {
 // NewRegistry returns a registry without plugins. It makes the cache folder.
 func NewRegistry(config Config) (*Registry, error) {
 	r := &Registry{
-		config: config, log: config.Log, slots: newSlots(), functions: knownFunctions(), started: time.Now(),
+		config: config, log: config.Log, guestLog: config.GuestLog, slots: newSlots(), functions: knownFunctions(), started: time.Now(),
 		changed: make(chan struct{}, 1), plugins: map[string]*Plugin{}, draining: map[*generation]struct{}{},
 		initDeadline: initDeadline, settle: settle,
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
+	}
+	if r.guestLog == nil {
+		r.guestLog = r.log
 	}
 	if config.CacheDir != "" {
 		if err := os.MkdirAll(config.CacheDir, 0o700); err != nil {

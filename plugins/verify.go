@@ -1,6 +1,8 @@
 package plugins
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -37,6 +39,28 @@ func abiExports() []export {
 		{"edge_complete", 3, false, false},
 		{"edge_cancel", 1, false, false},
 	}
+}
+
+// verifyFile tells apart what is no core module, or not all of one, by its frame
+// (WebAssembly 1.0, sections 5.5.2 and 5.5.16; the Component Model has another
+// version). What is in the sections is the compiler's to judge.
+func verifyFile(module []byte) error {
+	switch {
+	case len(module) == 0:
+		return errors.New("the file is empty")
+	case !bytes.HasPrefix(module, []byte("\x00asm")):
+		return errors.New("it is not a WebAssembly module")
+	case bytes.HasPrefix(module[4:], []byte("\x0d\x00\x01\x00")):
+		return errors.New("it is a WebAssembly component; a plugin is a core module")
+	}
+	for rest := module[min(8, len(module)):]; len(rest) > 0; {
+		size, n := binary.Uvarint(rest[1:])
+		if n <= 0 || size > uint64(len(rest)-1-n) {
+			return fmt.Errorf("the file is cut short: it ends within a section, after %d bytes", len(module))
+		}
+		rest = rest[1+n+int(size):]
+	}
+	return nil
 }
 
 // verify checks what the module imports and exports before anything of it runs.

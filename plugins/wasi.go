@@ -241,6 +241,6 @@ func (l *lineBuffer) flush(in *instance, fd int) {
 	if fd == 2 {
 		stream = "stderr"
 	}
-	in.gen.log().Info(string(l.line), "stream", stream)
+	in.gen.guestLog.Info(string(l.line), "stream", stream)
 	l.line = l.line[:0]
 }
