@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -55,6 +56,39 @@ func TestConsoleLines(t *testing.T) {
 			t.Parallel()
 			var b bytes.Buffer
 			tt.print(newConsole(&b, func(string) string { return "" }))
+			if b.String() != tt.want {
+				t.Errorf("printed %q, want %q", b.String(), tt.want)
+			}
+		})
+	}
+}
+
+func TestConsoleLog(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		log  func(*slog.Logger)
+		want string
+	}{
+		{"below the level", func(l *slog.Logger) { l.Debug("x") }, ""},
+		{"values", func(l *slog.Logger) { l.Warn("not ready", "error", "no engine answers", "code", 3, "none", "") },
+			"warn not ready error=\"no engine answers\" code=3\n"},
+		{"plugin", func(l *slog.Logger) {
+			l.With("plugin", "echo", "generation", 2, "digest", "d").Info("hello", "stream", "stdout")
+		},
+			"info echo: hello\n"},
+		{"group", func(l *slog.Logger) { l.WithGroup("a").With("b", 1).Info("x", "c", 2) }, "info x a.b=1 a.c=2\n"},
+		{"stack", func(l *slog.Logger) {
+			l.Error("handler panicked", "stack", "main.handle()\n\tmain.go:3\n", "request", "r-1")
+		},
+			"error handler panicked request=r-1\n  | main.handle()\n  | \tmain.go:3\n"},
+		{"control characters", func(l *slog.Logger) { l.Info("a\x1b[2J", "k", "\x07") }, "info a\uFFFD[2J k=\uFFFD\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var b bytes.Buffer
+			tt.log(slog.New(newConsole(&b, func(string) string { return "" }).handler(slog.LevelInfo)))
 			if b.String() != tt.want {
 				t.Errorf("printed %q, want %q", b.String(), tt.want)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -32,6 +33,7 @@ func (c *devCommand) Run(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
+	c.watchLogs(&o, t)
 	signals := make(chan os.Signal, 4)
 	defer t.notify(signals, syscall.SIGTERM, os.Interrupt)()
 	starting, started := t.interruptible(ctx)
@@ -54,6 +56,20 @@ func (c *devCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	started()
 	return d.attend(ctx, signals)
+}
+
+// watchLogs puts the logs on the console unless another form was asked for. A
+// plugin's own lines are shown from info on, because its developer reads them.
+func (c *devCommand) watchLogs(o *serverOptions, t *terminal) {
+	said := o.settings
+	if c.LogLevel == "" && t.getenv("EDGE_LOG_LEVEL") == "" {
+		said.LogLevel = slog.LevelInfo
+	}
+	o.guestLog = said.logger(t.err)
+	if c.LogFormat == "" && t.getenv("EDGE_LOG_FORMAT") == "" {
+		console := newConsole(t.err, t.getenv)
+		o.log, o.guestLog = slog.New(console.handler(o.settings.LogLevel)), slog.New(console.handler(said.LogLevel))
+	}
 }
 
 // developer keeps a project served while its sources change.

@@ -39,6 +39,7 @@ type serverOptions struct {
 	keepRuntimes bool
 	drain        time.Duration
 	log          *slog.Logger
+	guestLog     *slog.Logger // what plugins say; nil is log
 	access       *slog.Logger // nil: requests are not logged
 
 	// What a person who watches is told; nil is nobody.
@@ -208,7 +209,7 @@ func (s *server) openRegistry(o serverOptions) error {
 		Operations: &host.Operations{Sandboxes: s.manager},
 		Sockets:    &host.Sockets{Sandboxes: s.manager},
 		Previews:   &host.Previews{Domain: s.settings.Domain},
-		CacheDir:   filepath.Join(s.settings.State, "cache"), Log: s.log, Observe: o.onPlugin,
+		CacheDir:   filepath.Join(s.settings.State, "cache"), Log: s.log, GuestLog: o.guestLog, Observe: o.onPlugin,
 	})
 	if err != nil {
 		return fmt.Errorf("open the plugins: %w", err)

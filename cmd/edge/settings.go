@@ -28,8 +28,8 @@ type Flags struct {
 	Listen    string `placeholder:"HOST:PORT" help:"Address to listen on; EDGE_LISTEN. Default :8787."`
 	Domain    string `placeholder:"NAME" help:"Domain that preview names end in; EDGE_DOMAIN. Default localhost."`
 	State     string `placeholder:"DIR" help:"Folder that outlives the process; EDGE_STATE."`
-	LogLevel  string `placeholder:"LEVEL" help:"debug, info, warn or error; EDGE_LOG_LEVEL. Default info, in dev warn."`
-	LogFormat string `placeholder:"FORMAT" help:"text or json; EDGE_LOG_FORMAT. Default text."`
+	LogLevel  string `placeholder:"LEVEL" help:"debug, info, warn or error; EDGE_LOG_LEVEL. Default info, in dev warn (of plugins info)."`
+	LogFormat string `placeholder:"FORMAT" help:"text or json; EDGE_LOG_FORMAT. Default text, in dev lines for people."`
 }
 
 // Settings are the values in force: flag over environment over file over
