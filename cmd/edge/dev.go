@@ -7,8 +7,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
+
+	"edge/abi"
 )
 
 // configSource is what the watcher calls edge.yaml; no plugin can have a name
@@ -40,7 +43,7 @@ func (c *devCommand) Run(ctx context.Context, t *terminal) error {
 	defer started()
 
 	d := &developer{
-		file: file, config: o.config, console: newConsole(t.out, t.getenv),
+		file: file, clean: c.cleanCommand(file), config: o.config, console: newConsole(t.out, t.getenv),
 		builder: pluginBuilder{dir: filepath.Join(o.settings.State, "build"), tool: c.tool}, digests: map[string]string{},
 	}
 	if d.watcher, err = newSourceWatcher(o.settings.State); err != nil {
@@ -72,9 +75,22 @@ func (c *devCommand) watchLogs(o *serverOptions, t *terminal) {
 	}
 }
 
+// cleanCommand is what a person types to destroy the sandboxes of this project.
+func (c *devCommand) cleanCommand(file string) string {
+	command := "edge clean"
+	if file != configSource {
+		command += " --config " + file
+	}
+	if c.State != "" {
+		command += " --state " + c.State
+	}
+	return command
+}
+
 // developer keeps a project served while its sources change.
 type developer struct {
 	file    string
+	clean   string // the command that destroys the sandboxes
 	console *console
 	builder pluginBuilder
 	watcher *sourceWatcher
@@ -133,7 +149,24 @@ func (d *developer) attend(ctx context.Context, signals <-chan os.Signal) error 
 	if failed != nil {
 		return errors.Join(failed, d.server.release(ctx))
 	}
+	d.takeLeave()
 	return errors.Join(d.server.end(context.WithoutCancel(ctx), signals), <-served)
+}
+
+// takeLeave tells what goes on when the edge ends.
+func (d *developer) takeLeave() {
+	running := 0
+	for _, known := range d.server.manager.List() {
+		if known.State == abi.StateRunning {
+			running++
+		}
+	}
+	switch {
+	case running == 1:
+		d.console.line(dimText, "ending", "1 sandbox runs on; %s destroys it", d.clean)
+	case running > 1:
+		d.console.line(dimText, "ending", "%d sandboxes run on; %s destroys them", running, d.clean)
+	}
 }
 
 func (d *developer) runWatcher(ctx context.Context, changes chan<- change, watched chan<- struct{}) {
@@ -179,7 +212,7 @@ func (d *developer) update(ctx context.Context, p Plugin, what string, since tim
 	if err != nil {
 		d.console.failure(p.Name, err, d.server.serves(p.Name))
 	}
-	if err := d.watch(ctx, p); err != nil && ctx.Err() == nil {
+	if err := d.watch(ctx, p, err == nil); err != nil && ctx.Err() == nil {
 		d.console.line(yellowText, "watch", "%s: %v", p.Name, err)
 	}
 }
@@ -210,14 +243,20 @@ func (d *developer) renew(ctx context.Context, p Plugin, what string, since time
 }
 
 // watch follows the plugin's source: a module alone, or a folder with everything
-// below it and the packages it is made of elsewhere.
-func (d *developer) watch(ctx context.Context, p Plugin) error {
+// below it and the packages it is made of elsewhere. Sources that do not build may
+// not tell those, so they stay what they were.
+func (d *developer) watch(ctx context.Context, p Plugin, builds bool) error {
 	if !p.Folder {
 		return d.watcher.set(p.Name, source{files: []string{p.Source}})
 	}
 	s := source{trees: []string{p.Source}}
 	dirs, err := d.builder.packageDirs(ctx, p.Source)
 	s.folders = dirs
+	if !builds {
+		s.folders, err = append(d.watcher.folders(p.Name), dirs...), nil
+		slices.Sort(s.folders)
+		s.folders = slices.Compact(s.folders)
+	}
 	return errors.Join(d.watcher.set(p.Name, s), err)
 }
 

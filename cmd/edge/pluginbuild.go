@@ -86,7 +86,7 @@ func (b *pluginBuilder) build(ctx context.Context, plugin, folder string) (strin
 // of, those of the toolchain and of downloaded modules aside.
 func (b *pluginBuilder) packageDirs(ctx context.Context, folder string) ([]string, error) {
 	const format = `{{if not .Standard}}{{if or (not .Module) .Module.Main .Module.Replace}}{{.Dir}}{{end}}{{end}}`
-	output, err := b.run(ctx, folder, "list", "-deps", "-f", format, ".")
+	output, err := b.run(ctx, folder, "list", "-e", "-deps", "-f", format, ".")
 	if err != nil {
 		return nil, fmt.Errorf("list the packages of %s: %w", folder, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"edge/bridge"
@@ -96,7 +97,10 @@ func openServer(ctx context.Context, o serverOptions) (s *server, err error) {
 		}
 	}()
 	if s.listener, err = net.Listen("tcp", o.settings.Listen); err != nil {
-		return s, fmt.Errorf("listen: %w", err)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return s, fmt.Errorf("%w (another edge? --listen or EDGE_LISTEN takes another address)", err)
+		}
+		return s, err // "listen tcp :80: bind: permission denied"
 	}
 	if err = s.openState(); err != nil {
 		return s, err

@@ -75,6 +75,13 @@ func (w *sourceWatcher) set(name string, s source) error {
 	return errors.Join(errs...)
 }
 
+// folders returns the single folders that the name is made of.
+func (w *sourceWatcher) folders(name string) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.sources[name].folders)
+}
+
 // drop forgets the name. Its folders stay watched, which does no harm.
 func (w *sourceWatcher) drop(name string) {
 	w.mu.Lock()
