@@ -4,6 +4,7 @@ import (
 	"errors"
 	"runtime/debug"
 	"strconv"
+	"strings"
 
 	"edge/abi"
 	"edge/abi/guest/internal/edge1"
@@ -89,7 +90,17 @@ func serve(h Handler, id uint32) (code int32) {
 var errNoDecision = errors.New("the handler returned neither a Response nor an error")
 
 func logPanic(what string, p any) {
-	Log(LevelError, what+" panicked", "panic", p, "stack", string(debug.Stack()))
+	Log(LevelError, what+" panicked", "panic", p, "stack", belowPanic(string(debug.Stack())))
+}
+
+// belowPanic leaves out the frames above the call of panic, so that the stack
+// begins where the mistake is.
+func belowPanic(stack string) string {
+	_, below, found := strings.Cut(stack, "\npanic(")
+	if lines := strings.SplitN(below, "\n", 3); found && len(lines) == 3 {
+		return lines[2]
+	}
+	return stack
 }
 
 // fail answers the client with err.
@@ -116,6 +127,7 @@ func (r *Request) fail(err error) int32 {
 // errorAnswer is e as an answer: its status, and its JSON.
 func errorAnswer(e *Error) *Answer {
 	a := JSON(e.Code.Status(), e).WithHeader("Cache-Control", "no-store")
+	a.Body = append(a.Body, '\n')
 	if e.RetryAfterMs > 0 {
 		a.WithHeader("Retry-After", strconv.FormatInt((e.RetryAfterMs+999)/1000, 10))
 	}
