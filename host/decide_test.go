@@ -233,6 +233,17 @@ func TestPageEscapes(t *testing.T) {
 	}
 }
 
+func TestSentence(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"": "", "nothing is here": "Nothing is here.", "why?": "Why?", "\xff": "\uFFFD.", "écho": "Écho.",
+	} {
+		if got := sentence(text); got != want {
+			t.Errorf("sentence(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestChain(t *testing.T) {
 	t.Parallel()
 	mark := func(v string) Decider {

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"edge/abi"
 )
@@ -68,8 +71,21 @@ func errorPage(status int, e *abi.Error, id string) []byte {
 	var b bytes.Buffer
 	// Writing to memory and a fixed template: there is no error to come.
 	_ = page.Execute(&b, map[string]any{
-		"Title": title, "Message": e.Message, "Suggestion": e.Suggestion, "Listening": listening,
+		"Title": title, "Message": sentence(e.Message), "Suggestion": sentence(e.Suggestion), "Listening": listening,
 		"Status": status, "Code": string(e.Code), "ID": id,
 	})
 	return b.Bytes()
+}
+
+// sentence is an error's text as people write one.
+func sentence(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	if size == 0 {
+		return ""
+	}
+	text = string(unicode.ToUpper(first)) + text[size:]
+	if strings.ContainsAny(text[len(text)-1:], ".!?:") {
+		return text
+	}
+	return text + "."
 }
