@@ -108,15 +108,17 @@ func (g *generation) waitForPort(ctx context.Context, w *portWait) (time.Duratio
 	defer cancel()
 	probing, stop := context.WithCancelCause(limited)
 	defer stop(nil)
-	var exit abi.ExitStatus
-	if w.process != "" {
-		if err := g.call(ctx, abi.GetProcess.Name(), min(quickTimeout, w.timeout), &abi.ProcessRequest{ProcessID: w.process}, &abi.Process{}); err != nil {
-			return 0, err
-		}
-		joined := make(chan struct{})
-		go g.awaitProcess(probing, w.process, &exit, stop, joined)
-		defer func() { stop(nil); <-joined }()
+	exit, err := g.alreadyExited(ctx, w)
+	if err != nil {
+		return 0, err
 	}
+	if exit != nil {
+		return 0, g.exitedBeforeReady(ctx, w, exit)
+	}
+	exit = new(abi.ExitStatus)
+	joined := make(chan struct{})
+	close(joined)
+	defer func() { stop(nil); <-joined }()
 	var last outcome
 	for try := 0; ; try++ {
 		o := g.probe(probing, w)
@@ -125,6 +127,10 @@ func (g *generation) waitForPort(ctx context.Context, w *portWait) (time.Duratio
 		}
 		if probing.Err() == nil || last == (outcome{}) {
 			last = o // one that was cut short says nothing
+		}
+		if try == 0 && w.process != "" { // a server that is up costs no watch
+			joined = make(chan struct{})
+			go g.awaitProcess(probing, w.process, exit, stop, joined)
 		}
 		pause := w.interval
 		if try < len(firstPauses) {
@@ -135,7 +141,7 @@ func (g *generation) waitForPort(ctx context.Context, w *portWait) (time.Duratio
 		}
 		switch cause := context.Cause(probing); {
 		case errors.Is(cause, errProcessExited):
-			return 0, g.exitedBeforeReady(ctx, w, &exit)
+			return 0, g.exitedBeforeReady(ctx, w, exit)
 		case errors.Is(cause, errReadyTimeout):
 			return 0, g.readyTimeout(ctx, w, timeout, last)
 		case ctx.Err() != nil:
@@ -144,6 +150,24 @@ func (g *generation) waitForPort(ctx context.Context, w *portWait) (time.Duratio
 			return 0, g.endedBeforeReady(w)
 		}
 	}
+}
+
+// alreadyExited returns how the wait's process ended, or nil if it runs or the
+// wait names none. PROCESS_NOT_FOUND if there is no such process.
+func (g *generation) alreadyExited(ctx context.Context, w *portWait) (*abi.ExitStatus, error) {
+	if w.process == "" {
+		return nil, nil
+	}
+	var p abi.Process
+	err := g.call(ctx, abi.GetProcess.Name(), min(quickTimeout, w.timeout), &abi.ProcessRequest{ProcessID: w.process}, &p)
+	if err != nil || p.Status == abi.StatusRunning || p.Status == abi.StatusStarting {
+		return nil, err
+	}
+	exit := &abi.ExitStatus{Signal: p.Signal}
+	if p.ExitCode != nil {
+		exit.ExitCode = *p.ExitCode
+	}
+	return exit, nil
 }
 
 // awaitProcess ends the wait with errProcessExited, after setting exit, when the

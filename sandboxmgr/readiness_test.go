@@ -105,7 +105,10 @@ func TestWaitForPortSeesAServerThatComesLater(t *testing.T) {
 	s, m, _ := e.start("s")
 	asked := make(chan struct{})
 	m.w.set(func() {
-		m.w.handle["getProcess"] = func(*machine, json.RawMessage) (any, error) { close(asked); return &abi.Process{}, nil }
+		m.w.handle["getProcess"] = func(*machine, json.RawMessage) (any, error) {
+			close(asked)
+			return &abi.Process{Status: abi.StatusRunning}, nil
+		}
 		m.w.handle["waitForExit"] = func(*machine, json.RawMessage) (any, error) { <-m.ended; return nil, errLinkLost }
 	})
 	got := make(chan error, 1)
