@@ -165,7 +165,10 @@ func (m *machine) startProcess(body json.RawMessage) (any, error) {
 	if req.ProcessID == "" {
 		req.ProcessID = "p" + randomHex(4)
 	}
-	if p := m.procs[req.ProcessID]; p != nil {
+	if p := m.procs[req.ProcessID]; p != nil && req.IfRunning == abi.IfRunningReuse {
+		own := p.Process
+		return &own, nil
+	} else if p != nil {
 		return nil, abi.Errorf(abi.CodeProcessAlreadyExists, "process %q already exists", req.ProcessID)
 	}
 	p := &proc{ended: make(chan struct{}), Process: abi.Process{ID: req.ProcessID, PID: 100 + len(m.procs), Command: req.Command, Status: abi.StatusRunning}}

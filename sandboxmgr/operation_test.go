@@ -420,4 +420,21 @@ func TestFollowOutput(t *testing.T) {
 	m.exitProcess("p", 3)
 	eventually(t, "the rest", has(EventOutput, "p: half"))
 	eventually(t, "the exit", has(EventProcessExited, "p: failed, exit code 3"))
+
+	// The fake's process began at the zero time: it was there before.
+	reuse := &abi.StartProcessRequest{ProcessID: "p", Command: "run", IfRunning: abi.IfRunningReuse}
+	if _, err := s.StartProcess(t.Context(), reuse); err != nil {
+		t.Fatal(err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	starts := 0
+	for _, ev := range e.events {
+		if ev.Kind == EventProcessStarted {
+			starts++
+		}
+	}
+	if starts != 1 {
+		t.Errorf("%d starts were told of, want 1: reusing a process starts none", starts)
+	}
 }

@@ -15,9 +15,13 @@ func (s *Sandbox) StartProcess(ctx context.Context, req *abi.StartProcessRequest
 		return nil, s.fail(op, err)
 	}
 	p := new(abi.Process)
+	asked := time.Now()
 	err := s.use(ctx, func(g *generation) error {
 		if err := g.call(ctx, op, quickTimeout, req, p); err != nil {
 			return err
+		}
+		if req.IfRunning == abi.IfRunningReuse && p.StartedAt.Before(asked) {
+			return nil // it ran before
 		}
 		s.m.emit(s.key, EventProcessStarted, g.number, p.ID+": "+p.Command)
 		return nil
