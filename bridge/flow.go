@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,9 +21,11 @@ type flow struct {
 	held    [maxHeader]byte // beginning of a header that has not wholly come
 	heldLen int
 
-	discard bool // dst takes nothing more: read on, so that src is not reset
-	blind   bool // src has left the protocol: its frames cannot be followed
-	stopped bool // the pair's stop was carried out here
+	eof     atomic.Bool // src says nothing more
+	refused atomic.Bool // dst takes nothing more
+	discard bool        // dst takes nothing more: read on, so that src is not reset
+	blind   bool        // src has left the protocol: its frames cannot be followed
+	stopped bool        // the pair's stop was carried out here
 
 	source source
 }
@@ -76,8 +79,8 @@ func (f *flow) take(b *buffer, end int) error {
 	copy(b[at:headroom], f.held[:f.heldLen])
 	f.heldLen = 0
 	p := b[at:end]
-	if f.pair.half.Load() && f.pair.stop.Load() == nil {
-		f.extend()
+	if f.pair.half.Load() && f.pair.stop.Load() == nil && !f.discard {
+		f.extend() // what is not sent on is no progress
 	}
 	for len(p) > 0 {
 		if s := f.pair.stop.Load(); s != nil && !f.stopped {
@@ -190,13 +193,15 @@ func (f *flow) skim(p []byte) {
 
 // unsent handles a sink that takes no more. What it has said itself may still be
 // on its way to src, its Close above all, so src is not cut off: it is read and
-// not sent on until the other direction ends.
+// not sent on until the other direction ends, or for drainWait.
 func (f *flow) unsent(err error) error {
 	f.torn() // whatever comes, nothing may be injected here any more
+	f.refused.Store(true)
 	if isTimeout(err) || errors.Is(err, net.ErrClosed) {
 		return errors.Join(errTorn, err)
 	}
 	f.pair.note(f.pair.other(f).from+" reset", err)
+	f.src.SetReadDeadline(time.Now().Add(drainWait))
 	f.pair.halfClosed(f)
 	return nil
 }
@@ -231,6 +236,7 @@ func (f *flow) finish(err error) {
 	switch {
 	case errors.Is(err, io.EOF):
 		p.note(f.from+" eof", nil)
+		f.eof.Store(true)
 		if !f.discard {
 			if f.heldLen > 0 { // half a header and no more: as src said it
 				f.dst.Write(f.held[:f.heldLen])

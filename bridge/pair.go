@@ -135,6 +135,9 @@ func (p *pair) noteStop() {
 // halfClosed tells the other flow that it goes on alone.
 func (p *pair) halfClosed(f *flow) {
 	p.half.Store(true)
+	if p.up.eof.Load() && p.down.refused.Load() { // the client is gone: what the backend says is for nobody
+		p.end(&stop{})
+	}
 	if p.stop.Load() != nil {
 		return
 	}

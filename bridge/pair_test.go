@@ -112,6 +112,36 @@ func TestPairIsTransparent(t *testing.T) {
 	})
 }
 
+// TestPairClientGoneFromATalker: a backend that never stops talking does not keep
+// the bridge of a client that is gone, even if it takes no notice.
+func TestPairClientGoneFromATalker(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, wrap func(net.Conn) net.Conn) {
+		for _, reset := range []bool{true, false} {
+			r := newRig(t, Policy{}, wrap)
+			talk := frame(0x82, text(60000), false)
+			talked := make(chan struct{})
+			go func() {
+				defer close(talked)
+				for {
+					if _, err := r.backend.Write([]byte(talk)); err != nil {
+						return
+					}
+				}
+			}()
+			r.client.expect(string(talk))
+			if !reset {
+				r.client.CloseWrite()
+				r.backend.rest()
+			}
+			r.client.Close() // with much unread: a reset
+			r.summary()
+			r.backend.Close()
+			<-talked
+		}
+	})
+}
+
 // TestPairHalfClose: one side ends its sending half; the other still delivers.
 func TestPairHalfClose(t *testing.T) {
 	t.Parallel()
