@@ -172,6 +172,15 @@ func refusal(t *testing.T, content string, want ...string) {
 	}
 }
 
+// TestByteOrderMark reads a file as some editors write it.
+func TestByteOrderMark(t *testing.T) {
+	t.Parallel()
+	c, err := LoadConfig(configIn(t, "\ufefflisten: \":1234\"\n"))
+	if err != nil || c.Listen != ":1234" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
 func TestSyntaxIsRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, content, want string }{
@@ -233,6 +242,8 @@ func TestSandboxKeysAreRefused(t *testing.T) {
 		{"size with loose unit", "memory: 512mb", `13: sandboxes.S.memory: "512mb" is not a size; did you mean "512MiB"?`},
 		{"size", "memory: lots", `13: sandboxes.S.memory: "lots" is not a size; want a number with KiB, MiB, GiB or TiB, like "64MiB"`},
 		{"small", "memory: 1MiB", `13: sandboxes.S.memory: 1MiB is not between 16MiB and 16TiB`},
+		{"large", "memory: 99999999999TiB", `13: sandboxes.S.memory: 99999999999TiB is not between 16MiB and 16TiB`},
+		{"no number", "memory: NaNTiB", `13: sandboxes.S.memory: "NaNTiB" is not a size; want a number with KiB, MiB, GiB or TiB, like "64MiB"`},
 		{"cpus", "cpus: 0", `11: sandboxes.S.cpus: 0 is not a number above 0 and at most 1024`},
 		{"cpus text", "cpus: two", `11: sandboxes.S.cpus: is "two"; want a number above 0 and at most 1024`},
 		{"pids", "pids: 1.5", `11: sandboxes.S.pids: 1.5 is not a whole number from 16 to 4194304`},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -66,6 +67,7 @@ func readDocument(file string) (*document, value, error) {
 // parseDocument is readDocument for content that was read already.
 func parseDocument(file string, content []byte) (*document, value, error) {
 	d := &document{file: file}
+	content = bytes.TrimPrefix(content, []byte("\ufeff")) // the mark that some editors put first (YAML 1.2, section 5.2)
 	parsed, err := parser.ParseBytes(content, 0)
 	if err != nil {
 		return nil, value{}, d.syntax(err)

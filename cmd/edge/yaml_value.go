@@ -174,8 +174,11 @@ func parseSize(s string) (int64, bool) {
 	for _, u := range sizeUnits {
 		if digits, ok := strings.CutSuffix(s, u.unit); ok {
 			n, err := strconv.ParseFloat(digits, 64)
-			if err != nil || n < 0 || n*u.bytes > math.MaxInt64/2 {
+			if err != nil || !(n >= 0) {
 				return 0, false
+			}
+			if n*u.bytes > math.MaxInt64/2 {
+				return math.MaxInt64, true // more than any bound, which then says so
 			}
 			return int64(n * u.bytes), true
 		}
