@@ -44,6 +44,9 @@ func Main(args []string) int {
 		fmt.Fprintf(os.Stderr, "edge init: %s is not set; an edge starts this program, not a person\n", envToken)
 		return exitUsage
 	}
+	if err := hideToken(cfg.Token); err != nil {
+		cfg.Log.Warn("the token stays in this process's environment", "err", err)
+	}
 	if err := run(context.Background(), cfg); err != nil {
 		fmt.Fprintf(os.Stderr, "edge init: %v\n", err)
 		return exitFailed

@@ -80,6 +80,16 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// TestFilesDoNotShowTheToken: the init reads its own environment for whoever asks.
+func TestFilesDoNotShowTheToken(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	got := call(t, s.Link, abi.ReadFile, abi.ReadFileRequest{Path: "/proc/self/environ", Encoding: "utf8"})
+	if !strings.Contains(got.Content, "EDGE_INIT_TOKEN=") || strings.Contains(got.Content, testToken) {
+		t.Errorf("environment %q", got.Content)
+	}
+}
+
 func TestFilesRefuse(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t)
