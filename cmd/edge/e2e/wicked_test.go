@@ -142,8 +142,8 @@ func TestBadModules(t *testing.T) {
 		module []byte
 		says   string
 	}{
-		{"truncated", good[:len(good)/2], "compiling it"},
-		{"no module at all", []byte("package main\n"), "compiling it"},
+		{"truncated", good[:len(good)/2], "the file is cut short"},
+		{"no module at all", []byte("package main\n"), "not a WebAssembly module"},
 		{"no marker", module(func(m *wasmasm.Module) {}), "it is not an edge plugin"},
 		{"another ABI", module(func(m *wasmasm.Module) { m.Func("edge2", "", "", "") }), "it wants ABI version 2"},
 		{"unknown import", module(func(m *wasmasm.Module) {
@@ -162,7 +162,7 @@ func TestBadModules(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			said := len(e.log.String())
 			replace(t, source, tt.module)
-			e.eventually("the edge says why", func() error {
+			eventually(t, "the edge says why", func() error {
 				for line := range strings.SplitSeq(e.log.String()[said:], "\n") {
 					if strings.Contains(line, "numbered") && strings.Contains(line, tt.says) {
 						t.Log(line)
