@@ -55,7 +55,11 @@ func (s *server) clean(ctx context.Context, t *terminal, o serverOptions) error 
 		return err
 	}
 	var errs []error
-	for _, known := range s.manager.List() {
+	list := s.manager.List()
+	if len(list) == 0 {
+		fmt.Fprintf(t.out, "nothing to clean: there is no sandbox in %s\n", s.settings.State)
+	}
+	for _, known := range list {
 		if err := destroy(ctx, s.manager, known.Ref); err != nil {
 			errs = append(errs, fmt.Errorf("%s/%s: %w", known.Ref.Binding, known.Ref.ID, err))
 			continue
