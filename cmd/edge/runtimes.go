@@ -48,11 +48,15 @@ func (r *runtimes) choose(ctx context.Context, b Sandbox) (sandboxmgr.Runtime, e
 	if err := r.openDocker(ctx); err != nil {
 		return nil, err
 	}
-	if why := r.notDocker(ctx, b.Image); why != "" && b.Runtime == runtimeAuto {
-		return r.openProcess(" (because " + why + ")")
+	means := dockerMeans
+	if why := r.notDocker(ctx, b.Image); why != "" {
+		if b.Runtime == runtimeAuto {
+			return r.openProcess(" (because " + why + ")")
+		}
+		means += ", but " + why + ": no sandbox of binding " + b.Name + " starts until then"
 	}
 	r.down = r.engine != nil
-	r.note(dockerMeans)
+	r.note(means)
 	return r.docker, nil
 }
 

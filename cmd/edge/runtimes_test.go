@@ -50,8 +50,11 @@ func TestChooseRuntime(t *testing.T) {
 		{"auto without image", "auto", "edge-sandbox", without, "process",
 			processMeans + " (because the Docker engine has no image edge-sandbox, which make image builds)"},
 		{"auto without another image", "auto", "python", with, "process", processMeans + " (because the Docker engine has no image python)"},
-		{"docker", "docker", "python", with, "docker", dockerMeans},
-		{"docker down", "docker", "python", down, "docker", dockerMeans},
+		{"docker", "docker", "edge-sandbox", with, "docker", dockerMeans},
+		{"docker without the image", "docker", "python", with, "docker",
+			dockerMeans + ", but the Docker engine has no image python: no sandbox of binding B starts until then"},
+		{"docker down", "docker", "python", down, "docker",
+			dockerMeans + ", but no Docker engine answers: no sandbox of binding B starts until then"},
 		{"process", "process", "edge-sandbox", with, "process", processMeans},
 	}
 	for _, tt := range tests {
@@ -60,7 +63,7 @@ func TestChooseRuntime(t *testing.T) {
 			r := &runtimes{state: t.TempDir(), dockerHost: tt.host, log: slog.New(slog.DiscardHandler)}
 			defer r.Close()
 			for range 2 { // a second binding shares the runtime and adds no note
-				rt, err := r.choose(t.Context(), Sandbox{Runtime: tt.wanted, Image: tt.image})
+				rt, err := r.choose(t.Context(), Sandbox{Name: "B", Runtime: tt.wanted, Image: tt.image})
 				if err != nil {
 					t.Fatal(err)
 				}
