@@ -33,9 +33,11 @@ type edge struct {
 	state string
 	// config is the path of the configuration file.
 	config string
-	cmd    *exec.Cmd
-	log    *logBuffer
-	exited chan struct{}
+	// command is what is run; nil is serve.
+	command []string
+	cmd     *exec.Cmd
+	log     *logBuffer
+	exited  chan struct{}
 }
 
 // settings is what a test's configuration is made of.
@@ -152,7 +154,11 @@ func freeAddr(t testing.TB) string {
 func (e *edge) start(env ...string) {
 	e.t.Helper()
 	e.log = &logBuffer{}
-	e.cmd = exec.Command(binary, "serve", "--config", e.config)
+	command := e.command
+	if command == nil {
+		command = []string{"serve", "--config", e.config}
+	}
+	e.cmd = exec.Command(binary, command...)
 	e.cmd.Env = append(os.Environ(), env...)
 	e.cmd.Stdout, e.cmd.Stderr = e.log, e.log
 	if err := e.cmd.Start(); err != nil {
