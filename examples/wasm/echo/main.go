@@ -4,20 +4,19 @@ package main
 
 import (
 	_ "embed"
-	"errors"
 	"time"
 
 	"edge/abi/guest"
 )
 
-const (
-	port      = 8080
-	processID = "ws-echo"
-	script    = "/tmp/ws-echo.ts"
-)
-
 //go:embed server.ts
-var server []byte
+var script []byte
+
+// server is what runs in each sandbox. It is started by the first request that
+// needs it.
+var server = guest.Server{
+	ProcessID: "ws-echo", Port: 8080, Path: "/tmp/ws-echo.ts", Source: script, Command: "bun run /tmp/ws-echo.ts", Timeout: guest.Duration(20 * time.Second),
+}
 
 func init() { guest.Handle(handle) }
 
@@ -30,29 +29,8 @@ func handle(req *guest.Request) (guest.Response, error) {
 		id = "echo-service"
 	}
 	sandbox := guest.GetSandbox("Sandbox", id)
-	if err := ensureServer(sandbox); err != nil {
+	if err := sandbox.EnsureServer(server); err != nil {
 		return nil, err
 	}
-	return sandbox.WSConnect(req, port)
-}
-
-// ensureServer returns when the server can be reached. Waiting for the port comes
-// first, because with a process id it answers three questions in one call: is the
-// process there, does it run, does it listen. So a server that is up costs one
-// operation, one that another request is starting is waited for, and only one
-// that is missing, or has ended, is written and started.
-func ensureServer(sandbox *guest.Sandbox) error {
-	ready := guest.WaitForPortOptions{ProcessID: processID, Timeout: guest.Duration(20 * time.Second)}
-	err := sandbox.WaitForPort(port, ready)
-	if !errors.Is(err, guest.ErrProcessNotFound) && !errors.Is(err, guest.ErrProcessExited) {
-		return err
-	}
-	if err := sandbox.WriteFile(script, server); err != nil {
-		return err
-	}
-	_, err = sandbox.StartProcess("bun run "+script, guest.StartProcessOptions{ProcessID: processID})
-	if err != nil && !errors.Is(err, guest.ErrProcessExists) { // "already exists": another request was faster
-		return err
-	}
-	return sandbox.WaitForPort(port, ready)
+	return sandbox.WSConnect(req, server.Port)
 }

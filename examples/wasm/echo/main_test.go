@@ -10,7 +10,7 @@ import (
 	"edge/abi/guest/guesttest"
 )
 
-// sandbox answers the operations of ensureServer like a sandbox whose server is
+// sandbox answers the operations of EnsureServer like a sandbox whose server is
 // in the given state.
 func sandbox(running bool, startErr error) *guesttest.Host {
 	host := new(guesttest.Host)
@@ -32,7 +32,7 @@ func sandbox(running bool, startErr error) *guesttest.Host {
 
 func TestConnects(t *testing.T) {
 	t.Parallel()
-	exists := abi.Errorf(abi.CodeProcessAlreadyExists, "process %q already exists", processID)
+	exists := abi.Errorf(abi.CodeProcessAlreadyExists, "process %q already exists", server.ProcessID)
 	cold := []string{"waitForPort", "writeFile", "startProcess", "waitForPort"}
 	for _, tt := range []struct {
 		name       string
@@ -49,7 +49,7 @@ func TestConnects(t *testing.T) {
 			t.Parallel()
 			result := tt.host.Do(guesttest.WebSocket(tt.target))
 			c, ok := result.Decision.(*abi.Connect)
-			if !ok || c.Port != port || c.Sandbox.ID != tt.id || c.Sandbox.Binding != "Sandbox" {
+			if !ok || c.Port != server.Port || c.Sandbox.ID != tt.id || c.Sandbox.Binding != "Sandbox" {
 				t.Errorf("decision %+v; log %+v", result.Decision, result.Logs)
 			}
 			if got := result.Operations(); !slices.Equal(got, tt.operations) {
@@ -65,15 +65,15 @@ func TestStartsTheServerUnderItsID(t *testing.T) {
 	for _, c := range result.Calls {
 		switch req := c.Request.(type) {
 		case *abi.WriteFileRequest:
-			if req.Path != script || req.Content != string(server) {
+			if req.Path != server.Path || req.Content != string(server.Source) {
 				t.Errorf("wrote %d bytes to %s", len(req.Content), req.Path)
 			}
 		case *abi.StartProcessRequest:
-			if req.Command != "bun run "+script || req.ProcessID != processID {
+			if req.Command != "bun run "+server.Path || req.ProcessID != server.ProcessID {
 				t.Errorf("started %+v", req)
 			}
 		case *abi.WaitForPortRequest:
-			if req.Port != port || req.ProcessID != processID {
+			if req.Port != server.Port || req.ProcessID != server.ProcessID {
 				t.Errorf("waited for %+v", req)
 			}
 		}

@@ -21,18 +21,18 @@ func TestStartsAndConnects(t *testing.T) {
 		return &abi.WaitForPortResponse{Port: req.Port}, nil
 	})
 	guesttest.On(host, abi.WriteFile, func(_ guesttest.Call, req *abi.WriteFileRequest) (*abi.WriteFileResponse, error) {
-		if req.Path != script || req.Content != string(server) {
+		if req.Path != server.Path || req.Content != string(server.Source) {
 			t.Errorf("wrote %d bytes to %s", len(req.Content), req.Path)
 		}
 		return new(abi.WriteFileResponse), nil
 	})
 	guesttest.On(host, abi.StartProcess, func(_ guesttest.Call, req *abi.StartProcessRequest) (*abi.Process, error) {
-		running = req.ProcessID == processID && req.Command == "bun run "+script
+		running = req.ProcessID == server.ProcessID && req.Command == "bun run "+server.Path
 		return &abi.Process{ID: req.ProcessID}, nil
 	})
 	for target, id := range map[string]string{"/ws/json": "json-service", "/ws/json?id=mine": "mine"} {
 		c, ok := host.Do(guesttest.WebSocket(target)).Decision.(*abi.Connect)
-		if !ok || c.Port != port || c.Sandbox.ID != id {
+		if !ok || c.Port != server.Port || c.Sandbox.ID != id {
 			t.Errorf("%s: decision %+v", target, c)
 		}
 	}

@@ -69,7 +69,7 @@ func TestEchoServerIsTheEchoExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(original, server) {
+	if !bytes.Equal(original, script) {
 		t.Error("echo-server.ts is not ../echo/server.ts; copy it again")
 	}
 }

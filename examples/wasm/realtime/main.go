@@ -14,10 +14,6 @@ import (
 )
 
 const (
-	port      = 8083
-	processID = "ws-realtime"
-	script    = "/tmp/ws-realtime.ts"
-
 	defaultCount = 5
 	maxCount     = 50
 	// patience is how long the next reading may take; the server sends one
@@ -26,7 +22,13 @@ const (
 )
 
 //go:embed server.ts
-var server []byte
+var script []byte
+
+// server is what runs in each sandbox. It is started by the first request that
+// needs it.
+var server = guest.Server{
+	ProcessID: "ws-realtime", Port: 8083, Path: "/tmp/ws-realtime.ts", Source: script, Command: "bun run /tmp/ws-realtime.ts", Timeout: guest.Duration(20 * time.Second),
+}
 
 func init() { guest.Handle(handle) }
 
@@ -50,7 +52,7 @@ func handle(req *guest.Request) (guest.Response, error) {
 		return nil, err
 	}
 	sandbox := guest.GetSandbox("Sandbox", id)
-	if err := ensureServer(sandbox); err != nil {
+	if err := sandbox.EnsureServer(server); err != nil {
 		return nil, err
 	}
 	readings, err := collect(sandbox, n)
@@ -74,7 +76,7 @@ func count(s string) (int, error) {
 
 // collect reads n messages of the sandbox's server.
 func collect(sandbox *guest.Sandbox, n int) ([]json.RawMessage, error) {
-	ws, err := sandbox.WSOpen(port)
+	ws, err := sandbox.WSOpen(server.Port)
 	if err != nil {
 		return nil, err
 	}
@@ -93,25 +95,4 @@ func collect(sandbox *guest.Sandbox, n int) ([]json.RawMessage, error) {
 		readings = append(readings, m.Data)
 	}
 	return readings, ws.Close(1000, "enough")
-}
-
-// ensureServer returns when the server can be reached. Waiting for the port comes
-// first, because with a process id it answers three questions in one call: is the
-// process there, does it run, does it listen. So a server that is up costs one
-// operation, one that another request is starting is waited for, and only one
-// that is missing, or has ended, is written and started.
-func ensureServer(sandbox *guest.Sandbox) error {
-	ready := guest.WaitForPortOptions{ProcessID: processID, Timeout: guest.Duration(20 * time.Second)}
-	err := sandbox.WaitForPort(port, ready)
-	if !errors.Is(err, guest.ErrProcessNotFound) && !errors.Is(err, guest.ErrProcessExited) {
-		return err
-	}
-	if err := sandbox.WriteFile(script, server); err != nil {
-		return err
-	}
-	_, err = sandbox.StartProcess("bun run "+script, guest.StartProcessOptions{ProcessID: processID})
-	if err != nil && !errors.Is(err, guest.ErrProcessExists) { // "already exists": another request was faster
-		return err
-	}
-	return sandbox.WaitForPort(port, ready)
 }

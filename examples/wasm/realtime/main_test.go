@@ -16,8 +16,8 @@ import (
 // sandbox has a server that is up and sends the messages.
 func sandbox(socket *guesttest.Socket) *guesttest.Host {
 	host := &guesttest.Host{OpenSocket: func(_ abi.SandboxRef, p int, _ abi.WebSocketOptions) (abi.Socket, error) {
-		if p != port {
-			return nil, errors.New("wrong port")
+		if p != server.Port {
+			return nil, errors.New("wrong server.Port")
 		}
 		return socket, nil
 	}}
@@ -62,12 +62,12 @@ func TestStartsTheServer(t *testing.T) {
 	running := false
 	guesttest.On(host, abi.WaitForPort, func(guesttest.Call, *abi.WaitForPortRequest) (*abi.WaitForPortResponse, error) {
 		if !running {
-			return nil, abi.Errorf(abi.CodeProcessExitedBeforeReady, "process %q has ended", processID)
+			return nil, abi.Errorf(abi.CodeProcessExitedBeforeReady, "process %q has ended", server.ProcessID)
 		}
 		return &abi.WaitForPortResponse{}, nil
 	})
 	guesttest.On(host, abi.WriteFile, func(_ guesttest.Call, req *abi.WriteFileRequest) (*abi.WriteFileResponse, error) {
-		if req.Path != script || req.Content != string(server) {
+		if req.Path != server.Path || req.Content != string(server.Source) {
 			t.Errorf("wrote %d bytes to %s", len(req.Content), req.Path)
 		}
 		return &abi.WriteFileResponse{}, nil
