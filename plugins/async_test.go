@@ -360,3 +360,30 @@ func TestAsyncQuota(t *testing.T) {
 	a.want(0, "one call too many", abi.Quota, 0)
 	a.want(1, "result of an open call", abi.Closed, 0)
 }
+
+// unopened is a Sockets whose peers never answer.
+type unopened struct{}
+
+func (unopened) OpenSocket(ctx context.Context, _ abi.SandboxRef, _ int, _ abi.WebSocketOptions) (abi.Socket, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestAsyncSocketQuota opens more sockets at once than a request may have: those
+// that are not open yet count too.
+func TestAsyncSocketQuota(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Config{Sockets: unopened{}})
+	g := newAsm()
+	open := func() []any { return []any{req(), "Sandbox", "u1", 8080, ""} }
+	p := b.load(t, g.async(wasmasm.Do(
+		wasmasm.I32(maxSockets), wasmasm.Set(1),
+		wasmasm.Forever(wasmasm.Get(1), wasmasm.If(
+			wasmasm.Do(wasmasm.Get(1), wasmasm.I32(-1), wasmasm.Add(), wasmasm.Set(1), g.drop("ws_open_start", open()...)),
+			wasmasm.Do(
+				g.record("ws_open_start", open()...),
+				g.finish(req()), wasmasm.I32(0), wasmasm.Return()))),
+		wasmasm.I32(0)), nil, nil))
+	a := scriptAnswer{t, g, []byte(bodyOf(t, decide(t, p, newRequest())))}
+	a.want(0, "one socket too many", abi.Quota, 0)
+}

@@ -25,6 +25,7 @@ type call struct {
 	place  place
 	unsent int  // bytes it counts in x.unsent
 	writes bool // it is a respond_write_start
+	opens  bool // it is a ws_open_start
 
 	// Set by carryOut before it sends the event.
 	errno  abi.Errno

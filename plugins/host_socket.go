@@ -74,7 +74,7 @@ func (in *instance) opening(x *exchange, t target) (ref abi.SandboxRef, opts abi
 	switch {
 	case in.gen.reg.config.Sockets == nil:
 		return ref, opts, abi.Errorf(abi.CodeUnsupported, "this edge has no sandboxes")
-	case len(x.sockets) >= maxSockets:
+	case len(x.sockets)+x.openings() >= maxSockets:
 		return ref, opts, abi.Errorf(abi.CodeQuotaExceeded, "the request has %d sockets already", maxSockets)
 	}
 	if ref, e = t.resolve(&opts); e == nil {
@@ -82,6 +82,16 @@ func (in *instance) opening(x *exchange, t target) (ref abi.SandboxRef, opts abi
 	}
 	ref.SandboxOptions = sandboxOptions(opts.Sandbox)
 	return ref, opts, e
+}
+
+// openings counts the sockets that are being opened.
+func (x *exchange) openings() (n int) {
+	for _, c := range x.calls {
+		if c.opens {
+			n++
+		}
+	}
+	return n
 }
 
 // wsOpen: (req, binding, binding_len, id, id_len, port, options, options_len).
@@ -123,7 +133,7 @@ func wsOpenStart(in *instance, a []uint64) uint64 {
 	if e != nil {
 		return x.fail(e)
 	}
-	c := &call{x: x}
+	c := &call{x: x, opens: true}
 	return in.launch(c, nil, func(ctx context.Context) ([]byte, error) {
 		conn, err := in.gen.reg.config.Sockets.OpenSocket(ctx, ref, t.port, opts)
 		c.opened = conn
