@@ -38,6 +38,44 @@ func Errorf(c Code, format string, args ...any) *Error {
 	return &Error{Code: c, Message: fmt.Sprintf(format, args...), Retryable: c.Retryable(), Started: StartedNo}
 }
 
+// MaxErrorBytes bounds the JSON of an error that a module answers with.
+const MaxErrorBytes = 64 << 10
+
+// ParseError reads the JSON of an error that is to be answered. Code, one of the
+// table's, and message are required; what is missing of the others is as Errorf
+// makes it. Its errors are *Error: INVALID_REQUEST, also for a field that there
+// is not, and BODY_TOO_LARGE beyond MaxErrorBytes.
+func ParseError(b []byte) (*Error, error) {
+	if len(b) > MaxErrorBytes {
+		return nil, Errorf(CodeBodyTooLarge, "an error of %d bytes is longer than %d", len(b), MaxErrorBytes)
+	}
+	var read struct {
+		Error
+		Retryable *bool `json:"retryable"`
+	}
+	read.Started = StartedNo
+	if err := strictJSON(b, &read); err != nil {
+		return nil, Errorf(CodeInvalidRequest, "error: %v", err)
+	}
+	e := read.Error
+	row, known := meanings[e.Code]
+	switch {
+	case !known:
+		return nil, Errorf(CodeInvalidRequest, "error: there is no code %.60q", string(e.Code))
+	case e.Message == "":
+		return nil, Errorf(CodeInvalidRequest, "error: the message is empty")
+	case e.RetryAfterMs < 0:
+		return nil, Errorf(CodeInvalidRequest, "error: retryAfterMs is negative")
+	case e.Started != StartedNo && e.Started != StartedMaybe && e.Started != StartedYes:
+		return nil, Errorf(CodeInvalidRequest, "error: started is %.20q, not no, maybe or yes", string(e.Started))
+	}
+	e.Retryable = row.retryable
+	if read.Retryable != nil {
+		e.Retryable = *read.Retryable
+	}
+	return &e, nil
+}
+
 // Error returns "CODE: message".
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -234,6 +235,80 @@ func FuzzStatusRange(f *testing.F) {
 		var again abi.StatusRange
 		if err := json.Unmarshal(text, &again); err != nil || again != r {
 			t.Errorf("%q is %v, and %v (%v) after writing and reading", b, r, again, err)
+		}
+	})
+}
+
+func TestParseError(t *testing.T) {
+	t.Parallel()
+	full := `{"code":"SANDBOX_ASLEEP","message":"asleep","operation":"exec","retryable":false,"retryAfterMs":1500,"started":"maybe","details":{"a":[1]},"suggestion":"wait"}`
+	whole, err := abi.ParseError([]byte(full))
+	want := &abi.Error{Code: abi.CodeSandboxAsleep, Message: "asleep", Operation: "exec", RetryAfterMs: 1500, Started: abi.StartedMaybe,
+		Details: json.RawMessage(`{"a":[1]}`), Suggestion: "wait"}
+	if err != nil || !reflect.DeepEqual(whole, want) {
+		t.Errorf("got %+v, %v; want %+v", whole, err, want)
+	}
+	if b, err := json.Marshal(whole); err != nil || string(b) != full {
+		t.Errorf("written again it is %s, %v", b, err)
+	}
+	for _, c := range abi.Codes() {
+		e, err := abi.ParseError([]byte(`{"code":"` + string(c) + `","message":"m"}`))
+		if err != nil || !reflect.DeepEqual(e, abi.Errorf(c, "m")) {
+			t.Errorf("the least of %s: %+v, %v", c, e, err)
+		}
+	}
+	padded := func(n int) string {
+		const text = `{"code":"NOT_FOUND","message":""}`
+		return strings.Replace(text, `""`, `"`+strings.Repeat("x", n-len(text))+`"`, 1)
+	}
+	if _, err := abi.ParseError([]byte(padded(abi.MaxErrorBytes))); err != nil {
+		t.Errorf("of the largest size: %v", err)
+	}
+	for name, tt := range map[string]struct {
+		text string
+		code abi.Code
+	}{
+		"nothing":           {"", abi.CodeInvalidRequest},
+		"no JSON":           {"not found", abi.CodeInvalidRequest},
+		"null":              {"null", abi.CodeInvalidRequest},
+		"no code":           {`{"message":"m"}`, abi.CodeInvalidRequest},
+		"another code":      {`{"code":"MINE","message":"m"}`, abi.CodeInvalidRequest},
+		"no message":        {`{"code":"NOT_FOUND"}`, abi.CodeInvalidRequest},
+		"another field":     {`{"code":"NOT_FOUND","message":"m","status":404}`, abi.CodeInvalidRequest},
+		"another type":      {`{"code":"NOT_FOUND","message":5}`, abi.CodeInvalidRequest},
+		"a negative wait":   {`{"code":"NOT_FOUND","message":"m","retryAfterMs":-1}`, abi.CodeInvalidRequest},
+		"another started":   {`{"code":"NOT_FOUND","message":"m","started":"perhaps"}`, abi.CodeInvalidRequest},
+		"two of them":       {`{"code":"NOT_FOUND","message":"m"}{}`, abi.CodeInvalidRequest},
+		"one byte too many": {padded(abi.MaxErrorBytes + 1), abi.CodeBodyTooLarge},
+	} {
+		e, err := abi.ParseError([]byte(tt.text))
+		if e != nil || !errors.Is(err, tt.code.Err()) {
+			t.Errorf("%s: %+v, %v; want %s", name, e, err, tt.code)
+		}
+	}
+}
+
+func FuzzParseError(f *testing.F) {
+	f.Add([]byte(`{"code":"SANDBOX_ASLEEP","message":"asleep","retryable":true,"retryAfterMs":1500,"started":"no","details":{"a":[1]}}`))
+	f.Add([]byte(`{"code":"NOT_FOUND","message":"m"}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		e, err := abi.ParseError(text)
+		if err != nil {
+			if e != nil || abi.AsError(err).Code == abi.CodeInternal {
+				t.Fatalf("%+v with %v", e, err)
+			}
+			return
+		}
+		b, err := json.Marshal(e)
+		if err != nil || e.Message == "" || !slices.Contains(abi.Codes(), e.Code) {
+			t.Fatalf("%q became %+v, %v", text, e, err)
+		}
+		if len(b) > abi.MaxErrorBytes {
+			return // escaping made it longer
+		}
+		if again, err := abi.ParseError(b); err != nil || again.Code != e.Code || again.Message != e.Message {
+			t.Fatalf("%q became %s, which is %+v, %v", text, b, again, err)
 		}
 	})
 }

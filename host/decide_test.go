@@ -212,6 +212,9 @@ func TestFailures(t *testing.T) {
 				!strings.Contains(page.body, string(tt.code)) || !strings.Contains(page.body, page.Header.Get("X-Request-Id")) {
 				t.Errorf("page: %d %v %s", page.StatusCode, page.Header, page.body)
 			}
+			if offer := got.Header.Get("Upgrade"); (offer == "websocket") != (tt.status == 426) {
+				t.Errorf("a %d with Upgrade: %q", tt.status, offer)
+			}
 			if strings.Contains(got.body+page.body, "secret") {
 				t.Error("an internal text reached the client")
 			}

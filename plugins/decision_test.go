@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"context"
 	"reflect"
 	"strings"
 	"testing"
@@ -80,7 +81,13 @@ func TestDecisionsRefused(t *testing.T) {
 		"no preview":            {[]any{"proxy", req(), "", "", 0, ""}, abi.NotFound, abi.CodeNotFound},
 		"write without begin":   {[]any{"respond_write", req(), "x"}, abi.Invalid, abi.CodeInvalidRequest},
 		"end without begin":     {[]any{"respond_end", req()}, abi.Invalid, abi.CodeInvalidRequest},
-		"start without async":   {[]any{"op_start", req(), "exec", "{}"}, abi.Unsupported, abi.CodeUnsupported},
+		"no error":              {[]any{"fail", req(), ""}, abi.Invalid, abi.CodeInvalidRequest},
+		"another code":          {[]any{"fail", req(), `{"code":"MINE","message":"m"}`}, abi.Invalid, abi.CodeInvalidRequest},
+		"no message":            {[]any{"fail", req(), `{"code":"NOT_FOUND","message":""}`}, abi.Invalid, abi.CodeInvalidRequest},
+		"unknown field":         {[]any{"fail", req(), `{"code":"NOT_FOUND","message":"m","status":404}`}, abi.Invalid, abi.CodeInvalidRequest},
+		"error too large": {[]any{"fail", req(), `{"code":"NOT_FOUND","message":"` + strings.Repeat("x", abi.MaxErrorBytes) + `"}`},
+			abi.TooLarge, abi.CodeBodyTooLarge},
+		"start without async": {[]any{"op_start", req(), "exec", "{}"}, abi.Unsupported, abi.CodeUnsupported},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -106,9 +113,9 @@ func TestOneDecision(t *testing.T) {
 		// The result of the second decision is stored where the first one's body is
 		// read from, which must have been copied by then.
 		first, wasmasm.Drop(),
-		g.record("next", req()), g.record("respond_begin", req(), 200, ""), g.record("proxy", req(), "Sandbox", "a", 8080, ""),
+		g.record("next", req()), g.record("fail", req(), `{"code":"NOT_FOUND","message":"m"}`), g.record("respond_begin", req(), 200, ""), g.record("proxy", req(), "Sandbox", "a", 8080, ""),
 		wasmasm.I32(int32(out.ptr)), wasmasm.I32(-1), wasmasm.Store(),
-		g.call("log", req(), 0, region{g.results, 24}, ""), wasmasm.Drop(),
+		g.call("log", req(), 0, region{g.results, 32}, ""), wasmasm.Drop(),
 		wasmasm.I32(0)))
 	if got := bodyOf(t, decide(t, p, newRequest())); strings.Trim(got, "\x00") != "" {
 		t.Errorf("the body was not copied: %x", got)
@@ -136,6 +143,7 @@ func TestHandleAfterItsRequest(t *testing.T) {
 		wasmasm.GetGlobal(old), wasmasm.If(wasmasm.Do(
 			g.record("req_get", wasmasm.GetGlobal(old), 1, out),
 			g.record("respond", wasmasm.GetGlobal(old), 200, "", ""),
+			g.record("fail", wasmasm.GetGlobal(old), `{"code":"NOT_FOUND","message":"m"}`),
 			g.record("req_set", wasmasm.GetGlobal(old), 1, "PUT"),
 			g.record("op", wasmasm.GetGlobal(old), "exec", "{}", out),
 			g.record("req_header", wasmasm.GetGlobal(old), "Host", out),
@@ -154,4 +162,54 @@ func TestHandleAfterItsRequest(t *testing.T) {
 	for i := range g.count {
 		a.want(int(i), "call on a handle that is over", abi.Closed, 0)
 	}
+}
+
+// TestFail decides with an error: Decide returns it, the instance lives on, and
+// the plugin has not failed.
+func TestFail(t *testing.T) {
+	t.Parallel()
+	text := `{"code":"SANDBOX_ASLEEP","message":"asleep","retryAfterMs":1500,"details":{"a":1},"suggestion":"wait"}`
+	want := abi.Errorf(abi.CodeSandboxAsleep, "asleep").WithSuggestion("wait").WithDetails(map[string]int{"a": 1})
+	want.RetryAfterMs = 1500
+	modules := map[string]func(g *asm) []byte{
+		"blocking": func(g *asm) []byte { return g.module(g.countAndFail(text), wasmasm.I32(0)) },
+		"asynchronous": func(g *asm) []byte {
+			return g.async(wasmasm.Do(g.countAndFail(text), wasmasm.I32(1)), nil, nil)
+		},
+		"asynchronous, later": func(g *asm) []byte {
+			return g.async(pending(g.drop("op_start", req(), "exec", "{}")), g.countAndFail(text), nil)
+		},
+		"with a second decision": func(g *asm) []byte {
+			return g.module(g.countAndFail(text), g.call("respond", req(), 200, "", "second"), wasmasm.Code{0x42, 0x20, 0x88}, wasmasm.Wrap(), // i64.const 32; i64.shr_u
+				wasmasm.I32(int32(abi.Already)), wasmasm.Equal(), wasmasm.If(nil, wasmasm.Unreachable()), wasmasm.I32(0))
+		},
+	}
+	for name, module := range modules {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, Config{Operations: operateFunc(func(context.Context, string, []byte) ([]byte, error) { return []byte("{}"), nil })})
+			p := b.load(t, module(newAsm()), func(s *Spec) { s.MaxInstances = 1 })
+			for range 3 {
+				d, err := p.Decide(t.Context(), newRequest())
+				var e *abi.Error
+				if d != nil || !asError(err, &e) || !reflect.DeepEqual(e, want) {
+					t.Fatalf("got %+v, %+v; want the error %+v", d, err, want)
+				}
+			}
+			b.load(t, responding("new"))
+			b.event(t, EventDrained)
+			log := b.book.String()
+			if strings.Contains(log, "plugin failed") || !strings.Contains(log, `msg="entry 3"`) {
+				t.Errorf("want three entries into one instance, and no failure:\n%s", log)
+			}
+		})
+	}
+}
+
+// countAndFail logs how often the instance was entered, and fails.
+func (g *asm) countAndFail(text string) wasmasm.Code {
+	line := g.Bytes([]byte("entry 0"))
+	digit := wasmasm.Do(wasmasm.I32(int32(line+4)), wasmasm.I32(int32(line+4)), wasmasm.Load())
+	return wasmasm.Do(digit, wasmasm.I32(1<<16), wasmasm.Add(), wasmasm.Store(),
+		g.drop("log", req(), 0, region{line, 7}, ""), g.drop("fail", req(), text))
 }

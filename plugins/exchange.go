@@ -14,11 +14,14 @@ import (
 // that waits for the client can be ended.
 type readDeadliner interface{ SetReadDeadline(time.Time) error }
 
-// outcome is what Decide returns.
+// outcome is what Decide returns: a decision or an error.
 type outcome struct {
 	decision abi.Decision
 	err      error
 }
+
+// isSet tells whether it is one already.
+func (o outcome) isSet() bool { return o.decision != nil || o.err != nil }
 
 // exchange is one open request in an instance: what a request handle stands for.
 // It begins in Decide and ends in instance.finish.
@@ -33,7 +36,7 @@ type exchange struct {
 
 	// The instance's loop alone uses these.
 	handle   uint32
-	decision abi.Decision
+	decided  outcome       // the guest's decision; an error is the one of fail
 	stream   *streamWriter // set by respond_begin
 	kept     []byte        // result that did not fit, for result_read
 	lastErr  *abi.Error

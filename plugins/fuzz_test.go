@@ -60,7 +60,7 @@ func FuzzHostFunctions(f *testing.F) {
 			if in.holding || len(reg.slots) != 0 {
 				t.Error("a slot is lost")
 			}
-			if e, _ := x.decision.(*abi.Respond); e != nil && e.Stream != nil {
+			if e, _ := x.decided.decision.(*abi.Respond); e != nil && e.Stream != nil {
 				_ = e.Stream.Close()
 			}
 		}()

@@ -10,7 +10,12 @@ import (
 
 // decide makes d the request's decision. It takes effect when the guest returns.
 func (in *instance) decide(x *exchange, d abi.Decision) uint64 {
-	x.decision = d
+	return in.conclude(x, outcome{decision: d})
+}
+
+// conclude is decide for a decision that may be an error.
+func (in *instance) conclude(x *exchange, out outcome) uint64 {
+	x.decided = out
 	in.note(x)
 	return answer(abi.OK)
 }
@@ -22,7 +27,7 @@ func (in *instance) undecided(handle uint64) (*exchange, uint64) {
 	switch {
 	case x == nil || x.isAbandoned():
 		return nil, answer(abi.Closed)
-	case x.decision != nil:
+	case x.decided.isSet():
 		x.lastErr = abi.Errorf(abi.CodeInvalidRequest, "the request has a decision already")
 		return nil, answer(abi.Already)
 	}
@@ -65,6 +70,21 @@ func response(status int32, block []byte) (*abi.Respond, *abi.Error) {
 		}
 	}
 	return &abi.Respond{Status: int(status), Headers: headers}, nil
+}
+
+// fail: (req, error, error_len). The decision is the error that Decide returns,
+// and whoever called Decide answers it as one of its own.
+func fail(in *instance, a []uint64) uint64 {
+	text := in.bytes(a[1], a[2])
+	x, no := in.undecided(a[0])
+	if x == nil {
+		return no
+	}
+	e, err := abi.ParseError(text)
+	if err != nil {
+		return x.fail(abi.AsError(err))
+	}
+	return in.conclude(x, outcome{err: e})
 }
 
 // connect: (req, binding, binding_len, id, id_len, port, options, options_len).

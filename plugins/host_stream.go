@@ -24,8 +24,8 @@ func respondBegin(in *instance, a []uint64) uint64 {
 		return answer(abi.Closed)
 	}
 	r.Stream = stream
-	x.decision = r
-	if !x.settle(outcome{decision: r}) {
+	x.decided = outcome{decision: r}
+	if !x.settle(x.decided) {
 		_ = stream.Close()
 		return answer(abi.Closed)
 	}

@@ -46,6 +46,7 @@ func edgeFunctions() []hostFunction {
 		row("respond_begin", 4, respondBegin),
 		row("respond_write", 3, respondWrite),
 		row("respond_end", 1, respondEnd),
+		row("fail", 3, fail),
 		row("connect", 8, connect),
 		row("proxy", 8, proxy),
 		row("next", 1, next),

@@ -262,7 +262,7 @@ func (in *instance) begin(x *exchange) error {
 		return fmt.Errorf("edge_request answered %d, which means nothing here", answer)
 	case answer == 1:
 		return nil // decided later, or already
-	case x.decision == nil:
+	case !x.decided.isSet():
 		return errors.New("edge_request answered 0 without a decision")
 	}
 	if !in.gen.shape.async {
@@ -340,7 +340,7 @@ func (in *instance) note(x *exchange) {
 func (in *instance) finishEnded() {
 	for _, x := range in.ended {
 		if !x.over {
-			in.finish(x, outcome{decision: x.decision})
+			in.finish(x, x.decided)
 		}
 	}
 	clear(in.ended)

@@ -56,7 +56,8 @@ func (p *Plugin) Generation() uint64 {
 // body that has SetReadDeadline(time.Time) error is told to end it.
 //
 // Errors are *abi.Error: PLUGIN_FAILED (the log has the reason),
-// PLUGIN_OVERLOADED, TIMEOUT at the deadline, CANCELED when ctx ends first.
+// PLUGIN_OVERLOADED, TIMEOUT at the deadline, CANCELED when ctx ends first, and
+// whatever error the plugin decided to answer with.
 func (p *Plugin) Decide(ctx context.Context, req *abi.Request) (abi.Decision, error) {
 	g := p.acquire()
 	if g == nil {

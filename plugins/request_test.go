@@ -32,6 +32,7 @@ func TestSurroundings(t *testing.T) {
 		g.record("log", req(), 0, "torn", "\xff\xff\xff\xff"),
 		g.record("log", 0, 0, strings.Repeat("x", maxLogLine+100), ""),
 		g.record("plan", req(), "{}"),
+		g.record("feature", "fail"),
 	), func(s *Spec) {
 		s.Config = map[string]json.RawMessage{"limit": json.RawMessage(`10`), "greeting": json.RawMessage(`"good morning"`)}
 	})
@@ -46,6 +47,7 @@ func TestSurroundings(t *testing.T) {
 	a.want(7, "result_read offset", abi.OK, 4)
 	a.want(8, "result_read beyond", abi.OK, 0)
 	a.want(9, "last_error", abi.NotFound, 0)
+	a.want(16, "feature fail", abi.OK, 1)
 	a.want(10, "log", abi.OK, 0)
 	a.want(12, "log odd fields", abi.Invalid, 0)
 	a.want(13, "log torn fields", abi.Invalid, 0)

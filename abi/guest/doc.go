@@ -44,10 +44,12 @@
 // Every error of the host is an *Error; it is a handler's answer to return it. A
 // handler's error becomes the client's answer like this:
 //
-//   - an *Error, also wrapped: its status in the error table, and the error as
-//     JSON. Its own text goes out; the text around it goes to the log.
-//   - anything else: 500 PLUGIN_FAILED with a fixed text; the error's text goes
-//     to the log alone.
+//   - an *Error, also wrapped: the host answers it as one of its own, by its
+//     status in the error table, with JSON for programs and a page for browsers.
+//     Its own text goes out; the text around it is for the log, which tells of
+//     statuses from 500 on.
+//   - anything else, and an Error whose code is not in the table: 500
+//     PLUGIN_FAILED with a fixed text; the error's text goes to the log alone.
 //   - a panic: the same, and the instance is thrown away, because a panic may
 //     have left its variables half changed.
 //   - an error of a Stream after its first byte: the connection breaks off, so

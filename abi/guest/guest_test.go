@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +29,15 @@ func answered(t *testing.T, r *guesttest.Result) *abi.Respond {
 		t.Fatalf("errno %v, decision %+v; want an answer; log %+v", r.Errno, r.Decision, r.Logs)
 	}
 	return r.Respond()
+}
+
+// failed returns the error that the request failed with, and fails if it did not.
+func failed(t *testing.T, r *guesttest.Result) *abi.Error {
+	t.Helper()
+	if r.Errno != abi.OK || r.Failed() == nil || r.Decision != nil {
+		t.Fatalf("errno %v, decision %+v; want an error; log %+v", r.Errno, r.Decision, r.Logs)
+	}
+	return r.Failed()
 }
 
 func header(hs []abi.Header, name string) string {
@@ -76,62 +86,77 @@ func TestAnswers(t *testing.T) {
 // TestErrorsAreAnswered holds what the package doc promises of a handler's error.
 func TestErrorsAreAnswered(t *testing.T) {
 	t.Parallel()
-	exists := guest.Errorf(abi.CodeProcessAlreadyExists, "process %q already exists", "web")
+	exists := guest.Errorf(abi.CodeProcessAlreadyExists, "process %q already exists", "web").WithDetails(map[string]int{"pid": 7}).WithSuggestion("take it")
 	wait := guest.Errorf(abi.CodeSandboxAsleep, "asleep")
 	wait.RetryAfterMs = 1500
+	returns := func(err error) guest.Handler {
+		return func(*guest.Request) (guest.Response, error) { return nil, err }
+	}
+	answers := func(r guest.Response) guest.Handler {
+		return func(*guest.Request) (guest.Response, error) { return r, nil }
+	}
+	pluginFailed := abi.Errorf(abi.CodePluginFailed, "the plugin failed; the edge's log has the details")
 	for _, tt := range []struct {
 		name    string
 		handler guest.Handler
-		status  int
-		code    abi.Code
-		text    string
-		headers map[string]string
+		want    *abi.Error // whole, or
+		code    abi.Code   // the code, and
+		text    string     // what the message contains
 		logs    int
 	}{
-		{"an Error", func(*guest.Request) (guest.Response, error) { return nil, exists }, 409, abi.CodeProcessAlreadyExists, "already exists", nil, 0},
-		{"an Error, wrapped", func(*guest.Request) (guest.Response, error) { return nil, fmt.Errorf("secret: %w", exists) }, 409,
-			abi.CodeProcessAlreadyExists, "already exists", nil, 0},
-		{"with Retry-After", func(*guest.Request) (guest.Response, error) { return nil, wait }, 503, abi.CodeSandboxAsleep, "asleep",
-			map[string]string{"Retry-After": "2"}, 1},
+		{"an Error", returns(exists), exists, "", "", 0},
+		{"an Error, wrapped", returns(fmt.Errorf("secret: %w", exists)), exists, "", "", 0},
+		{"with a time to wait", returns(wait), wait, "", "", 1},
+		{"a target of errors.Is", returns(guest.ErrFileNotFound), nil, abi.CodeFileNotFound, "not found", 0},
 		{"no upgrade", func(req *guest.Request) (guest.Response, error) {
 			return guest.GetSandbox("Sandbox", "a").WSConnect(req, 8080)
-		}, 426, abi.CodeUpgradeRequired, "WebSocket", nil, 0},
-		{"another error", func(*guest.Request) (guest.Response, error) { return nil, errors.New("secret") }, 500, abi.CodePluginFailed, "failed", nil, 1},
-		{"neither", func(*guest.Request) (guest.Response, error) { return nil, nil }, 500, abi.CodePluginFailed, "failed", nil, 1},
-		{"JSON that cannot be", func(*guest.Request) (guest.Response, error) { return guest.JSON(200, func() {}), nil }, 500,
-			abi.CodePluginFailed, "failed", nil, 1},
-		{"a status that cannot be", func(*guest.Request) (guest.Response, error) { return guest.Text(99, ""), nil }, 400,
-			abi.CodeInvalidRequest, "99", nil, 0},
-		{"a header of the edge's own", func(*guest.Request) (guest.Response, error) {
-			return guest.Text(426, "").WithHeader("Upgrade", "websocket"), nil
-		}, 400, abi.CodeInvalidRequest, "own", nil, 0},
-		{"a header that cannot be", func(*guest.Request) (guest.Response, error) {
-			return guest.Text(200, "").WithHeader("A", "b\r\nc: d"), nil
-		}, 400, abi.CodeInvalidRequest, "cannot be sent", nil, 0},
+		}, nil, abi.CodeUpgradeRequired, "WebSocket", 0},
+		{"another error", returns(errors.New("secret")), pluginFailed, "", "", 1},
+		{"neither", answers(nil), pluginFailed, "", "", 1},
+		{"a code that there is not", returns(guest.Errorf("SECRET", "secret")), pluginFailed, "", "", 2},
+		{"a code that is too long", returns(guest.Errorf(guest.Code(strings.Repeat("SECRET", 20_000)), "secret")), pluginFailed, "", "", 2},
+		{"details that are no JSON", returns(&guest.Error{Code: abi.CodeNotFound, Message: "secret", Details: json.RawMessage("{")}), pluginFailed, "", "", 1},
+		{"JSON that cannot be", answers(guest.JSON(200, func() {})), pluginFailed, "", "", 1},
+		{"a status that cannot be", answers(guest.Text(99, "")), nil, abi.CodeInvalidRequest, "99", 0},
+		{"a header of the edge's own", answers(guest.Text(426, "").WithHeader("Upgrade", "websocket")), nil, abi.CodeInvalidRequest, "own", 0},
+		{"a header that cannot be", answers(guest.Text(200, "").WithHeader("A", "b\r\nc: d")), nil, abi.CodeInvalidRequest, "cannot be sent", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			result := handled(guesttest.Request("GET", "/"), tt.handler)
-			got := answered(t, result)
-			var e abi.Error
-			if err := json.Unmarshal(got.Body, &e); err != nil {
-				t.Fatalf("the body %q is no error: %v", got.Body, err)
+			got := failed(t, result)
+			if tt.want != nil && !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("got %+v, want %+v", got, tt.want)
 			}
-			if got.Status != tt.status || e.Code != tt.code || !strings.Contains(e.Message, tt.text) {
-				t.Errorf("got %d %s; want %d %s with %q", got.Status, got.Body, tt.status, tt.code, tt.text)
-			}
-			if strings.Contains(string(got.Body), "secret") {
-				t.Errorf("an internal text reached the client: %s", got.Body)
-			}
-			for name, want := range tt.headers {
-				if v := header(got.Headers, name); v != want {
-					t.Errorf("%s: %q, want %q", name, v, want)
-				}
+			if tt.want == nil && (got.Code != tt.code || !strings.Contains(got.Message, tt.text)) {
+				t.Errorf("got %v; want %s with %q", got, tt.code, tt.text)
 			}
 			if len(result.Logs) != tt.logs {
 				t.Errorf("%d log lines, want %d: %+v", len(result.Logs), tt.logs, result.Logs)
 			}
 		})
+	}
+}
+
+// TestLargeErrorsAreCut answers with errors that the host would not take whole.
+func TestLargeErrorsAreCut(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"é", "\x01", "\xff"} {
+		long := strings.Repeat(text, 70_000)
+		e := guest.Errorf(abi.CodeCommandNotFound, "%s", "x"+long).WithSuggestion("%s", long).WithDetails(map[string]string{"long": "x"})
+		e.Operation = long
+		got := failed(t, handled(guesttest.Request("GET", "/"), func(*guest.Request) (guest.Response, error) { return nil, e }))
+		if got.Code != e.Code || !strings.HasPrefix(got.Message, "x") || got.Details != nil {
+			t.Errorf("got %.100v and the details %s", got, got.Details)
+		}
+		if len(e.Message) < 70_000 || e.Details == nil {
+			t.Error("the plugin's own error was changed")
+		}
+	}
+	whole := guest.Errorf(abi.CodeNotFound, "%s", strings.Repeat("x", 60_000))
+	got := failed(t, handled(guesttest.Request("GET", "/"), func(*guest.Request) (guest.Response, error) { return nil, whole }))
+	if got.Message != whole.Message {
+		t.Errorf("a message of %d bytes was cut to %d", len(whole.Message), len(got.Message))
 	}
 }
 
@@ -226,22 +251,22 @@ func TestRequestURL(t *testing.T) {
 		_, err := r.URL()
 		return nil, err
 	})
-	if got := answered(t, result); got.Status != 400 {
-		t.Errorf("a URL that cannot be parsed is answered %d", got.Status)
+	if got := failed(t, result); got.Code != abi.CodeInvalidRequest {
+		t.Errorf("a URL that cannot be parsed: %v", got)
 	}
 }
 
 func TestBodyTooLarge(t *testing.T) {
 	t.Parallel()
-	for size, want := range map[int]int{9: 200, 10: 200, 11: 413} {
+	for size, want := range map[int]abi.Code{9: "", 10: "", 11: abi.CodeBodyTooLarge} {
 		req := guesttest.Request("POST", "/")
 		req.Body = strings.NewReader(strings.Repeat("x", size))
-		got := answered(t, handled(req, func(r *guest.Request) (guest.Response, error) {
+		got := handled(req, func(r *guest.Request) (guest.Response, error) {
 			b, err := r.ReadBody(10)
 			return guest.Text(200, fmt.Sprint(len(b))), err
-		}))
-		if got.Status != want {
-			t.Errorf("a body of %d bytes with a limit of 10 is answered %d, want %d", size, got.Status, want)
+		})
+		if e := got.Failed(); (e == nil) != (want == "") || e != nil && e.Code != want {
+			t.Errorf("a body of %d bytes with a limit of 10 fails with %v, want %q", size, e, want)
 		}
 	}
 }
@@ -301,8 +326,8 @@ func TestHandlesEndWithTheirRequest(t *testing.T) {
 		return guest.Next(), nil
 	}}
 	host.Do(guesttest.Request("GET", "/first"))
-	if result := host.Do(guesttest.Request("GET", "/second")); result.Respond() != nil {
-		t.Errorf("%s %+v", result.Respond().Body, result.Logs)
+	if result := host.Do(guesttest.Request("GET", "/second")); result.Failed() != nil {
+		t.Errorf("%v %+v", result.Failed(), result.Logs)
 	}
 }
 
@@ -331,7 +356,7 @@ func TestConfigAndFeatures(t *testing.T) {
 		return guest.Next(), nil
 	}
 	result := host.Do(guesttest.Request("GET", "/"))
-	if result.Respond() != nil {
+	if result.Failed() != nil {
 		t.Fatalf("%+v", result.Logs)
 	}
 	if len(result.Logs) != 1 || !slices.Equal(result.Logs[0].Fields, []string{"n", "1", "odd", ""}) {

@@ -1,9 +1,9 @@
 package guest
 
 import (
+	"encoding/json"
 	"errors"
 	"runtime/debug"
-	"strconv"
 	"strings"
 
 	"edge/abi"
@@ -103,12 +103,12 @@ func belowPanic(stack string) string {
 	return stack
 }
 
-// fail answers the client with err.
+// fail has the host answer the client with err.
 func (r *Request) fail(err error) int32 {
 	var e *Error
 	if !errors.As(err, &e) {
 		Log(LevelError, "handler failed", "error", err)
-		e = abi.Errorf(abi.CodePluginFailed, "the plugin failed; the edge's log has the details")
+		e = errPluginFailed()
 	} else if e.Code.Status() >= 500 {
 		Log(LevelWarn, "request failed", "error", err, "operation", e.Operation)
 	}
@@ -117,19 +117,64 @@ func (r *Request) fail(err error) int32 {
 		Log(LevelError, "handler failed after its decision was made", "error", err)
 		return -int32(abi.Already)
 	}
-	if err := errorAnswer(e).send(r); err != nil {
-		Log(LevelError, "the error could not be answered", "error", err)
-		return -int32(abi.AsError(err).Code.Errno())
+	no := r.failWith(e)
+	if n := errnoOf(no); n == abi.Invalid || n == abi.TooLarge {
+		// The plugin made an error that there is not, such as one of its own code.
+		Log(LevelError, "the error could not be answered", "error", err, "reason", no)
+		no = r.failWith(errPluginFailed())
+	}
+	if no != nil {
+		Log(LevelError, "the error could not be answered", "error", err, "reason", no)
+		return -int32(errnoOf(no))
 	}
 	return 0
 }
 
-// errorAnswer is e as an answer: its status, and its JSON.
-func errorAnswer(e *Error) *Answer {
-	a := JSON(e.Code.Status(), e).WithHeader("Cache-Control", "no-store")
-	a.Body = append(a.Body, '\n')
-	if e.RetryAfterMs > 0 {
-		a.WithHeader("Retry-After", strconv.FormatInt((e.RetryAfterMs+999)/1000, 10))
+func errnoOf(e *Error) abi.Errno {
+	if e == nil {
+		return abi.OK
 	}
-	return a
+	return e.Code.Errno()
+}
+
+func errPluginFailed() *Error {
+	return abi.Errorf(abi.CodePluginFailed, "the plugin failed; the edge's log has the details")
+}
+
+// failWith makes e the decision.
+func (r *Request) failWith(e *Error) *Error {
+	text, err := errorJSON(e)
+	if err != nil {
+		return abi.Errorf(abi.CodeInvalidRequest, "error: %v", err)
+	}
+	if errno, _ := abi.SplitResult(edge1.Fail(r.handle, text)); errno != abi.OK {
+		return failure(r.handle, "fail", errno)
+	}
+	r.decided = true
+	return nil
+}
+
+// maxCutText is what is left of a text in an error that is too large, in bytes:
+// JSON makes at most six of one, and there are three texts.
+const maxCutText = 3 << 10
+
+// errorJSON is e as the host takes it: targets of errors.Is, which have no text,
+// get their code's, and what is too large loses its details and is cut.
+func errorJSON(e *Error) ([]byte, error) {
+	whole := *e
+	if whole.Message == "" {
+		whole.Message = fallback[whole.Code.Errno()].text
+	}
+	if whole.Started == "" {
+		whole.Started = abi.StartedNo
+	}
+	text, err := json.Marshal(&whole)
+	if err != nil || len(text) <= abi.MaxErrorBytes {
+		return text, err
+	}
+	whole.Details = nil
+	for _, field := range []*string{&whole.Message, &whole.Suggestion, &whole.Operation} {
+		*field = strings.ToValidUTF8((*field)[:min(len(*field), maxCutText)], "")
+	}
+	return json.Marshal(&whole)
 }

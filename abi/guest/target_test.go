@@ -51,8 +51,8 @@ func TestTargets(t *testing.T) {
 				}
 				return
 			}
-			if got := answered(t, result); got.Status != tt.code.Status() || !strings.Contains(string(got.Body), string(tt.code)) {
-				t.Errorf("answer %d %s, want %s", got.Status, got.Body, tt.code)
+			if got := failed(t, result); got.Code != tt.code {
+				t.Errorf("failed with %v, want %s", got, tt.code)
 			}
 		})
 	}
@@ -66,8 +66,8 @@ func TestUnknownBinding(t *testing.T) {
 	host.Handler = func(r *guest.Request) (guest.Response, error) {
 		return guest.GetSandbox("Other", "a").WSConnect(r, 8080)
 	}
-	if got := answered(t, host.Do(guesttest.WebSocket("/"))); got.Status != 404 || !strings.Contains(string(got.Body), "UNKNOWN_BINDING") {
-		t.Errorf("answer %d %s", got.Status, got.Body)
+	if got := failed(t, host.Do(guesttest.WebSocket("/"))); got.Code != abi.CodeUnknownBinding {
+		t.Errorf("failed with %v", got)
 	}
 }
 
@@ -96,7 +96,7 @@ func TestPreviews(t *testing.T) {
 	}
 	again := guesttest.Request("GET", "/")
 	again.Host = preview.Host
-	if result := host.Do(again); result.Errno != abi.Already || result.Respond() != nil {
+	if result := host.Do(again); result.Errno != abi.Already || result.Respond() != nil || result.Failed() != nil {
 		t.Errorf("a second decision: errno %v, %+v", result.Errno, result.Decision)
 	}
 }

@@ -27,8 +27,8 @@ func TestEveryOperationHasAMethod(t *testing.T) {
 		return guest.Next(), callAll(guest.GetSandbox("Sandbox", "one"))
 	}
 	result := host.Do(guesttest.Request("GET", "/"))
-	if result.Respond() != nil {
-		t.Fatalf("%s %+v", result.Respond().Body, result.Logs)
+	if result.Failed() != nil {
+		t.Fatalf("%v %+v", result.Failed(), result.Logs)
 	}
 	called := result.Operations()
 	for _, row := range abi.Operations {
@@ -171,7 +171,7 @@ func TestOperationErrors(t *testing.T) {
 		}
 		return guest.Next(), nil
 	}
-	if result := host.Do(guesttest.Request("GET", "/")); result.Respond() != nil {
+	if result := host.Do(guesttest.Request("GET", "/")); result.Failed() != nil {
 		t.Errorf("%+v", result.Logs)
 	}
 }
@@ -205,7 +205,7 @@ func TestFiles(t *testing.T) {
 		}
 		return guest.Next(), nil
 	}
-	if result := host.Do(guesttest.Request("GET", "/")); result.Respond() != nil {
+	if result := host.Do(guesttest.Request("GET", "/")); result.Failed() != nil {
 		t.Fatalf("%+v", result.Logs)
 	}
 	if f := files["binary"]; f.Encoding != "base64" || f.Content != base64.StdEncoding.EncodeToString(contents["binary"]) || f.Mode != "0755" {
@@ -246,7 +246,7 @@ func TestWebSocket(t *testing.T) {
 		}
 		return guest.Next(), ws.Close(3000, "enough")
 	}
-	if result := host.Do(guesttest.Request("GET", "/")); result.Respond() != nil {
+	if result := host.Do(guesttest.Request("GET", "/")); result.Failed() != nil {
 		t.Fatalf("%+v", result.Logs)
 	}
 	if !slices.Equal(socket.Sent, []string{"hello", "\x01"}) || socket.Closed == nil || socket.Closed.Code != 3000 || socket.Closed.Reason != "enough" {
@@ -288,7 +288,7 @@ func TestWebSocketFailures(t *testing.T) {
 		}
 		return guest.Next(), nil
 	}
-	if result := host.Do(guesttest.Request("GET", "/")); result.Respond() != nil {
+	if result := host.Do(guesttest.Request("GET", "/")); result.Failed() != nil {
 		t.Fatalf("%+v", result.Logs)
 	}
 	if silent.Closed == nil || silent.Closed.Code != 1001 {

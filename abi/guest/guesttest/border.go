@@ -252,12 +252,14 @@ func (b *border) decide(req uint32, d abi.Decision) uint64 {
 	if !b.open(req) {
 		return closed()
 	}
-	if b.result.Decision != nil {
+	if b.decided() {
 		return abi.Result(abi.Already, 0)
 	}
 	b.result.Decision = d
 	return ok(0)
 }
+
+func (b *border) decided() bool { return b.result.Decision != nil || b.result.failed != nil }
 
 // answer reads what respond and respond_begin have in common.
 func (b *border) answer(status uint32, headers []byte) (*abi.Respond, error) {
@@ -318,6 +320,22 @@ func (b *border) RespondEnd(req uint32) uint64 {
 		return closed()
 	}
 	b.ended = true
+	return ok(0)
+}
+
+// Fail implements edge1.Host.
+func (b *border) Fail(req uint32, text []byte) uint64 {
+	switch {
+	case !b.open(req):
+		return closed()
+	case b.decided():
+		return abi.Result(abi.Already, 0)
+	}
+	e, err := abi.ParseError(text)
+	if err != nil {
+		return b.fail(err)
+	}
+	b.result.failed = e
 	return ok(0)
 }
 

@@ -65,8 +65,8 @@ type Line struct {
 // Result is what the plugin did with one request.
 type Result struct {
 	// Decision is what it decided: *abi.Respond, *abi.Connect, *abi.Proxy or
-	// *abi.Next; nil if it decided nothing. The body of a streamed answer is in
-	// Respond.Body.
+	// *abi.Next; nil if it decided nothing or failed the request (Failed). The
+	// body of a streamed answer is in Respond.Body.
 	Decision abi.Decision
 	// Broken is set when a streamed answer did not come to its end.
 	Broken bool
@@ -77,13 +77,20 @@ type Result struct {
 	Request *abi.Request
 	Calls   []Call
 	Logs    []Line
+
+	failed *abi.Error
 }
 
-// Respond returns the decision as an answer, or nil if it is none.
+// Respond returns the decision as an answer that the plugin made, or nil if it
+// is none. An error of the handler is none: Failed returns it.
 func (r *Result) Respond() *abi.Respond {
 	d, _ := r.Decision.(*abi.Respond)
 	return d
 }
+
+// Failed returns the error that the request failed with, as the client reads it,
+// or nil. The edge answers it with Code.Status, as a page or as JSON.
+func (r *Result) Failed() *abi.Error { return r.failed }
 
 // Operations returns the names of the operations asked for, in order.
 func (r *Result) Operations() []string {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -123,8 +124,32 @@ func TestBadRequests(t *testing.T) {
 			if err := json.Unmarshal([]byte(body), &answer); err != nil || answer.Code != tt.code || answer.Message == "" {
 				t.Errorf("answer %s, want %s with a message", body, tt.code)
 			}
+			page, kind := pageOf(t, "http://"+e.addr+tt.path)
+			if !strings.HasPrefix(kind, "text/html") || !strings.Contains(page, tt.code) {
+				t.Errorf("a browser is answered %s %s, want a page with %s", kind, page, tt.code)
+			}
 		})
 	}
+}
+
+// pageOf asks as a browser does, and returns the answer and its type.
+func pageOf(t *testing.T, url string) (body, kind string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text), resp.Header.Get("Content-Type")
 }
 
 // TestBadModules puts modules that cannot be in place of one that serves: it

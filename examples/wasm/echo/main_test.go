@@ -100,8 +100,8 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if r := tt.host.Do(tt.req).Respond(); r == nil || r.Status != tt.status {
-				t.Errorf("answer %+v, want %d", r, tt.status)
+			if e := tt.host.Do(tt.req).Failed(); e == nil || e.Code.Status() != tt.status {
+				t.Errorf("failed with %v, want %d", e, tt.status)
 			}
 		})
 	}

@@ -20,11 +20,16 @@ func TestPage(t *testing.T) {
 		method, path string
 		status       int
 	}{
-		{"GET", "/", 200}, {"HEAD", "/", 200}, {"GET", "/?x=1", 200}, {"POST", "/", 405}, {"GET", "/other", 404}, {"GET", "/favicon.ico", 404},
+		{"GET", "/", 200}, {"HEAD", "/", 200}, {"GET", "/?x=1", 200}, {"POST", "/", 405},
 	} {
 		r := new(guesttest.Host).Do(guesttest.Request(tt.method, tt.path)).Respond()
 		if r == nil || r.Status != tt.status {
 			t.Errorf("%s %s: %+v, want %d", tt.method, tt.path, r, tt.status)
+		}
+	}
+	for _, path := range []string{"/other", "/favicon.ico"} {
+		if e := new(guesttest.Host).Do(guesttest.Request("GET", path)).Failed(); e == nil || e.Code != abi.CodeNotFound {
+			t.Errorf("GET %s: %v, want NOT_FOUND", path, e)
 		}
 	}
 	r := new(guesttest.Host).Do(guesttest.Request("GET", "/")).Respond()
@@ -106,7 +111,7 @@ func TestSocketURL(t *testing.T) {
 		t.Errorf("operations %v on %s", got, again.Calls[0].Sandbox.ID)
 	}
 	bad := host.Do(guesttest.Request("GET", "/ws-url?id=www"))
-	if r := bad.Respond(); r == nil || r.Status != 400 || !strings.Contains(string(r.Body), "reserved") {
-		t.Errorf("a reserved id: %+v", r)
+	if e := bad.Failed(); e == nil || e.Code != abi.CodeInvalidSandboxID || !strings.Contains(e.Message, "reserved") {
+		t.Errorf("a reserved id: %v", e)
 	}
 }

@@ -102,9 +102,9 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := sandbox(tt.socket).Do(guesttest.Request("GET", tt.target)).Respond()
-			if r == nil || r.Status != tt.status || !strings.Contains(string(r.Body), tt.says) {
-				t.Errorf("answer %+v, want %d with %q", r, tt.status, tt.says)
+			e := sandbox(tt.socket).Do(guesttest.Request("GET", tt.target)).Failed()
+			if e == nil || e.Code.Status() != tt.status || !strings.Contains(e.Error(), tt.says) {
+				t.Errorf("failed with %v, want %d with %q", e, tt.status, tt.says)
 			}
 		})
 	}

@@ -29,6 +29,7 @@ type Host interface {
 	RespondBegin(req, status uint32, headers []byte) uint64
 	RespondWrite(req uint32, piece []byte) uint64
 	RespondEnd(req uint32) uint64
+	Fail(req uint32, text []byte) uint64
 	Connect(req uint32, binding, id string, port uint32, options []byte) uint64
 	Proxy(req uint32, binding, id string, port uint32, options []byte) uint64
 	Next(req uint32) uint64
@@ -149,6 +150,11 @@ func RespondWrite(req uint32, piece []byte) uint64 {
 // RespondEnd ends the body.
 func RespondEnd(req uint32) uint64 {
 	return ask(func(h Host) uint64 { return h.RespondEnd(req) })
+}
+
+// Fail decides to answer with an error, given as its JSON.
+func Fail(req uint32, text []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.Fail(req, text) })
 }
 
 // Connect decides to splice the client's WebSocket with a port.

@@ -146,6 +146,15 @@ func RespondWrite(req uint32, piece []byte) uint64 {
 //go:noescape
 func RespondEnd(req uint32) uint64
 
+//go:wasmimport edge1 fail
+//go:noescape
+func fail(req uint32, text unsafe.Pointer, textLen uint32) uint64
+
+// Fail decides to answer with an error, given as its JSON.
+func Fail(req uint32, text []byte) uint64 {
+	return fail(req, address(text), size(text))
+}
+
 //go:wasmimport edge1 connect
 //go:noescape
 func connect(req uint32, binding string, id string, port uint32, options unsafe.Pointer, optionsLen uint32) uint64
