@@ -22,7 +22,7 @@ import (
 
 // patience bounds every wait for an event. It is generous on purpose: a test
 // says what it took, a benchmark judges it.
-const patience = 90 * time.Second
+const patience = slowness * 90 * time.Second
 
 func cutEnv(kv string) (key, value string, ok bool) { return strings.Cut(kv, "=") }
 
@@ -117,10 +117,14 @@ func newEdge(t testing.TB, s settings) *edge {
 // takes seconds.
 func shareCache(t testing.TB, state string) {
 	t.Helper()
-	shared := filepath.Join(root, "build", "cache")
-	if err := errors.Join(os.MkdirAll(shared, 0o700), os.MkdirAll(state, 0o700), os.Symlink(shared, filepath.Join(state, "cache"))); err != nil {
+	if err := linkCache(state); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func linkCache(state string) error {
+	shared := filepath.Join(root, "build", "cache")
+	return errors.Join(os.MkdirAll(shared, 0o700), os.MkdirAll(state, 0o700), os.Symlink(shared, filepath.Join(state, "cache")))
 }
 
 func (s settings) yaml(e *edge) []byte {

@@ -6,10 +6,13 @@
 package e2e
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -41,10 +44,48 @@ func prepare() error {
 	if !raceEnabled {
 		return nil
 	}
+	if err := compileExamples(); err != nil {
+		return err
+	}
 	binary = filepath.Join(root, "bin", "edge-race")
 	cmd := exec.Command("go", "build", "-race", "-o", binary, "./cmd/edge")
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=1")
 	return output(cmd)
+}
+
+// compileExamples has the binary without the race detector, which is much
+// faster, fill the compilation cache that all tests share.
+func compileExamples() error {
+	r, err := os.MkdirTemp("", "edge-warm-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(r)
+	e := &edge{addr: "127.0.0.1:0", state: filepath.Join(r, "s"), config: filepath.Join(r, "edge.yaml")}
+	if err := errors.Join(os.WriteFile(e.config, examples("process").yaml(e), 0o600), linkCache(e.state)); err != nil {
+		return err
+	}
+	cmd := exec.Command(binary, "serve", "--config", e.config)
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	served := false
+	for lines := bufio.NewScanner(said); lines.Scan(); {
+		if strings.Contains(lines.Text(), "msg=serving") {
+			served = true
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				return err
+			}
+		}
+	}
+	if err := cmd.Wait(); err != nil || !served {
+		return fmt.Errorf("%s: served: %t, %w", cmd, served, err)
+	}
+	return nil
 }
 
 func run(name string, args ...string) error {

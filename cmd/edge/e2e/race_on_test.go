@@ -2,4 +2,8 @@
 
 package e2e
 
-const raceEnabled = true
+// A binary with the race detector compiles modules about twenty times slower.
+const (
+	raceEnabled = true
+	slowness    = 4
+)
