@@ -47,7 +47,7 @@ check: go-version ## Formatting, vet for Linux, macOS and Wasm, go.mod, the impo
 	GOOS=darwin $(GO) vet ./...
 	GOOS=wasip1 GOARCH=wasm $(GO) vet ./abi ./abi/guest/... ./examples/...
 	$(GO) mod tidy -diff
-	$(GO) test -count=1 -run '^TestHouse$$' ./cmd/edge
+	$(GO) test -count=1 -run '^TestHouse' ./cmd/edge
 
 build: bin/edge bin/edge-linux-amd64 bin/edge-linux-arm64 ## Build bin/edge, and the static Linux binaries for amd64 and arm64
 
