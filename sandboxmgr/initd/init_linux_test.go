@@ -66,3 +66,29 @@ func TestParseStat(t *testing.T) {
 		}
 	}
 }
+
+func TestLongestBackoff(t *testing.T) {
+	t.Parallel()
+	for away, want := range map[time.Duration]time.Duration{
+		0: maxBackoff, awayAfter: maxBackoff, awayAfter + 1: awayBackoff, 24 * time.Hour: awayBackoff,
+	} {
+		if got := longestBackoff(away); got != want {
+			t.Errorf("away for %v: %v, want %v", away, got, want)
+		}
+	}
+}
+
+// TestAway wants an edge that is there not to count as away, however long ago the
+// last one left.
+func TestAway(t *testing.T) {
+	t.Parallel()
+	s := newServer(Config{}, nil, nil)
+	s.lastHost = time.Now().Add(-time.Hour)
+	if away := s.away(); away < time.Hour {
+		t.Errorf("away for %v, want an hour", away)
+	}
+	s.conns[nil] = struct{}{}
+	if away := s.away(); away != 0 {
+		t.Errorf("away for %v with a connection", away)
+	}
+}

@@ -19,6 +19,10 @@ const (
 	welcomeTimeout = 30 * time.Second
 	minBackoff     = 2 * time.Millisecond
 	maxBackoff     = 100 * time.Millisecond
+	// An edge that has been away for awayAfter is asked for less often: hundreds
+	// of inits that look ten times a second cost a core.
+	awayAfter   = time.Minute
+	awayBackoff = time.Second
 )
 
 var errOrphaned = errors.New("no host for too long")
@@ -74,14 +78,24 @@ func (s *server) run(ctx context.Context) error {
 			backoff = minBackoff
 			continue
 		}
-		if s.orphaned() {
+		away := s.away()
+		if away > s.cfg.OrphanAfter {
 			return errOrphaned
 		}
 		if !sleep(ctx, backoff) {
 			return nil
 		}
-		backoff = min(2*backoff, maxBackoff)
+		backoff = min(2*backoff, longestBackoff(away))
 	}
+}
+
+// longestBackoff is the longest pause between two tries to reach an edge that
+// has been away that long.
+func longestBackoff(away time.Duration) time.Duration {
+	if away > awayAfter {
+		return awayBackoff
+	}
+	return maxBackoff
 }
 
 // connect adds one connection.
@@ -125,10 +139,14 @@ func (s *server) wants() bool {
 	return s.idle < initproto.Parked && len(s.conns)-s.tunnels < initproto.MaxConns
 }
 
-func (s *server) orphaned() bool {
+// away is how long there has been no host; 0 while there is one.
+func (s *server) away() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.conns) == 0 && time.Since(s.lastHost) > s.cfg.OrphanAfter
+	if len(s.conns) > 0 {
+		return 0
+	}
+	return time.Since(s.lastHost)
 }
 
 // taken, parked, tunnelled, untunnelled and hangUp keep count of a connection's
