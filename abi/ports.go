@@ -25,7 +25,9 @@ type ExposePortRequest struct {
 	Access Access   `json:"access,omitempty"` // default token
 	// IfExposed is "keep" (default: same token, same URL) or "error".
 	IfExposed string `json:"ifExposed,omitempty"`
-	Policy    Policy `json:"policy,omitzero"`
+	// Wake says what wakes a sandbox that does not run; default "hold(30s)".
+	Wake   Wake   `json:"wake,omitempty"`
+	Policy Policy `json:"policy,omitzero"`
 }
 
 // ExposedPort is one exposure.
@@ -77,7 +79,9 @@ type WebSocketOptions struct {
 
 // TargetOptions are the JSON that connect and proxy take.
 type TargetOptions struct {
-	Policy  Policy          `json:"policy,omitzero"`
+	Policy Policy `json:"policy,omitzero"`
+	// Wake says what wakes a sandbox that does not run; default "hold(30s)".
+	Wake    Wake            `json:"wake,omitempty"`
 	Sandbox *SandboxOptions `json:"sandbox,omitempty"`
 }
 

@@ -67,6 +67,12 @@ type ExecRequest struct {
 	Encoding string `json:"encoding,omitempty"`
 	// MaxOutput is how many bytes of each stream are kept; default 1 MiB.
 	MaxOutput int `json:"maxOutput,omitempty"`
+	// User runs the command as another user of the sandbox: a name of its
+	// /etc/passwd or a number, with ":group" or without. It takes an init that
+	// runs as root; else only its own user can be named.
+	User string `json:"user,omitempty"`
+	// Session is whose cwd and variables the command shares.
+	Session string `json:"session,omitempty"`
 }
 
 // ExecResponse is how a command ended. A command that fails is an answer, not
@@ -105,6 +111,9 @@ type StartProcessRequest struct {
 	// Timeout kills the process when it has run that long; default never.
 	Timeout   Duration  `json:"timeout,omitempty"`
 	IfRunning IfRunning `json:"ifRunning,omitempty"`
+	// User and Session are as in exec.
+	User    string `json:"user,omitempty"`
+	Session string `json:"session,omitempty"`
 }
 
 // Status is where a process is in its life.
@@ -130,6 +139,8 @@ type Process struct {
 	Signal    string     `json:"signal,omitempty"`
 	StartedAt time.Time  `json:"startedAt"`
 	EndedAt   *time.Time `json:"endedAt,omitempty"`
+	// Session is the one it was started through.
+	Session string `json:"session,omitempty"`
 }
 
 // ProcessList answers listProcesses, oldest first.

@@ -119,6 +119,7 @@ func (r *reference) write() []byte {
 	}
 	r.printf("## Objects\n\n")
 	r.object(reflect.TypeFor[abi.SandboxRef](), "sandbox")
+	r.object(reflect.TypeFor[abi.StreamInput](), "StreamInput")
 	for i := 0; i < len(r.used); i++ { // grows as objects refer to others
 		r.object(r.used[i], r.used[i].Name())
 	}
@@ -146,17 +147,32 @@ func (r *reference) operation(row abi.Row) {
 		r.printf("%s\n\n", more)
 	}
 	r.fields("Request", req, true)
+	if text, ok := kinds[row.Kind()]; ok {
+		r.printf("%s\n\n", text)
+	}
 	if r.shared(resp) {
 		r.printf("Answer: %s.\n\n", r.typeName(resp))
 	} else {
 		if more := r.moreOf(resp); more != "" {
 			r.printf("%s\n\n", more)
 		}
-		r.fields("Answer", resp, false)
+		what := "Answer"
+		if row.Kind() == abi.KindEvents || row.Kind() == abi.KindDuplex {
+			what = "Event"
+		}
+		r.fields(what, resp, false)
 	}
 	if codes := row.Errors(); len(codes) > 0 {
 		r.printf("Errors: %s, and those of every operation.\n\n", codeList(codes))
 	}
+}
+
+// kinds say what a stream is made of.
+var kinds = map[abi.Kind]string{
+	abi.KindEvents:   "A stream of events, each a JSON object.",
+	abi.KindDownload: "A stream: one JSON object, then bytes.",
+	abi.KindUpload:   "A stream that takes bytes and then [`{\"type\": \"end\"}`](#streaminput), and gives one JSON object.",
+	abi.KindDuplex:   "A stream both ways: bytes, events, and [inputs](#streaminput).",
 }
 
 // moreOf is what a struct's comment says after its first sentence, which the
@@ -234,6 +250,15 @@ var named = map[reflect.Type]string{
 	reflect.TypeFor[abi.State]():       "`absent`, `starting`, `running`, `stopping`, `stopped` or `lost`",
 	reflect.TypeFor[abi.Access]():      "`token` or `public`",
 	reflect.TypeFor[abi.IfRunning]():   "`error`, `reuse` or `restart`",
+	reflect.TypeFor[abi.Wake]():        "`never`, `http`, `ws` or `hold(span)`",
+	reflect.TypeFor[abi.FileType]():    "`file`, `directory`, `symlink` or `other`",
+	reflect.TypeFor[abi.InputType]():   "`end`, `resize` or `signal`",
+
+	reflect.TypeFor[abi.ExecEventType]():     "`start`, `stdout`, `stderr` or `exit`",
+	reflect.TypeFor[abi.LogEventType]():      "`stdout`, `stderr`, `dropped` or `exit`",
+	reflect.TypeFor[abi.WatchEventType]():    "`ready`, `create`, `modify`, `delete`, `move` or `overflow`",
+	reflect.TypeFor[abi.TerminalEventType](): "`ready`, `exit`, `taken` or `error`",
+	reflect.TypeFor[abi.Error]():             "[error](#errors)",
 }
 
 func (r *reference) typeName(t reflect.Type) string {
@@ -243,6 +268,11 @@ func (r *reference) typeName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Pointer:
 		return r.typeName(t.Elem())
+	case reflect.Map:
+		if t.Elem().Kind() == reflect.Pointer {
+			return "object of " + r.typeName(t.Elem()) + " or null"
+		}
+		return "object of " + r.typeName(t.Elem())
 	case reflect.String:
 		if t != reflect.TypeFor[string]() {
 			r.t.Errorf("the reference has no words for the values of %s", t)
@@ -254,8 +284,6 @@ func (r *reference) typeName(t reflect.Type) string {
 		return "number"
 	case reflect.Slice:
 		return "list of " + r.typeName(t.Elem())
-	case reflect.Map:
-		return "object of " + r.typeName(t.Elem())
 	case reflect.Struct:
 		if !slices.Contains(r.used, t) {
 			r.used = append(r.used, t)

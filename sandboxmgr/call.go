@@ -71,10 +71,15 @@ func (g *generation) call(ctx context.Context, op string, limit time.Duration, r
 		bound, cancel = context.WithTimeout(bound, limit)
 		defer cancel()
 	}
-	err := g.init.Call(bound, op, req, resp)
-	if err == nil {
-		return nil
+	if err := g.init.Call(bound, op, req, resp); err != nil {
+		return g.explain(ctx, bound, op, limit, err)
 	}
+	return nil
+}
+
+// explain tells why a call failed: what the init said, or what became of it. ctx
+// is the caller's, bound what the init was given.
+func (g *generation) explain(ctx, bound context.Context, op string, limit time.Duration, err error) error {
 	var e *abi.Error
 	switch {
 	case errors.As(err, &e):
@@ -123,6 +128,7 @@ var insideCodes = []abi.Code{
 	abi.CodeUnknownOperation, abi.CodeBodyTooLarge, abi.CodeQuotaExceeded, abi.CodeTooManyRequests, abi.CodeSandboxExited,
 	abi.CodeCommandNotFound, abi.CodeProcessNotFound, abi.CodeProcessAlreadyExists,
 	abi.CodeProcessReadyTimeout, abi.CodeProcessExitedBeforeReady,
+	abi.CodeSessionNotFound, abi.CodeSessionAlreadyExists, abi.CodeGitNotAvailable, abi.CodeGitFailed,
 	abi.CodeFileNotFound, abi.CodeFileExists, abi.CodeFileTooLarge, abi.CodeIsDirectory, abi.CodeNotDirectory, abi.CodePermissionDenied,
 }
 

@@ -21,6 +21,9 @@ const (
 	maxLabels     = 64
 	maxLabelBytes = 1024 // of one label's key and value together
 	maxPattern    = 4096 // bytes
+	maxGlobs      = 64
+	maxUser       = 256  // bytes
+	maxURL        = 4096 // bytes
 	maxGrace      = 10 * time.Minute
 	maxWait       = 24 * time.Hour
 )
@@ -79,6 +82,18 @@ func checkEnv(env map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// checkEnvVars checks what setEnvVars sets; nil unsets.
+func checkEnvVars(vars map[string]*string) error {
+	env := make(map[string]string, len(vars))
+	for k, v := range vars {
+		env[k] = ""
+		if v != nil {
+			env[k] = *v
+		}
+	}
+	return checkEnv(env)
 }
 
 func checkLabels(labels map[string]string) error {
@@ -154,7 +169,7 @@ func checkExec(req *abi.ExecRequest) error {
 		checkProgram(req.Command, req.Argv), checkDir(req.Cwd), checkEnv(req.Env),
 		checkOneOf("encoding", req.Encoding, "utf8", "base64"),
 		checkText("stdin", strings.ReplaceAll(req.Stdin, "\x00", ""), maxStdin),
-		checkSpan("timeout", req.Timeout.D(), maxWait),
+		checkSpan("timeout", req.Timeout.D(), maxWait), checkUser(req.User), checkSession(req.Session),
 	)
 }
 
@@ -166,7 +181,7 @@ func checkStartProcess(req *abi.StartProcessRequest) error {
 	return firstError(
 		checkProgram(req.Command, req.Argv), id, checkDir(req.Cwd), checkEnv(req.Env),
 		checkOneOf("ifRunning", string(req.IfRunning), string(abi.IfRunningError), string(abi.IfRunningReuse), string(abi.IfRunningRestart)),
-		checkSpan("timeout", req.Timeout.D(), maxWait),
+		checkSpan("timeout", req.Timeout.D(), maxWait), checkUser(req.User), checkSession(req.Session),
 	)
 }
 
@@ -206,12 +221,109 @@ func checkWriteFile(req *abi.WriteFileRequest) error {
 	if size > abi.MaxFileResponse {
 		return abi.Errorf(abi.CodeFileTooLarge, "the content has %d bytes; at most %d can be written in one request", size, abi.MaxFileResponse)
 	}
-	if req.Mode != "" {
-		if m, err := strconv.ParseUint(req.Mode, 8, 32); err != nil || m > 0o777 {
-			return invalid("mode %.20q: want permission bits in octal up to \"0777\", like \"0644\"", req.Mode)
+	return firstError(checkMode(req.Mode), checkPath(req.Path), checkOneOf("encoding", req.Encoding, "utf8", "base64"))
+}
+
+// checkMode checks permission bits; empty is the default.
+func checkMode(mode string) error {
+	if mode == "" {
+		return nil
+	}
+	if m, err := strconv.ParseUint(mode, 8, 32); err != nil || m > 0o777 {
+		return invalid("mode %.20q: want permission bits in octal up to \"0777\", like \"0644\"", mode)
+	}
+	return nil
+}
+
+func checkLimit(n, most int) error {
+	if n < 0 || n > most {
+		return invalid("limit is %d; want 1 to %d", n, most)
+	}
+	return nil
+}
+
+func checkGlobs(what string, globs []string) error {
+	if len(globs) > maxGlobs {
+		return invalid("%s has %d globs; at most %d are possible", what, len(globs), maxGlobs)
+	}
+	for _, g := range globs {
+		if g == "" {
+			return invalid("%s holds an empty glob", what)
+		}
+		if err := checkText(what, g, maxPattern); err != nil {
+			return err
 		}
 	}
-	return firstError(checkPath(req.Path), checkOneOf("encoding", req.Encoding, "utf8", "base64"))
+	return nil
+}
+
+func checkSessionID(id string) error {
+	if abi.CheckProcessID(id) != nil { // the same rule
+		return invalid("session id %.60q: want 1 to %d characters, none of them a control character", id, abi.MaxSessionIDLength)
+	}
+	return nil
+}
+
+// checkSession checks a reference to a session; empty is none.
+func checkSession(id string) error {
+	if id == "" {
+		return nil
+	}
+	return checkSessionID(id)
+}
+
+func checkUser(user string) error { return checkText("user", user, maxUser) }
+
+func checkExecStream(req *abi.ExecStreamRequest) error {
+	return firstError(
+		checkProgram(req.Command, req.Argv), checkDir(req.Cwd), checkEnv(req.Env),
+		checkOneOf("encoding", req.Encoding, "utf8", "base64"),
+		checkText("stdin", strings.ReplaceAll(req.Stdin, "\x00", ""), maxStdin),
+		checkSpan("timeout", req.Timeout.D(), maxWait), checkUser(req.User), checkSession(req.Session),
+	)
+}
+
+func checkTerminal(req *abi.TerminalRequest) error {
+	given := 0
+	for _, set := range []bool{req.Shell != "", req.Command != "", len(req.Argv) > 0} {
+		if set {
+			given++
+		}
+	}
+	var program, id error
+	switch {
+	case given > 1:
+		return invalid("more than one of shell, command and argv is given; give one")
+	case req.Command != "" || len(req.Argv) > 0:
+		program = checkProgram(req.Command, req.Argv)
+	}
+	if req.ID != "" {
+		if id = abi.CheckProcessID(req.ID); id != nil {
+			id = invalid("terminal id %.60q: want 1 to %d characters, none of them a control character", req.ID, abi.MaxProcessIDLength)
+		}
+	}
+	if req.Cols < 0 || req.Cols > abi.MaxWindow || req.Rows < 0 || req.Rows > abi.MaxWindow {
+		return invalid("the window is %d by %d; want 1 to %d each", req.Cols, req.Rows, abi.MaxWindow)
+	}
+	if req.Since != nil && *req.Since < 0 {
+		return invalid("since is %d; want 0 or more", *req.Since)
+	}
+	return firstError(program, id, checkText("shell", req.Shell, abi.MaxPathBytes), checkDir(req.Cwd), checkEnv(req.Env),
+		checkUser(req.User), checkSession(req.Session))
+}
+
+// checkCheckout refuses what git would take for an option.
+func checkCheckout(req *abi.CheckoutRequest) error {
+	switch {
+	case req.URL == "":
+		return invalid("url is empty")
+	case strings.HasPrefix(req.URL, "-") || strings.HasPrefix(req.Branch, "-"):
+		return invalid("neither url nor branch begins with \"-\"")
+	case req.Depth < 0:
+		return invalid("depth is %d; want 0 or more", req.Depth)
+	}
+	return firstError(checkText("url", req.URL, maxURL), checkText("branch", req.Branch, maxPattern),
+		checkText("targetDir", req.TargetDir, abi.MaxPathBytes), checkSpan("timeout", req.Timeout.D(), maxWait))
 }
 
 func checkReadFile(req *abi.ReadFileRequest) error {

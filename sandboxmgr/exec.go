@@ -17,3 +17,25 @@ func (s *Sandbox) Exec(ctx context.Context, req *abi.ExecRequest) (*abi.ExecResp
 	}
 	return carry[abi.ExecResponse](ctx, s, op, own.Timeout.D()+slack, &own)
 }
+
+// ExecStream runs a command and tells what it prints while it prints it. Closing
+// the socket kills the command.
+func (s *Sandbox) ExecStream(ctx context.Context, req *abi.ExecStreamRequest) (abi.Socket, error) {
+	op := abi.ExecStream.Name()
+	own := *req
+	own.Timeout = abi.Duration(req.Timeout.Or(s.binding.ExecTimeout))
+	if err := checkExecStream(&own); err != nil {
+		return nil, s.fail(op, err)
+	}
+	return s.stream(ctx, op, &own)
+}
+
+// Terminal opens a terminal, or comes back to one. Closing the socket leaves a
+// terminal with an id as it is, and ends any other.
+func (s *Sandbox) Terminal(ctx context.Context, req *abi.TerminalRequest) (abi.Socket, error) {
+	op := abi.Terminal.Name()
+	if err := checkTerminal(req); err != nil {
+		return nil, s.fail(op, err)
+	}
+	return s.stream(ctx, op, req)
+}

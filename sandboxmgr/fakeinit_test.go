@@ -229,3 +229,7 @@ func (m *machine) print(id, stdout, stderr string) {
 	m.procs[id].stdout += stdout
 	m.procs[id].stderr += stderr
 }
+
+func (l *link) Open(context.Context, string, any) (abi.Socket, error) {
+	return nil, errLinkLost
+}

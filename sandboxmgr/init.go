@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 
+	"edge/abi"
 	"edge/sandboxmgr/initlink"
 )
 
@@ -22,6 +23,10 @@ type Init interface {
 	// lost before it answered, and wraps initlink.ErrUnsent if it has seen
 	// nothing of the call. The end of ctx cancels the work inside too.
 	Call(ctx context.Context, op string, req, resp any) error
+	// Open begins a stream: req crosses as JSON, and what goes on is the
+	// Socket, which the caller closes. ctx bounds the opening alone. Errors are
+	// as those of Call.
+	Open(ctx context.Context, op string, req any) (abi.Socket, error)
 	// Tunnel connects to a port inside, the init carrying the bytes. It fails
 	// with syscall.ECONNREFUSED (wrapped) when nothing listens.
 	Tunnel(ctx context.Context, port int) (net.Conn, error)

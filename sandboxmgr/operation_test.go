@@ -13,7 +13,7 @@ import (
 )
 
 // TestEveryRowHasItsMethod holds the methods to the table: (ctx, *Req) (*Resp,
-// error), by the row's name.
+// error), or (Socket, error) of a stream, by the row's name.
 func TestEveryRowHasItsMethod(t *testing.T) {
 	t.Parallel()
 	handle := reflect.TypeFor[*Sandbox]()
@@ -24,9 +24,13 @@ func TestEveryRowHasItsMethod(t *testing.T) {
 			t.Errorf("no method for %s", row.Name())
 			continue
 		}
+		answer := reflect.TypeOf(row.NewResponse())
+		if row.Kind() != abi.KindCall {
+			answer = reflect.TypeFor[abi.Socket]()
+		}
 		want := reflect.FuncOf(
 			[]reflect.Type{handle, reflect.TypeFor[context.Context](), reflect.TypeOf(row.NewRequest())},
-			[]reflect.Type{reflect.TypeOf(row.NewResponse()), reflect.TypeFor[error]()}, false)
+			[]reflect.Type{answer, reflect.TypeFor[error]()}, false)
 		if m.Type != want {
 			t.Errorf("%s is %v, want %v", name, m.Type, want)
 		}

@@ -73,6 +73,16 @@ func (s *Sandbox) GetLogs(ctx context.Context, req *abi.LogsRequest) (*abi.LogsR
 	return carry[abi.LogsResponse](ctx, s, op, quickTimeout, req)
 }
 
+// StreamLogs tells what a process printed, and what it prints.
+func (s *Sandbox) StreamLogs(ctx context.Context, req *abi.StreamLogsRequest) (abi.Socket, error) {
+	op := abi.StreamLogs.Name()
+	logs := abi.LogsRequest{ProcessID: req.ProcessID, Since: req.Since, Tail: req.Tail}
+	if err := firstError(checkLogs(&logs), checkOneOf("encoding", req.Encoding, "utf8", "base64")); err != nil {
+		return nil, s.fail(op, err)
+	}
+	return s.stream(ctx, op, req)
+}
+
 // WaitForExit waits until a process has ended; without a timeout as long as ctx
 // lasts.
 func (s *Sandbox) WaitForExit(ctx context.Context, req *abi.WaitForExitRequest) (*abi.ExitStatus, error) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"edge/abi"
 )
 
 // Errors that a Runtime returns, wrapped, besides its own.
@@ -60,6 +62,54 @@ type Machine interface {
 	Close() error
 }
 
+// Pauser is a Machine that can be frozen. It is optional.
+type Pauser interface {
+	// Pause freezes every process of the machine; Resume lets them run on.
+	// Both do nothing when there is nothing to do. A paused machine can be
+	// adopted, stopped and removed.
+	Pause(ctx context.Context) error
+	Resume(ctx context.Context) error
+	// Paused tells whether the machine is frozen.
+	Paused(ctx context.Context) (bool, error)
+}
+
+// Describer is a Machine that can tell how it is bounded. It is optional.
+type Describer interface {
+	// Describe tells the limits in force and by what, and facts for people
+	// ("seccomp", "user", "engine", "cgroup"), without secrets.
+	Describe(ctx context.Context) (limits []abi.Limit, facts map[string]string, err error)
+}
+
+// Imager is a Runtime whose machines are made of images. It is optional.
+type Imager interface {
+	// ImageCommand returns what the image runs by itself: its entry point and
+	// command, folder and user ("" is the default). ErrNoImage.
+	ImageCommand(ctx context.Context, image string) (argv []string, dir, user string, err error)
+	// BuildImage builds an image from a folder of this machine and returns its
+	// name, which depends on the binding's name alone. What the build printed
+	// last is in the error.
+	BuildImage(ctx context.Context, name, folder, dockerfile string) (image string, err error)
+}
+
+// Examiner is a Runtime that can tell what is wrong with the machine it is on.
+// It is optional.
+type Examiner interface {
+	// Examine checks all that the runtime needs for such a machine (spec.Name
+	// may be empty) and returns what it found, good or bad. It changes nothing.
+	Examine(ctx context.Context, spec MachineSpec) []Finding
+}
+
+// Finding is the result of one check of the machine.
+type Finding struct {
+	// Name is what was checked: "docker engine", "user namespaces".
+	Name string `json:"name"`
+	// Level is "ok", "note" (works, but less well) or "bad" (does not work).
+	Level string `json:"level"`
+	// Text says what was found, Mend the command or the key that mends it.
+	Text string `json:"text"`
+	Mend string `json:"mend,omitempty"`
+}
+
 // MachineExit is how a machine ended.
 type MachineExit struct {
 	Code      int
@@ -85,8 +135,19 @@ type MachineSpec struct {
 	// Env is the init's environment; it gives it on to what it starts, except
 	// EDGE_INIT_TOKEN.
 	Env map[string]string
-	// Network is "none".
+	// Network is "none", "internal" (machines of this edge reach each other) or
+	// "egress" (the machine reaches out).
 	Network string
+	// Preset is how far the machine is confined: "strict", "default" or
+	// "trusted"; empty is default.
+	Preset string
+	// Workspace keeps /workspace in a volume of its own, which outlives the
+	// machine until Remove; Fresh makes a new machine even if a stopped one of
+	// that name is there, which is removed without its volume.
+	Workspace bool
+	Fresh     bool
+	// Rootfs is a host folder that becomes the root (process runtime only).
+	Rootfs string
 	// MemoryBytes, CPUs and PIDs bound the machine; 0 is no bound.
 	MemoryBytes int64
 	CPUs        float64
