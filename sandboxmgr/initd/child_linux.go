@@ -64,13 +64,23 @@ func newReaper(boot string) (*reaper, error) {
 // start starts a command in its own process group. Its standard files are the
 // three given (nil: the null device), which stay the caller's.
 func (r *reaper) start(cmd *command, stdin, stdout, stderr *os.File) (*child, error) {
+	return r.fork(cmd, [3]*os.File{stdin, stdout, stderr}, &syscall.SysProcAttr{Setpgid: true})
+}
+
+// startOn starts a command as the leader of a new session, whose controlling
+// terminal tty is. It stays the caller's.
+func (r *reaper) startOn(cmd *command, tty *os.File) (*child, error) {
+	return r.fork(cmd, [3]*os.File{tty, tty, tty}, &syscall.SysProcAttr{Setsid: true, Setctty: true})
+}
+
+func (r *reaper) fork(cmd *command, files [3]*os.File, sys *syscall.SysProcAttr) (*child, error) {
 	c := &child{mark: r.boot + "." + strconv.FormatUint(r.seq.Add(1), 10), done: make(chan struct{})}
 	attr := &syscall.ProcAttr{
 		Dir: cmd.dir,
 		Env: append(cmd.env, markName+"="+c.mark),
-		Sys: &syscall.SysProcAttr{Setpgid: true},
+		Sys: sys,
 	}
-	for _, f := range []*os.File{stdin, stdout, stderr} {
+	for _, f := range files {
 		if f == nil {
 			f = r.null
 		}

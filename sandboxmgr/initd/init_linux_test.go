@@ -48,14 +48,14 @@ func TestMainRefuses(t *testing.T) {
 
 func TestParseStat(t *testing.T) {
 	t.Parallel()
-	const rest = " 7 7 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 12345 0 0"
+	const rest = " 7 8 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 12345 0 0"
 	tests := []struct {
 		name, line string
 		want       task
 		ok         bool
 	}{
-		{"usual", "9 (sh) S 1" + rest, task{9, 1, 7, "12345"}, true},
-		{"a name that lies", "9 (x) Z 5 (y)) R 1" + rest, task{9, 1, 7, "12345"}, true},
+		{"usual", "9 (sh) S 1" + rest, task{9, 1, 7, 8, "12345"}, true},
+		{"a name that lies", "9 (x) Z 5 (y)) R 1" + rest, task{9, 1, 7, 8, "12345"}, true},
 		{"zombie", "9 (sh) Z 1" + rest, task{}, false},
 		{"short", "9 (sh) S 1 7", task{}, false},
 		{"empty", "", task{}, false},

@@ -11,9 +11,10 @@ import (
 )
 
 // A child's kin is everything alive that it has started, and itself: its
-// process group, the descendants that can still be told by their parents, and
-// whoever carries the child's mark in its environment. The last reaches what
-// called setsid or lost its parents.
+// process group, its session if it leads one (as the program of a terminal
+// does), the descendants that can still be told by their parents, and whoever
+// carries the child's mark in its environment. The last reaches what called
+// setsid or lost its parents.
 
 // Pauses between two looks at what is left, and bounds of killing.
 const (
@@ -25,8 +26,8 @@ const (
 
 // task is a process as /proc shows it.
 type task struct {
-	pid, parent, group int
-	start              string // when, by the kernel's clock: tells a pid's next owner
+	pid, parent, group, session int
+	start                       string // when, by the kernel's clock: tells a pid's next owner
 }
 
 // kill signals the kin of cs and waits until nothing is left of it. What is
@@ -96,12 +97,12 @@ func (h *hunt) gone(ctx context.Context, again func([]int)) bool {
 
 // kin returns the pids of those in tasks that are kin.
 func (h *hunt) kin(tasks []task) []int {
-	k := kinship{groups: map[int]bool{}, pids: map[int]bool{}}
+	k := kinship{groups: map[int]bool{}, sessions: map[int]bool{}, pids: map[int]bool{}}
 	marks := map[string]bool{}
 	for _, c := range h.children {
 		marks[c.mark] = true
 		if h.reaper.alive(c) { // else its pid may be another's by now
-			k.groups[c.pid], k.pids[c.pid] = true, true
+			k.groups[c.pid], k.sessions[c.pid], k.pids[c.pid] = true, true, true
 		}
 	}
 	for _, t := range tasks {
@@ -124,21 +125,23 @@ func (h *hunt) kin(tasks []task) []int {
 	return pids
 }
 
-// kinship is what is known to belong together: pids and process groups.
+// kinship is what is known to belong together: pids, process groups and
+// sessions.
 type kinship struct {
-	groups map[int]bool
-	pids   map[int]bool
-	found  []task
+	groups   map[int]bool
+	sessions map[int]bool
+	pids     map[int]bool
+	found    []task
 }
 
-// descend finds those in tasks that are known, are of a known group or descend
-// from somebody known, and returns the others.
+// descend finds those in tasks that are known, are of a known group or session
+// or descend from somebody known, and returns the others.
 func (k *kinship) descend(tasks []task) []task {
 	rest := slices.Clone(tasks)
 	for before := -1; before != len(k.found); { // until a round finds nobody
 		before = len(k.found)
 		rest = slices.DeleteFunc(rest, func(t task) bool {
-			if !k.pids[t.pid] && !k.pids[t.parent] && !k.groups[t.group] {
+			if !k.pids[t.pid] && !k.pids[t.parent] && !k.groups[t.group] && !k.sessions[t.session] {
 				return false
 			}
 			k.pids[t.pid] = true
@@ -194,14 +197,15 @@ func readTasks() []task {
 // parseStat reads a line of /proc/PID/stat, "7 (name) S 1 7 ...". The name can
 // hold anything, so the last parenthesis counts. Zombies are not told.
 func parseStat(pid int, b []byte) (task, bool) {
-	const state, parent, group, start, fields = 0, 1, 2, 19, 20 // after the name
+	const state, parent, group, session, start, fields = 0, 1, 2, 3, 19, 20 // after the name
 	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
 	if len(f) < fields || f[state][0] == 'Z' || f[state][0] == 'X' {
 		return task{}, false
 	}
 	ppid, err1 := strconv.Atoi(string(f[parent]))
 	pgrp, err2 := strconv.Atoi(string(f[group]))
-	return task{pid, ppid, pgrp, string(f[start])}, err1 == nil && err2 == nil
+	sid, err3 := strconv.Atoi(string(f[session]))
+	return task{pid, ppid, pgrp, sid, string(f[start])}, err1 == nil && err2 == nil && err3 == nil
 }
 
 // readMark returns the mark in a process's environment, or "".

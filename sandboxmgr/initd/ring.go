@@ -1,16 +1,18 @@
 package initd
 
 import (
+	"cmp"
 	"sync"
 
 	"edge/abi"
 )
 
-// ring keeps the last bytes of a stream, at most abi.LogRingBytes, and counts
-// all that ever came. It grows with what is written, as long as the budget that
+// ring keeps the last bytes of a stream, at most max, and counts all that ever
+// came. It grows with what is written, as long as the budget that
 // it shares with the other rings allows; then it forgets sooner.
 type ring struct {
 	budget *budget
+	max    int // bytes; abi.LogRingBytes if 0
 
 	mu     sync.Mutex // guards all below
 	buf    []byte     // circular
@@ -55,11 +57,12 @@ func (r *ring) Write(p []byte) (int, error) {
 
 // reserve grows the buffer so that want bytes fit, as far as it may.
 func (r *ring) reserve(want int) {
-	if want <= len(r.buf) || len(r.buf) == abi.LogRingBytes {
+	limit := cmp.Or(r.max, abi.LogRingBytes)
+	if want <= len(r.buf) || len(r.buf) == limit {
 		return
 	}
 	size := max(len(r.buf), 4<<10)
-	for size < want && size < abi.LogRingBytes {
+	for size < want && size < limit {
 		size *= 2
 	}
 	if beyond := size - max(len(r.buf), ringFloor); beyond > 0 {
@@ -97,6 +100,38 @@ func (r *ring) since(offset int64) (data []byte, from, to int64) {
 	data = make([]byte, r.total-from)
 	r.copyTo(data, int(from-oldest))
 	return data, from, r.total
+}
+
+// read copies what is kept from offset on to p, as much as fits. The offset is
+// one that is kept, or the stream's end.
+func (r *ring) read(p []byte, offset int64) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	skip := int(offset - (r.total - int64(r.held)))
+	if skip >= r.held {
+		return 0
+	}
+	at := (r.head + skip) % len(r.buf)
+	n := min(len(p), r.held-skip)
+	first := copy(p[:n], r.buf[at:])
+	copy(p[first:n], r.buf)
+	return n
+}
+
+// room is how many bytes can be written without one from offset on being
+// forgotten.
+func (r *ring) room(offset int64) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return max(len(r.buf), ringFloor) - int(r.total-offset)
+}
+
+// span returns the offset of the first byte that is kept and the one after the
+// last.
+func (r *ring) span() (from, to int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.total - int64(r.held), r.total
 }
 
 // tail returns a copy of the last n bytes or fewer.

@@ -17,8 +17,12 @@ import (
 func TestRingAgainstModel(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(1, 2))
-	for range 20 {
-		r := &ring{budget: newBudget(ringBudget)}
+	for round := range 20 {
+		limit := abi.LogRingBytes
+		if round%2 == 1 {
+			limit = abi.TerminalReplayBytes
+		}
+		r := &ring{budget: newBudget(ringBudget), max: limit}
 		var all []byte
 		for range 60 {
 			p := make([]byte, rnd.IntN(1<<rnd.IntN(19)))
@@ -34,8 +38,15 @@ func TestRingAgainstModel(t *testing.T) {
 			if to != int64(len(all)) || from < offset || !bytes.Equal(got, all[from:]) {
 				t.Fatalf("since %d of %d: %d bytes from %d to %d", offset, len(all), len(got), from, to)
 			}
-			if kept := min(len(all), abi.LogRingBytes); from > offset && from != int64(len(all)-kept) {
+			if kept := min(len(all), limit); from > offset && from != int64(len(all)-kept) {
 				t.Fatalf("%d bytes are lost although %d are kept", from-offset, kept)
+			}
+			piece := make([]byte, rnd.IntN(100000))
+			if n := r.read(piece, from); n != min(len(piece), len(got)) || !bytes.Equal(piece[:n], got[:n]) {
+				t.Fatalf("read %d bytes of %d from %d", n, len(got), from)
+			}
+			if room := r.room(from); len(r.buf) > 0 && room != max(len(r.buf), ringFloor)-len(got) {
+				t.Fatalf("room for %d bytes with %d of %d kept", room, len(got), len(r.buf))
 			}
 			if n := rnd.IntN(5000); !bytes.HasSuffix(all, r.tail(n)) {
 				t.Fatal("the tail is another stream's")
