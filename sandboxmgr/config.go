@@ -47,11 +47,27 @@ type Config struct {
 type Binding struct {
 	Runtime Runtime
 	Image   string
-	// Network is "none".
+	// Build, if there is one, makes the image.
+	Build *Build
+	// Entrypoint has what the image runs by itself run at every start.
+	Entrypoint bool
+	// Rootfs is a host folder that is the root (process runtime only).
+	Rootfs string
+	// Preset is how far a sandbox is confined: "strict", "default" (default) or
+	// "trusted".
+	Preset string
+	// Network is "none" (default), "internal" or "egress".
 	Network string
-	// Persist is what a stop keeps: "all" (default) or "nothing".
+	// Persist is what a stop keeps: "all" (default), "workspace" or "nothing".
 	Persist    string
 	OCIRuntime string
+	// SleepAfter is how long a sandbox may be unused before it is stopped,
+	// DeleteAfter how long it may be stopped before it is destroyed; 0 is for
+	// ever.
+	SleepAfter, DeleteAfter time.Duration
+	// Warm is how many unused sandboxes are kept started; MaxSandboxes how many
+	// sandboxes may run, 0 for no bound.
+	Warm, MaxSandboxes int
 	// MemoryBytes, CPUs and PIDs bound a sandbox; 0 is no bound.
 	MemoryBytes int64
 	CPUs        float64
@@ -64,6 +80,12 @@ type Binding struct {
 	// Start runs at every start, in this order, before the first operation is
 	// served.
 	Start []Autostart
+}
+
+// Build is what an image is built from.
+type Build struct {
+	Context    string // a folder of this machine, absolute
+	Dockerfile string // relative to Context; empty is the engine's default
 }
 
 // Autostart is a process that a binding starts by itself.
@@ -100,8 +122,9 @@ const (
 )
 
 const (
-	persistAll     = "all"
-	persistNothing = "nothing"
+	persistAll       = "all"
+	persistWorkspace = "workspace"
+	persistNothing   = "nothing"
 )
 
 // maxSocketPath is the longest Unix socket path Linux takes (sun_path less its
@@ -163,9 +186,9 @@ func (b Binding) withDefaults(name string) (Binding, error) {
 	switch b.Persist {
 	case "":
 		b.Persist = persistAll
-	case persistAll, persistNothing:
+	case persistAll, persistWorkspace, persistNothing:
 	default:
-		return b, fmt.Errorf("binding %s: persist %q: want \"all\" or \"nothing\"", name, b.Persist)
+		return b, fmt.Errorf("binding %s: persist %q: want \"all\", \"workspace\" or \"nothing\"", name, b.Persist)
 	}
 	for i := range b.Start {
 		if err := checkAutostart(&b.Start[i]); err != nil {

@@ -19,6 +19,8 @@ type Config struct {
 	Domain string
 	// State is the folder that outlives the process.
 	State string
+	// Admin is how the admin API is reached.
+	Admin Admin
 	// ReservedPorts are ports that no sandbox may expose or be connected to.
 	ReservedPorts []int
 
@@ -52,12 +54,12 @@ func (c *Config) read(root value) {
 		"listen":        func(v value) { c.Listen = v.checked("an address like \":8787\"", checkAddress) },
 		"domain":        func(v value) { c.Domain = v.checked("a domain name", checkDomain) },
 		"state":         func(v value) { c.State = c.folder(v) },
+		"admin":         func(v value) { c.Admin = v.admin() },
 		"reservedPorts": func(v value) { c.ReservedPorts = v.ports() },
 		"sandboxes":     c.readSandboxes,
 		"plugins":       c.readPlugins,
 		"routes":        func(v value) { routes = v },
 
-		"admin": func(v value) { v.unavailable("there is no admin API yet") },
 		"tls": func(v value) {
 			v.only("the edge speaks plain HTTP; put a proxy that ends TLS in front of it", "off", "false")
 		},

@@ -22,12 +22,15 @@ const (
 	defaultCPUs        = 1
 	defaultPIDs        = 512
 	defaultExecTimeout = abi.DefaultExecTimeout
+	defaultSleepAfter  = 10 * time.Minute
 
-	minMemory = 16 << 20
-	maxMemory = 1 << 44
-	minPIDs   = 16
-	maxPIDs   = 1 << 22
-	maxSpan   = 30 * 24 * time.Hour
+	minMemory    = 16 << 20
+	maxMemory    = 1 << 44
+	minPIDs      = 16
+	maxPIDs      = 1 << 22
+	maxWarm      = 100
+	maxSandboxes = 100_000
+	maxSpan      = 30 * 24 * time.Hour
 
 	minPort = abi.MinPort
 	maxPort = abi.MaxPort
@@ -45,13 +48,34 @@ type Sandbox struct {
 	MemoryBytes int64
 	CPUs        float64
 	PIDs        int64
-	// Persist is all or nothing.
+	// Preset is strict, default or trusted; Network none, internal or egress.
+	Preset, Network string
+	// Persist is all, workspace or nothing.
 	Persist     string
 	ExecTimeout time.Duration
-	Env         map[string]string
-	Start       []StartProcess
+	// SleepAfter is how long a sandbox may be unused, DeleteAfter how long it may
+	// be stopped; 0 is for ever.
+	SleepAfter, DeleteAfter time.Duration
+	// Warm is how many sandboxes are started ahead, MaxSandboxes how many there
+	// may be; 0 is no bound.
+	Warm, MaxSandboxes int
+	Env                map[string]string
+	Start              []StartProcess
+	// Entrypoint has the image's own entry point run at every start.
+	Entrypoint bool
+	// Build, if there is one, is what the image is built from.
+	Build *ImageBuild
+	// Rootfs is the folder that is the root, absolute; empty is this machine's
+	// own files.
+	Rootfs string
 	// Tools are folders of this machine, absolute.
 	Tools []string
+}
+
+// ImageBuild is what an image is built from. Both paths are absolute.
+type ImageBuild struct {
+	Context    string
+	Dockerfile string
 }
 
 // StartProcess is one process that runs at every start of a sandbox. Exactly one
@@ -79,40 +103,36 @@ func (c *Config) readSandboxes(v value) {
 func (c *Config) readSandbox(name string, v value) Sandbox {
 	s := Sandbox{
 		Name: name, Runtime: runtimeAuto, Image: defaultImage, MemoryBytes: defaultMemory, CPUs: defaultCPUs, PIDs: defaultPIDs,
-		Persist: "all", ExecTimeout: defaultExecTimeout,
+		Preset: presetDefault, Network: networkNone, Persist: "all", ExecTimeout: defaultExecTimeout, SleepAfter: defaultSleepAfter,
 	}
-	var image, oci, tools value
-	v.object(map[string]func(value){
-		"runtime":     func(v value) { set(&s.Runtime)(v.oneOf([]string{runtimeAuto, runtimeDocker, runtimeProcess}, nil)) },
-		"image":       func(v value) { image = v; set(&s.Image)(v.text("an image's name")) },
-		"ociRuntime":  func(v value) { oci = v; set(&s.OCIRuntime)(v.text("a runtime of the engine, like runc")) },
-		"memory":      func(v value) { set(&s.MemoryBytes)(v.size(minMemory, maxMemory)) },
-		"cpus":        func(v value) { set(&s.CPUs)(v.number(float64(max(1024, runtime.NumCPU())))) },
-		"pids":        func(v value) { set(&s.PIDs)(v.integer(minPIDs, maxPIDs)) },
-		"persist":     func(v value) { set(&s.Persist)(v.oneOf([]string{"all", "nothing"}, []string{"workspace"})) },
-		"execTimeout": func(v value) { set(&s.ExecTimeout)(v.duration(maxSpan)) },
-		"env":         func(v value) { s.Env = v.env() },
-		"start":       func(v value) { s.Start = v.startProcesses() },
-		"tools":       func(v value) { tools = v; s.Tools = c.tools(v) },
-		"network":     func(v value) { v.oneOf([]string{"none"}, []string{"bridge", "host", "full", "internet"}) },
-
-		"preset":     func(v value) { v.only("there is only the default preset", "default") },
-		"sleepAfter": func(v value) { v.only("a sandbox runs until it is stopped; leave the key out or write never", "never") },
-		"deleteAfter": func(v value) {
-			v.only("a stopped sandbox stays until it is destroyed; leave the key out or write never", "never")
-		},
-		"warm": func(v value) { v.only("no sandboxes are started ahead; leave the key out or write 0", "0") },
-		"entrypoint": func(v value) {
-			v.only("the image's entry point is not run; start: runs processes at every start", "none")
-		},
-		"build": func(v value) { v.unavailable("build the image beforehand and name it with image") },
-	})
-	if s.Runtime == runtimeProcess {
-		refuseGiven("the process runtime uses the files of this machine; only docker starts images", image, oci)
+	given := map[string]value{}
+	keys := map[string]func(value){
+		"runtime":      func(v value) { set(&s.Runtime)(v.oneOf([]string{runtimeAuto, runtimeDocker, runtimeProcess}, nil)) },
+		"image":        func(v value) { set(&s.Image)(v.text("an image's name")) },
+		"build":        func(v value) { s.Build = c.readBuild(v) },
+		"entrypoint":   func(v value) { set(&s.Entrypoint)(v.eitherOr("image", "none")) },
+		"ociRuntime":   func(v value) { set(&s.OCIRuntime)(v.text("a runtime of the engine, like runc")) },
+		"rootfs":       func(v value) { s.Rootfs = c.existingFolder(v) },
+		"tools":        func(v value) { s.Tools = c.tools(v) },
+		"preset":       func(v value) { set(&s.Preset)(v.oneOf([]string{"strict", presetDefault, "trusted"}, nil)) },
+		"network":      func(v value) { set(&s.Network)(v.network()) },
+		"memory":       func(v value) { set(&s.MemoryBytes)(v.size(minMemory, maxMemory)) },
+		"cpus":         func(v value) { set(&s.CPUs)(v.number(float64(max(1024, runtime.NumCPU())))) },
+		"pids":         func(v value) { set(&s.PIDs)(v.integer(minPIDs, maxPIDs)) },
+		"persist":      func(v value) { set(&s.Persist)(v.oneOf([]string{"all", "workspace", "nothing"}, nil)) },
+		"execTimeout":  func(v value) { set(&s.ExecTimeout)(v.duration(maxSpan)) },
+		"sleepAfter":   func(v value) { set(&s.SleepAfter)(v.durationOrNever(maxSpan)) },
+		"deleteAfter":  func(v value) { set(&s.DeleteAfter)(v.durationOrNever(maxSpan)) },
+		"warm":         func(v value) { set(&s.Warm)(v.count(maxWarm)) },
+		"maxSandboxes": func(v value) { set(&s.MaxSandboxes)(v.count(maxSandboxes)) },
+		"env":          func(v value) { s.Env = v.env() },
+		"start":        func(v value) { s.Start = v.startProcesses() },
 	}
-	if s.Runtime == runtimeDocker {
-		refuseGiven("only the process runtime mounts tools; with docker they belong into the image", tools)
+	for key, read := range keys {
+		keys[key] = func(v value) { given[key] = v; read(v) }
 	}
+	v.object(keys)
+	s.refuseCombinations(given)
 	return s
 }
 
@@ -121,15 +141,6 @@ func set[T any](to *T) func(T, bool) {
 	return func(v T, ok bool) {
 		if ok {
 			*to = v
-		}
-	}
-}
-
-// refuseGiven records a problem for each of the keys that stands in the file.
-func refuseGiven(why string, keys ...value) {
-	for _, k := range keys {
-		if k.node != nil {
-			k.fail("has no meaning here: %s", why)
 		}
 	}
 }
@@ -180,19 +191,28 @@ func (v value) startProcess() StartProcess {
 func (c *Config) tools(v value) []string {
 	var dirs []string
 	v.list(func(_ int, item value) {
-		s, ok := item.text("a folder")
-		if !ok {
-			return
-		}
-		dir := c.abs(s)
-		switch st, err := os.Stat(dir); {
-		case err != nil:
-			item.fail("%s: %s", s, reason(err))
-		case !st.IsDir():
-			item.fail("%s is a file; want the folder that it is in", s)
-		default:
+		if dir := c.existingFolder(item); dir != "" {
 			dirs = append(dirs, dir)
 		}
 	})
 	return dirs
+}
+
+// existingFolder returns the absolute path of a folder, or nothing if there is
+// none, which is a problem.
+func (c *Config) existingFolder(v value) string {
+	s, ok := v.text("a folder")
+	if !ok {
+		return ""
+	}
+	dir := c.abs(s)
+	switch st, err := os.Stat(dir); {
+	case err != nil:
+		v.fail("%s: %s", s, reason(err))
+	case !st.IsDir():
+		v.fail("%s is a file; want the folder that it is in", s)
+	default:
+		return dir
+	}
+	return ""
 }

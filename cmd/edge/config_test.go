@@ -50,8 +50,11 @@ func TestSampleHoldsTheDefaults(t *testing.T) {
 	if full.Listen != defaultListen || full.Domain != defaultDomain || full.State != filepath.Join(full.Dir, localState) {
 		t.Errorf("the sample's listen, domain, state = %q, %q, %q: not the defaults", full.Listen, full.Domain, full.State)
 	}
+	if want := (Admin{Listen: defaultAdminListen, Socket: defaultAdminSocket, Token: defaultAdminToken}); full.Admin != want {
+		t.Errorf("the sample's admin = %+v: not the defaults", full.Admin)
+	}
 	for _, c := range []*Config{full, least} {
-		c.File, c.Dir, c.Listen, c.Domain, c.State = "", "", "", "", ""
+		c.File, c.Dir, c.Listen, c.Domain, c.State, c.Admin = "", "", "", "", "", Admin{}
 		for i := range c.Plugins {
 			c.Plugins[i].At = place{}
 			if len(c.Plugins[i].Config) == 0 {
@@ -78,9 +81,18 @@ state: /srv/edge
 reservedPorts: [3000, 8081]
 previews: native
 tls: off
+admin: {listen: "127.0.0.1:0", socket: /run/edge.sock, token: secrets/admin}
 sandboxes:
   Sandbox:
     runtime: process
+    rootfs: src
+    preset: trusted
+    network: none
+    entrypoint: none
+    sleepAfter: 1h
+    deleteAfter: 48h
+    warm: 2
+    maxSandboxes: 2
     memory: 1.5GiB
     cpus: 0.5
     pids: 64
@@ -92,7 +104,8 @@ sandboxes:
       - argv: [sleep, "10"]
         env: {B: two}
     tools: [tools]
-  Py: {runtime: docker, image: "python:3", ociRuntime: runsc, network: none, warm: 0, sleepAfter: never, entrypoint: none}
+  Py: {runtime: docker, image: "python:3", ociRuntime: runsc, network: egress, persist: workspace, preset: strict, sleepAfter: never, deleteAfter: never, entrypoint: image}
+  Built: {build: {context: src, dockerfile: build/Dockerfile}, network: internal}
   Plain:
 plugins:
   chat:
@@ -111,10 +124,12 @@ routes:
 	}
 	dir := filepath.Dir(file)
 	want := &Config{
-		File: file, Dir: dir, Listen: "127.0.0.1:0", Domain: "edge.example", State: "/srv/edge", ReservedPorts: []int{3000, 8081},
+		File: file, Dir: dir, Listen: "127.0.0.1:0", Domain: "edge.example", State: "/srv/edge",
+		Admin: Admin{Listen: "127.0.0.1:0", Socket: "/run/edge.sock", Token: "secrets/admin"}, ReservedPorts: []int{3000, 8081},
 		Sandboxes: []Sandbox{
 			{
 				Name: "Sandbox", Runtime: "process", Image: defaultImage, MemoryBytes: 3 << 29, CPUs: 0.5, PIDs: 64, Persist: "nothing", ExecTimeout: 90 * time.Second,
+				Preset: "trusted", Network: "none", SleepAfter: time.Hour, DeleteAfter: 48 * time.Hour, Warm: 2, MaxSandboxes: 2, Rootfs: filepath.Join(dir, "src"),
 				Env: map[string]string{"A": "one", "PORT": "8080", "EMPTY": "", "YES": "true"},
 				Start: []StartProcess{
 					{ProcessID: "web", Command: "bun run server.ts", Cwd: "/workspace", Port: 8080},
@@ -122,18 +137,28 @@ routes:
 				},
 				Tools: []string{filepath.Join(dir, "tools")},
 			},
-			{Name: "Py", Runtime: "docker", Image: "python:3", OCIRuntime: "runsc", MemoryBytes: 1 << 30, CPUs: 1, PIDs: 512, Persist: "all", ExecTimeout: 10 * time.Minute},
-			{Name: "Plain", Runtime: "auto", Image: defaultImage, MemoryBytes: 1 << 30, CPUs: 1, PIDs: 512, Persist: "all", ExecTimeout: 10 * time.Minute},
+			{
+				Name: "Py", Runtime: "docker", Image: "python:3", OCIRuntime: "runsc", MemoryBytes: 1 << 30, CPUs: 1, PIDs: 512, Persist: "workspace", ExecTimeout: 10 * time.Minute,
+				Preset: "strict", Network: "egress", Entrypoint: true,
+			},
+			{
+				Name: "Built", Runtime: "auto", Image: defaultImage, MemoryBytes: 1 << 30, CPUs: 1, PIDs: 512, Persist: "all", ExecTimeout: 10 * time.Minute,
+				Preset: "default", Network: "internal", SleepAfter: 10 * time.Minute, Build: &ImageBuild{Context: filepath.Join(dir, "src"), Dockerfile: "build/Dockerfile"},
+			},
+			{
+				Name: "Plain", Runtime: "auto", Image: defaultImage, MemoryBytes: 1 << 30, CPUs: 1, PIDs: 512, Persist: "all", ExecTimeout: 10 * time.Minute,
+				Preset: "default", Network: "none", SleepAfter: 10 * time.Minute,
+			},
 		},
 		Plugins: []Plugin{
 			{
-				Name: "chat", Source: filepath.Join(dir, "chat.wasm"), Deadline: 2 * time.Minute, MemoryBytes: 128 << 20, At: place{file, 26, 13},
+				Name: "chat", Source: filepath.Join(dir, "chat.wasm"), Deadline: 2 * time.Minute, MemoryBytes: 128 << 20, At: place{file, 36, 13},
 				Config: map[string]json.RawMessage{
 					"rooms":  json.RawMessage(`["a","2",3,4.5,true,null]`),
 					"limits": json.RawMessage(`{"max":18446744073709551615}`),
 				},
 			},
-			{Name: "built", Source: filepath.Join(dir, "src"), Folder: true, Deadline: defaultDeadline, MemoryBytes: defaultPluginMemory, At: place{file, 30, 19}},
+			{Name: "built", Source: filepath.Join(dir, "src"), Folder: true, Deadline: defaultDeadline, MemoryBytes: defaultPluginMemory, At: place{file, 40, 19}},
 		},
 		Routes: []Route{
 			{Host: "*.example.org", Path: "/exact", Plugins: []string{"chat", "built"}},
@@ -219,7 +244,14 @@ func TestServerKeysAreRefused(t *testing.T) {
 		{"reserved port", "reservedPorts: [80, x]\n", "edge.yaml:1:17: reservedPorts[0]: 80 is not a whole number from 1024 to 65535\n" +
 			`edge.yaml:1:21: reservedPorts[1]: is "x"; want a whole number from 1024 to 65535`},
 		{"reserved no list", "reservedPorts: 3000\n", `edge.yaml:1:16: reservedPorts: is "3000"; want a list`},
-		{"admin", "admin: {listen: 127.0.0.1:8788}\n", `edge.yaml:1:8: admin: is not available in this version: there is no admin API yet`},
+		{"admin", "admin: on\n", `edge.yaml:1:8: admin: is "on"; want off, or a mapping with listen, socket and token`},
+		{"admin a list", "admin: []\n", `edge.yaml:1:8: admin: is a list; want off, or a mapping with listen, socket and token`},
+		{"admin typo", "admin: {lisen: x}\n", `edge.yaml:1:9: admin: unknown key "lisen"; did you mean "listen"?`},
+		{"admin address", "admin: {listen: 8788}\n", `edge.yaml:1:17: admin.listen: "8788" is not an address; want off or "host:port" like "127.0.0.1:8788"`},
+		{"admin everywhere", "admin: {listen: \":8788\"}\n", `edge.yaml:1:17: admin.listen: ":8788" names no host; want "127.0.0.1:8788", or "0.0.0.0:8788" if other machines shall reach the admin API, which does not encrypt`},
+		{"admin port", "admin: {listen: \"127.0.0.1:http\"}\n", `edge.yaml:1:17: admin.listen: "127.0.0.1:http": port "http" is not a number from 0 to 65535`},
+		{"admin socket", "admin: {socket: ../admin.sock}\n", `edge.yaml:1:17: admin.socket: "../admin.sock" leaves the state folder, which it is relative to; want a path inside or an absolute one`},
+		{"admin token", "admin: {token: tokens/}\n", `edge.yaml:1:16: admin.token: "tokens/" is a folder; want a file's path`},
 		{"tls", "tls: acme\n", `edge.yaml:1:6: tls: is not available in this version: the edge speaks plain HTTP; put a proxy that ends TLS in front of it`},
 		{"previews", "previews: {plugin: chat}\n", `edge.yaml:1:11: previews: is not available in this version: previews are served by the edge itself (native)`},
 	}
@@ -247,21 +279,36 @@ func TestSandboxKeysAreRefused(t *testing.T) {
 		{"cpus", "cpus: 0", `11: sandboxes.S.cpus: 0 is not a number above 0 and at most 1024`},
 		{"cpus text", "cpus: two", `11: sandboxes.S.cpus: is "two"; want a number above 0 and at most 1024`},
 		{"pids", "pids: 1.5", `11: sandboxes.S.pids: 1.5 is not a whole number from 16 to 4194304`},
-		{"persist", "persist: some", `14: sandboxes.S.persist: "some" is unknown; want all, nothing`},
-		{"persist later", "persist: workspace", `14: sandboxes.S.persist: "workspace" is not available in this version; want all, nothing`},
+		{"persist", "persist: some", `14: sandboxes.S.persist: "some" is unknown; want all, workspace, nothing`},
 		{"duration", "execTimeout: soon", `18: sandboxes.S.execTimeout: "soon" is not a duration; want a number with a unit, like "10s", "5m" or "1h"`},
 		{"duration zero", "execTimeout: 0s", `18: sandboxes.S.execTimeout: 0s is not above 0 and at most 720h0m0s`},
 		{"env name", "env: {A-B: x}", `11: sandboxes.S.env: "A-B" is not a variable name; want letters, digits and "_"`},
 		{"env value", "env: {A: [x]}", `14: sandboxes.S.env.A: is a list; want a text ("" for an empty one)`},
 		{"env reserved", "env: {EDGE_INIT_TOKEN: x}", `11: sandboxes.S.env: "EDGE_INIT_TOKEN" is reserved for the edge`},
-		{"network", "network: bridge", `14: sandboxes.S.network: "bridge" is not available in this version; want none`},
-		{"network unknown", "network: lan", `14: sandboxes.S.network: "lan" is unknown; want none`},
-		{"preset", "preset: dev", `13: sandboxes.S.preset: is not available in this version: there is only the default preset`},
-		{"sleepAfter", "sleepAfter: 10m", `17: sandboxes.S.sleepAfter: is not available in this version: a sandbox runs until it is stopped; leave the key out or write never`},
-		{"deleteAfter", "deleteAfter: 1h", `18: sandboxes.S.deleteAfter: is not available in this version: a stopped sandbox stays until it is destroyed; leave the key out or write never`},
-		{"warm", "warm: 2", `11: sandboxes.S.warm: is not available in this version: no sandboxes are started ahead; leave the key out or write 0`},
-		{"entrypoint", "entrypoint: image", `17: sandboxes.S.entrypoint: is not available in this version: the image's entry point is not run; start: runs processes at every start`},
-		{"build", "build: {context: .}", `12: sandboxes.S.build: is not available in this version: build the image beforehand and name it with image`},
+		{"network of docker's", "network: bridge", `14: sandboxes.S.network: "bridge" is unknown; did you mean "egress"?`},
+		{"network unknown", "network: lan", `14: sandboxes.S.network: "lan" is unknown; want none, internal, egress`},
+		{"network of process", "{runtime: process, network: egress}", `33: sandboxes.S.network: "egress" has no meaning here: the process runtime has network none only; docker has the others`},
+		{"preset", "preset: dev", `13: sandboxes.S.preset: "dev" is unknown; want strict, default, trusted`},
+		{"sleepAfter", "sleepAfter: soon", `17: sandboxes.S.sleepAfter: is "soon"; want never or a duration above 0, like "10s", "5m" or "1h"`},
+		{"sleepAfter 0", "sleepAfter: 0", `17: sandboxes.S.sleepAfter: is "0"; want never or a duration above 0, like "10s", "5m" or "1h"`},
+		{"sleepAfter long", "sleepAfter: 721h", `17: sandboxes.S.sleepAfter: 721h is not above 0 and at most 720h0m0s`},
+		{"deleteAfter", "deleteAfter: []", `18: sandboxes.S.deleteAfter: is a list; want never or a duration above 0, like "10s", "5m" or "1h"`},
+		{"warm", "warm: many", `11: sandboxes.S.warm: is "many"; want a whole number from 0 to 100`},
+		{"warm below", "warm: -1", `11: sandboxes.S.warm: -1 is not a whole number from 0 to 100`},
+		{"warm above", "warm: 101", `11: sandboxes.S.warm: 101 is not a whole number from 0 to 100`},
+		{"warm above the most", "{warm: 3, maxSandboxes: 2}", `12: sandboxes.S.warm: 3 are more than the 2 that maxSandboxes allows`},
+		{"maxSandboxes", "maxSandboxes: 100001", `19: sandboxes.S.maxSandboxes: 100001 is not a whole number from 0 to 100000`},
+		{"entrypoint", "entrypoint: /bin/sh", `17: sandboxes.S.entrypoint: "/bin/sh" is unknown; want image, none`},
+		{"entrypoint of process", "{runtime: process, entrypoint: image}", `36: sandboxes.S.entrypoint: has no meaning here: the process runtime has no images, so there is no entry point; start: runs processes at every start`},
+		{"ociRuntime of process", "{runtime: process, ociRuntime: runc}", `36: sandboxes.S.ociRuntime: has no meaning here: the process runtime uses the files of this machine; only docker starts images`},
+		{"build", "build: .", `12: sandboxes.S.build: is "."; want a mapping of keys to values` + "\nedge.yaml:3:12: sandboxes.S.build: has no context; want the folder that the image is built from"},
+		{"build without", "build: {dockerfile: Dockerfile}", `12: sandboxes.S.build: has no context; want the folder that the image is built from`},
+		{"build of nothing", "build: {context: nowhere}", `22: sandboxes.S.build.context: nowhere: no such file or directory`},
+		{"build of process", "{runtime: process, build: {context: src}}", `31: sandboxes.S.build: has no meaning here: the process runtime uses the files of this machine; only docker builds images`},
+		{"build and image", "{image: a, build: {context: src}}", `13: sandboxes.S.image: has no meaning beside build, which makes the image and names it`},
+		{"rootfs", "rootfs: notes.txt", `13: sandboxes.S.rootfs: notes.txt is a file; want the folder that it is in`},
+		{"rootfs of docker", "{runtime: docker, rootfs: src}", `31: sandboxes.S.rootfs: has no meaning here: only the process runtime takes a folder as root; docker starts images`},
+		{"rootfs of auto", "{rootfs: src, network: egress}", `14: sandboxes.S.rootfs: has no meaning beside network: egress: only the process runtime takes a folder as root, and it does not have that`},
 		{"start without", "start: [{processId: a}]", `13: sandboxes.S.start[0]: has neither command nor argv`},
 		{"start both", "start: [{command: a, argv: [b]}]", `13: sandboxes.S.start[0]: has both command and argv; want one of them`},
 		{"start twice", "start: [{processId: a, command: a}, {processId: a, command: b}]", `41: sandboxes.S.start[1]: the process id "a" is used twice`},

@@ -98,6 +98,7 @@ func needsRestart(old, new *Config) []string {
 		{"listen", old.Listen, new.Listen},
 		{"domain", old.Domain, new.Domain},
 		{"state", old.State, new.State},
+		{"admin", old.Admin, new.Admin},
 		{"reservedPorts", old.ReservedPorts, new.ReservedPorts},
 		{"sandboxes", old.Sandboxes, new.Sandboxes},
 	} {

@@ -39,9 +39,17 @@ type runtimes struct {
 }
 
 // choose returns the binding's runtime. One that is named is taken even if it
-// does not work now: it is asked again at each use. auto is docker if an engine
-// answers and has the binding's image, else process.
+// does not work now: it is asked again at each use. auto is the one that can do
+// what the binding asks for, else docker if an engine answers and has the
+// binding's image, else process.
 func (r *runtimes) choose(ctx context.Context, b Sandbox) (sandboxmgr.Runtime, error) {
+	switch {
+	case b.Runtime != runtimeAuto:
+	case b.Rootfs != "":
+		b.Runtime = runtimeProcess
+	case b.needsDocker() != "":
+		b.Runtime = runtimeDocker
+	}
 	if b.Runtime == runtimeProcess {
 		return r.openProcess("")
 	}
@@ -49,7 +57,7 @@ func (r *runtimes) choose(ctx context.Context, b Sandbox) (sandboxmgr.Runtime, e
 		return nil, err
 	}
 	means := dockerMeans
-	if why := r.notDocker(ctx, b.Image); why != "" {
+	if why := r.notDocker(ctx, b); why != "" {
 		if b.Runtime == runtimeAuto {
 			return r.openProcess(" (because " + why + ")")
 		}
@@ -60,11 +68,16 @@ func (r *runtimes) choose(ctx context.Context, b Sandbox) (sandboxmgr.Runtime, e
 	return r.docker, nil
 }
 
-// notDocker says why docker cannot start the image now, or nothing.
-func (r *runtimes) notDocker(ctx context.Context, image string) string {
+// notDocker says why docker cannot start the binding's image now, or nothing. An
+// image that is built is there when it is needed.
+func (r *runtimes) notDocker(ctx context.Context, b Sandbox) string {
 	if r.engine != nil {
 		return "no Docker engine answers"
 	}
+	if b.Build != nil {
+		return ""
+	}
+	image := b.Image
 	ctx, cancel := context.WithTimeout(ctx, engineWait)
 	defer cancel()
 	switch has, err := r.docker.HasImage(ctx, image); {

@@ -197,8 +197,13 @@ func (s *server) chooseRuntime(ctx context.Context, b Sandbox, keep bool) (sandb
 // binding is the configured binding as the manager takes it.
 func (b Sandbox) binding(rt sandboxmgr.Runtime) sandboxmgr.Binding {
 	m := sandboxmgr.Binding{
-		Runtime: rt, Image: b.Image, Network: "none", Persist: b.Persist, OCIRuntime: b.OCIRuntime,
-		MemoryBytes: b.MemoryBytes, CPUs: b.CPUs, PIDs: b.PIDs, ExecTimeout: b.ExecTimeout, Env: b.Env, Tools: b.Tools,
+		Runtime: rt, Image: b.Image, Entrypoint: b.Entrypoint, Rootfs: b.Rootfs, OCIRuntime: b.OCIRuntime,
+		Preset: b.Preset, Network: b.Network, Persist: b.Persist, MemoryBytes: b.MemoryBytes, CPUs: b.CPUs, PIDs: b.PIDs,
+		ExecTimeout: b.ExecTimeout, SleepAfter: b.SleepAfter, DeleteAfter: b.DeleteAfter, Warm: b.Warm, MaxSandboxes: b.MaxSandboxes,
+		Env: b.Env, Tools: b.Tools,
+	}
+	if b.Build != nil {
+		m.Build = &sandboxmgr.Build{Context: b.Build.Context, Dockerfile: b.Build.Dockerfile}
 	}
 	for _, p := range b.Start {
 		var a sandboxmgr.Autostart

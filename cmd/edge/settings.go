@@ -25,11 +25,12 @@ const (
 
 // Flags are the settings that a command line can say, empty where it does not.
 type Flags struct {
-	Listen    string `placeholder:"HOST:PORT" help:"Address to listen on; EDGE_LISTEN. Default :8787."`
-	Domain    string `placeholder:"NAME" help:"Domain that preview names end in; EDGE_DOMAIN. Default localhost."`
-	State     string `placeholder:"DIR" help:"Folder that outlives the process; EDGE_STATE."`
-	LogLevel  string `placeholder:"LEVEL" help:"debug, info, warn or error; EDGE_LOG_LEVEL. Default info, in dev warn (of plugins info)."`
-	LogFormat string `placeholder:"FORMAT" help:"text or json; EDGE_LOG_FORMAT. Default text, in dev lines for people."`
+	Listen      string `placeholder:"HOST:PORT" help:"Address to listen on; EDGE_LISTEN. Default :8787."`
+	Domain      string `placeholder:"NAME" help:"Domain that preview names end in; EDGE_DOMAIN. Default localhost."`
+	State       string `placeholder:"DIR" help:"Folder that outlives the process; EDGE_STATE."`
+	AdminListen string `placeholder:"HOST:PORT" help:"Address of the admin API, or off; EDGE_ADMIN_LISTEN. Default 127.0.0.1:8788."`
+	LogLevel    string `placeholder:"LEVEL" help:"debug, info, warn or error; EDGE_LOG_LEVEL. Default info, in dev warn (of plugins info)."`
+	LogFormat   string `placeholder:"FORMAT" help:"text or json; EDGE_LOG_FORMAT. Default text, in dev lines for people."`
 }
 
 // Settings are the values in force: flag over environment over file over
@@ -40,6 +41,7 @@ type Settings struct {
 	State     string
 	LogLevel  slog.Level
 	LogFormat string // text or json
+	Admin     AdminSettings
 }
 
 // choice is one value with where it came from, for messages.
@@ -75,6 +77,9 @@ func settle(f Flags, getenv func(string) string, c *Config, state, level string)
 		return Settings{}, fmt.Errorf("%s: %w", dir.from, err)
 	}
 	s := Settings{Listen: listen.value, Domain: domain.value, State: abs}
+	if err := s.settleAdmin(f.AdminListen, getenv("EDGE_ADMIN_LISTEN"), c); err != nil {
+		return Settings{}, err
+	}
 	err = s.settleLog(f, getenv, level)
 	return s, err
 }

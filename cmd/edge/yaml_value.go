@@ -140,6 +140,35 @@ func (v value) duration(max time.Duration) (time.Duration, bool) {
 	return d.D(), true
 }
 
+// never is what a duration says that has no end.
+const never = "never"
+
+// durationOrNever is duration, with 0 for the word never.
+func (v value) durationOrNever(max time.Duration) (time.Duration, bool) {
+	s, _, ok := v.scalar()
+	if ok && s == never {
+		return 0, true
+	}
+	d, err := abi.ParseDuration(s)
+	if !ok || err != nil || d <= 0 {
+		v.fail("%s; want never or a duration above 0, like \"10s\", \"5m\" or \"1h\"", v.found())
+		return 0, false
+	}
+	return v.duration(max)
+}
+
+// count returns a whole number from 0 to max.
+func (v value) count(max int64) (int, bool) {
+	n, ok := v.integer(0, max)
+	return int(n), ok
+}
+
+// eitherOr tells whether the text is the first of two words.
+func (v value) eitherOr(yes, no string) (bool, bool) {
+	s, ok := v.oneOf([]string{yes, no}, nil)
+	return s == yes, ok
+}
+
 var sizeUnits = []struct {
 	unit  string
 	bytes float64
