@@ -32,6 +32,8 @@ type Connect struct {
 	Sandbox SandboxRef
 	Port    int
 	Policy  Policy
+	// Wake says whether the request starts a sandbox that does not run.
+	Wake Wake
 }
 
 // Proxy relays the request to a port of a sandbox, or, with Port 0, to the
@@ -40,6 +42,9 @@ type Proxy struct {
 	Sandbox SandboxRef
 	Port    int
 	Policy  Policy
+	// Wake says whether the request starts a sandbox that does not run; empty
+	// is as the exposure says, and without one "hold(30s)".
+	Wake Wake
 }
 
 // Next leaves the request to the next plugin of the chain.

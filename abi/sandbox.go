@@ -12,20 +12,26 @@ const (
 	MaxPort          = 65535
 )
 
-// SandboxRef names a sandbox: its binding and its id there. Options count when
-// the sandbox is started by the call that carries them.
+// SandboxRef names a sandbox: its binding and its id there.
 type SandboxRef struct {
 	Binding string `json:"binding"`
 	ID      string `json:"id"`
 	SandboxOptions
 }
 
-// SandboxOptions are the settings that getSandbox takes.
+// SandboxOptions are the settings that getSandbox takes. They are remembered
+// until the sandbox is destroyed. How long it may be unused is set by every use
+// of it that says so, the latest winning; variables and labels count with a use
+// that starts it.
 type SandboxOptions struct {
-	SleepAfter Duration          `json:"sleepAfter,omitempty"`
-	KeepAlive  bool              `json:"keepAlive,omitempty"`
-	Env        map[string]string `json:"env,omitempty"`
-	Labels     map[string]string `json:"labels,omitempty"`
+	// SleepAfter is how long it may be unused before it is stopped; the
+	// binding's by default. It ends an earlier KeepAlive.
+	SleepAfter Duration `json:"sleepAfter,omitempty"`
+	// KeepAlive has it never sleep.
+	KeepAlive bool `json:"keepAlive,omitempty"`
+	// Env comes over the binding's variables.
+	Env    map[string]string `json:"env,omitempty"`
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
 var reservedIDs = map[string]bool{"www": true, "api": true, "admin": true, "root": true, "system": true}

@@ -110,7 +110,7 @@ func connect(in *instance, a []uint64) uint64 {
 		return x.fail(e)
 	}
 	ref.SandboxOptions = sandboxOptions(opts.Sandbox)
-	return in.decide(x, &abi.Connect{Sandbox: ref, Port: t.port, Policy: opts.Policy})
+	return in.decide(x, &abi.Connect{Sandbox: ref, Port: t.port, Policy: opts.Policy, Wake: opts.Wake})
 }
 
 // proxy: as connect. Port 0 is the exposure that the request names.
@@ -132,7 +132,7 @@ func proxy(in *instance, a []uint64) uint64 {
 		return x.fail(e)
 	}
 	ref.SandboxOptions = sandboxOptions(opts.Sandbox)
-	return in.decide(x, &abi.Proxy{Sandbox: ref, Port: t.port, Policy: opts.Policy})
+	return in.decide(x, &abi.Proxy{Sandbox: ref, Port: t.port, Policy: opts.Policy, Wake: opts.Wake})
 }
 
 // proxyPreview decides for the exposure that the request's host or path names,
@@ -150,7 +150,7 @@ func (in *instance) proxyPreview(x *exchange, t target, opts *abi.TargetOptions)
 	if !named {
 		return x.refuse(abi.CodeNotFound, "neither host nor path of the request names an exposure")
 	}
-	return in.decide(x, &abi.Proxy{Policy: opts.Policy})
+	return in.decide(x, &abi.Proxy{Policy: opts.Policy, Wake: opts.Wake})
 }
 
 // next: (req).

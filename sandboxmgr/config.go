@@ -37,6 +37,13 @@ type Config struct {
 	// Observe is told what happens, in order for one sandbox. It must return
 	// soon. nil is nobody.
 	Observe func(Event)
+	// Hook is told when a sandbox has started, stopped or failed: in order for
+	// one sandbox, from one goroutine, after the fact. nil is nobody.
+	Hook func(abi.SandboxEvent)
+	// ReconcileEvery is how often the runtimes' machines are compared with what
+	// is recorded; default 1m. It is also done at start and when a runtime comes
+	// back.
+	ReconcileEvery time.Duration
 	// FollowOutput makes events of what processes print and of their ends, by
 	// asking each init a few times a second: for a developer's terminal.
 	FollowOutput bool

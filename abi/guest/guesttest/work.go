@@ -26,7 +26,7 @@ func (b *border) Connect(req uint32, binding, id string, port uint32, options []
 	if err != nil {
 		return b.fail(err)
 	}
-	return b.decide(req, &abi.Connect{Sandbox: ref, Port: int(port), Policy: o.Policy})
+	return b.decide(req, &abi.Connect{Sandbox: ref, Port: int(port), Policy: o.Policy, Wake: o.Wake})
 }
 
 // Proxy implements edge1.Host.
@@ -47,7 +47,7 @@ func (b *border) Proxy(req uint32, binding, id string, port uint32, options []by
 	if err != nil {
 		return b.fail(err)
 	}
-	return b.decide(req, &abi.Proxy{Sandbox: ref, Port: int(port), Policy: o.Policy})
+	return b.decide(req, &abi.Proxy{Sandbox: ref, Port: int(port), Policy: o.Policy, Wake: o.Wake})
 }
 
 // target checks whom a decision names and reads its options.
