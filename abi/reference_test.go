@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,8 @@ type reference struct {
 	t    *testing.T
 	out  bytes.Buffer
 	docs map[string]string // "Type" and "Type.Field" to their comments
+	// values are the texts of a type's constants, by its name.
+	values map[string][]string
 	// used are structs that fields refer to, in the order met, to be described
 	// after the operations.
 	used []reflect.Type
@@ -57,7 +60,7 @@ type reference struct {
 
 func newReference(t *testing.T) *reference {
 	t.Helper()
-	r := &reference{t: t, docs: map[string]string{}}
+	r := &reference{t: t, docs: map[string]string{}, values: map[string][]string{}}
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
@@ -75,10 +78,14 @@ func newReference(t *testing.T) *reference {
 	return r
 }
 
-// collect keeps the comments of struct types and their fields.
+// collect keeps the comments of types and their fields, and what constants hold.
 func (r *reference) collect(n ast.Node) bool {
 	decl, ok := n.(*ast.GenDecl)
-	if !ok || decl.Tok != token.TYPE {
+	switch {
+	case ok && decl.Tok == token.CONST:
+		r.collectValues(decl)
+		return true
+	case !ok || decl.Tok != token.TYPE:
 		return true
 	}
 	for _, spec := range decl.Specs {
@@ -99,6 +106,28 @@ func (r *reference) collect(n ast.Node) bool {
 		}
 	}
 	return true
+}
+
+// collectValues keeps the texts of typed constants, in the order of the source.
+func (r *reference) collectValues(decl *ast.GenDecl) {
+	for _, spec := range decl.Specs {
+		vs := spec.(*ast.ValueSpec)
+		name, ok := vs.Type.(*ast.Ident)
+		if !ok {
+			continue
+		}
+		for _, v := range vs.Values {
+			lit, ok := v.(*ast.BasicLit)
+			if !ok || lit.Kind != token.STRING {
+				continue
+			}
+			text, err := strconv.Unquote(lit.Value)
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			r.values[name.Name] = append(r.values[name.Name], text)
+		}
+	}
 }
 
 // line makes one line of a comment.

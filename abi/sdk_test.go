@@ -19,7 +19,7 @@ import (
 var sdkPackages = []string{".", "guest", "guest/guesttest", "guest/internal/edge1"}
 
 // TestGoSDKIsComplete fails when a source file was added, renamed or removed and
-// the list in sdk.go was not.
+// the list in sdk.go was not. What only the edge itself needs is no part of it.
 func TestGoSDKIsComplete(t *testing.T) {
 	t.Parallel()
 	var want []string
@@ -29,7 +29,7 @@ func TestGoSDKIsComplete(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, f := range files {
-			if f != "sdk.go" && !strings.HasSuffix(f, "_test.go") {
+			if f != "sdk.go" && f != "descriptions.go" && !strings.HasSuffix(f, "_test.go") {
 				want = append(want, filepath.ToSlash(f))
 			}
 		}
