@@ -21,7 +21,7 @@ var errPanic = errors.New("operation panicked")
 const maxText = 4 << 10
 
 // converse serves one connection, a call at a time, until it ends.
-func (s *server) converse(ctx context.Context, c *net.UnixConn) {
+func (s *server) converse(ctx context.Context, c *net.UnixConn, version int) {
 	defer s.wg.Done()
 	defer s.hangUp(c)
 	br := bufio.NewReaderSize(c, 4<<10)
@@ -34,7 +34,12 @@ func (s *server) converse(ctx context.Context, c *net.UnixConn) {
 			s.logEnd(err)
 			return
 		}
-		server, err := s.answer(ctx, c, r, w, call)
+		var server *net.TCPConn
+		if s.ops[call.Op].stream != nil && version >= initproto.StreamVersion {
+			err = s.stream(ctx, c, r, w, call)
+		} else {
+			server, err = s.answer(ctx, c, r, w, call)
+		}
 		if call.Op == initproto.OpShutdown && s.sup.stopping.Load() {
 			s.stop() // also when whoever asked has gone: nothing can be started any more
 			return
@@ -63,14 +68,7 @@ func (s *server) logEnd(err error) {
 // answer reads a call's body, carries the call out and writes what came of it.
 // For a tunnel it returns the connection to the port.
 func (s *server) answer(ctx context.Context, c *net.UnixConn, r *initproto.Reader, w *initproto.Writer, call initproto.Call) (*net.TCPConn, error) {
-	var large bool
-	body, err := r.Body(initproto.MaxBody, func(size int) error {
-		if large || size <= smallBody {
-			return nil
-		}
-		large = true
-		return s.large.take(ctx)
-	})
+	body, large, err := s.body(ctx, r)
 	if large {
 		defer s.large.give()
 	}
@@ -81,9 +79,10 @@ func (s *server) answer(ctx context.Context, c *net.UnixConn, r *initproto.Reade
 		return s.openTunnel(ctx, w, body)
 	}
 	if s.ops[call.Op].waits {
-		var stop func()
-		ctx, stop = watchHangup(ctx, c)
-		defer stop()
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		defer watchHangup(c, cancel)()
 	}
 	result, failure := s.serve(ctx, call, body)
 	err = writeAnswer(w, result, failure)
@@ -93,6 +92,22 @@ func (s *server) answer(ctx context.Context, c *net.UnixConn, r *initproto.Reade
 		debug.FreeOSMemory()
 	}
 	return nil, err
+}
+
+// body reads a call's body. One that is large takes a place, which the caller
+// gives back, also after an error.
+func (s *server) body(ctx context.Context, r *initproto.Reader) (body []byte, large bool, err error) {
+	body, err = r.Body(initproto.MaxBody, func(size int) error {
+		if large || size <= smallBody {
+			return nil
+		}
+		if err := s.large.take(ctx); err != nil {
+			return err
+		}
+		large = true
+		return nil
+	})
+	return body, large, err
 }
 
 // writeAnswer writes an answer or an error, whose details may be larger than a
@@ -138,18 +153,16 @@ func (s *server) openTunnel(ctx context.Context, w *initproto.Writer, body []byt
 	return server, nil
 }
 
-// watchHangup returns a context that ends when the edge closes the connection,
-// or sends something although it is not its turn. stop ends the watching; the
-// connection can be read again after it.
-func watchHangup(ctx context.Context, c *net.UnixConn) (_ context.Context, stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
+// watchHangup has cancel called when the edge closes the connection, or sends
+// something although it is not its turn. stop ends the watching, and nothing
+// else; the connection can be read again after it.
+func watchHangup(c *net.UnixConn, cancel context.CancelFunc) (stop func()) {
 	done := make(chan struct{})
 	go peekUntilHangup(c, cancel, done)
-	return ctx, func() {
+	return func() {
 		_ = c.SetReadDeadline(time.Unix(1, 0)) // fails only if c is closed, which ends the peeking too
 		<-done
 		_ = c.SetReadDeadline(time.Time{})
-		cancel()
 	}
 }
 
@@ -169,24 +182,25 @@ func peekUntilHangup(c *net.UnixConn, cancel context.CancelFunc, done chan<- str
 	}
 }
 
-// handshake introduces the init on a new connection.
-func (s *server) handshake(c *net.UnixConn) error {
+// handshake introduces the init on a new connection and returns the version
+// that is spoken there.
+func (s *server) handshake(c *net.UnixConn) (version int, err error) {
 	if err := c.SetDeadline(time.Now().Add(welcomeTimeout)); err != nil {
-		return err
+		return 0, err
 	}
 	w := initproto.NewWriter(c)
 	w.Head(initproto.TypeHello, initproto.Hello{
 		Min: initproto.MinVersion, Max: initproto.Version, Token: s.cfg.Token, Boot: s.cfg.Boot, Init: Release,
 	})
 	if err := w.Flush(); err != nil {
-		return err
+		return 0, err
 	}
 	var welcome initproto.Welcome
 	if err := initproto.NewReader(c).Head(initproto.TypeWelcome, initproto.MaxHello, &welcome); err != nil {
-		return err
+		return 0, err
 	}
 	if welcome.Version < initproto.MinVersion || welcome.Version > initproto.Version {
-		return fmt.Errorf("%w: welcomed with version %d", initproto.ErrProtocol, welcome.Version)
+		return 0, fmt.Errorf("%w: welcomed with version %d", initproto.ErrProtocol, welcome.Version)
 	}
-	return c.SetDeadline(time.Time{})
+	return welcome.Version, c.SetDeadline(time.Time{})
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // Release is the init's own version, which it tells in its hello.
-const Release = "1"
+const Release = "2"
 
 // DefaultDir is where the edge's socket directory is mounted.
 const DefaultDir = "/.edge/run"

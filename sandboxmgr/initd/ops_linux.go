@@ -10,9 +10,11 @@ import (
 	"edge/sandboxmgr/initproto"
 )
 
-// handler carries out one operation: JSON in, a value for JSON out.
+// handler carries out one operation: JSON in, a value for JSON out, or a stream.
 type handler struct {
 	run func(ctx context.Context, body []byte) (any, error)
+	// stream is set instead of run for operations that are streams.
+	stream func(ctx context.Context, body []byte, st *stream) error
 	// waits is set for operations that can take long: they are cancelled when
 	// the edge closes the connection.
 	waits bool
@@ -55,12 +57,32 @@ func heavy[Req, Resp any](_ *abi.Operation[Req, Resp], f func(*Req) (*Resp, erro
 	return handler{heavy: true, run: decoded(func(_ context.Context, req *Req) (*Resp, error) { return f(req) })}
 }
 
+// streaming is the handler of an operation that is a stream: f opens it, sends
+// and receives, and its return ends it.
+func streaming[Req, Event any](_ *abi.StreamOperation[Req, Event], f func(context.Context, *Req, *stream) error) handler {
+	return handler{stream: func(ctx context.Context, body []byte, st *stream) error {
+		req := new(Req)
+		if err := decode(body, req); err != nil {
+			return err
+		}
+		return f(ctx, req, st)
+	}}
+}
+
+// decode reads a request.
+func decode(body []byte, req any) error {
+	if err := json.Unmarshal(body, req); err != nil {
+		return abi.Errorf(abi.CodeInvalidRequest, "the request is malformed: %v", err)
+	}
+	return nil
+}
+
 // decoded puts the decoding of the request in front of f.
 func decoded[Req, Resp any](f func(context.Context, *Req) (*Resp, error)) func(context.Context, []byte) (any, error) {
 	return func(ctx context.Context, body []byte) (any, error) {
 		req := new(Req)
-		if err := json.Unmarshal(body, req); err != nil {
-			return nil, abi.Errorf(abi.CodeInvalidRequest, "the request is malformed: %v", err)
+		if err := decode(body, req); err != nil {
+			return nil, err
 		}
 		resp, err := f(ctx, req)
 		if err != nil {
@@ -105,8 +127,11 @@ func (s *server) serve(ctx context.Context, call initproto.Call, body []byte) (r
 			result, failure = nil, abi.AsError(errPanic)
 		}
 	}()
-	h, ok := s.ops[call.Op]
-	if !ok {
+	h := s.ops[call.Op]
+	if h.stream != nil {
+		return nil, abi.Errorf(abi.CodeUnsupported, "%s is a stream, which this edge's protocol does not have", call.Op)
+	}
+	if h.run == nil {
 		return nil, abi.Errorf(abi.CodeUnknownOperation, "the sandbox's init %s has no operation %.60q", Release, call.Op)
 	}
 	if call.TimeoutMs > 0 {

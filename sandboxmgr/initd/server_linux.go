@@ -45,6 +45,7 @@ type server struct {
 	conns    map[*net.UnixConn]struct{}
 	idle     int // of conns, those that wait for a call
 	tunnels  int // of conns, those that became one
+	streams  int // of conns, those that became one
 	lastHost time.Time
 }
 
@@ -108,7 +109,8 @@ func (s *server) connect(ctx context.Context) error {
 	c := nc.(*net.UnixConn)
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	defer stop()
-	if err := s.handshake(c); err != nil {
+	version, err := s.handshake(c)
+	if err != nil {
 		c.Close()
 		if errors.Is(err, initproto.ErrProtocol) {
 			s.log.Warn("the edge broke the protocol", "err", err)
@@ -120,7 +122,7 @@ func (s *server) connect(ctx context.Context) error {
 	s.conns[c] = struct{}{}
 	s.idle++
 	s.wg.Add(1)
-	go s.converse(ctx, c)
+	go s.converse(ctx, c, version)
 	return nil
 }
 
@@ -136,7 +138,7 @@ func (s *server) closeAll() {
 func (s *server) wants() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.idle < initproto.Parked && len(s.conns)-s.tunnels < initproto.MaxConns
+	return s.idle < initproto.Parked && len(s.conns)-s.tunnels-s.streams < initproto.MaxConns
 }
 
 // away is how long there has been no host; 0 while there is one.
@@ -151,20 +153,33 @@ func (s *server) away() time.Duration {
 
 // taken, parked, tunnelled, untunnelled and hangUp keep count of a connection's
 // life: parked, taken for a call, parked again or become a tunnel, ended.
-func (s *server) taken() { s.count(-1, 0) }
+// mayStream and unstreamed do so for streams.
+func (s *server) taken() { s.count(&s.idle, -1) }
 
-func (s *server) parked() { s.count(+1, 0) }
+func (s *server) parked() { s.count(&s.idle, +1) }
 
-func (s *server) tunnelled() { s.count(0, +1) }
+func (s *server) tunnelled() { s.count(&s.tunnels, +1) }
 
-func (s *server) untunnelled() { s.count(0, -1) }
+func (s *server) untunnelled() { s.count(&s.tunnels, -1) }
 
-func (s *server) count(idle, tunnels int) {
+func (s *server) unstreamed() { s.count(&s.streams, -1) }
+
+func (s *server) count(which *int, by int) {
 	s.mu.Lock()
-	s.idle += idle
-	s.tunnels += tunnels
+	*which += by
 	s.mu.Unlock()
 	s.look()
+}
+
+// mayStream counts one more stream if there may be one.
+func (s *server) mayStream() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.streams >= initproto.MaxStreams {
+		return false
+	}
+	s.streams++
+	return true
 }
 
 func (s *server) hangUp(c *net.UnixConn) {

@@ -111,15 +111,15 @@ func (t *tunnel) close() {
 	t.server.Close()
 }
 
-// stream is what both ends of a tunnel are.
-type stream interface {
+// endpoint is what both ends of a tunnel are.
+type endpoint interface {
 	net.Conn
 	syscall.Conn
 }
 
 // relay copies from src to dst and tells whether it came to src's end. It holds
 // no memory while nothing comes.
-func relay(dst, src stream) bool {
+func relay(dst, src endpoint) bool {
 	rc, err := src.SyscallConn()
 	for err == nil {
 		err = readReady(rc, dst)

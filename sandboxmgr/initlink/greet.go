@@ -46,7 +46,7 @@ func (l *Link) admit(uc *net.UnixConn) bool {
 	if l.err != nil || l.peer != 0 && pid != l.peer {
 		return false
 	}
-	if len(l.conns)-l.tunnels >= initproto.MaxConns && !l.sweep() {
+	if len(l.conns)-l.tunnels-l.streams >= initproto.MaxConns && !l.sweep() {
 		return false
 	}
 	c := &conn{UnixConn: uc, pid: pid}

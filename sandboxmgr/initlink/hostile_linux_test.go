@@ -64,8 +64,14 @@ func (h *hostile) park() net.Conn {
 
 func (h *hostile) tryPark() (net.Conn, error) {
 	h.t.Helper()
+	return h.parkAs(1)
+}
+
+// parkAs opens a connection of an init that speaks no version beyond max.
+func (h *hostile) parkAs(max int) (net.Conn, error) {
+	h.t.Helper()
 	c := h.dial()
-	h.hello(c, initproto.Hello{Min: 1, Max: 1, Token: testToken, Boot: "b"})
+	h.hello(c, initproto.Hello{Min: 1, Max: max, Token: testToken, Boot: "b"})
 	var w initproto.Welcome
 	return c, initproto.NewReader(c).Head(initproto.TypeWelcome, initproto.MaxHello, &w)
 }

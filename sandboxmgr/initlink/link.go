@@ -4,7 +4,8 @@
 // A Link listens on a Unix socket in a directory that the sandbox sees
 // read-only. The init connects out and keeps a few connections parked; Call
 // takes one, carries one call over it and parks it again; Tunnel takes one for
-// good and makes it a stream to a port inside.
+// good and makes it carry bytes to a port inside, Open makes one a stream of
+// messages.
 //
 // Nothing that comes over these connections is trusted, for the sandbox's code
 // can reach the socket as well: a connection must come from the init's process,
@@ -115,6 +116,7 @@ type Link struct {
 	hello      *Hello
 	conns      map[*conn]struct{}
 	tunnels    int          // of conns, how many are tunnels
+	streams    int          // of conns, how many are streams
 	parked     []*conn      // the last one is taken first
 	waiters    []chan *conn // the first one is served first
 	strangers  int          // refused in a row
@@ -126,9 +128,18 @@ type Link struct {
 // conn is one admitted connection.
 type conn struct {
 	*net.UnixConn
-	pid    int
-	tunnel bool // guarded by Link.mu
+	pid int
+	use use // guarded by Link.mu
 }
+
+// use is what a connection has become.
+type use int
+
+const (
+	useCalls use = iota
+	useTunnel
+	useStream
+)
 
 // Open listens on cfg.Dir/s, in place of a socket that an earlier edge left. The
 // caller owns the Link and closes it.
@@ -228,7 +239,7 @@ func (l *Link) Ready(ctx context.Context) (Hello, error) {
 // Such a link answers ErrBroken to everything.
 func (l *Link) Broken() bool { return errors.Is(l.reason(), ErrBroken) }
 
-// Close closes every connection, tunnels included, and waits for the link's
+// Close closes every connection, tunnels and streams included, and waits for the link's
 // goroutines. Calls that are under way return ErrClosed. The socket file stays:
 // it may be a successor's by now. Closing again does nothing.
 func (l *Link) Close() error {

@@ -105,8 +105,11 @@ func (l *Link) drop(c *conn) {
 		return
 	}
 	delete(l.conns, c)
-	if c.tunnel {
+	switch c.use {
+	case useTunnel:
 		l.tunnels--
+	case useStream:
+		l.streams--
 	}
 }
 

@@ -95,7 +95,7 @@ func (l *Link) carry(c *conn) (net.Conn, error) {
 		err = errTooManyTunnels()
 	}
 	if err == nil {
-		c.tunnel = true
+		c.use = useTunnel
 		l.tunnels++
 	}
 	l.mu.Unlock()

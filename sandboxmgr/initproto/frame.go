@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 )
 
@@ -21,6 +22,11 @@ const headerSize = 5
 type Reader struct {
 	r    io.Reader
 	head [headerSize]byte
+
+	// What Frame has of a frame that has come in part.
+	got     int // bytes of head
+	payload []byte
+	filled  int // bytes of payload
 }
 
 // NewReader returns a Reader of r. It closes nothing.
@@ -32,18 +38,66 @@ func (r *Reader) next() (Type, int, error) {
 	if _, err := io.ReadFull(r.r, r.head[:]); err != nil {
 		return 0, 0, err
 	}
+	return r.header()
+}
+
+// header checks the header that was read.
+func (r *Reader) header() (Type, int, error) {
 	n, t := binary.BigEndian.Uint32(r.head[:4]), Type(r.head[4])
 	switch {
-	case t < TypeHello || t > TypeResult:
+	case t < TypeHello || t > TypeText:
 		return 0, 0, fmt.Errorf("%w: unknown frame type %d", ErrProtocol, t)
 	case n > MaxFrame:
 		return 0, 0, fmt.Errorf("%w: frame of %d bytes", ErrProtocol, n)
 	case t == TypeEnd && n != 0:
 		return 0, 0, fmt.Errorf("%w: end frame of %d bytes", ErrProtocol, n)
-	case t == TypeData && n == 0:
-		return 0, 0, fmt.Errorf("%w: empty data frame", ErrProtocol)
+	case (t == TypeData || t == TypeText) && n == 0:
+		return 0, 0, fmt.Errorf("%w: empty frame of type %d", ErrProtocol, t)
 	}
 	return t, int(n), nil
+}
+
+// Frame reads one frame of a stream, whatever its type, into what room returns
+// for its length. io.EOF means that the connection ended between two frames.
+//
+// When reading fails in the middle of a frame, for want of time for one, what
+// had come is kept, and Frame goes on with it when it is called again.
+func (r *Reader) Frame(room func(n int) []byte) (Type, []byte, error) {
+	for r.got < headerSize {
+		n, err := r.r.Read(r.head[r.got:])
+		r.got += n
+		if err != nil && r.got < headerSize {
+			return 0, nil, r.cut(err)
+		}
+	}
+	t, n, err := r.header()
+	if err != nil {
+		return 0, nil, err
+	}
+	if r.payload == nil && n > 0 {
+		r.payload, r.filled = room(n), 0
+	}
+	for r.filled < n {
+		m, err := r.r.Read(r.payload[r.filled:n])
+		r.filled += m
+		if err != nil && r.filled < n {
+			return 0, nil, r.cut(err)
+		}
+	}
+	b := r.payload[:n:n]
+	r.got, r.payload, r.filled = 0, nil, 0
+	return t, b, nil
+}
+
+// Partial tells whether Frame has a part of a frame.
+func (r *Reader) Partial() bool { return r.got > 0 }
+
+// cut is the error of a connection that ended inside a frame.
+func (r *Reader) cut(err error) error {
+	if err == io.EOF && r.Partial() {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // Head reads one frame, which must be of type t and of at most limit bytes, and
@@ -113,6 +167,18 @@ func (r *Reader) fill(b []byte) error {
 		return err
 	}
 	return nil
+}
+
+// WriteFrame writes one frame of a stream: in one system call, without a copy of
+// b, when w is a connection of package net. b is at most MaxFrame bytes. It
+// returns how many bytes were written, the header's included.
+func WriteFrame(w io.Writer, t Type, b []byte) (int64, error) {
+	if len(b) > MaxFrame {
+		return 0, fmt.Errorf("%d bytes do not fit a frame", len(b))
+	}
+	head := binary.BigEndian.AppendUint32(make([]byte, 0, headerSize), uint32(len(b)))
+	bs := net.Buffers{append(head, byte(t)), b}
+	return bs.WriteTo(w)
 }
 
 // Writer gathers frames and writes them in pieces of about two frames' size; a

@@ -39,16 +39,21 @@ func TestGolden(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			var b bytes.Buffer
-			w := NewWriter(&b)
-			tt.write(w)
-			if err := w.Flush(); err != nil {
-				t.Fatal(err)
-			}
-			if b.String() != tt.want {
-				t.Errorf("got\n%swant\n%s", hex.Dump(b.Bytes()), hex.Dump([]byte(tt.want)))
-			}
+			checkBytes(t, tt.write, tt.want)
 		})
+	}
+}
+
+func checkBytes(t *testing.T, write func(*Writer), want string) {
+	t.Helper()
+	var b bytes.Buffer
+	w := NewWriter(&b)
+	write(w)
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != want {
+		t.Errorf("got\n%swant\n%s", hex.Dump(b.Bytes()), hex.Dump([]byte(want)))
 	}
 }
 
@@ -108,7 +113,9 @@ func TestReaderRefuses(t *testing.T) {
 		{"huge length", "\xff\xff\xff\xff\x04", ErrProtocol},
 		{"one too long", "\x00\x01\x00\x01\x04", ErrProtocol},
 		{"type 0", "\x00\x00\x00\x00\x00", ErrProtocol},
-		{"type 7", "\x00\x00\x00\x00\x07", ErrProtocol},
+		{"text inside", "\x00\x00\x00\x02\x07{}", ErrProtocol},
+		{"empty text", "\x00\x00\x00\x00\x07", ErrProtocol},
+		{"type 8", "\x00\x00\x00\x01\x08x", ErrProtocol},
 		{"end with bytes", "\x00\x00\x00\x01\x05x", ErrProtocol},
 		{"empty data", "\x00\x00\x00\x00\x04", ErrProtocol},
 		{"call inside", data + "\x00\x00\x00\x02\x03{}", ErrProtocol},
@@ -138,7 +145,7 @@ func TestNegotiate(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		min, max, want int
-	}{{1, 1, 1}, {1, 9, 1}, {2, 9, 0}, {0, 0, 0}, {-5, 1, 1}, {5, 1, 0}}
+	}{{1, 1, 1}, {1, 2, 2}, {2, 2, 2}, {1, 9, 2}, {2, 9, 2}, {3, 9, 0}, {0, 0, 0}, {-5, 1, 1}, {5, 1, 0}}
 	for _, tt := range tests {
 		got, err := Negotiate(Hello{Min: tt.min, Max: tt.max})
 		if got != tt.want || (err != nil) != (tt.want == 0) {

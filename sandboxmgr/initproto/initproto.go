@@ -26,13 +26,26 @@
 // holds an error, the connection carries raw bytes from then on, each direction
 // ended by shutting down that half.
 //
+// Version 2 adds streams. A Call of a streaming operation is answered by Result
+// alone; unless that holds an error, which is answered like any call's, the
+// connection is a stream from then on. Both sides send
+//
+//	(Text | Data)* End
+//
+// where a Text is one JSON object on one line, and a Data is one message of
+// bytes. The init's End says that all went well; when something failed it sends
+// a second Result, with the error and its details in the one frame, in place of
+// the End. Either is the last that it sends. Closing the connection is
+// cancelling, and a stream's connection carries no call afterwards. A Text of
+// {"type":"end"} is 0000000e 07 and those 14 bytes.
+//
 // The version that an init speaks never changes under it: an edge speaks every
 // version it ever shipped.
 package initproto
 
 // Version is the newest protocol version, MinVersion the oldest that is spoken.
 const (
-	Version    = 1
+	Version    = 2
 	MinVersion = 1
 )
 
@@ -46,11 +59,15 @@ const (
 	MaxBody  = 48 << 20 // bytes in the data frames of one call or answer
 	// Parked is how many idle connections the init keeps open; MaxConns bounds
 	// those that are parked or carry a call, MaxTunnels those that became a
-	// tunnel.
+	// tunnel, MaxStreams those that became a stream.
 	Parked     = 4
 	MaxConns   = 64
 	MaxTunnels = 1024
+	MaxStreams = 256
 )
+
+// StreamVersion is the version that brought streams.
+const StreamVersion = 2
 
 // Type is a frame's type.
 type Type byte
@@ -63,4 +80,5 @@ const (
 	TypeData    Type = 4 // not empty
 	TypeEnd     Type = 5 // empty
 	TypeResult  Type = 6 // init -> edge, JSON Result
+	TypeText    Type = 7 // of a stream, one JSON object; since version 2
 )
