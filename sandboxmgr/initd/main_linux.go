@@ -1,15 +1,20 @@
 package initd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
+
+	"edge/sandboxmgr/initproto"
+	"edge/sandboxmgr/initrelay"
 )
 
 // The environment variables that Main reads, and does not pass on.
@@ -27,11 +32,17 @@ const (
 )
 
 // Main runs the init in this process until the sandbox is to end, and returns
-// the exit code. It takes no arguments; EDGE_INIT_TOKEN in the environment is
-// the token, EDGE_INIT_BOOT and EDGE_INIT_DIR set the other fields of Config.
-// It takes the exit status of every child of this process, so nothing else in
-// the process can start any.
+// the exit code. EDGE_INIT_TOKEN in the environment is the token, EDGE_INIT_BOOT
+// and EDGE_INIT_DIR set the other fields of Config. It takes the exit status of
+// every child of this process, so nothing else in the process can start any.
+//
+// With the argument "relay" this process is not the init: in a sandbox whose
+// edge shares no files with it, it stands where the edge's socket would be
+// (package initrelay).
 func Main(args []string) int {
+	if len(args) == 1 && args[0] == initrelay.Command {
+		return initrelay.Main(filepath.Join(cmp.Or(os.Getenv(envDir), DefaultDir), initproto.SocketName))
+	}
 	if len(args) > 0 {
 		fmt.Fprintf(os.Stderr, "edge init: unexpected argument %q: it takes none\n", args[0])
 		return exitUsage
