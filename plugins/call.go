@@ -25,13 +25,13 @@ type call struct {
 	place  place
 	unsent int  // bytes it counts in x.unsent
 	writes bool // it is a respond_write_start
-	opens  bool // it is a ws_open_start
+	opens  bool // it is a ws_open_start or an op_open_start
 
 	// Set by carryOut before it sends the event.
 	errno  abi.Errno
 	result []byte     // with an errno, the error's JSON
 	err    *abi.Error // the error
-	opened abi.Socket // of a ws_open_start, until collect takes it
+	opened abi.Socket // of one that opens, until collect takes it
 }
 
 // launch starts work for c in a goroutine, after what the lane l holds already if

@@ -31,6 +31,7 @@ type exchange struct {
 	id       string // the request's id, for the log
 	deadline time.Time
 	values   context.Context // Decide's, for its values alone
+	event    []byte          // JSON of what happened, if it is an event and no request
 	// settled receives one outcome, unless abandon came first.
 	settled chan outcome
 

@@ -40,6 +40,7 @@ type generation struct {
 	cache   wazero.CompilationCache // nil without a folder
 	code    wazero.CompiledModule
 	shape   shape
+	deaf    atomic.Bool // the module said that it wants no events
 	pool    *pool
 	tasks   sync.WaitGroup // loops of instances and goroutines of calls
 

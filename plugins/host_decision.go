@@ -27,6 +27,8 @@ func (in *instance) undecided(handle uint64) (*exchange, uint64) {
 	switch {
 	case x == nil || x.isAbandoned():
 		return nil, answer(abi.Closed)
+	case x.event != nil:
+		return nil, x.refuse(abi.CodeInvalidRequest, "an event is no request: there is nothing to decide")
 	case x.decided.isSet():
 		x.lastErr = abi.Errorf(abi.CodeInvalidRequest, "the request has a decision already")
 		return nil, answer(abi.Already)

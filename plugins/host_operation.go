@@ -39,6 +39,64 @@ func opStart(in *instance, a []uint64) uint64 {
 	})
 }
 
+// opOpen: (req, name, name_len, json, json_len). See SPEC.md, section 6.
+func opOpen(in *instance, a []uint64) uint64 {
+	name, body := in.text(a[1], a[2]), bytes.Clone(in.bytes(a[3], a[4]))
+	x := in.find(a[0])
+	if x == nil {
+		return answer(abi.Closed)
+	}
+	if e := x.roomForSocket(); e != nil {
+		return x.fail(e)
+	}
+	var stream abi.Socket
+	err := in.wait(x, nil, func(ctx context.Context) (err error) {
+		stream, err = in.gen.openStream(ctx, name, body)
+		return err
+	})
+	if err != nil {
+		return x.fail(in.gen.sayable(err))
+	}
+	handle, err := in.newHandle()
+	if err != nil {
+		panic(err)
+	}
+	x.addSocket(handle, stream)
+	return abi.Result(abi.OK, handle)
+}
+
+// opOpenStart: as opOpen.
+func opOpenStart(in *instance, a []uint64) uint64 {
+	name, body := in.text(a[1], a[2]), bytes.Clone(in.bytes(a[3], a[4]))
+	x := in.find(a[0])
+	if x == nil {
+		return answer(abi.Closed)
+	}
+	if e := x.roomForSocket(); e != nil {
+		return x.fail(e)
+	}
+	c := &call{x: x, opens: true}
+	return in.launch(c, nil, func(ctx context.Context) (_ []byte, err error) {
+		c.opened, err = in.gen.openStream(ctx, name, body)
+		return nil, err
+	})
+}
+
+// openStream begins one operation that is a stream; errors are as of operate.
+func (g *generation) openStream(ctx context.Context, name string, body []byte) (abi.Socket, error) {
+	if g.reg.config.Streams == nil {
+		return nil, abi.Errorf(abi.CodeUnsupported, "this edge has no sandboxes")
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, abi.AsError(err).WithStarted(abi.StartedNo)
+	}
+	stream, err := g.reg.config.Streams.Open(ctx, name, body)
+	if err != nil {
+		return nil, g.namedError(name, err)
+	}
+	return stream, nil
+}
+
 // operate carries one operation out; the error is an *abi.Error that names it, or
 // for the log alone.
 func (g *generation) operate(ctx context.Context, name string, body []byte) (json.RawMessage, error) {
@@ -52,9 +110,14 @@ func (g *generation) operate(ctx context.Context, name string, body []byte) (jso
 	if err == nil {
 		return result, nil
 	}
+	return nil, g.namedError(name, err)
+}
+
+// namedError is an operation's error as the guest sees it.
+func (g *generation) namedError(name string, err error) *abi.Error {
 	e := *g.sayable(err)
 	if e.Operation == "" {
 		e.Operation = name
 	}
-	return nil, &e
+	return &e
 }

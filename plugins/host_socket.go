@@ -13,7 +13,7 @@ import (
 const (
 	// maxMessage bounds one message that a guest receives, in bytes.
 	maxMessage = 1 << 20
-	// maxSockets bounds the sockets of one request.
+	// maxSockets bounds the sockets and streams of one request.
 	maxSockets = 64
 
 	// Close codes of RFC 6455, section 7.4.1.
@@ -22,7 +22,7 @@ const (
 	closeTooBig    = 1009
 )
 
-// socket is a WebSocket that the guest opened. Receives follow each other, and
+// socket is a WebSocket or a stream that the guest opened. Receives follow each other, and
 // so do sends.
 type socket struct {
 	conn abi.Socket
@@ -74,14 +74,23 @@ func (in *instance) opening(x *exchange, t target) (ref abi.SandboxRef, opts abi
 	switch {
 	case in.gen.reg.config.Sockets == nil:
 		return ref, opts, abi.Errorf(abi.CodeUnsupported, "this edge has no sandboxes")
-	case len(x.sockets)+x.openings() >= maxSockets:
-		return ref, opts, abi.Errorf(abi.CodeQuotaExceeded, "the request has %d sockets already", maxSockets)
+	}
+	if e := x.roomForSocket(); e != nil {
+		return ref, opts, e
 	}
 	if ref, e = t.resolve(&opts); e == nil {
 		e = t.checkPort()
 	}
 	ref.SandboxOptions = sandboxOptions(opts.Sandbox)
 	return ref, opts, e
+}
+
+// roomForSocket refuses one socket or stream more than a request may have.
+func (x *exchange) roomForSocket() *abi.Error {
+	if len(x.sockets)+x.openings() >= maxSockets {
+		return abi.Errorf(abi.CodeQuotaExceeded, "the request has %d sockets already", maxSockets)
+	}
+	return nil
 }
 
 // openings counts the sockets that are being opened.

@@ -32,6 +32,7 @@ func edgeFunctions() []hostFunction {
 		row("config_get", 4, configGet),
 		row("last_error", 3, lastError),
 		row("result_read", 5, resultRead),
+		row("event_read", 3, eventRead),
 
 		row("req_get", 4, reqGet),
 		row("req_set", 4, reqSet),
@@ -53,12 +54,14 @@ func edgeFunctions() []hostFunction {
 		row("plan", 3, plan),
 
 		row("op", 7, op),
+		row("op_open", 5, opOpen),
 		row("ws_open", 8, wsOpen),
 		row("ws_recv", 5, wsRecv),
 		row("ws_send", 5, wsSend),
 		row("ws_close", 5, wsClose),
 
 		row("op_start", 5, opStart),
+		row("op_open_start", 5, opOpenStart),
 		row("req_body_read_start", 2, reqBodyReadStart),
 		row("respond_write_start", 3, respondWriteStart),
 		row("ws_open_start", 8, wsOpenStart),

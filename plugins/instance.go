@@ -35,6 +35,7 @@ type instance struct {
 	request    api.Function
 	complete   api.Function
 	cancel     api.Function
+	hook       api.Function
 	stack      [4]uint64
 	lastHandle uint32
 	open       map[uint32]*exchange
@@ -155,6 +156,7 @@ func (in *instance) start(selftest bool) error {
 	in.request = mod.ExportedFunction("edge_request")
 	in.complete = mod.ExportedFunction("edge_complete")
 	in.cancel = mod.ExportedFunction("edge_cancel")
+	in.hook = mod.ExportedFunction("edge_event")
 	return nil
 }
 
@@ -252,6 +254,9 @@ func (in *instance) begin(x *exchange) error {
 		in.finish(x, outcome{err: in.gen.overloaded()})
 		return nil
 	}
+	if x.event != nil {
+		return in.tell(x)
+	}
 	answer, err := in.enter(x.deadline, in.request, uint64(x.handle))
 	switch {
 	case err != nil:
@@ -285,6 +290,9 @@ func (in *instance) completed(x *exchange, c *call) error {
 	_, err := in.enter(x.deadline, in.complete, uint64(x.handle), uint64(c.handle), uint64(c.errno))
 	in.completing = nil
 	delete(x.calls, c.handle)
+	if err == nil && x.event != nil && len(x.calls) == 0 && !x.over {
+		in.finish(x, outcome{})
+	}
 	return err
 }
 

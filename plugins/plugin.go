@@ -17,6 +17,7 @@ type Plugin struct {
 	reg     *Registry
 	name    string
 	current atomic.Pointer[generation] // nil before the first load and after Close
+	hooks   hooks
 
 	// loading lets one load at a time happen, and guards what follows.
 	loading sync.Mutex

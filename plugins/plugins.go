@@ -21,6 +21,13 @@ type Operations interface {
 	Operate(ctx context.Context, name string, body json.RawMessage) (json.RawMessage, error)
 }
 
+// Streams begins one operation of the table that is a stream. ctx bounds the
+// opening alone; whoever asked closes the socket. Body and errors are as of
+// Operations.
+type Streams interface {
+	Open(ctx context.Context, name string, body json.RawMessage) (abi.Socket, error)
+}
+
 // Sockets opens a WebSocket to a port of a sandbox with the plugin as client.
 type Sockets interface {
 	OpenSocket(ctx context.Context, ref abi.SandboxRef, port int, opts abi.WebSocketOptions) (abi.Socket, error)

@@ -37,6 +37,7 @@ const maxModule = 256 << 20
 // no sandboxes, and what they compile to is not kept.
 type Config struct {
 	Operations Operations
+	Streams    Streams
 	Sockets    Sockets
 	Previews   Previews
 	// CacheDir is the folder with compiled code, made if missing and set to mode

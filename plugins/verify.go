@@ -20,7 +20,7 @@ const (
 )
 
 // shape is what a module's exports say of it.
-type shape struct{ async bool }
+type shape struct{ async, hook bool }
 
 // export is one row of SPEC.md's table of exports.
 type export struct {
@@ -38,6 +38,7 @@ func abiExports() []export {
 		{"edge_selftest", 0, true, false},
 		{"edge_complete", 3, false, false},
 		{"edge_cancel", 1, false, false},
+		{"edge_event", 1, true, false},
 	}
 }
 
@@ -83,6 +84,7 @@ func (g *generation) verify() error {
 		}
 	}
 	_, g.shape.async = exports["edge_complete"]
+	_, g.shape.hook = exports["edge_event"]
 	return nil
 }
 

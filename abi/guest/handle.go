@@ -20,6 +20,7 @@ var instance struct {
 	current  *Request // nil between two requests
 	init     []func() error
 	selfTest []func() error
+	event    func(*Sandbox, SandboxEvent) error
 }
 
 // Handle makes h the plugin's handler. Call it once, from an init function: the
@@ -30,6 +31,7 @@ func Handle(h Handler) {
 		Init:     func() int32 { return runHooks("init", instance.init) },
 		Request:  func(id uint32) int32 { return serve(h, id) },
 		SelfTest: func() int32 { return runHooks("self-test", instance.selfTest) },
+		Event:    told,
 	})
 }
 

@@ -100,6 +100,20 @@ func TestModule(t *testing.T) {
 			t.Errorf("got %d bytes", len(got))
 		}
 	})
+	t.Run("stream of an operation", func(t *testing.T) {
+		guesttest.OnStream(host, abi.ExecStream, func(_ guesttest.Call, req *abi.ExecStreamRequest) (abi.Socket, error) {
+			return guesttest.Script(`{"type":"start","pid":7}`, `{"type":"stdout","data":"`+req.Stdin+`"}`, `{"type":"exit","exitCode":3}`), nil
+		})
+		if got := body(t, request("/follow?q="+long), 200); got != "7"+long+"3" {
+			t.Errorf("got %d bytes", len(got))
+		}
+	})
+	t.Run("event", func(t *testing.T) {
+		result := host.Tell(abi.SandboxEvent{Type: abi.SandboxStopped, Binding: "Sandbox", ID: "two", Reason: long})
+		if result.Errno != abi.OK || len(result.Logs) != 1 || result.Logs[0].Message != "stop two" {
+			t.Errorf("errno %v, log %+v", result.Errno, result.Logs)
+		}
+	})
 	t.Run("decisions", func(t *testing.T) {
 		if c, ok := host.Do(guesttest.WebSocket("/policy")).Decision.(*abi.Connect); !ok || c.Port != 8080 || c.Sandbox.ID != "one" || c.Policy.MaxBytes != 7 {
 			t.Errorf("connect: %+v", c)
@@ -213,11 +227,12 @@ func moduleHost(tb testing.TB, m module, host *guesttest.Host) *guesttest.Host {
 			return int32(result[0])
 		}
 	}
-	initialize, request, selfTest := export("edge_init"), export("edge_request"), export("edge_selftest")
+	initialize, request, selfTest, event := export("edge_init"), export("edge_request"), export("edge_selftest"), export("edge_event")
 	old := edge1.SetEntry(edge1.Entry{
 		Init:     func() int32 { return initialize() },
 		Request:  func(req uint32) int32 { return request(uint64(req)) },
 		SelfTest: func() int32 { return selfTest() },
+		Event:    func(ev uint32) int32 { return event(uint64(ev)) },
 	})
 	tb.Cleanup(func() {
 		edge1.SetEntry(old)
@@ -274,6 +289,7 @@ var imports = []imported{
 	{"log", "uubb", func(u []uint32, b [][]byte) uint64 { return edge1.Log(u[0], int32(u[1]), string(b[0]), b[1]) }},
 	{"config_get", "bb", func(_ []uint32, b [][]byte) uint64 { return edge1.ConfigGet(string(b[0]), b[1]) }},
 	{"last_error", "ub", func(u []uint32, b [][]byte) uint64 { return edge1.LastError(u[0], b[0]) }},
+	{"event_read", "ub", func(u []uint32, b [][]byte) uint64 { return edge1.EventRead(u[0], b[0]) }},
 	{"result_read", "uuub", func(u []uint32, b [][]byte) uint64 { return edge1.ResultRead(u[0], u[1], u[2], b[0]) }},
 	{"req_get", "uub", func(u []uint32, b [][]byte) uint64 { return edge1.ReqGet(u[0], u[1], b[0]) }},
 	{"req_set", "uub", func(u []uint32, b [][]byte) uint64 { return edge1.ReqSet(u[0], u[1], string(b[0])) }},
@@ -294,6 +310,7 @@ var imports = []imported{
 	{"proxy", "ubbub", func(u []uint32, b [][]byte) uint64 { return edge1.Proxy(u[0], string(b[0]), string(b[1]), u[1], b[2]) }},
 	{"next", "u", func(u []uint32, _ [][]byte) uint64 { return edge1.Next(u[0]) }},
 	{"op", "ubbb", func(u []uint32, b [][]byte) uint64 { return edge1.Op(u[0], string(b[0]), b[1], b[2]) }},
+	{"op_open", "ubb", func(u []uint32, b [][]byte) uint64 { return edge1.OpOpen(u[0], string(b[0]), b[1]) }},
 	{"ws_open", "ubbub", func(u []uint32, b [][]byte) uint64 { return edge1.WSOpen(u[0], string(b[0]), string(b[1]), u[1], b[2]) }},
 	{"ws_recv", "uuub", func(u []uint32, b [][]byte) uint64 { return edge1.WSRecv(u[0], u[1], u[2], b[0]) }},
 	{"ws_send", "uuub", func(u []uint32, b [][]byte) uint64 { return edge1.WSSend(u[0], u[1], u[2], b[0]) }},

@@ -33,6 +33,44 @@ type (
 	ExposeOptions       = abi.ExposePortRequest
 	ExposedPort         = abi.ExposedPort
 	WebSocketOptions    = abi.WebSocketOptions
+	Wake                = abi.Wake
+
+	Inspection            = abi.Inspection
+	SessionOptions        = abi.CreateSessionRequest
+	ExecStreamOptions     = abi.ExecStreamRequest
+	ExecEvent             = abi.ExecEvent
+	TerminalOptions       = abi.TerminalRequest
+	TerminalEvent         = abi.TerminalEvent
+	StreamLogsOptions     = abi.StreamLogsRequest
+	LogEvent              = abi.LogEvent
+	WatchOptions          = abi.WatchRequest
+	WatchEvent            = abi.WatchEvent
+	StreamInput           = abi.StreamInput
+	ReadFileStreamOptions = abi.ReadFileStreamRequest
+	FileInfo              = abi.FileInfo
+	FileList              = abi.ListFilesResponse
+	MkdirOptions          = abi.MkdirRequest
+	DeleteFileOptions     = abi.DeleteFileRequest
+	ListFilesOptions      = abi.ListFilesRequest
+	SearchFilesOptions    = abi.SearchFilesRequest
+	SearchResult          = abi.SearchFilesResponse
+	CheckoutOptions       = abi.CheckoutRequest
+	CheckoutResult        = abi.CheckoutResponse
+	SandboxEvent          = abi.SandboxEvent
+)
+
+// What wakes a sandbox, besides "hold(10s)".
+const (
+	WakeNever = abi.WakeNever
+	WakeHTTP  = abi.WakeHTTP
+	WakeWS    = abi.WakeWS
+)
+
+// What can happen to a sandbox.
+const (
+	SandboxStarted = abi.SandboxStarted
+	SandboxStopped = abi.SandboxStopped
+	SandboxFailed  = abi.SandboxFailed
 )
 
 // What StartProcess does about a running process of the same id.

@@ -43,7 +43,7 @@ func TestEveryOperationHasAMethod(t *testing.T) {
 	}
 	var start *abi.StartProcessRequest
 	for _, c := range result.Calls {
-		if s, ok := c.Request.(*abi.StartProcessRequest); ok {
+		if s, ok := c.Request.(*abi.StartProcessRequest); ok && start == nil {
 			start = s
 		}
 	}
@@ -70,6 +70,29 @@ func answerAll(h *guesttest.Host) {
 	zero(h, abi.WaitForExit)
 	zero(h, abi.WriteFile)
 	zero(h, abi.ReadFile)
+	zero(h, abi.Pause)
+	zero(h, abi.Resume)
+	zero(h, abi.Touch)
+	zero(h, abi.Inspect)
+	zero(h, abi.SetEnvVars)
+	fixed(h, abi.CreateSession, &abi.Session{ID: "work", Cwd: "/src"})
+	fixed(h, abi.GetSession, &abi.Session{ID: "work"})
+	zero(h, abi.DeleteSession)
+	zero(h, abi.Mkdir)
+	zero(h, abi.DeleteFile)
+	zero(h, abi.RenameFile)
+	zero(h, abi.MoveFile)
+	fixed(h, abi.Exists, &abi.ExistsResponse{Exists: true})
+	zero(h, abi.SetPermissions)
+	zero(h, abi.ListFiles)
+	zero(h, abi.SearchFiles)
+	zero(h, abi.Checkout)
+	script(h, abi.ExecStream, `{"type":"start","pid":7}`)
+	script(h, abi.Terminal, `{"type":"ready","offset":3}`)
+	script(h, abi.StreamLogs, `{"type":"stdout","data":"x","cursor":"1.1.0"}`)
+	script(h, abi.Watch, `{"type":"ready"}`)
+	script(h, abi.WriteFileStream, `{"path":"/workspace/a","size":3}`)
+	script(h, abi.ReadFileStream, `{"name":"a","size":3}`)
 	fixed(h, abi.ExposePort, &abi.ExposedPort{Port: 8080, URL: "http://x"})
 	zero(h, abi.UnexposePort)
 	fixed(h, abi.GetExposedPorts, &abi.ExposedPorts{Ports: make([]abi.ExposedPort, 2)})
@@ -81,6 +104,10 @@ func zero[Req, Resp any](h *guesttest.Host, op *abi.Operation[Req, Resp]) { fixe
 
 func fixed[Req, Resp any](h *guesttest.Host, op *abi.Operation[Req, Resp], resp *Resp) {
 	guesttest.On(h, op, func(guesttest.Call, *Req) (*Resp, error) { return resp, nil })
+}
+
+func script[Req, Event any](h *guesttest.Host, op *abi.StreamOperation[Req, Event], event string) {
+	guesttest.OnStream(h, op, func(guesttest.Call, *Req) (abi.Socket, error) { return guesttest.Script(event), nil })
 }
 
 // callAll calls every method of a sandbox and of a process and returns what went
@@ -140,6 +167,7 @@ func callAll(s *guest.Sandbox) error {
 	check("validatePortToken", err)
 	want("the token is good", yes)
 	check("closePort", s.ClosePort(8080))
+	failed = append(failed, callFiles(s), callSessions(s), callStreams(s))
 	_, err = s.Stop(guest.StopOptions{Grace: guest.Duration(time.Second)})
 	check("stop", err)
 	check("destroy", s.Destroy())

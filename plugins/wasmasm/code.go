@@ -62,6 +62,9 @@ func Equal() Code { return Code{0x46} }
 // Add adds two i32.
 func Add() Code { return Code{0x6a} }
 
+// Shr64 shifts an i64 right by another, without its sign.
+func Shr64() Code { return Code{0x88} }
+
 // Wrap makes an i32 of an i64's low half.
 func Wrap() Code { return Code{0xa7} }
 

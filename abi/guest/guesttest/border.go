@@ -29,6 +29,7 @@ type border struct {
 	stream  *abi.Respond
 	ended   bool
 	sockets map[uint32]abi.Socket
+	event   *abi.SandboxEvent // what happened, if the handle is an event's
 }
 
 func (b *border) newHandle() uint32 {
@@ -130,6 +131,21 @@ func (b *border) ResultRead(req, call, offset uint32, buf []byte) uint64 {
 		return abi.Result(abi.Invalid, 0)
 	}
 	return ok(uint32(copy(buf, b.kept[offset:])))
+}
+
+// EventRead implements edge1.Host.
+func (b *border) EventRead(event uint32, buf []byte) uint64 {
+	if !b.open(event) {
+		return closed()
+	}
+	if b.event == nil {
+		return b.fail(abi.Errorf(abi.CodeInvalidRequest, "the handle is a request's, and no event's"))
+	}
+	text, err := json.Marshal(b.event)
+	if err != nil {
+		return b.fail(err)
+	}
+	return b.give(buf, text)
 }
 
 // ReqGet implements edge1.Host.
@@ -251,6 +267,9 @@ func (b *border) ReqBodyRead(req uint32, buf []byte) uint64 {
 func (b *border) decide(req uint32, d abi.Decision) uint64 {
 	if !b.open(req) {
 		return closed()
+	}
+	if b.event != nil {
+		return b.fail(abi.Errorf(abi.CodeInvalidRequest, "an event is no request: there is nothing to decide"))
 	}
 	if b.decided() {
 		return abi.Result(abi.Already, 0)

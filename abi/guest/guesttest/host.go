@@ -42,6 +42,7 @@ type Host struct {
 	Binding func(name string) bool
 
 	operations map[string]func(Call, any) (any, error)
+	streams    map[string]func(Call, any) (abi.Socket, error)
 	started    bool
 	handles    uint32 // the last one given out
 }
@@ -110,6 +111,15 @@ func On[Req, Resp any](h *Host, op *abi.Operation[Req, Resp], f func(c Call, req
 	h.operations[op.Name()] = func(c Call, req any) (any, error) { return f(c, req.(*Req)) }
 }
 
+// OnStream makes f begin one stream of the table; Script makes such a socket.
+// Errors are as of On.
+func OnStream[Req, Event any](h *Host, op *abi.StreamOperation[Req, Event], f func(c Call, req *Req) (abi.Socket, error)) {
+	if h.streams == nil {
+		h.streams = map[string]func(Call, any) (abi.Socket, error){}
+	}
+	h.streams[op.Name()] = func(c Call, req any) (abi.Socket, error) { return f(c, req.(*Req)) }
+}
+
 // Request returns a request with no body to the target (path and query) at the
 // host "edge.test".
 func Request(method, target string) *abi.Request {
@@ -143,6 +153,25 @@ func (h *Host) Do(req *abi.Request) *Result {
 		}
 		b.begin(req)
 		result.Errno = abi.Errno(-edge1.Request(b.handle))
+		b.end()
+	})
+	return result
+}
+
+// Tell tells the plugin's hook of a sandbox's event, after edge_init if that has
+// not run. Errno is UNSUPPORTED if the plugin has no hook.
+func (h *Host) Tell(ev abi.SandboxEvent) *Result {
+	result := new(Result)
+	h.bind(result, func(b *border) {
+		if !h.started {
+			if result.Errno = abi.Errno(edge1.Init()); result.Errno != abi.OK {
+				return
+			}
+			h.started = true
+		}
+		b.begin(new(abi.Request))
+		b.event = &ev
+		result.Errno = abi.Errno(edge1.Event(b.handle))
 		b.end()
 	})
 	return result

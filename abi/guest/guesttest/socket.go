@@ -8,14 +8,18 @@ import (
 	"edge/abi"
 )
 
-// Socket is a WebSocket server in a sandbox that sends what it was given and
-// then closes.
+// Socket is a WebSocket server in a sandbox, or a stream of an operation, that
+// sends what it was given and then closes.
 type Socket struct {
-	// Messages are sent one for each Receive, as texts.
+	// Messages are sent one for each Receive, as texts; Binary after them, as
+	// what they are.
 	Messages []string
+	Binary   [][]byte
 	// End is how it closes after them; nil leaves it open and silent, so that a
 	// Receive runs into its timeout.
 	End *abi.SocketClosed
+	// Failure is how a stream fails after its messages, instead of End.
+	Failure *abi.Error
 	// Sent is what the plugin sent.
 	Sent []string
 	// Closed is how the plugin closed it; nil if it did not.
@@ -34,7 +38,15 @@ func (s *Socket) Receive(ctx context.Context) (byte, []byte, error) {
 	if len(s.Messages) > 0 {
 		m := s.Messages[0]
 		s.Messages = s.Messages[1:]
-		return 1, []byte(m), nil
+		return abi.OpcodeText, []byte(m), nil
+	}
+	if len(s.Binary) > 0 {
+		m := s.Binary[0]
+		s.Binary = s.Binary[1:]
+		return abi.OpcodeBinary, m, nil
+	}
+	if s.Failure != nil {
+		return 0, nil, s.Failure
 	}
 	if s.End != nil {
 		return 0, nil, s.End

@@ -89,29 +89,66 @@ func (b *border) Op(req uint32, name string, body, buf []byte) uint64 {
 	return b.give(buf, answer)
 }
 
-func (b *border) operate(name string, body []byte) ([]byte, error) {
+// note checks a call as the edge does, and notes it.
+func (b *border) note(name string, body []byte) (Call, error) {
 	row := abi.Lookup(name)
 	if row == nil {
-		return nil, abi.Errorf(abi.CodeUnknownOperation, "there is no operation %q", name)
+		return Call{}, abi.Errorf(abi.CodeUnknownOperation, "there is no operation %q", name)
 	}
 	ref, in, err := abi.SplitCall(row, body)
 	if err != nil {
-		return nil, err
+		return Call{}, err
 	}
 	if ref, err = b.sandbox(ref); err != nil {
-		return nil, err
+		return Call{}, err
 	}
 	call := Call{row.Name(), ref, in}
 	b.result.Calls = append(b.result.Calls, call)
-	f, found := b.host.operations[row.Name()]
-	if !found {
-		return nil, abi.Errorf(abi.CodeUnsupported, "the test gave no answer for %s; see guesttest.On", row.Name())
+	return call, nil
+}
+
+func (b *border) operate(name string, body []byte) ([]byte, error) {
+	call, err := b.note(name, body)
+	if err != nil {
+		return nil, err
 	}
-	out, err := f(call, in)
+	f, found := b.host.operations[call.Name]
+	if !found {
+		return nil, abi.Errorf(abi.CodeUnsupported, "the test gave no answer for %s; see guesttest.On", call.Name)
+	}
+	out, err := f(call, call.Request)
 	if err != nil {
 		return nil, err
 	}
 	return json.Marshal(out)
+}
+
+// OpOpen implements edge1.Host.
+func (b *border) OpOpen(req uint32, name string, body []byte) uint64 {
+	if !b.open(req) {
+		return closed()
+	}
+	s, err := b.openStream(name, body)
+	if err != nil {
+		e := abi.AsError(err)
+		e.Operation = name
+		return b.fail(e)
+	}
+	handle := b.newHandle()
+	b.sockets[handle] = s
+	return ok(handle)
+}
+
+func (b *border) openStream(name string, body []byte) (abi.Socket, error) {
+	call, err := b.note(name, body)
+	if err != nil {
+		return nil, err
+	}
+	f, found := b.host.streams[call.Name]
+	if !found {
+		return nil, abi.Errorf(abi.CodeUnsupported, "the test gave no stream for %s; see guesttest.OnStream", call.Name)
+	}
+	return f(call, call.Request)
 }
 
 // WSOpen implements edge1.Host.

@@ -20,6 +20,8 @@ type Entry struct {
 	Request func(req uint32) int32
 	// SelfTest is edge_selftest: once per loaded version, an abi.Errno.
 	SelfTest func() int32
+	// Event is edge_event: an abi.Errno; Unsupported asks for no more of them.
+	Event func(event uint32) int32
 }
 
 // entry is the one instance's own: a module is instantiated as a whole, and the
@@ -55,4 +57,12 @@ func SelfTest() int32 {
 		return int32(abi.OK)
 	}
 	return entry.SelfTest()
+}
+
+// Event runs edge_event.
+func Event(event uint32) int32 {
+	if entry.Event == nil {
+		return int32(abi.Unsupported)
+	}
+	return entry.Event(event)
 }

@@ -13,3 +13,6 @@ func edgeRequest(req uint32) int32 { return Request(req) }
 
 //go:wasmexport edge_selftest
 func edgeSelftest() int32 { return SelfTest() }
+
+//go:wasmexport edge_event
+func edgeEvent(event uint32) int32 { return Event(event) }

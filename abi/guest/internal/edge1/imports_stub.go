@@ -17,6 +17,7 @@ type Host interface {
 	ConfigGet(key string, buf []byte) uint64
 	LastError(req uint32, buf []byte) uint64
 	ResultRead(req, call, offset uint32, buf []byte) uint64
+	EventRead(event uint32, buf []byte) uint64
 	ReqGet(req, field uint32, buf []byte) uint64
 	ReqSet(req, field uint32, value string) uint64
 	ReqHeader(req uint32, name string, buf []byte) uint64
@@ -34,6 +35,7 @@ type Host interface {
 	Proxy(req uint32, binding, id string, port uint32, options []byte) uint64
 	Next(req uint32) uint64
 	Op(req uint32, name string, body, buf []byte) uint64
+	OpOpen(req uint32, name string, body []byte) uint64
 	WSOpen(req uint32, binding, id string, port uint32, options []byte) uint64
 	WSRecv(req, ws, timeoutMs uint32, buf []byte) uint64
 	WSSend(req, ws, opcode uint32, data []byte) uint64
@@ -90,6 +92,11 @@ func LastError(req uint32, buf []byte) uint64 {
 // ResultRead reads a result that was larger than the buffer offered for it.
 func ResultRead(req, call, offset uint32, buf []byte) uint64 {
 	return ask(func(h Host) uint64 { return h.ResultRead(req, call, offset, buf) })
+}
+
+// EventRead reads the JSON of what happened.
+func EventRead(event uint32, buf []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.EventRead(event, buf) })
 }
 
 // ReqGet reads one field of the request (abi.FieldMethod and so on).
@@ -175,6 +182,12 @@ func Next(req uint32) uint64 {
 // Op carries out one operation; body and result are JSON.
 func Op(req uint32, name string, body, buf []byte) uint64 {
 	return ask(func(h Host) uint64 { return h.Op(req, name, body, buf) })
+}
+
+// OpOpen begins one operation that is a stream; the low half is its handle, for
+// WSRecv, WSSend and WSClose.
+func OpOpen(req uint32, name string, body []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.OpOpen(req, name, body) })
 }
 
 // WSOpen opens a WebSocket to a port; the low half is its handle.

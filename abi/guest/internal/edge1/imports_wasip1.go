@@ -53,6 +53,15 @@ func ResultRead(req, call, offset uint32, buf []byte) uint64 {
 	return resultRead(req, call, offset, address(buf), size(buf))
 }
 
+//go:wasmimport edge1 event_read
+//go:noescape
+func eventRead(event uint32, buf unsafe.Pointer, bufLen uint32) uint64
+
+// EventRead reads the JSON of what happened.
+func EventRead(event uint32, buf []byte) uint64 {
+	return eventRead(event, address(buf), size(buf))
+}
+
 //go:wasmimport edge1 req_get
 //go:noescape
 func reqGet(req uint32, field uint32, buf unsafe.Pointer, bufLen uint32) uint64
@@ -186,6 +195,16 @@ func op(req uint32, name string, body unsafe.Pointer, bodyLen uint32, buf unsafe
 // Op carries out one operation; body and result are JSON.
 func Op(req uint32, name string, body, buf []byte) uint64 {
 	return op(req, name, address(body), size(body), address(buf), size(buf))
+}
+
+//go:wasmimport edge1 op_open
+//go:noescape
+func opOpen(req uint32, name string, body unsafe.Pointer, bodyLen uint32) uint64
+
+// OpOpen begins one operation that is a stream; the low half is its handle, for
+// WSRecv, WSSend and WSClose.
+func OpOpen(req uint32, name string, body []byte) uint64 {
+	return opOpen(req, name, address(body), size(body))
 }
 
 //go:wasmimport edge1 ws_open

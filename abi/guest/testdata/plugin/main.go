@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -19,6 +20,10 @@ func init() {
 	guest.Init(func() error {
 		_, err := guest.Config("greeting", &greeting)
 		return err
+	})
+	guest.OnSandboxEvent(func(s *guest.Sandbox, ev guest.SandboxEvent) error {
+		guest.Log(guest.LevelInfo, string(ev.Type)+" "+s.ID())
+		return nil
 	})
 	guest.SelfTest(func() error {
 		if greeting == "broken" {
@@ -68,6 +73,12 @@ func handle(req *guest.Request) (guest.Response, error) {
 			return nil, err
 		}
 		return collect(ws)
+	case "/follow":
+		run, err := sandbox.ExecStream("repeat", guest.ExecStreamOptions{Stdin: req.Query().Get("q")})
+		if err != nil {
+			return nil, err
+		}
+		return follow(run)
 	case "/stream":
 		return guest.Stream(200, nil, func(w io.Writer) error {
 			for range 100 {
@@ -111,5 +122,24 @@ func collect(ws *guest.WebSocket) (guest.Response, error) {
 			return nil, err
 		}
 		all = append(all, m.Data...)
+	}
+}
+
+// follow answers with what a command's events say.
+func follow(run *guest.EventStream[guest.ExecEvent]) (guest.Response, error) {
+	var all strings.Builder
+	for {
+		ev, _, err := run.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return guest.Text(200, all.String()), nil
+		case err != nil:
+			return nil, err
+		case ev.PID != 0:
+			fmt.Fprint(&all, ev.PID)
+		case ev.ExitCode != nil:
+			fmt.Fprint(&all, *ev.ExitCode)
+		}
+		all.WriteString(ev.Data)
 	}
 }
