@@ -142,6 +142,8 @@ func (m *Manager) runtimes() []Runtime {
 type Status struct {
 	Ref abi.SandboxRef
 	abi.SandboxState
+	// Labels are what its options named it with.
+	Labels map[string]string
 }
 
 // List returns every sandbox that was ever started and not destroyed, by name.
@@ -161,6 +163,9 @@ func (m *Manager) List() []Status {
 	})
 	return list
 }
+
+// Bindings returns the configured bindings by name, with defaults filled in.
+func (m *Manager) Bindings() map[string]Binding { return maps.Clone(m.config.Bindings) }
 
 // Close lets go of every sandbox, which run on, and waits until nothing of the
 // manager runs any more. What was under way is finished by the next New.
