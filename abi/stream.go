@@ -62,7 +62,8 @@ const (
 	InputEnd InputType = "end"
 	// InputResize: the terminal's window has another size.
 	InputResize InputType = "resize"
-	// InputSignal: the command of execStream or of the terminal gets a signal.
+	// InputSignal: the command of execStream, or what runs in the terminal's
+	// foreground, gets a signal.
 	InputSignal InputType = "signal"
 )
 

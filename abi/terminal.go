@@ -49,19 +49,23 @@ const (
 	TerminalExit TerminalEventType = "exit"
 	// TerminalTaken comes last, when another connection took the terminal.
 	TerminalTaken TerminalEventType = "taken"
-	// TerminalError comes last, when the terminal failed.
+	// TerminalError comes last, when the terminal failed or a message to it made
+	// no sense; the stream then ends with the same error.
 	TerminalError TerminalEventType = "error"
 )
 
 // TerminalEvent is a text message from a terminal; what it prints are the binary
-// ones.
+// ones. A program whose output is not read is held back once the replay is full
+// of it, but never while nobody holds the terminal; what is sent after input that
+// the program does not read waits with it.
 type TerminalEvent struct {
 	Type TerminalEventType `json:"type"`
 	// ID and PID are the terminal's, of ready.
 	ID  string `json:"id,omitempty"`
 	PID int    `json:"pid,omitempty"`
 	// Offset counts the bytes that the terminal printed before the next one;
-	// Dropped those after Since that are no longer kept. Of ready.
+	// Dropped those after Since that are no longer kept. Of ready; exit tells
+	// how many there were at all.
 	Offset  int64 `json:"offset"`
 	Dropped int64 `json:"dropped,omitempty"`
 	// ExitCode and Signal are the program's, of exit.

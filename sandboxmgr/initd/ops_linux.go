@@ -29,6 +29,7 @@ func (s *server) handlers() map[string]handler {
 	sup := s.sup
 	return map[string]handler{
 		abi.Exec.Name():             waiting(abi.Exec, sup.exec),
+		abi.Terminal.Name():         streaming(abi.Terminal, sup.terminal),
 		abi.StartProcess.Name():     waiting(abi.StartProcess, sup.startProcess),
 		abi.ListProcesses.Name():    quick(abi.ListProcesses, sup.listProcesses),
 		abi.GetProcess.Name():       quick(abi.GetProcess, sup.getProcess),
@@ -167,7 +168,9 @@ func (s *server) serve(ctx context.Context, call initproto.Call, body []byte) (r
 func (s *server) ping(context.Context, *abi.Empty) (*initproto.PingResponse, error) {
 	s.sup.table.mu.Lock()
 	defer s.sup.table.mu.Unlock()
-	return &initproto.PingResponse{Boot: s.cfg.Boot, Processes: s.sup.table.running()}, nil
+	return &initproto.PingResponse{
+		Boot: s.cfg.Boot, Processes: s.sup.table.running(), Terminals: s.sup.terminals.size(),
+	}, nil
 }
 
 func (s *server) listeningPorts(context.Context, *abi.Empty) (*initproto.PortList, error) {

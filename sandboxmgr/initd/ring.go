@@ -134,6 +134,12 @@ func (r *ring) span() (from, to int64) {
 	return r.total - int64(r.held), r.total
 }
 
+// written counts all that ever came.
+func (r *ring) written() int64 {
+	_, to := r.span()
+	return to
+}
+
 // tail returns a copy of the last n bytes or fewer.
 func (r *ring) tail(n int) []byte {
 	r.mu.Lock()

@@ -25,7 +25,8 @@ type supervisor struct {
 	wg       sync.WaitGroup // pumps, feeders and watchers
 	stopping atomic.Bool
 
-	table table
+	table     table
+	terminals terminals
 }
 
 func newSupervisor(boot string, env []string) (*supervisor, error) {
@@ -36,7 +37,8 @@ func newSupervisor(boot string, env []string) (*supervisor, error) {
 	return &supervisor{
 		reaper: r, env: env,
 		rings: newBudget(ringBudget), output: newBudget(outputBudget),
-		table: table{byID: make(map[string]*process)},
+		table:     table{byID: make(map[string]*process)},
+		terminals: terminals{byID: make(map[string]*terminal)},
 	}, nil
 }
 

@@ -50,6 +50,8 @@ const (
 type PingResponse struct {
 	Boot      string `json:"boot"`
 	Processes int    `json:"processes"` // started by startProcess and running
+	// Terminals counts those whose program runs, held by a connection or not.
+	Terminals int `json:"terminals,omitempty"`
 }
 
 // PortList answers OpListeningPorts: the TCP ports that something listens on,
