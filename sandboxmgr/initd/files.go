@@ -3,15 +3,11 @@ package initd
 import (
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"unicode/utf8"
 
 	"edge/abi"
@@ -71,23 +67,15 @@ func readFile(req *abi.ReadFileRequest) (*abi.ReadFileResponse, error) {
 	if err := checkEncoding(req.Encoding); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := openRegular(path)
 	if err != nil {
-		return nil, fileError(path, err)
+		return nil, err
 	}
 	defer f.Close()
-	st, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, fileError(path, err)
-	case st.IsDir():
-		return nil, abi.Errorf(abi.CodeIsDirectory, "%.200s is a directory", path)
-	case !st.Mode().IsRegular():
-		return nil, abi.Errorf(abi.CodeInvalidRequest, "%.200s is not a regular file", path)
-	case st.Size() > abi.MaxFileResponse:
-		return nil, tooLarge(path, st.Size())
+	if size := f.info.Size(); size > abi.MaxFileResponse {
+		return nil, tooLarge(path, size)
 	}
-	content, err := readText(f, st.Size())
+	content, err := readText(f, f.info.Size())
 	if err != nil {
 		return nil, fileError(path, err)
 	}
@@ -125,33 +113,27 @@ func isBinary(content string) bool {
 
 // writeFile writes a file beside its place and moves it there.
 func writeFile(req *abi.WriteFileRequest) (*abi.WriteFileResponse, error) {
-	path, err := resolvePath(req.Path)
-	if err != nil {
-		return nil, err
-	}
-	if strings.HasSuffix(req.Path, "/") || path == "/" {
-		return nil, abi.Errorf(abi.CodeIsDirectory, "%.200q names a directory", req.Path)
-	}
 	content, err := decodeContent(req.Content, req.Encoding)
 	if err != nil {
 		return nil, err
 	}
-	mode, err := parseMode(req.Mode)
+	to, err := writeTo(req.Path, req.Mode)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), folderMode); err != nil {
-		return nil, fileError(path, err)
-	}
-	target, mode, err := destination(path, mode)
+	f, err := to.draft()
 	if err != nil {
 		return nil, err
 	}
-	size, err := replaceFile(target, content, mode)
+	size, err := copyContent(f.File, content)
 	if err != nil {
-		return nil, fileError(path, err)
+		f.discard()
+		return nil, fileError(to.asked, err)
 	}
-	return &abi.WriteFileResponse{Path: path, Size: size}, nil
+	if err := f.commit(); err != nil {
+		return nil, err
+	}
+	return &abi.WriteFileResponse{Path: to.asked, Size: size}, nil
 }
 
 // decodeContent returns a reader of the bytes that content stands for; decoding
@@ -165,69 +147,22 @@ func decodeContent(content, encoding string) (io.Reader, error) {
 		return base64.NewDecoder(base64.StdEncoding, text), nil
 	}
 	if len(content) > abi.MaxFileResponse {
-		return nil, abi.Errorf(abi.CodeFileTooLarge, "content is %d bytes long, at most %d can be written at once", len(content), abi.MaxFileResponse)
+		return nil, abi.Errorf(abi.CodeFileTooLarge, "content is %d bytes long, at most %d can be written at once", len(content), abi.MaxFileResponse).
+			WithSuggestion("use writeFileStream")
 	}
 	return text, nil
 }
 
-// parseMode reads permission bits as an octal string; -1 for none given.
-func parseMode(s string) (int, error) {
+// parseMode reads permission bits as an octal string; none are def.
+func parseMode(s string, def int) (int, error) {
 	if s == "" {
-		return -1, nil
+		return def, nil
 	}
-	n, err := strconv.ParseUint(strings.TrimPrefix(s, "0o"), 8, 32)
+	n, err := strconv.ParseUint(s, 8, 32)
 	if err != nil || n > 0o777 {
-		return 0, abi.Errorf(abi.CodeInvalidRequest, "mode %.40q: want an octal number up to \"0777\"", s)
+		return 0, abi.Errorf(abi.CodeInvalidRequest, "mode %.40q: want permission bits in octal up to \"0777\", like \"0644\"", s)
 	}
 	return int(n), nil
-}
-
-// destination returns the file that a write to path replaces, links followed,
-// and its mode: that of the request, else the one it has, else 0644.
-func destination(path string, mode int) (string, int, error) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	st, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if mode < 0 {
-			mode = defaultMode
-		}
-	case err != nil:
-		return "", 0, fileError(path, err)
-	case st.IsDir():
-		return "", 0, abi.Errorf(abi.CodeIsDirectory, "%.200s is a directory", path)
-	case !st.Mode().IsRegular():
-		return "", 0, abi.Errorf(abi.CodeInvalidRequest, "%.200s is not a regular file", path)
-	case mode < 0:
-		mode = int(st.Mode().Perm())
-	}
-	return path, mode, nil
-}
-
-// replaceFile makes path a file with the content, which nobody sees a part of, and
-// returns its size.
-func replaceFile(path string, content io.Reader, mode int) (int64, error) {
-	temp := filepath.Join(filepath.Dir(path), ".edge-"+strconv.FormatUint(rand.Uint64(), 36))
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return 0, err
-	}
-	size, err := copyContent(f, content)
-	if err == nil {
-		err = f.Chmod(os.FileMode(mode)) // whatever the umask
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		return 0, errors.Join(err, os.Remove(temp))
-	}
-	return size, nil
 }
 
 // copyContent writes what decodeContent returned.
@@ -238,39 +173,13 @@ func copyContent(f *os.File, content io.Reader) (int64, error) {
 	case errors.As(err, &corrupt), errors.Is(err, io.ErrUnexpectedEOF):
 		return 0, abi.Errorf(abi.CodeInvalidRequest, "content is not base64: %v", err)
 	case err == nil && size > abi.MaxFileResponse:
-		return 0, abi.Errorf(abi.CodeFileTooLarge, "content is more than the %d bytes that can be written at once", abi.MaxFileResponse)
+		return 0, abi.Errorf(abi.CodeFileTooLarge, "content is more than the %d bytes that can be written at once", abi.MaxFileResponse).
+			WithSuggestion("use writeFileStream")
 	}
 	return size, err
 }
 
 func tooLarge(path string, size int64) error {
-	return abi.Errorf(abi.CodeFileTooLarge, "%.200s is %d bytes long, at most %d can be answered at once", path, size, abi.MaxFileResponse)
-}
-
-// fileError says which of the known reasons err is.
-func fileError(path string, err error) error {
-	var known *abi.Error
-	switch {
-	case errors.As(err, &known):
-		return known
-	case errors.Is(err, syscall.ENOTDIR):
-		return abi.Errorf(abi.CodeNotDirectory, "a part of %.200s is not a directory", path)
-	case errors.Is(err, syscall.EISDIR):
-		return abi.Errorf(abi.CodeIsDirectory, "%.200s is a directory", path)
-	case errors.Is(err, fs.ErrNotExist):
-		return abi.Errorf(abi.CodeFileNotFound, "%.200s does not exist", path)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return abi.Errorf(abi.CodePermissionDenied, "%.200s: permission denied, or on a read-only mount", path)
-	case errors.Is(err, syscall.ENAMETOOLONG):
-		return abi.Errorf(abi.CodeInvalidRequest, "a part of %.200s is too long", path)
-	case errors.Is(err, syscall.ELOOP):
-		return abi.Errorf(abi.CodeInvalidRequest, "%.200s leads through too many links", path)
-	case errors.Is(err, syscall.EBUSY):
-		return abi.Errorf(abi.CodeInvalidRequest, "%.200s is a mount point", path)
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return abi.Errorf(abi.CodeQuotaExceeded, "no space is left in the sandbox for %.200s", path)
-	case errors.Is(err, syscall.ENXIO):
-		return abi.Errorf(abi.CodeInvalidRequest, "%.200s is not a regular file", path)
-	}
-	return fmt.Errorf("file %.200q: %w", path, err)
+	return abi.Errorf(abi.CodeFileTooLarge, "%.200s is %d bytes long, at most %d can be answered at once", path, size, abi.MaxFileResponse).
+		WithSuggestion("use readFileStream")
 }

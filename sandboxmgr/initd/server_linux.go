@@ -36,6 +36,7 @@ type server struct {
 	ops   map[string]handler
 	large slots // of large requests
 	files slots // of operations with whole files
+	walks slots // of operations with whole folders
 
 	stop context.CancelFunc // ends run
 	wake chan struct{}      // has one when another connection may be wanted
@@ -53,7 +54,7 @@ type server struct {
 func newServer(cfg Config, sup *supervisor, stop context.CancelFunc) *server {
 	s := &server{
 		cfg: cfg, log: cfg.Log, sup: sup, stop: stop,
-		large: make(slots, maxLarge), files: make(slots, maxLarge),
+		large: make(slots, maxLarge), files: make(slots, maxLarge), walks: make(slots, maxLarge),
 		wake: make(chan struct{}, 1), conns: make(map[*net.UnixConn]struct{}), lastHost: time.Now(),
 	}
 	s.ops = s.handlers()

@@ -62,7 +62,7 @@ func (l *Link) Call(ctx context.Context, op string, req, resp any) error {
 // takesLong tells whether a call lasts as long as its user likes.
 func takesLong(op string) bool {
 	switch op {
-	case abi.Exec.Name(), abi.WaitForExit.Name(), abi.WaitForLog.Name():
+	case abi.Exec.Name(), abi.WaitForExit.Name(), abi.WaitForLog.Name(), abi.SearchFiles.Name(), abi.Checkout.Name():
 		return true
 	}
 	return false

@@ -16,7 +16,7 @@ const maxText = 4 << 10
 // large.
 func maxAnswer(op string) int {
 	switch op {
-	case abi.Exec.Name(), abi.ReadFile.Name():
+	case abi.Exec.Name(), abi.ReadFile.Name(), abi.ListFiles.Name(), abi.SearchFiles.Name():
 		return initproto.MaxBody
 	case abi.GetLogs.Name():
 		return 2*6*abi.LogRingBytes + 1<<10 // two streams; JSON makes at most six bytes of one

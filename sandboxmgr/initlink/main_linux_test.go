@@ -24,6 +24,9 @@ import (
 // envRole makes this test binary be something else than the tests.
 const envRole = "INITLINK_TEST_ROLE"
 
+// nobody is the user of an init that is not root's.
+const nobody = 65534
+
 // patience bounds waiting for what must happen; nothing is said by its length.
 const patience = 20 * time.Second
 
@@ -39,6 +42,13 @@ func TestMain(m *testing.M) {
 	case "pid1":
 		os.Unsetenv(envRole)
 		if err := freshProc(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(3)
+		}
+		os.Exit(initd.Main(nil))
+	case "nobody":
+		os.Unsetenv(envRole)
+		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(nobody), syscall.Setuid(nobody)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(3)
 		}
