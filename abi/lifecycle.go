@@ -76,6 +76,14 @@ type Limit struct {
 	By string `json:"by"`
 }
 
+// Lost is the details of SANDBOX_LOST: which run of the sandbox ended unasked,
+// and how, if that is known.
+type Lost struct {
+	Generation int64 `json:"generation"`
+	ExitCode   *int  `json:"exitCode,omitempty"`
+	OOMKilled  bool  `json:"oomKilled,omitempty"`
+}
+
 // StopRequest asks a sandbox to end.
 type StopRequest struct {
 	// Signal is sent to every process first: a name ("TERM") or a number;

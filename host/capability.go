@@ -38,7 +38,7 @@ func openSocket(ctx context.Context, boxes sandboxes, ref abi.SandboxRef, port i
 	if err != nil {
 		return nil, err
 	}
-	conn, err := dialSocket(ctx, box, port, opts.Wait.Or(defaultWait))
+	conn, letSleep, err := dialSocket(ctx, box, port, opts.Wait.Or(defaultWait))
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +48,7 @@ func openSocket(ctx context.Context, boxes sandboxes, ref abi.SandboxRef, port i
 	}
 	sock, err := bridge.OpenSocket(ctx, conn, so)
 	if err != nil {
+		letSleep()
 		ue, ok := errors.AsType[*bridge.UpstreamError](err)
 		switch {
 		case ctx.Err() != nil:
@@ -61,17 +62,30 @@ func openSocket(ctx context.Context, boxes sandboxes, ref abi.SandboxRef, port i
 		return nil, abi.Errorf(abi.CodeUpgradeFailed, "the server on port %d did not complete the WebSocket handshake", port).
 			WithStarted(abi.StartedMaybe)
 	}
-	return socket{sock}, nil
+	return socket{sock, letSleep}, nil
 }
 
 // dialSocket connects, and tries a refused port again if the sandbox was started
-// since the request came in on whose behalf this happens.
-func dialSocket(ctx context.Context, box sandbox, port int, wait time.Duration) (net.Conn, error) {
-	d, err := newDialer(ctx, box, port, time.Hour) // the caller's deadline bounds it
+// since the request came in on whose behalf this happens. The sandbox is kept
+// awake until letSleep is called.
+func dialSocket(ctx context.Context, box sandbox, port int, wait time.Duration) (c net.Conn, letSleep func(), err error) {
+	d, err := newDialer(ctx, box, port, socketWake, true, 0)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer d.release()
+	if c, err = d.connect(ctx, wait); err != nil {
+		d.letSleep()
+		return nil, nil, err
+	}
+	return c, d.letSleep, nil
+}
+
+// socketWake is longer than any plugin's deadline, which bounds the wait.
+const socketWake abi.Wake = "hold(1h)"
+
+// connect dials on a request's behalf.
+func (d *dialer) connect(ctx context.Context, wait time.Duration) (net.Conn, error) {
 	c, err := d.dial(ctx)
 	if err == nil || !isRefused(err) {
 		return c, err
@@ -86,10 +100,20 @@ func dialSocket(ctx context.Context, box sandbox, port int, wait time.Duration) 
 	return d.dial(ctx)
 }
 
-// socket is a *bridge.Socket that ends in the words of the ABI.
-type socket struct{ *bridge.Socket }
+// socket is a *bridge.Socket that ends in the words of the ABI, and keeps its
+// sandbox awake until it is closed.
+type socket struct {
+	*bridge.Socket
+	letSleep func()
+}
 
 var _ abi.Socket = socket{}
+
+// Close closes the socket.
+func (s socket) Close(code int, reason string) error {
+	s.letSleep()
+	return s.Socket.Close(code, reason)
+}
 
 // Receive returns the next message.
 func (s socket) Receive(ctx context.Context) (byte, []byte, error) {

@@ -34,6 +34,7 @@ type target struct {
 	ref    abi.SandboxRef
 	port   int
 	policy abi.Policy
+	wake   abi.Wake
 	// exposure is set for what comes through an exposure. Its server then sees
 	// "localhost:port" as Host (see backendHead).
 	exposure bool
@@ -54,7 +55,7 @@ func (x *exchange) connect(d *abi.Connect) {
 		x.fail(err)
 		return
 	}
-	x.relay(target{ref: d.Sandbox, port: d.Port, policy: d.Policy})
+	x.relay(target{ref: d.Sandbox, port: d.Port, policy: d.Policy, wake: d.Wake})
 }
 
 // proxy relays the request to a port, or, with port 0, by exposure.
@@ -67,7 +68,7 @@ func (x *exchange) proxy(d *abi.Proxy) {
 		x.fail(err)
 		return
 	}
-	x.relay(target{ref: d.Sandbox, port: d.Port, policy: d.Policy})
+	x.relay(target{ref: d.Sandbox, port: d.Port, policy: d.Policy, wake: d.Wake})
 }
 
 // relay carries the request, or the WebSocket that it asks for, to its target.
@@ -84,12 +85,13 @@ func (x *exchange) relay(t target) {
 	}
 	x.target.ref = box.Ref()
 	unwatch := x.whileClientStays()
-	d, err := newDialer(x.ctx, box, t.port, x.s.StartTimeout)
+	d, err := newDialer(x.ctx, box, t.port, t.wake, x.head.upgrade, x.s.StartTimeout)
 	unwatch()
 	if err != nil {
 		x.fail(err)
 		return
 	}
+	x.letSleep = d.letSleep // by the end of the exchange, whoever carries it
 	defer d.release()
 	d.live = t.live
 	err = x.carry(d)

@@ -24,8 +24,8 @@ type sandboxes interface {
 // sandbox is what the server asks of one sandbox.
 type sandbox interface {
 	Ref() abi.SandboxRef
-	Running(ctx context.Context) (sandboxmgr.Run, error)
-	Dial(ctx context.Context, port int) (net.Conn, sandboxmgr.Run, error)
+	Wake(ctx context.Context, wake abi.Wake, upgrade bool) (run sandboxmgr.Run, release func(), err error)
+	DialRun(ctx context.Context, generation int64, port int) (net.Conn, error)
 	GetState(ctx context.Context, req *abi.Empty) (*abi.SandboxState, error)
 	Exposures() []sandboxmgr.Exposure
 }
@@ -50,29 +50,36 @@ type dialer struct {
 	run  sandboxmgr.Run
 	// live, if set, tells whether the address that led here still exists.
 	live func() bool
+	// letSleep says that the run is not needed any more; until then it is kept
+	// awake.
+	letSleep func()
 
 	mu    sync.Mutex
 	first net.Conn // made by await, for the next dial
 }
 
-// newDialer returns a dialer for the sandbox's current run, starting one if
-// there is none, within limit. The caller releases it.
-func newDialer(ctx context.Context, box sandbox, port int, limit time.Duration) (*dialer, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	run, err := box.Running(ctx)
+// newDialer returns a dialer for the sandbox's current run. If there is none, one
+// is started if wake says so for a request, or for an upgrade. The wait for it is
+// bounded by wake, and by limit unless that is 0. The caller releases the dialer,
+// and calls letSleep when its connections are over.
+func newDialer(ctx context.Context, box sandbox, port int, wake abi.Wake, upgrade bool, limit time.Duration) (*dialer, error) {
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	run, release, err := box.Wake(ctx, wake, upgrade)
 	if err != nil {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded) {
 			err = abi.Errorf(abi.CodeTimeout, "the sandbox did not start within %s", limit).WithStarted(abi.StartedMaybe)
 		}
 		return nil, err
 	}
-	return &dialer{box: box, port: port, run: run}, nil
+	return &dialer{box: box, port: port, run: run, letSleep: release}, nil
 }
 
-// dial connects; the connection is the caller's. A connection to another run
-// than the dialer's is refused: what is pooled or listed under a generation
-// belongs to it.
+// dial connects; the connection is the caller's. It leads to the dialer's run and
+// to no other: what is pooled or listed under a generation belongs to it.
 //
 // The bridge lists an exchange before it dials, and a revocation takes the
 // exposure away before it closes what is listed. Whoever still finds the
@@ -88,15 +95,7 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
 	if c != nil {
 		return c, nil
 	}
-	c, run, err := d.box.Dial(ctx, d.port)
-	if err != nil {
-		return nil, err
-	}
-	if run.Generation != d.run.Generation {
-		_ = c.Close()
-		return nil, abi.Errorf(abi.CodeSandboxExited, "the sandbox was restarted meanwhile")
-	}
-	return c, nil
+	return d.box.DialRun(ctx, d.run.Generation, d.port)
 }
 
 // await tries a port that refused again until it answers, for at most wait. The

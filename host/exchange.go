@@ -37,6 +37,10 @@ type exchange struct {
 	failure    string // the error code of the answer
 	webSocket  bool
 
+	// letSleep, if set, is called at the end: until then the exchange keeps its
+	// sandbox awake.
+	letSleep func()
+
 	over atomic.Bool // finish ran
 	// handed is set when somebody else (a relay, a stream) finishes the
 	// exchange.
@@ -215,6 +219,9 @@ func (x *exchange) finish(sum bridge.Summary) {
 		}
 	}
 	x.stop()
+	if x.letSleep != nil {
+		x.letSleep()
+	}
 	if sum.Duration == 0 {
 		sum.Duration = time.Since(x.start)
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -71,13 +72,16 @@ type fakeBox struct {
 	mu         sync.Mutex
 	generation int64
 	ports      map[int]string
-	started    bool // what the next Running reports
+	started    bool // what the next Wake reports
 	startedAt  time.Time
 	exposed    []sandboxmgr.Exposure
-	block      bool // Running waits for its context
+	block      bool // Wake waits for its context
+	refusal    error
+	wakes      []string // what Wake was asked, "hold(1s) true"
+	held       int      // who keeps it awake
 	dials      int
 	onDial     func(n int) // called before dial n, without the lock
-	onRunning  func()      // called before Running answers, without the lock
+	onRunning  func()      // called before Wake answers, without the lock
 }
 
 func newBox(id string, ports map[int]string) *fakeBox {
@@ -86,9 +90,29 @@ func newBox(id string, ports map[int]string) *fakeBox {
 
 func (b *fakeBox) Ref() abi.SandboxRef { return abi.SandboxRef{Binding: "Sandbox", ID: b.id} }
 
-func (b *fakeBox) Running(ctx context.Context) (sandboxmgr.Run, error) {
+func (b *fakeBox) Wake(ctx context.Context, wake abi.Wake, upgrade bool) (sandboxmgr.Run, func(), error) {
 	b.mu.Lock()
-	block := b.block
+	b.wakes = append(b.wakes, fmt.Sprint(wake, " ", upgrade))
+	b.held++
+	b.mu.Unlock()
+	var once sync.Once
+	release := func() {
+		once.Do(func() {
+			b.mu.Lock()
+			b.held--
+			b.mu.Unlock()
+		})
+	}
+	run, err := b.running(ctx)
+	if err != nil {
+		release()
+	}
+	return run, release, err
+}
+
+func (b *fakeBox) running(ctx context.Context) (sandboxmgr.Run, error) {
+	b.mu.Lock()
+	block, refusal := b.block, b.refusal
 	run := sandboxmgr.Run{Generation: b.generation, Started: b.started, Ended: b.ended}
 	b.mu.Unlock()
 	if b.onRunning != nil {
@@ -98,10 +122,10 @@ func (b *fakeBox) Running(ctx context.Context) (sandboxmgr.Run, error) {
 		<-ctx.Done()
 		return sandboxmgr.Run{}, ctx.Err()
 	}
-	return run, nil
+	return run, refusal
 }
 
-func (b *fakeBox) Dial(ctx context.Context, port int) (net.Conn, sandboxmgr.Run, error) {
+func (b *fakeBox) DialRun(ctx context.Context, generation int64, port int) (net.Conn, error) {
 	b.mu.Lock()
 	b.dials++
 	n, hook := b.dials, b.onDial
@@ -110,15 +134,16 @@ func (b *fakeBox) Dial(ctx context.Context, port int) (net.Conn, sandboxmgr.Run,
 		hook(n)
 	}
 	b.mu.Lock()
-	addr := b.ports[port]
-	run := sandboxmgr.Run{Generation: b.generation, Ended: b.ended}
+	addr, now := b.ports[port], b.generation
 	b.mu.Unlock()
+	if now != generation {
+		return nil, abi.Errorf(abi.CodeSandboxExited, "the sandbox was started anew")
+	}
 	if addr == "" {
-		return nil, run, abi.Errorf(abi.CodePortNotListening, "nothing listens on port %d", port).
+		return nil, abi.Errorf(abi.CodePortNotListening, "nothing listens on port %d", port).
 			WithDetails(map[string]any{"listening_on": []int{3000, 9000}})
 	}
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
-	return c, run, err
+	return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 }
 
 func (b *fakeBox) GetState(context.Context, *abi.Empty) (*abi.SandboxState, error) {

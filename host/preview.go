@@ -67,7 +67,8 @@ func (s *Server) exposure(p preview) (sandboxmgr.Exposure, bool) {
 
 // servePreview answers a request for a preview without asking any plugin. What
 // is unknown is 404 INVALID_TOKEN, whatever is wrong with it, and creates
-// nothing. A sandbox that sleeps is woken and the request held meanwhile.
+// nothing. A sandbox that sleeps is woken and the request held meanwhile, as the
+// exposure's wake says.
 func (x *exchange) servePreview(p preview) {
 	e, ok := x.s.exposure(p)
 	if !ok {
@@ -79,12 +80,13 @@ func (x *exchange) servePreview(p preview) {
 		x.addSlash()
 		return
 	}
-	x.relayExposure(e, p, abi.Policy{})
+	x.relayExposure(e, p, abi.Policy{}, "")
 }
 
-// relayExposure relays the request to what is exposed.
-func (x *exchange) relayExposure(e sandboxmgr.Exposure, p preview, pol abi.Policy) {
-	t := target{ref: e.Ref, port: e.Port, policy: stricter(e.Policy, pol), exposure: true}
+// relayExposure relays the request to what is exposed. wake, if given, comes over
+// the exposure's.
+func (x *exchange) relayExposure(e sandboxmgr.Exposure, p preview, pol abi.Policy, wake abi.Wake) {
+	t := target{ref: e.Ref, port: e.Port, policy: stricter(e.Policy, pol), wake: or(wake, e.Wake), exposure: true}
 	t.live = func() bool {
 		now, ok := x.s.exposure(p)
 		return ok && now.Ref.Binding == e.Ref.Binding && now.Ref.ID == e.Ref.ID && now.Port == e.Port
@@ -160,7 +162,7 @@ func (x *exchange) proxyByExposure(d *abi.Proxy) {
 			x.fail(errNoPreview())
 			return
 		}
-		x.relayExposure(e, p, d.Policy)
+		x.relayExposure(e, p, d.Policy, d.Wake)
 		return
 	}
 	e, err := x.onlyExposure(d.Sandbox)
@@ -168,7 +170,7 @@ func (x *exchange) proxyByExposure(d *abi.Proxy) {
 		x.fail(err)
 		return
 	}
-	x.relay(target{ref: d.Sandbox, port: e.Port, policy: stricter(e.Policy, d.Policy), exposure: true, live: func() bool {
+	x.relay(target{ref: d.Sandbox, port: e.Port, policy: stricter(e.Policy, d.Policy), wake: or(d.Wake, e.Wake), exposure: true, live: func() bool {
 		now, err := x.onlyExposure(d.Sandbox)
 		return err == nil && now.Port == e.Port
 	}})

@@ -45,7 +45,8 @@ type Server struct {
 	// sends, and how long it may leave an answer unread; default 5m.
 	BodyTimeout time.Duration
 	// StartTimeout bounds how long a request is held while its sandbox starts
-	// (504); default 60s.
+	// (504), besides what the decision's or the exposure's wake says; 0 is no
+	// bound of its own.
 	StartTimeout time.Duration
 	// DrainTimeout is how long Shutdown lets requests and WebSockets go on;
 	// default 10s.
@@ -95,7 +96,6 @@ func (s *Server) prepare() {
 	s.HeadTimeout = or(s.HeadTimeout, 10*time.Second)
 	s.IdleTimeout = or(s.IdleTimeout, 75*time.Second)
 	s.BodyTimeout = or(s.BodyTimeout, 5*time.Minute)
-	s.StartTimeout = or(s.StartTimeout, time.Minute)
 	s.DrainTimeout = or(s.DrainTimeout, 10*time.Second)
 	if s.carrier == nil {
 		s.carrier = or(s.Relay, &bridge.Relay{})

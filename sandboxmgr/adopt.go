@@ -13,9 +13,6 @@ const (
 	adoptTimeout = time.Minute
 	// adopters is how many sandboxes are taken up at the same time.
 	adopters = 8
-	// The pauses between two tries while a runtime is down.
-	firstRevivePause = 250 * time.Millisecond
-	lastRevivePause  = 5 * time.Second
 )
 
 // settle finishes what is recorded as under way by an edge that ended: it
@@ -25,7 +22,7 @@ func (u *unit) settle(ctx context.Context, _ *step) error {
 	case stateDestroying:
 		return u.destroyStep(ctx)
 	case abi.StateStopping:
-		return u.stopStep(ctx, &abi.StopRequest{})
+		return u.stopStep(ctx, &abi.StopRequest{}, ended{why: whyStopped, reason: reasonStop})
 	default:
 		return u.adopt(ctx, &r)
 	}
@@ -33,12 +30,12 @@ func (u *unit) settle(ctx context.Context, _ *step) error {
 
 // adopt takes up the generation that an earlier edge started: the same number,
 // the same run folder and token, processes and logs intact. One that is gone is
-// lost.
+// lost. One that is paused stays so, and its init is met when it is resumed.
 func (u *unit) adopt(parent context.Context, r *record) error {
 	ctx, cancel := context.WithTimeout(parent, adoptTimeout)
 	defer cancel()
 	began := time.Now()
-	machine, err := u.binding.Runtime.Adopt(ctx, u.name)
+	machine, err := u.binding.Runtime.Adopt(ctx, u.machineName())
 	u.m.health.note(u.binding.Runtime, err)
 	switch {
 	case errors.Is(err, ErrNoMachine):
@@ -53,32 +50,73 @@ func (u *unit) adopt(parent context.Context, r *record) error {
 	if !u.attach(g, machine) {
 		return errors.Join(errClosed, g.release())
 	}
-	boot, err := u.hello(ctx, g)
-	switch {
-	case err != nil && !g.alive():
-		return u.lose(ctx, g)
-	case err != nil:
-		if parent.Err() == nil {
-			u.log.Warn("the init of a running sandbox does not answer; stop or destroy it", "error", err)
-		}
-		return errors.Join(err, g.release())
-	case r.Boot != "" && boot != r.Boot:
-		// Somebody started the machine again: what ran in this generation is
-		// gone, and what runs now was started by nobody.
-		return u.giveUp(ctx, g, "the machine was started anew by somebody else")
-	}
-	if err := u.completeStart(ctx, g, r, boot); err != nil {
-		if ctx.Err() != nil {
+	paused := u.isPaused(ctx, g)
+	if paused {
+		g.init.SetPaused(true)
+		g.unmet = true
+	} else {
+		gone, err := u.meet(ctx, g, r)
+		if err != nil {
 			return errors.Join(err, g.release())
 		}
-		return u.giveUp(ctx, g, "its start could not be completed: "+err.Error())
+		if gone {
+			return nil
+		}
+		g.learnDial(ctx)
 	}
-	g.learnDial(ctx)
-	u.serve(g)
+	u.mu.Lock()
+	u.awakeUntil = time.Now().Add(comeback)
+	u.mu.Unlock()
+	u.serve(g, paused)
 	took := time.Since(began)
 	u.log.Info("sandbox adopted", "generation", g.number, "took", took)
 	u.m.config.Observe(Event{Kind: EventAdopted, Ref: u.key.ref(), Generation: g.number, Duration: took})
 	return nil
+}
+
+// comeback is how long an adopted sandbox is kept awake for those whose
+// connections ended with the earlier edge.
+const comeback = time.Minute
+
+// isPaused tells whether an adopted machine is frozen. A runtime that cannot say
+// it has none that are.
+func (u *unit) isPaused(ctx context.Context, g *generation) bool {
+	p, ok := g.machine.(Pauser)
+	if !ok {
+		return false
+	}
+	paused, err := p.Paused(ctx)
+	if err != nil {
+		u.log.Warn("cannot tell whether the sandbox is paused", "error", err)
+	}
+	return paused
+}
+
+// meet waits for the hello of an adopted generation's init and completes what its
+// start had left to do. gone tells that the generation has ended, as recorded. On
+// an error the generation is the caller's to release or to keep.
+func (u *unit) meet(ctx context.Context, g *generation, r *record) (gone bool, err error) {
+	boot, err := u.hello(ctx, g)
+	switch {
+	case err != nil && !g.alive():
+		return true, u.lose(ctx, g)
+	case err != nil:
+		if context.Cause(u.m.ctx) == nil {
+			u.log.Warn("the init of a running sandbox does not answer; stop or destroy it", "error", err)
+		}
+		return false, err
+	case r.Boot != "" && boot != r.Boot:
+		// Somebody started the machine again: what ran in this generation is
+		// gone, and what runs now was started by nobody.
+		return true, u.giveUp(ctx, g, "the machine was started anew by somebody else")
+	}
+	if err := u.completeStart(ctx, g, r, boot); err != nil {
+		if ctx.Err() != nil {
+			return false, err
+		}
+		return true, u.giveUp(ctx, g, "its start could not be completed: "+err.Error())
+	}
+	return false, nil
 }
 
 // completeStart does what the start of an edge that crashed had left to do.
@@ -88,6 +126,9 @@ func (u *unit) completeStart(ctx context.Context, g *generation, r *record, boot
 	}
 	var known abi.ProcessList
 	if err := g.call(ctx, abi.ListProcesses.Name(), quickTimeout, &abi.Empty{}, &known); err != nil {
+		return err
+	}
+	if err := g.setEnv(ctx, r.Env); err != nil {
 		return err
 	}
 	if err := u.autostart(ctx, g, known.Processes); err != nil {
@@ -105,50 +146,6 @@ func (u *unit) giveUp(ctx context.Context, g *generation, why string) error {
 		return errors.Join(u.runtimeError(err), g.release())
 	}
 	return u.lose(ctx, g)
-}
-
-// revive settles what is pending, at once and then again and again while a
-// runtime is down, until the manager is closed.
-func (m *Manager) revive() {
-	unswept := m.runtimes() // whose stray machines were not looked for yet
-	pause := firstRevivePause
-	for m.ctx.Err() == nil {
-		m.settleAll(m.pending())
-		unswept = m.sweepAll(unswept)
-		if len(m.pending()) == 0 && len(unswept) == 0 {
-			pause = firstRevivePause
-			select {
-			case <-m.wake:
-			case <-m.ctx.Done():
-				return
-			}
-		}
-		if sleep(m.ctx, pause) != nil {
-			return
-		}
-		pause = min(2*pause, lastRevivePause)
-	}
-}
-
-// wakeReviver tells the reviver that something is pending.
-func (m *Manager) wakeReviver() {
-	select {
-	case m.wake <- struct{}{}:
-	default:
-	}
-}
-
-// pending returns the units that are not settled.
-func (m *Manager) pending() []key {
-	var ks []key
-	for _, u := range m.all() {
-		u.mu.Lock()
-		if u.pending {
-			ks = append(ks, u.key)
-		}
-		u.mu.Unlock()
-	}
-	return ks
 }
 
 // settleAll settles the units, a few at a time, and waits for them. Those of a

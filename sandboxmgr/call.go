@@ -26,27 +26,37 @@ const (
 // be. limit bounds the call alone, not the start; 0 leaves it to ctx.
 func carry[Resp any](ctx context.Context, s *Sandbox, op string, limit time.Duration, req any) (*Resp, error) {
 	resp := new(Resp)
-	err := s.use(ctx, func(g *generation) error { return g.call(ctx, op, limit, req, resp) })
+	err := s.use(ctx, op, func(g *generation) error { return g.call(ctx, op, limit, req, resp) })
 	if err != nil {
 		return nil, s.fail(op, err)
 	}
 	return resp, nil
 }
 
-// use calls do with the running generation, starting the sandbox if need be.
+// use calls do with the running generation, starting the sandbox if need be. what
+// is what keeps the sandbox awake meanwhile.
+func (s *Sandbox) use(ctx context.Context, what string, do func(*generation) error) error {
+	return s.useWith(ctx, what, &s.ref.SandboxOptions, nil, do)
+}
+
+// useWith is use of a sandbox that, with nil options, is not started: absent is
+// the error when it does not run then, or the sandbox's loss.
 //
 // An engine takes a moment to tell that a machine ended, and a call that is made
 // in that moment finds no init. It is made again on the next generation, once,
 // because nobody has seen anything of it.
-func (s *Sandbox) use(ctx context.Context, do func(*generation) error) error {
+func (s *Sandbox) useWith(ctx context.Context, what string, opts *abi.SandboxOptions, absent func() error, do func(*generation) error) error {
 	return s.withUnit(func(u *unit) error {
+		defer u.hold(what)()
 		for again := true; ; again = false {
-			g, _, err := u.running(ctx, s.ref.SandboxOptions)
+			g, _, err := u.running(ctx, opts)
 			if err != nil {
 				return err
 			}
+			if g == nil {
+				return u.orLost(absent)
+			}
 			err = do(g)
-			u.touch()
 			if !again || !errors.Is(err, errUnseen) || g.alive() {
 				return err
 			}

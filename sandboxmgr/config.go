@@ -138,6 +138,11 @@ const (
 // final NUL).
 const maxSocketPath = 107
 
+const (
+	defaultReconcile = time.Minute
+	maxWarm          = 1000 // sandboxes of one binding that are started ahead
+)
+
 // withDefaults returns a checked copy with everything filled in.
 func (c Config) withDefaults() (Config, error) {
 	if c.Store == nil {
@@ -163,6 +168,9 @@ func (c Config) withDefaults() (Config, error) {
 	if n := len(c.runDir(strings.Repeat("f", runNameLength))) + len("/s"); n > maxSocketPath {
 		return c, fmt.Errorf("state folder %s is too deep: the sockets in it would have paths of %d bytes, and Linux allows %d; name a shorter one", dir, n, maxSocketPath)
 	}
+	if c.ReconcileEvery <= 0 {
+		c.ReconcileEvery = defaultReconcile
+	}
 	bindings := make(map[string]Binding, len(c.Bindings))
 	for name, b := range c.Bindings {
 		if b, err = b.withDefaults(name); err != nil {
@@ -187,6 +195,9 @@ func (b Binding) withDefaults(name string) (Binding, error) {
 	if b.Network == "" {
 		b.Network = "none"
 	}
+	if b.Preset == "" {
+		b.Preset = "default"
+	}
 	if b.ExecTimeout <= 0 {
 		b.ExecTimeout = abi.DefaultExecTimeout
 	}
@@ -196,6 +207,21 @@ func (b Binding) withDefaults(name string) (Binding, error) {
 	case persistAll, persistWorkspace, persistNothing:
 	default:
 		return b, fmt.Errorf("binding %s: persist %q: want \"all\", \"workspace\" or \"nothing\"", name, b.Persist)
+	}
+	if err := firstError(checkOneOf("network", b.Network, "none", "internal", "egress"),
+		checkOneOf("preset", b.Preset, "strict", "default", "trusted")); err != nil {
+		return b, fmt.Errorf("binding %s: %w", name, err)
+	}
+	switch {
+	case b.SleepAfter < 0 || b.DeleteAfter < 0:
+		return b, fmt.Errorf("binding %s: sleepAfter and deleteAfter are not negative", name)
+	case b.Warm < 0 || b.Warm > maxWarm:
+		return b, fmt.Errorf("binding %s: warm is %d; want 0 to %d", name, b.Warm, maxWarm)
+	case b.MaxSandboxes < 0:
+		return b, fmt.Errorf("binding %s: maxSandboxes is %d; want 0 or more", name, b.MaxSandboxes)
+	}
+	if err := b.checkImages(name); err != nil {
+		return b, err
 	}
 	for i := range b.Start {
 		if err := checkAutostart(&b.Start[i]); err != nil {

@@ -32,7 +32,7 @@ func TestConfigIsChecked(t *testing.T) {
 		{"socket path too long", func(c *Config) { c.StateDir = deep(maxSocketPath + 1) }, "name a shorter one"},
 		{"bad binding", func(c *Config) { c.Bindings["1x"] = c.Bindings["B"] }, `"1x"`},
 		{"no runtime", binding(func(b *Binding) { b.Runtime = nil }), "no runtime"},
-		{"unknown persist", binding(func(b *Binding) { b.Persist = "workspace" }), "persist"},
+		{"unknown persist", binding(func(b *Binding) { b.Persist = "some" }), "persist"},
 		{"autostart without a command", binding(func(b *Binding) { b.Start = []Autostart{{}} }), "start 1"},
 		{"autostart with a bad port", binding(func(b *Binding) {
 			b.Start = []Autostart{{StartProcessRequest: abi.StartProcessRequest{Command: "x"}, Port: 80}}

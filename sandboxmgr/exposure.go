@@ -20,7 +20,9 @@ type Exposure struct {
 	Access    abi.Access
 	CreatedAt time.Time
 	ExpiresAt *time.Time
-	Policy    abi.Policy
+	// Wake says what starts the sandbox when it does not run.
+	Wake   abi.Wake
+	Policy abi.Policy
 }
 
 // ExposureByLabel finds the live exposure whose URL has that whole first label,
@@ -131,8 +133,9 @@ const (
 )
 
 func (m *Manager) checkExposePort(req *abi.ExposePortRequest) error {
+	_, _, _, wake := req.Wake.Parse()
 	err := firstError(
-		m.checkPort(req.Port),
+		m.checkPort(req.Port), wake,
 		checkText("name", req.Name, maxName),
 		checkSpan("ttl", req.TTL.D(), maxTTL),
 		checkOneOf("access", string(req.Access), string(abi.AccessToken), string(abi.AccessPublic)),
@@ -190,6 +193,9 @@ func (e Exposure) revise(req *abi.ExposePortRequest, now time.Time) (next Exposu
 	if req.Policy != (abi.Policy{}) {
 		next.Policy = req.Policy
 	}
+	if req.Wake != "" {
+		next.Wake = req.Wake
+	}
 	if req.Token != "" {
 		next.Token, next.Access = req.Token, abi.AccessToken
 	}
@@ -207,7 +213,7 @@ func (e Exposure) revise(req *abi.ExposePortRequest, now time.Time) (next Exposu
 
 // same tells whether what can be revised is the same.
 func (e *Exposure) same(o *Exposure) bool {
-	return e.Name == o.Name && e.Token == o.Token && e.Access == o.Access && e.Policy == o.Policy && e.ExpiresAt == o.ExpiresAt
+	return e.Name == o.Name && e.Token == o.Token && e.Access == o.Access && e.Policy == o.Policy && e.Wake == o.Wake && e.ExpiresAt == o.ExpiresAt
 }
 
 func expiry(ttl abi.Duration, now time.Time) *time.Time {

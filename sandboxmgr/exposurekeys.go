@@ -53,6 +53,7 @@ type exposureRecord struct {
 	CreatedAt time.Time  `json:"createdAt"`
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 	Policy    abi.Policy `json:"policy,omitzero"`
+	Wake      abi.Wake   `json:"wake,omitempty"`
 }
 
 func exposureKey(k key, port int) string {
@@ -108,7 +109,7 @@ func decodeExposure(e Entry) (*savedExposure, error) {
 	k := key{parts[0], parts[1]}
 	return newSavedExposure(k, Exposure{
 		Ref: k.ref(), Port: port, Name: r.Name, Token: r.Token, Access: r.Access,
-		CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, Policy: r.Policy,
+		CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, Policy: r.Policy, Wake: r.Wake,
 	}, e.Revision), nil
 }
 
@@ -237,7 +238,7 @@ const tokenTries = 8
 func (t *exposures) add(ctx context.Context, k key, req *abi.ExposePortRequest, now time.Time) (Exposure, error) {
 	e := Exposure{
 		Ref: k.ref(), Port: req.Port, Name: req.Name, Token: req.Token, Access: req.Access,
-		CreatedAt: now, ExpiresAt: expiry(req.TTL, now), Policy: req.Policy,
+		CreatedAt: now, ExpiresAt: expiry(req.TTL, now), Policy: req.Policy, Wake: req.Wake,
 	}
 	if e.Access == "" {
 		e.Access = abi.AccessToken
@@ -275,7 +276,7 @@ func (t *exposures) save(ctx context.Context, s *savedExposure) error {
 	if t.taken(s) {
 		return errAlreadyExposed(s.Port) // whose it is stays unsaid
 	}
-	b, err := json.Marshal(exposureRecord{s.Name, s.Token, s.Access, s.CreatedAt, s.ExpiresAt, s.Policy})
+	b, err := json.Marshal(exposureRecord{s.Name, s.Token, s.Access, s.CreatedAt, s.ExpiresAt, s.Policy, s.Wake})
 	if err != nil {
 		return fmt.Errorf("record of an exposure: %w", err)
 	}

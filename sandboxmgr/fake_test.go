@@ -86,7 +86,7 @@ func (w *world) Start(ctx context.Context, spec MachineSpec) (Machine, error) {
 	defer w.mu.Unlock()
 	m := w.machines[spec.Name]
 	if m == nil || !m.running() {
-		next := &machine{w: w, spec: spec, ended: make(chan struct{}), boot: randomHex(8), procs: map[string]*proc{}, listen: map[int]func(net.Conn){}}
+		next := &machine{w: w, spec: spec, ended: make(chan struct{}), boot: randomHex(8), env: map[string]string{}, procs: map[string]*proc{}, listen: map[int]func(net.Conn){}}
 		if m != nil {
 			next.kept = m.kept + 1
 			next.spec.Env, next.spec.RunDir = m.spec.Env, m.spec.RunDir // fixed when it was made
@@ -187,6 +187,9 @@ type machine struct {
 	order    []string
 	listen   map[int]func(net.Conn)
 	shutdown []abi.StopRequest
+	env      map[string]string // what setEnvVars set
+	frozen   chan struct{}     // closed when it runs on; nil while it runs
+	pauses   int
 }
 
 type proc struct {

@@ -31,13 +31,15 @@ type link struct {
 	dir, token string
 	peer       atomic.Int64
 	broken     atomic.Bool
+	paused     atomic.Bool
 	once       sync.Once
 	closed     chan struct{}
 }
 
-func (l *link) SetPeer(pid int) { l.peer.Store(int64(pid)) }
-func (l *link) Broken() bool    { return l.broken.Load() }
-func (l *link) Close() error    { l.once.Do(func() { close(l.closed) }); return nil }
+func (l *link) SetPaused(paused bool) { l.paused.Store(paused) }
+func (l *link) SetPeer(pid int)       { l.peer.Store(int64(pid)) }
+func (l *link) Broken() bool          { return l.broken.Load() }
+func (l *link) Close() error          { l.once.Do(func() { close(l.closed) }); return nil }
 
 // machine finds the machine that has the run folder, if its init would get in.
 func (l *link) machine() *machine {
@@ -143,6 +145,12 @@ func (m *machine) carryOut(ctx context.Context, op string, body json.RawMessage)
 		m.mu.Unlock()
 		m.end(0, false)
 		return &abi.Empty{}, nil
+	case "setEnvVars":
+		return m.setEnvVars(body)
+	case "createSession", "getSession":
+		return &abi.Session{}, nil
+	case "deleteSession":
+		return &abi.Empty{}, nil
 	case "killProcess":
 		return &abi.Process{}, nil
 	case "killAllProcesses":
@@ -230,6 +238,46 @@ func (m *machine) print(id, stdout, stderr string) {
 	m.procs[id].stderr += stderr
 }
 
-func (l *link) Open(context.Context, string, any) (abi.Socket, error) {
-	return nil, errLinkLost
+func (m *machine) setEnvVars(body json.RawMessage) (any, error) {
+	var req abi.SetEnvVarsRequest
+	_ = json.Unmarshal(body, &req)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for k, v := range req.EnvVars {
+		m.env[k] = "unset"
+		if v != nil {
+			m.env[k] = *v
+		}
+	}
+	return &abi.Empty{}, nil
 }
+
+// Open opens a stream that stays silent until it, or the machine, ends.
+func (l *link) Open(_ context.Context, _ string, _ any) (abi.Socket, error) {
+	m := l.machine()
+	if m == nil || !m.running() {
+		return nil, fmt.Errorf("%w: %w", initlink.ErrUnsent, errLinkLost)
+	}
+	return &silence{m: m, closed: make(chan struct{})}, nil
+}
+
+type silence struct {
+	m      *machine
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (s *silence) Receive(ctx context.Context) (byte, []byte, error) {
+	select {
+	case <-s.closed:
+		return 0, nil, &abi.SocketClosed{Code: 1000}
+	case <-s.m.ended:
+		return 0, nil, abi.Errorf(abi.CodeSandboxExited, "ended")
+	case <-ctx.Done():
+		return 0, nil, ctx.Err()
+	}
+}
+
+func (s *silence) Send(context.Context, byte, []byte) error { return nil }
+
+func (s *silence) Close(int, string) error { s.once.Do(func() { close(s.closed) }); return nil }

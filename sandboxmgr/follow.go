@@ -27,6 +27,12 @@ type followed struct {
 func (u *unit) follow(g *generation) {
 	seen := map[string]*followed{}
 	for sleep(g.ctx, followInterval) == nil {
+		u.mu.Lock()
+		frozen := u.frozen()
+		u.mu.Unlock()
+		if frozen {
+			continue
+		}
 		var list abi.ProcessList
 		if err := g.call(g.ctx, abi.ListProcesses.Name(), quickTimeout, &abi.Empty{}, &list); err != nil {
 			continue

@@ -17,6 +17,7 @@ import (
 // generation is one run of a sandbox: its machine, its init, and what ends with
 // them.
 type generation struct {
+	unit    *unit
 	key     key
 	number  int64
 	log     *slog.Logger
@@ -29,14 +30,18 @@ type generation struct {
 	cancel context.CancelFunc
 	// exited is closed when the machine has ended; exit is set before, nil when
 	// nobody knows how it ended.
-	exited chan struct{}
-	exit   *exitState
+	exited   chan struct{}
+	exit     *exitState
+	exitOnce sync.Once
 	// ended is closed once the unit knows, see Run.Ended.
 	ended   chan struct{}
 	endOnce sync.Once
 	// releaseOnce guards released, which is what came of releasing.
 	releaseOnce sync.Once
 	released    error
+	// unmet is set while an adopted machine is paused, so that its init has not
+	// said hello. Guarded by unit.mu.
+	unmet bool
 	// carried is set once the runtime has said that it cannot dial.
 	carried atomic.Bool
 }
@@ -44,7 +49,26 @@ type generation struct {
 // openGeneration puts the edge's end of the init into the run folder, which is
 // made if it is missing. Nothing runs in it yet.
 func (u *unit) openGeneration(r *record) (*generation, error) {
-	dir := u.m.config.runDir(r.RunDir)
+	init, err := u.m.openInit(r.RunDir, r.Token, u.log)
+	if err != nil {
+		return nil, err
+	}
+	return u.newGeneration(r.Generation, init), nil
+}
+
+func (u *unit) newGeneration(number int64, init Init) *generation {
+	g := &generation{
+		unit: u, key: u.key, number: number, log: u.log.With("generation", number),
+		init: init, exited: make(chan struct{}), ended: make(chan struct{}),
+	}
+	g.ctx, g.cancel = context.WithCancel(u.m.ctx)
+	return g
+}
+
+// openInit makes the run folder of that name, and the edge's end of an init in
+// it.
+func (m *Manager) openInit(name, token string, log *slog.Logger) (Init, error) {
+	dir := m.config.runDir(name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
 	}
@@ -52,16 +76,11 @@ func (u *unit) openGeneration(r *record) (*generation, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
 	}
-	init, err := u.m.config.OpenInit(dir, r.Token, u.log)
+	init, err := m.config.OpenInit(dir, token, log)
 	if err != nil {
 		return nil, fmt.Errorf("open init: %w", err)
 	}
-	g := &generation{
-		key: u.key, number: r.Generation, log: u.log.With("generation", r.Generation),
-		init: init, exited: make(chan struct{}), ended: make(chan struct{}),
-	}
-	g.ctx, g.cancel = context.WithCancel(u.m.ctx)
-	return g, nil
+	return init, nil
 }
 
 // attach takes the machine over and watches it. false when the manager is
@@ -86,20 +105,28 @@ func (g *generation) watch() {
 		exit, err := g.machine.Wait(g.ctx)
 		switch {
 		case err == nil:
-			g.exit = &exitState{Code: exit.Code, OOMKilled: exit.OOMKilled}
+			g.finish(&exitState{Code: exit.Code, OOMKilled: exit.OOMKilled})
+			return
 		case g.ctx.Err() != nil:
 			return
-		case !errors.Is(err, ErrNoMachine):
-			g.log.Debug("cannot watch the machine; trying again", "error", err)
-			if sleep(g.ctx, pause) != nil {
-				return
-			}
-			continue
+		case errors.Is(err, ErrNoMachine):
+			g.finish(nil)
+			return
 		}
+		g.log.Debug("cannot watch the machine; trying again", "error", err)
+		if sleep(g.ctx, pause) != nil {
+			return
+		}
+	}
+}
+
+// finish says that the machine has ended, and how, if that is known.
+func (g *generation) finish(exit *exitState) {
+	g.exitOnce.Do(func() {
+		g.exit = exit
 		close(g.exited)
 		g.cancel()
-		return
-	}
+	})
 }
 
 // sleep pauses for d, or until ctx ends.

@@ -11,14 +11,25 @@ import (
 // one goes and once when it comes back, and so that a runtime which is down is
 // asked cheaply before a start is recorded.
 type health struct {
-	log *slog.Logger
+	log    *slog.Logger
+	onBack func() // called when a runtime came back
 
 	mu   sync.Mutex
 	down map[Runtime]bool
+	back []Runtime // came back, and returned did not say so yet
 }
 
-func newHealth(log *slog.Logger) *health {
-	return &health{log: log, down: map[Runtime]bool{}}
+func newHealth(log *slog.Logger, onBack func()) *health {
+	return &health{log: log, onBack: onBack, down: map[Runtime]bool{}}
+}
+
+// returned returns the runtimes that came back since it was asked last.
+func (h *health) returned() []Runtime {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	back := h.back
+	h.back = nil
+	return back
 }
 
 // note takes what came of asking rt something. Errors that do not speak of the
@@ -35,6 +46,8 @@ func (h *health) note(rt Runtime, err error) {
 		h.log.Warn("runtime unavailable; sandboxes that run are served as far as possible, the rest waits until it is back", "runtime", rt.Name(), "error", err)
 	case !down && h.down[rt]:
 		h.log.Info("runtime is back", "runtime", rt.Name())
+		h.back = append(h.back, rt)
+		h.onBack()
 	}
 	h.down[rt] = down
 }

@@ -30,6 +30,9 @@ type Init interface {
 	// Tunnel connects to a port inside, the init carrying the bytes. It fails
 	// with syscall.ECONNREFUSED (wrapped) when nothing listens.
 	Tunnel(ctx context.Context, port int) (net.Conn, error)
+	// SetPaused says that the sandbox is frozen, so that its silence breaks no
+	// rule, or that it runs again.
+	SetPaused(paused bool)
 	// Broken tells whether the init broke the protocol so often that nothing
 	// it says is used any more.
 	Broken() bool

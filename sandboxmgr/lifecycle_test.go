@@ -115,7 +115,7 @@ func TestMachineSpec(t *testing.T) {
 		Labels: map[string]string{
 			"edge.owner": e.owner, "edge.binding": "B", "edge.id": "s", "edge.generation": "1", "edge.protocol": "1", "team": "x",
 		},
-		Env: map[string]string{"A": "binding", "B": "call"}, Network: "none",
+		Env: map[string]string{"A": "binding", "B": "call"}, Network: "none", Preset: "default",
 		MemoryBytes: 1, CPUs: 2, PIDs: 3, OCIRuntime: "runsc", Tools: []string{"/tools"},
 	})
 	if string(got) != string(want) {

@@ -9,8 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
+	"time"
 
 	"edge/abi"
 )
@@ -43,6 +43,17 @@ type Manager struct {
 
 	// wake tells the reviver that something is pending.
 	wake chan struct{}
+	// sleeper is what puts unused sandboxes to sleep; hooks tells what happened.
+	sleeper *sleeper
+	hooks   *hooks
+	// savedActivity is what is recorded of when sandboxes were used. The reviver
+	// alone uses it, and Close after that.
+	savedActivity map[string]time.Time
+	builds        builds
+	warm          map[string]*warmPool // by binding, of those that have one
+	// strangeDirs are the run folders of sandboxes whose binding is not
+	// configured. They are left alone.
+	strangeDirs map[string]bool
 }
 
 // New reads what is recorded and adopts what runs, in the background: it does
@@ -58,9 +69,12 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 	if err := os.MkdirAll(filepath.Dir(config.runDir("x")), 0o700); err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
 	}
-	m := &Manager{config: config, store: config.Store, log: config.Log, units: map[key]*unit{}, wake: make(chan struct{}, 1)}
+	m := &Manager{config: config, store: config.Store, log: config.Log, units: map[key]*unit{}, wake: make(chan struct{}, 1), sleeper: newSleeper(), hooks: newHooks(&config)}
 	m.ctx, m.cancel = context.WithCancelCause(context.Background())
-	m.health = newHealth(config.Log)
+	m.health = newHealth(config.Log, m.wakeReviver)
+	m.builds.under = map[string]*build{}
+	m.warm = m.newWarmPools()
+	m.strangeDirs = map[string]bool{}
 	if m.owner, err = loadOwner(ctx, m.store); err != nil {
 		return nil, err
 	}
@@ -71,9 +85,18 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 	if m.exposures, err = loadExposures(ctx, m); err != nil {
 		return nil, err
 	}
+	if m.savedActivity, err = recallActivity(ctx, m.store); err != nil {
+		return nil, err
+	}
 	m.recall(records)
+	m.sweepRunFolders()
 	m.spawn(m.exposures.expire)
 	m.spawn(m.revive)
+	m.spawn(m.drowse)
+	m.spawn(m.deliver)
+	for _, p := range m.warm {
+		m.spawn(p.keepFull)
+	}
 	return m, nil
 }
 
@@ -82,6 +105,7 @@ func (m *Manager) recall(records []savedRecord) {
 	for _, r := range records {
 		if _, ok := m.config.Bindings[r.binding]; !ok {
 			m.log.Warn("a recorded sandbox is of a binding that is not configured; it is left alone", "sandbox", r.key)
+			m.strangeDirs[r.RunDir] = true
 			continue
 		}
 		u := m.newUnit(r.key)
@@ -106,7 +130,7 @@ func (m *Manager) Sandbox(ref abi.SandboxRef) (*Sandbox, error) {
 	if err := checkEnv(ref.Env); err != nil {
 		return nil, err
 	}
-	if err := checkLabels(ref.Labels); err != nil {
+	if err := firstError(checkLabels(ref.Labels), checkSpan("sleepAfter", ref.SleepAfter.D(), maxSleepAfter)); err != nil {
 		return nil, err
 	}
 	ref.ID = id
@@ -138,32 +162,6 @@ func (m *Manager) runtimes() []Runtime {
 	return rts
 }
 
-// Status is one sandbox in a list.
-type Status struct {
-	Ref abi.SandboxRef
-	abi.SandboxState
-	// Labels are what its options named it with.
-	Labels map[string]string
-}
-
-// List returns every sandbox that was ever started and not destroyed, by name.
-// It asks no init: Processes is 0.
-func (m *Manager) List() []Status {
-	var list []Status
-	for _, u := range m.all() {
-		if st := u.snapshot(); st.State != abi.StateAbsent {
-			list = append(list, Status{Ref: u.key.ref(), SandboxState: *st})
-		}
-	}
-	slices.SortFunc(list, func(a, b Status) int {
-		if c := strings.Compare(a.Ref.Binding, b.Ref.Binding); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Ref.ID, b.Ref.ID)
-	})
-	return list
-}
-
 // Bindings returns the configured bindings by name, with defaults filled in.
 func (m *Manager) Bindings() map[string]Binding { return maps.Clone(m.config.Bindings) }
 
@@ -175,11 +173,23 @@ func (m *Manager) Close() error {
 	m.life.Unlock()
 	m.cancel(errClosed)
 	m.wg.Wait()
+	m.hooks.drain()
+	m.keepActivity()
 	var errs []error
 	for _, u := range m.all() {
 		errs = append(errs, u.letGo())
 	}
 	return errors.Join(errs...)
+}
+
+// keepActivity records when sandboxes were used, at the end. Whatever comes of
+// it, nothing is lost but that.
+func (m *Manager) keepActivity() {
+	ctx, cancel := context.WithTimeout(context.Background(), unwindTimeout)
+	defer cancel()
+	if err := m.saveActivity(ctx, activityFine); err != nil {
+		m.log.Warn("cannot record when sandboxes were used", "error", err)
+	}
 }
 
 // spawn runs f in a goroutine that Close waits for; false after Close.
@@ -234,7 +244,5 @@ func (m *Manager) emit(k key, kind EventKind, generation int64, text string) {
 	m.config.Observe(Event{Kind: kind, Ref: k.ref(), Generation: generation, Text: text})
 }
 
-// machineName is unique over all edges on one engine.
-func (m *Manager) machineName(k key) string {
-	return "edge." + m.owner + "." + k.binding + "." + k.id
-}
+// machinePrefix begins the names of a binding's machines.
+func machinePrefix(owner, binding string) string { return "edge." + owner + "." + binding + "." }

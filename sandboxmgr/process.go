@@ -16,7 +16,7 @@ func (s *Sandbox) StartProcess(ctx context.Context, req *abi.StartProcessRequest
 	}
 	p := new(abi.Process)
 	asked := time.Now()
-	err := s.use(ctx, func(g *generation) error {
+	err := s.use(ctx, op, func(g *generation) error {
 		if err := g.call(ctx, op, quickTimeout, req, p); err != nil {
 			return err
 		}
@@ -43,7 +43,7 @@ func (s *Sandbox) GetProcess(ctx context.Context, req *abi.ProcessRequest) (*abi
 	if err := abi.CheckProcessID(req.ProcessID); err != nil {
 		return nil, s.fail(op, err)
 	}
-	return carry[abi.Process](ctx, s, op, quickTimeout, req)
+	return carryInside[abi.Process](ctx, s, op, errNoProcess(req.ProcessID), quickTimeout, req)
 }
 
 // KillProcess ends a process with its whole group and waits for its end.
@@ -52,7 +52,7 @@ func (s *Sandbox) KillProcess(ctx context.Context, req *abi.KillRequest) (*abi.P
 	if err := firstError(abi.CheckProcessID(req.ProcessID), checkKill(req.Signal, req.Grace)); err != nil {
 		return nil, s.fail(op, err)
 	}
-	return carry[abi.Process](ctx, s, op, req.Grace.Or(abi.DefaultGrace)+quickTimeout, req)
+	return carryInside[abi.Process](ctx, s, op, errNoProcess(req.ProcessID), req.Grace.Or(abi.DefaultGrace)+quickTimeout, req)
 }
 
 // KillAllProcesses ends every process that StartProcess started.
@@ -70,7 +70,7 @@ func (s *Sandbox) GetLogs(ctx context.Context, req *abi.LogsRequest) (*abi.LogsR
 	if err := checkLogs(req); err != nil {
 		return nil, s.fail(op, err)
 	}
-	return carry[abi.LogsResponse](ctx, s, op, quickTimeout, req)
+	return carryInside[abi.LogsResponse](ctx, s, op, errNoProcess(req.ProcessID), quickTimeout, req)
 }
 
 // StreamLogs tells what a process printed, and what it prints.
@@ -80,7 +80,7 @@ func (s *Sandbox) StreamLogs(ctx context.Context, req *abi.StreamLogsRequest) (a
 	if err := firstError(checkLogs(&logs), checkOneOf("encoding", req.Encoding, "utf8", "base64")); err != nil {
 		return nil, s.fail(op, err)
 	}
-	return s.stream(ctx, op, req)
+	return s.streamWith(ctx, op, nil, errNoProcess(req.ProcessID), req)
 }
 
 // WaitForExit waits until a process has ended; without a timeout as long as ctx
@@ -94,7 +94,7 @@ func (s *Sandbox) WaitForExit(ctx context.Context, req *abi.WaitForExitRequest) 
 	if req.Timeout > 0 {
 		limit = req.Timeout.D() + slack
 	}
-	return carry[abi.ExitStatus](ctx, s, op, limit, req)
+	return carryInside[abi.ExitStatus](ctx, s, op, errNoProcess(req.ProcessID), limit, req)
 }
 
 // WaitForLog waits until a line of a process's output matches. ctx's deadline
@@ -108,7 +108,7 @@ func (s *Sandbox) WaitForLog(ctx context.Context, req *abi.WaitForLogRequest) (*
 	}
 	timeout := own.Timeout.D()
 	resp := new(abi.WaitForLogResponse)
-	err := s.use(ctx, func(g *generation) error {
+	err := s.useWith(ctx, op, nil, errNoProcess(req.ProcessID), func(g *generation) error {
 		own.Timeout = abi.Duration(patience(ctx, timeout))
 		return g.call(ctx, op, own.Timeout.D()+slack, &own, resp)
 	})

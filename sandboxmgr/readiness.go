@@ -63,7 +63,11 @@ func (s *Sandbox) WaitForPort(ctx context.Context, req *abi.WaitForPortRequest) 
 		return nil, s.fail(op, err)
 	}
 	resp := &abi.WaitForPortResponse{Port: req.Port}
-	err = s.use(ctx, func(g *generation) error {
+	opts, absent := &s.ref.SandboxOptions, (func() error)(nil)
+	if req.ProcessID != "" {
+		opts, absent = nil, errNoProcess(req.ProcessID)
+	}
+	err = s.useWith(ctx, op, opts, absent, func(g *generation) error {
 		elapsed, err := g.waitForPort(ctx, w)
 		resp.Elapsed = abi.Duration(elapsed)
 		return err

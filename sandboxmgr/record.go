@@ -19,6 +19,7 @@ const (
 	sandboxPrefix  = "sandbox/"    // {binding}/{id} -> record
 	exposurePrefix = "exposure/"   // {binding}/{id}/{port} -> exposureRecord
 	highestPrefix  = "generation/" // {binding} -> the highest number of a destroyed sandbox
+	activityKey    = "activity"    // {binding}/{id} -> when it was used last, of all sandboxes
 )
 
 // Sizes of the random names, in hex digits.
@@ -54,17 +55,44 @@ type record struct {
 	Token  string `json:"token,omitempty"`
 	// Runtime is the name of the runtime that has the machine.
 	Runtime string `json:"runtime,omitempty"`
+	// Machine is the machine's name when it is not made of the sandbox's: it
+	// was started before it was anybody's.
+	Machine string `json:"machine,omitempty"`
 	// Boot is the id that the init of this generation chose.
 	Boot           string     `json:"boot,omitempty"`
 	StartedAt      time.Time  `json:"startedAt,omitzero"`
 	LastActivityAt time.Time  `json:"lastActivityAt,omitzero"`
+	EndedAt        time.Time  `json:"endedAt,omitzero"` // of a generation that has
 	Exit           *exitState `json:"exit,omitempty"`
+	// Why says why it does not run: "idle for 10m0s".
+	Why string `json:"why,omitempty"`
+	settings
+}
+
+// settings are what callers set, and what stays until the sandbox is destroyed.
+// The maps are replaced, never changed.
+type settings struct {
+	// SleepAfter comes over the binding's; KeepAlive over both.
+	SleepAfter abi.Duration `json:"sleepAfter,omitempty"`
+	KeepAlive  bool         `json:"keepAlive,omitempty"`
+	// Env comes over the binding's variables; nil unsets one.
+	Env    map[string]*string `json:"env,omitempty"`
+	Labels map[string]string  `json:"labels,omitempty"`
 }
 
 // exitState is how a generation ended, as far as it is known.
 type exitState struct {
 	Code      int  `json:"code"`
 	OOMKilled bool `json:"oomKilled,omitempty"`
+}
+
+// exitCode is the exit code of the last generation, or nil if nobody knows it.
+func (r *record) exitCode() *int {
+	if r.Exit == nil {
+		return nil
+	}
+	code := r.Exit.Code
+	return &code
 }
 
 // savedRecord is a record with its revision in the store.

@@ -43,7 +43,7 @@ func (s *Sandbox) Ref() abi.SandboxRef { return s.ref }
 func (s *Sandbox) Running(ctx context.Context) (Run, error) {
 	var run Run
 	err := s.withUnit(func(u *unit) error {
-		g, started, err := u.running(ctx, s.ref.SandboxOptions)
+		g, started, err := u.running(ctx, &s.ref.SandboxOptions)
 		if err == nil {
 			run = Run{Generation: g.number, Started: started, Ended: g.ended}
 		}
@@ -68,7 +68,8 @@ func (s *Sandbox) Dial(ctx context.Context, port int) (net.Conn, Run, error) {
 		run  Run
 	)
 	err := s.withUnit(func(u *unit) error {
-		g, started, err := u.running(ctx, s.ref.SandboxOptions)
+		defer u.hold(holdConnection)()
+		g, started, err := u.running(ctx, &s.ref.SandboxOptions)
 		if err != nil {
 			return err
 		}
@@ -131,7 +132,8 @@ const maxDiagnosed = 32
 // Start starts the sandbox, or does nothing if it runs.
 func (s *Sandbox) Start(ctx context.Context, _ *abi.Empty) (*abi.SandboxState, error) {
 	return s.changeState(ctx, abi.Start.Name(), func(u *unit) error {
-		_, _, err := u.running(ctx, s.ref.SandboxOptions)
+		defer u.hold(abi.Start.Name())()
+		_, _, err := u.running(ctx, &s.ref.SandboxOptions)
 		return err
 	})
 }
@@ -183,9 +185,9 @@ const countTimeout = time.Second
 // countProcesses counts what runs; 0 when the init cannot be asked.
 func (u *unit) countProcesses(ctx context.Context) int {
 	u.mu.Lock()
-	g := u.current
+	g, frozen := u.current, u.frozen()
 	u.mu.Unlock()
-	if g == nil {
+	if g == nil || frozen { // one that is frozen would not answer
 		return 0
 	}
 	var list abi.ProcessList

@@ -25,7 +25,7 @@ func (s *Sandbox) GetSession(ctx context.Context, req *abi.SessionRequest) (*abi
 	if err := checkSessionID(req.ID); err != nil {
 		return nil, s.fail(op, err)
 	}
-	return carry[abi.Session](ctx, s, op, quickTimeout, req)
+	return carryInside[abi.Session](ctx, s, op, errNoSession(req.ID), quickTimeout, req)
 }
 
 // DeleteSession forgets a session and kills what was started through it.
@@ -34,5 +34,5 @@ func (s *Sandbox) DeleteSession(ctx context.Context, req *abi.SessionRequest) (*
 	if err := checkSessionID(req.ID); err != nil {
 		return nil, s.fail(op, err)
 	}
-	return carry[abi.Empty](ctx, s, op, quickTimeout, req)
+	return carryInside[abi.Empty](ctx, s, op, errNoSession(req.ID), quickTimeout, req)
 }

@@ -2,9 +2,156 @@ package sandboxmgr
 
 import (
 	"context"
+	"maps"
+	"time"
 
 	"edge/abi"
 )
+
+// maxEnvBytes bounds all variables that are remembered of one sandbox: they
+// are part of its record.
+const maxEnvBytes = 256 << 10
+
+// maxSleepAfter bounds what a caller may ask for; keepAlive is for ever.
+const maxSleepAfter = 10 * 365 * 24 * time.Hour
+
+// sleepsAfter returns how long the sandbox may be unused; 0 is for ever.
+func (s *settings) sleepsAfter(b *Binding) time.Duration {
+	if s.KeepAlive {
+		return 0
+	}
+	return s.SleepAfter.Or(b.SleepAfter)
+}
+
+// learns tells whether a use with these options changes how long the sandbox
+// may be unused.
+func (s *settings) learns(o *abi.SandboxOptions) bool {
+	if o == nil {
+		return false
+	}
+	next := *s
+	next.learn(o)
+	return next.SleepAfter != s.SleepAfter || next.KeepAlive != s.KeepAlive
+}
+
+// learn takes over how long the sandbox may be unused; what o leaves out stays.
+func (s *settings) learn(o *abi.SandboxOptions) {
+	if o.SleepAfter > 0 {
+		s.SleepAfter, s.KeepAlive = o.SleepAfter, false
+	}
+	if o.KeepAlive {
+		s.KeepAlive = true
+	}
+}
+
+// adopt takes over all of the options with which the sandbox is started.
+func (s *settings) adopt(o *abi.SandboxOptions) {
+	s.learn(o)
+	if len(o.Env) > 0 {
+		vars := make(map[string]*string, len(o.Env))
+		for k, v := range o.Env {
+			vars[k] = &v
+		}
+		s.setEnv(vars)
+	}
+	if len(o.Labels) > 0 {
+		s.Labels = maps.Clone(o.Labels)
+	}
+}
+
+// setEnv sets variables, or with nil unsets them.
+func (s *settings) setEnv(vars map[string]*string) {
+	env := maps.Clone(s.Env)
+	if env == nil {
+		env = map[string]*string{}
+	}
+	maps.Copy(env, vars)
+	s.Env = env
+}
+
+// checkEnvSize bounds what is remembered.
+func (s *settings) checkEnvSize() error {
+	size := 0
+	for k, v := range s.Env {
+		size += len(k)
+		if v != nil {
+			size += len(*v)
+		}
+	}
+	if len(s.Env) > maxEnv || size > maxEnvBytes {
+		return invalid("the sandbox's variables would be %d with %d bytes; at most %d with %d bytes are remembered", len(s.Env), size, maxEnv, maxEnvBytes)
+	}
+	return nil
+}
+
+// note changes the record of a sandbox without disturbing those who use it, and
+// then does more, if there is any. It waits for every other step.
+func (u *unit) note(ctx context.Context, change func(*record), then func(context.Context) error) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		u.mu.Lock()
+		s := u.step
+		mine := s == nil
+		if mine {
+			s = u.begin(stepNote, func(ctx context.Context, _ *step) error { return u.noteStep(ctx, change, then) })
+		}
+		u.mu.Unlock()
+		if s == nil {
+			return errShuttingDown()
+		}
+		if err := s.wait(ctx); mine || ctx.Err() != nil {
+			return u.explainStep(err)
+		}
+	}
+}
+
+func (u *unit) noteStep(ctx context.Context, change func(*record), then func(context.Context) error) error {
+	if _, revision := u.recorded(); revision == 0 {
+		return abi.Errorf(abi.CodeSandboxExited, "sandbox %s was destroyed meanwhile", u.key)
+	}
+	if err := u.save(ctx, change); err != nil || then == nil {
+		return err
+	}
+	return then(ctx)
+}
+
+// SetEnvVars sets variables for every command that is started from now on, and
+// after each later start.
+func (s *Sandbox) SetEnvVars(ctx context.Context, req *abi.SetEnvVarsRequest) (*abi.Empty, error) {
+	op := abi.SetEnvVars.Name()
+	if err := checkEnvVars(req.EnvVars); err != nil {
+		return nil, s.fail(op, err)
+	}
+	err := s.withUnit(func(u *unit) error {
+		defer u.hold(op)()
+		g, _, err := u.running(ctx, &s.ref.SandboxOptions)
+		if err != nil {
+			return err
+		}
+		r, _ := u.recorded()
+		r.setEnv(req.EnvVars)
+		if err := r.checkEnvSize(); err != nil {
+			return err
+		}
+		return u.note(ctx, func(r *record) { r.setEnv(req.EnvVars) }, func(ctx context.Context) error {
+			return g.setEnv(ctx, req.EnvVars)
+		})
+	})
+	if err != nil {
+		return nil, s.fail(op, err)
+	}
+	return &abi.Empty{}, nil
+}
+
+// setEnv has the init set variables for what it starts from now on.
+func (g *generation) setEnv(ctx context.Context, vars map[string]*string) error {
+	if len(vars) == 0 {
+		return nil
+	}
+	return g.call(ctx, abi.SetEnvVars.Name(), quickTimeout, &abi.SetEnvVarsRequest{EnvVars: vars}, &abi.Empty{})
+}
 
 // Touch counts as use of the sandbox. It starts nothing.
 func (s *Sandbox) Touch(ctx context.Context, _ *abi.Empty) (*abi.SandboxState, error) {
@@ -13,37 +160,12 @@ func (s *Sandbox) Touch(ctx context.Context, _ *abi.Empty) (*abi.SandboxState, e
 			return err
 		}
 		u.touch()
-		return nil
+		u.mu.Lock()
+		learns := u.revision != 0 && u.record.State != stateDestroying && u.record.learns(&s.ref.SandboxOptions)
+		u.mu.Unlock()
+		if !learns {
+			return nil
+		}
+		return u.note(ctx, func(r *record) { r.learn(&s.ref.SandboxOptions) }, nil)
 	})
-}
-
-// Pause freezes everything that runs in the sandbox.
-func (s *Sandbox) Pause(context.Context, *abi.Empty) (*abi.SandboxState, error) {
-	return nil, s.fail(abi.Pause.Name(), abi.Errorf(abi.CodeUnsupported, "the %s runtime cannot pause", s.binding.Runtime.Name()))
-}
-
-// Resume lets a paused sandbox run on.
-func (s *Sandbox) Resume(context.Context, *abi.Empty) (*abi.SandboxState, error) {
-	return nil, s.fail(abi.Resume.Name(), abi.Errorf(abi.CodeUnsupported, "the %s runtime cannot pause", s.binding.Runtime.Name()))
-}
-
-// SetEnvVars sets variables for every command that is started from now on.
-func (s *Sandbox) SetEnvVars(ctx context.Context, req *abi.SetEnvVarsRequest) (*abi.Empty, error) {
-	op := abi.SetEnvVars.Name()
-	if err := checkEnvVars(req.EnvVars); err != nil {
-		return nil, s.fail(op, err)
-	}
-	return carry[abi.Empty](ctx, s, op, quickTimeout, req)
-}
-
-// Inspect tells all that the edge knows of the sandbox.
-func (s *Sandbox) Inspect(ctx context.Context, _ *abi.Empty) (*abi.Inspection, error) {
-	st, err := s.GetState(ctx, &abi.Empty{})
-	if err != nil {
-		return nil, s.fail(abi.Inspect.Name(), err)
-	}
-	return &abi.Inspection{
-		Binding: s.key.binding, ID: s.key.id, SandboxState: *st, Image: s.binding.Image,
-		Network: s.binding.Network, Persist: s.binding.Persist,
-	}, nil
 }

@@ -26,40 +26,60 @@ const (
 const protocolLabel = "1"
 
 // start is the step that starts an absent, stopped or lost sandbox.
-func (u *unit) start(parent context.Context, s *step, opts abi.SandboxOptions) error {
-	ctx, cancel := context.WithTimeout(parent, startTimeout)
-	defer cancel()
-	began := time.Now()
+func (u *unit) start(parent context.Context, s *step, opts *abi.SandboxOptions) error {
 	before, revision := u.recorded()
-	if err := u.m.health.gate(ctx, u.binding.Runtime); err != nil {
-		return u.runtimeError(err)
+	began := time.Now()
+	if err := u.m.admit(u); err != nil {
+		return err
 	}
 	shown := before.State
 	if revision == 0 {
 		shown = abi.StateAbsent
 	}
 	u.show(abi.StateStarting)
-	g, err := u.launch(ctx, opts)
-	if err == nil {
-		err = u.save(ctx, func(r *record) { r.State = abi.StateRunning })
-	}
+	g, err := u.attempt(parent, opts)
 	if err != nil {
 		if g != nil {
 			err = errors.Join(err, g.release())
 		}
 		// A manager that is closed leaves things as they are: what is recorded
 		// as starting is taken up by the next one.
-		if !errors.Is(context.Cause(parent), errClosed) {
+		if cause := context.Cause(parent); !errors.Is(cause, errClosed) {
+			tried, _ := u.recorded()
 			u.show(shown)
 			u.unwind(before, revision == 0)
+			u.m.dismiss(u)
+			if cause == nil {
+				u.hookError(tried.Generation, err)
+			}
 		}
 		u.log.Warn("sandbox did not start", "error", err)
 		return err
 	}
 	s.generation = g
-	u.serve(g)
+	u.serve(g, false)
+	u.touch()
 	u.announceStart(g, revision == 0, time.Since(began))
 	return nil
+}
+
+// attempt is the start itself. On an error the generation, if there is one, is
+// the caller's to release.
+func (u *unit) attempt(parent context.Context, opts *abi.SandboxOptions) (*generation, error) {
+	if err := u.m.health.gate(parent, u.binding.Runtime); err != nil {
+		return nil, u.runtimeError(err)
+	}
+	image, err := u.m.image(parent, u.key.binding)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(parent, startTimeout)
+	defer cancel()
+	g, err := u.launch(ctx, image, opts)
+	if err == nil {
+		err = u.save(ctx, func(r *record) { r.State = abi.StateRunning })
+	}
+	return g, err
 }
 
 func (u *unit) announceStart(g *generation, first bool, took time.Duration) {
@@ -68,26 +88,33 @@ func (u *unit) announceStart(g *generation, first bool, took time.Duration) {
 	}
 	u.log.Info("sandbox started", "generation", g.number, "took", took)
 	u.m.config.Observe(Event{Kind: EventStarted, Ref: u.key.ref(), Generation: g.number, Duration: took})
+	u.hook(abi.SandboxEvent{Type: abi.SandboxStarted, Generation: g.number})
 }
 
 // launch makes the next generation and waits until it can serve. On an error
 // the generation, if there is one, is the caller's to release.
-func (u *unit) launch(ctx context.Context, opts abi.SandboxOptions) (*generation, error) {
-	if err := u.raise(ctx); err != nil {
-		return nil, err
-	}
+func (u *unit) launch(ctx context.Context, image string, opts *abi.SandboxOptions) (*generation, error) {
 	r, _ := u.recorded()
-	g, err := u.openGeneration(&r)
+	if u.binding.Persist == persistNothing && r.RunDir != "" { // left behind
+		if err := u.discard(ctx); err != nil {
+			return nil, err
+		}
+		r.RunDir = ""
+	}
+	var w *warmMachine
+	if r.RunDir == "" {
+		w = u.m.warm[u.key.binding].take()
+	}
+	err := u.raise(ctx, opts, w)
+	if w != nil {
+		defer u.m.warm[u.key.binding].handedOver(w, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	machine, err := u.binding.Runtime.Start(ctx, u.spec(&r, opts))
-	u.m.health.note(u.binding.Runtime, err)
+	g, err := u.machine(ctx, image, w)
 	if err != nil {
-		return g, u.runtimeError(err)
-	}
-	if !u.attach(g, machine) {
-		return g, errClosed
+		return g, err
 	}
 	boot, err := u.hello(ctx, g)
 	if err != nil {
@@ -97,7 +124,36 @@ func (u *unit) launch(ctx context.Context, opts abi.SandboxOptions) (*generation
 		return g, err
 	}
 	g.learnDial(ctx)
+	r, _ = u.recorded()
+	if err := g.setEnv(ctx, r.Env); err != nil {
+		return g, err
+	}
 	return g, u.autostart(ctx, g, nil)
+}
+
+// machine takes over the machine that was started ahead, or starts one.
+func (u *unit) machine(ctx context.Context, image string, w *warmMachine) (*generation, error) {
+	r, _ := u.recorded()
+	if w != nil {
+		g := u.newGeneration(r.Generation, w.init)
+		if !u.attach(g, w.machine) {
+			return g, errClosed
+		}
+		return g, nil
+	}
+	g, err := u.openGeneration(&r)
+	if err != nil {
+		return nil, err
+	}
+	machine, err := u.binding.Runtime.Start(ctx, u.spec(&r, image))
+	u.m.health.note(u.binding.Runtime, err)
+	if err != nil {
+		return g, u.runtimeError(err)
+	}
+	if !u.attach(g, machine) {
+		return g, errClosed
+	}
+	return g, nil
 }
 
 // hello waits for the init, within readyTimeout.
@@ -113,14 +169,13 @@ func (u *unit) hello(ctx context.Context, g *generation) (boot string, err error
 }
 
 // raise records the next generation before anything of it exists, so that no
-// crash gives its number twice. What a binding without persistence left behind
-// goes first.
-func (u *unit) raise(ctx context.Context) error {
+// crash gives its number twice, and whose the machine w is, if there is one.
+func (u *unit) raise(ctx context.Context, opts *abi.SandboxOptions, w *warmMachine) error {
 	r, revision := u.recorded()
-	if u.binding.Persist == persistNothing && r.RunDir != "" {
-		if err := u.discard(ctx); err != nil {
-			return err
-		}
+	next := r.settings
+	next.adopt(opts)
+	if err := next.checkEnvSize(); err != nil {
+		return err
 	}
 	generation := r.Generation
 	if revision == 0 {
@@ -132,17 +187,22 @@ func (u *unit) raise(ctx context.Context) error {
 	}
 	return u.save(ctx, func(r *record) {
 		r.State, r.Generation, r.StartedAt = abi.StateStarting, generation+1, time.Now()
-		r.Boot, r.Exit = "", nil
-		if r.RunDir == "" {
-			r.RunDir, r.Token = randomHex(runNameLength), randomHex(tokenLength)
-			r.Runtime = u.binding.Runtime.Name()
+		r.Boot, r.Exit, r.Why, r.EndedAt = "", nil, "", time.Time{}
+		r.settings = next
+		if r.RunDir != "" {
+			return
+		}
+		r.Runtime = u.binding.Runtime.Name()
+		r.RunDir, r.Token, r.Machine = randomHex(runNameLength), randomHex(tokenLength), ""
+		if w != nil {
+			r.RunDir, r.Token, r.Machine = w.runDir, w.token, w.name
 		}
 	})
 }
 
 // discard removes the machine with all it wrote, and then its run folder.
 func (u *unit) discard(ctx context.Context) error {
-	err := u.binding.Runtime.Remove(ctx, u.name)
+	err := u.binding.Runtime.Remove(ctx, u.machineName())
 	u.m.health.note(u.binding.Runtime, err)
 	if err != nil {
 		return u.runtimeError(err)
@@ -154,34 +214,47 @@ func (u *unit) discard(ctx context.Context) error {
 	if err := os.RemoveAll(u.m.config.runDir(r.RunDir)); err != nil {
 		u.log.Warn("cannot remove the run folder", "error", err)
 	}
-	return u.save(ctx, func(r *record) { r.RunDir, r.Token, r.Runtime = "", "", "" })
+	return u.save(ctx, func(r *record) { r.RunDir, r.Token, r.Runtime, r.Machine = "", "", "", "" })
 }
 
 // spec describes the machine. The init's token is the only secret in it.
-func (u *unit) spec(r *record, opts abi.SandboxOptions) MachineSpec {
-	b := &u.binding
-	env := maps.Clone(b.Env)
-	if env == nil {
-		env = map[string]string{}
-	}
-	maps.Copy(env, opts.Env)
-	env["EDGE_INIT_TOKEN"] = r.Token
+func (u *unit) spec(r *record, image string) MachineSpec {
 	labels := map[string]string{}
-	for k, v := range opts.Labels {
+	for k, v := range r.Labels {
 		if !strings.HasPrefix(k, labelPrefix) {
 			labels[k] = v
 		}
 	}
-	labels[LabelOwner] = u.m.owner
-	labels["edge.binding"] = u.key.binding
 	labels["edge.id"] = u.key.id
 	labels["edge.generation"] = strconv.FormatInt(r.Generation, 10)
+	spec := u.m.machineSpec(u.key.binding, image, r.RunDir, r.Token, labels)
+	spec.Name = u.machineName()
+	for k, v := range r.Env {
+		if v != nil {
+			spec.Env[k] = *v
+		} else {
+			delete(spec.Env, k)
+		}
+	}
+	return spec
+}
+
+// machineSpec describes a machine of a binding. The labels become its own.
+func (m *Manager) machineSpec(binding, image, runDir, token string, labels map[string]string) MachineSpec {
+	b := m.config.Bindings[binding]
+	env := maps.Clone(b.Env)
+	if env == nil {
+		env = map[string]string{}
+	}
+	env["EDGE_INIT_TOKEN"] = token
+	labels[LabelOwner] = m.owner
+	labels["edge.binding"] = binding
 	labels["edge.protocol"] = protocolLabel
+	volume := b.Persist == persistWorkspace
 	return MachineSpec{
-		Name: u.name, Labels: labels, Image: b.Image,
-		RunDir: u.m.config.runDir(r.RunDir), InitPath: u.m.config.InitPath, InitArgs: u.m.config.InitArgs,
-		Env: env, Network: b.Network, MemoryBytes: b.MemoryBytes, CPUs: b.CPUs, PIDs: b.PIDs,
-		Tools: b.Tools, OCIRuntime: b.OCIRuntime,
+		Labels: labels, Image: image, RunDir: m.config.runDir(runDir), InitPath: m.config.InitPath, InitArgs: m.config.InitArgs,
+		Env: env, Network: b.Network, Preset: b.Preset, Workspace: volume, Fresh: volume, Rootfs: b.Rootfs,
+		MemoryBytes: b.MemoryBytes, CPUs: b.CPUs, PIDs: b.PIDs, Tools: b.Tools, OCIRuntime: b.OCIRuntime,
 	}
 }
 
@@ -213,7 +286,9 @@ func (u *unit) unwind(before record, first bool) {
 		err = u.halt(ctx, nil, 0)
 	}
 	if !first {
-		err = errors.Join(err, u.save(ctx, func(r *record) { r.State, r.Exit, r.Boot = before.State, before.Exit, "" }))
+		err = errors.Join(err, u.save(ctx, func(r *record) {
+			r.State, r.Exit, r.Boot, r.Why, r.EndedAt = before.State, before.Exit, "", before.Why, before.EndedAt
+		}))
 	}
 	if err != nil {
 		u.log.Warn("cannot clean up after a start that failed", "error", err)
@@ -221,10 +296,9 @@ func (u *unit) unwind(before record, first bool) {
 }
 
 // serve makes g the generation that runs.
-func (u *unit) serve(g *generation) {
-	u.touch()
+func (u *unit) serve(g *generation, paused bool) {
 	u.mu.Lock()
-	u.current, u.state, u.pending = g, abi.StateRunning, false
+	u.current, u.state, u.pending, u.paused = g, abi.StateRunning, false, paused
 	u.mu.Unlock()
 	u.m.spawn(func() { u.mind(g) })
 	if u.m.config.FollowOutput {
@@ -236,7 +310,6 @@ func (u *unit) serve(g *generation) {
 // whole of it goes to the log.
 func (u *unit) runtimeError(err error) error {
 	var e *abi.Error
-	name := u.binding.Runtime.Name()
 	switch {
 	case errors.As(err, &e):
 		return err
@@ -245,7 +318,11 @@ func (u *unit) runtimeError(err error) error {
 		return abi.Errorf(abi.CodeImageNotFound, "the image %q of binding %s is not there", u.binding.Image, u.key.binding).
 			WithSuggestion("%s", how)
 	case errors.Is(err, ErrRuntimeDown):
-		return unavailable("the %s runtime does not answer", name).WithSuggestion("try again later; the edge's log has the reason")
+		return runtimeDown(u.binding.Runtime)
 	}
-	return fmt.Errorf("%s runtime: %w", name, err)
+	return fmt.Errorf("%s runtime: %w", u.binding.Runtime.Name(), err)
+}
+
+func runtimeDown(rt Runtime) error {
+	return unavailable("the %s runtime does not answer", rt.Name()).WithSuggestion("try again later; the edge's log has the reason")
 }

@@ -33,7 +33,9 @@ func (u *unit) stop(ctx context.Context, req *abi.StopRequest) error {
 		case mine && doomed:
 			s = u.begin(stepSettle, u.settle)
 		case mine:
-			s = u.begin(stepStop, func(ctx context.Context, _ *step) error { return u.stopStep(ctx, req) })
+			s = u.begin(stepStop, func(ctx context.Context, _ *step) error {
+				return u.stopStep(ctx, req, ended{why: whyStopped, reason: reasonStop})
+			})
 		}
 		u.mu.Unlock()
 		switch {
@@ -77,8 +79,12 @@ func (u *unit) destroy(ctx context.Context) error {
 	}
 }
 
+// ended says why a generation ended: in words for the state, and in one word for
+// events.
+type ended struct{ why, reason string }
+
 // stopStep works without a living init, and without an adopted machine.
-func (u *unit) stopStep(parent context.Context, req *abi.StopRequest) error {
+func (u *unit) stopStep(parent context.Context, req *abi.StopRequest, end ended) error {
 	grace := req.Grace.Or(abi.DefaultGrace)
 	ctx, cancel := context.WithTimeout(parent, grace+stopTimeout)
 	defer cancel()
@@ -100,12 +106,13 @@ func (u *unit) stopStep(parent context.Context, req *abi.StopRequest) error {
 	u.bury(g, "the sandbox was stopped")
 	ctx, cancel = context.WithTimeout(context.WithoutCancel(parent), unwindTimeout)
 	defer cancel()
-	if err := u.rest(ctx, abi.StateStopped, g); err != nil {
+	if err := u.rest(ctx, abi.StateStopped, g, end.why); err != nil {
 		return err
 	}
 	r, _ := u.recorded()
-	u.log.Info("sandbox stopped", "generation", r.Generation)
-	u.m.emit(u.key, EventStopped, r.Generation, "")
+	u.log.Info("sandbox stopped", "generation", r.Generation, "why", end.why)
+	u.m.emit(u.key, EventStopped, r.Generation, end.why)
+	u.hook(abi.SandboxEvent{Type: abi.SandboxStopped, Generation: r.Generation, Reason: end.reason, ExitCode: r.exitCode()})
 	return nil
 }
 
@@ -113,10 +120,13 @@ func (u *unit) stopStep(parent context.Context, req *abi.StopRequest) error {
 // signal, then by its runtime. A machine that is not there is halted.
 func (u *unit) halt(ctx context.Context, req *abi.StopRequest, grace time.Duration) error {
 	u.mu.Lock()
-	g := u.current
+	g, frozen := u.current, u.frozen()
 	u.mu.Unlock()
 	if g == nil {
 		return u.haltUnseen(ctx, grace)
+	}
+	if frozen && u.thaw(ctx, g) != nil {
+		req = nil // nobody in there can be asked
 	}
 	if req != nil && !g.init.Broken() {
 		asked, cancel := context.WithTimeout(ctx, grace+stopSlack)
@@ -151,7 +161,7 @@ func (u *unit) halt(ctx context.Context, req *abi.StopRequest, grace time.Durati
 
 // haltUnseen ends a machine that this edge has not adopted.
 func (u *unit) haltUnseen(ctx context.Context, grace time.Duration) error {
-	machine, err := u.binding.Runtime.Adopt(ctx, u.name)
+	machine, err := u.binding.Runtime.Adopt(ctx, u.machineName())
 	u.m.health.note(u.binding.Runtime, err)
 	if errors.Is(err, ErrNoMachine) {
 		return nil
@@ -196,6 +206,7 @@ func (u *unit) destroyStep(parent context.Context) error {
 	}
 	u.log.Info("sandbox destroyed", "generation", r.Generation)
 	u.m.emit(u.key, EventDestroyed, r.Generation, "")
+	u.hook(abi.SandboxEvent{Type: abi.SandboxStopped, Generation: r.Generation, Reason: reasonDestroy, ExitCode: r.exitCode()})
 	return nil
 }
 
@@ -217,7 +228,8 @@ func (u *unit) mind(g *generation) {
 			return
 		}
 		if s == nil {
-			u.current, u.state, u.record.Exit = nil, abi.StateLost, g.exit
+			u.current, u.state, u.paused = nil, abi.StateLost, false
+			u.record.Exit, u.record.Why = g.exit, whyLost(g.exit)
 			u.begin(stepLose, func(ctx context.Context, _ *step) error { return u.lose(ctx, g) })
 			u.mu.Unlock()
 			return
@@ -241,21 +253,28 @@ func (u *unit) lose(ctx context.Context, g *generation) error {
 	}
 	r, _ := u.recorded()
 	u.log.Warn("sandbox lost", "generation", r.Generation, "how", how)
-	err := u.rest(ctx, abi.StateLost, g)
+	var exit *exitState
+	if g != nil && !g.alive() {
+		exit = g.exit
+	}
+	err := u.rest(ctx, abi.StateLost, g, whyLost(exit))
 	u.m.emit(u.key, EventLost, r.Generation, how)
+	u.hook(abi.SandboxEvent{
+		Type: abi.SandboxFailed, Generation: r.Generation, ExitCode: r.exitCode(), Error: errLost(u.key, r.Generation, exit),
+	})
 	return err
 }
 
 // rest records that nothing runs any more, and how it ended; what a binding
 // without persistence left behind goes.
-func (u *unit) rest(ctx context.Context, st abi.State, g *generation) error {
+func (u *unit) rest(ctx context.Context, st abi.State, g *generation, why string) error {
 	if r, _ := u.recorded(); u.binding.Persist == persistNothing && r.RunDir != "" {
 		if err := u.discard(ctx); err != nil {
 			u.log.Warn("cannot remove what a sandbox without persistence wrote; the next start does", "error", err)
 		}
 	}
 	err := u.save(ctx, func(r *record) {
-		r.State, r.Boot, r.Exit = st, "", nil
+		r.State, r.Boot, r.Exit, r.Why, r.EndedAt = st, "", nil, why, time.Now()
 		if g != nil && !g.alive() {
 			r.Exit = g.exit
 		}
@@ -263,6 +282,7 @@ func (u *unit) rest(ctx context.Context, st abi.State, g *generation) error {
 	u.mu.Lock()
 	u.state, u.pending = st, false
 	u.mu.Unlock()
+	u.m.dismiss(u)
 	if err != nil {
 		u.log.Error("cannot record the end of a sandbox", "error", err)
 	}
@@ -277,7 +297,7 @@ func (u *unit) bury(g *generation, reason string) {
 	}
 	u.mu.Lock()
 	if u.current == g {
-		u.current = nil
+		u.current, u.paused = nil, false
 	}
 	u.mu.Unlock()
 	g.endOnce.Do(func() { close(g.ended) })

@@ -7,12 +7,26 @@ import (
 )
 
 // stream has the init begin a stream, starting the sandbox if need be. ctx
-// bounds the opening alone; the caller closes the socket.
+// bounds the opening alone; the caller closes the socket, which keeps the
+// sandbox awake until then.
 func (s *Sandbox) stream(ctx context.Context, op string, req any) (abi.Socket, error) {
+	return s.streamWith(ctx, op, &s.ref.SandboxOptions, nil, req)
+}
+
+// streamWith is stream, and useWith of what is inside.
+func (s *Sandbox) streamWith(ctx context.Context, op string, opts *abi.SandboxOptions, absent func() error, req any) (abi.Socket, error) {
 	var sock abi.Socket
-	err := s.use(ctx, func(g *generation) (err error) {
-		sock, err = g.open(ctx, op, req)
-		return err
+	what := op
+	if op == abi.Terminal.Name() {
+		what = holdTerminal
+	}
+	err := s.useWith(ctx, what, opts, absent, func(g *generation) error {
+		opened, err := g.open(ctx, op, req)
+		if err != nil {
+			return err
+		}
+		sock = &heldSocket{opened, g.hold(what)}
+		return nil
 	})
 	if err != nil {
 		return nil, s.fail(op, err)

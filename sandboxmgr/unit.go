@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"edge/abi"
@@ -27,6 +26,9 @@ const (
 	stepDestroy          //
 	stepLose             // records an end that nobody asked for
 	stepSweep            // removes a machine that is recorded nowhere
+	stepNote             // records something of a sandbox that goes on as it is
+	stepPause            //
+	stepResume           //
 )
 
 // step is one change of a unit on its way. It runs in a goroutine of the
@@ -56,13 +58,14 @@ type unit struct {
 	m       *Manager
 	key     key
 	binding Binding
-	name    string // of its machine
 	log     *slog.Logger
-	active  atomic.Int64 // when it was used last, in Unix nanoseconds
+	// activity has locks of its own.
+	activity activity
 
 	// Guarded by Manager.mu.
 	refs int  // operations and steps that use it
 	kept bool // it is recorded
+	slot bool // it counts among those that run
 
 	// mu guards the rest. record and revision are changed by the step under
 	// way alone; revision 0 means that nothing is recorded.
@@ -71,15 +74,30 @@ type unit struct {
 	record   record
 	revision int64
 	pending  bool        // recorded as busy, and not settled yet
+	paused   bool        // everything in it is frozen
 	current  *generation // nil unless it runs
 	step     *step       // nil when at rest
+	// awakeUntil is the earliest time at which it may be put to sleep, whatever
+	// else says so; connected tells that somebody else's connections kept it
+	// awake when that was looked at last.
+	awakeUntil time.Time
+	connected  bool
 }
 
 func (m *Manager) newUnit(k key) *unit {
 	return &unit{
-		m: m, key: k, binding: m.config.Bindings[k.binding], name: m.machineName(k),
+		m: m, key: k, binding: m.config.Bindings[k.binding],
 		log: m.log.With("sandbox", k.String()), state: abi.StateAbsent,
 	}
+}
+
+// machineName is unique over all edges on one engine, and another one for each
+// sandbox.
+func (u *unit) machineName() string {
+	if r, _ := u.recorded(); r.Machine != "" {
+		return r.Machine
+	}
+	return machinePrefix(u.m.owner, u.key.binding) + u.key.id
 }
 
 // recall takes over what an earlier edge recorded.
@@ -88,25 +106,20 @@ func (u *unit) recall(r *savedRecord) {
 	if now := u.binding.Runtime.Name(); r.Runtime != "" && r.Runtime != now {
 		u.binding.Runtime = absentRuntime{r.Runtime, now}
 	}
-	if !r.LastActivityAt.IsZero() {
-		u.active.Store(r.LastActivityAt.UnixNano())
+	last := r.LastActivityAt
+	if at := u.m.savedActivity[u.key.String()]; at.After(last) {
+		last = at
 	}
+	if !last.IsZero() {
+		u.activity.last.Store(last.UnixNano())
+	}
+	u.activity.after.Store(int64(r.sleepsAfter(&u.binding)))
 	switch r.State {
 	case abi.StateStarting, abi.StateRunning, abi.StateStopping:
-		u.pending = true
+		u.pending, u.slot = true, true
 	case stateDestroying:
 		u.pending, u.state = true, abi.StateStopping
 	}
-}
-
-// touch counts as use of the sandbox.
-func (u *unit) touch() { u.active.Store(time.Now().UnixNano()) }
-
-func (u *unit) lastActivity() time.Time {
-	if n := u.active.Load(); n != 0 {
-		return time.Unix(0, n)
-	}
-	return time.Time{}
 }
 
 // begin starts a step; u.mu is held and no step is under way. nil when the
@@ -136,7 +149,11 @@ func (u *unit) perform(ctx context.Context, s *step, work func(context.Context, 
 	s.cancel(nil)
 	u.mu.Lock()
 	u.step = nil
+	due, _, ok := u.due()
 	u.mu.Unlock()
+	if ok {
+		u.m.sleeper.nudge(due)
+	}
 	close(s.done)
 	u.m.release(u)
 }
@@ -168,6 +185,7 @@ func (u *unit) save(ctx context.Context, change func(*record)) error {
 	u.mu.Lock()
 	u.record, u.revision = r, revision
 	u.mu.Unlock()
+	u.activity.after.Store(int64(r.sleepsAfter(&u.binding)))
 	u.m.keep(u, true)
 	return nil
 }
@@ -183,14 +201,17 @@ func (u *unit) forget(ctx context.Context) error {
 	u.mu.Lock()
 	u.record, u.revision, u.state, u.pending = record{}, 0, abi.StateAbsent, false
 	u.mu.Unlock()
-	u.active.Store(0)
+	u.activity.last.Store(0)
+	u.m.dismiss(u)
 	u.m.keep(u, false)
 	return nil
 }
 
-// running returns the generation that runs, starting the sandbox if need be.
-// started tells that the caller waited for a start, its own or one under way.
-func (u *unit) running(ctx context.Context, opts abi.SandboxOptions) (g *generation, started bool, err error) {
+// running returns the generation that runs, and joins what is under way. A
+// sandbox that is paused is resumed. One that does not run is started with opts,
+// or, when opts is nil, left as it is: g is nil then. started tells that the
+// caller waited for a start, its own or one under way.
+func (u *unit) running(ctx context.Context, opts *abi.SandboxOptions) (g *generation, started bool, err error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, false, err
@@ -200,35 +221,56 @@ func (u *unit) running(ctx context.Context, opts abi.SandboxOptions) (g *generat
 		}
 		u.mu.Lock()
 		g, s := u.current, u.step
+		mine := false
 		switch {
+		case g != nil && g.alive() && !u.frozen() && !u.record.learns(opts) && (s == nil || s.kind == stepNote):
+			u.mu.Unlock()
+			u.touch()
+			return g, started, nil
 		case s != nil:
-		case g != nil:
-			if g.alive() {
-				u.mu.Unlock()
-				u.touch()
-				return g, false, nil
-			}
-		case u.pending:
-			s = u.begin(stepSettle, u.settle)
-		default:
-			s = u.begin(stepStart, func(ctx context.Context, s *step) error { return u.start(ctx, s, opts) })
-		}
-		u.mu.Unlock()
-		if g != nil && s == nil { // its machine ended this moment
+		case g != nil && !g.alive(): // its machine ended this moment
+			u.mu.Unlock()
 			u.awaitEnd(ctx, g)
 			continue
+		case g == nil && !u.pending && opts == nil:
+			u.mu.Unlock()
+			return nil, false, nil
+		default:
+			s, mine = u.beginUse(opts), true
 		}
+		u.mu.Unlock()
 		if s == nil {
 			return nil, false, errShuttingDown()
 		}
-		if err := s.wait(ctx); ctx.Err() != nil {
+		err := s.wait(ctx)
+		switch {
+		case ctx.Err() != nil:
 			return nil, false, ctx.Err()
-		} else if s.kind == stepStart {
-			return s.generation, true, u.explainStep(err)
-		} else if s.kind == stepSettle && err != nil {
+		case s.kind == stepStart && err == nil:
+			started = true
+			if r, _ := u.recorded(); !r.learns(opts) {
+				return s.generation, true, nil
+			}
+		case err != nil && (mine || s.kind == stepStart || s.kind == stepSettle || s.kind == stepResume):
 			return nil, false, u.explainStep(err)
 		}
 	}
+}
+
+// beginUse starts the step that has the sandbox run, as a use with opts wants
+// it; u.mu is held and no step is under way. nil when the manager is closed.
+func (u *unit) beginUse(opts *abi.SandboxOptions) *step {
+	switch {
+	case u.current != nil && u.frozen():
+		return u.begin(stepResume, u.resumeStep)
+	case u.current != nil:
+		return u.begin(stepNote, func(ctx context.Context, _ *step) error {
+			return u.noteStep(ctx, func(r *record) { r.learn(opts) }, nil)
+		})
+	case u.pending:
+		return u.begin(stepSettle, u.settle)
+	}
+	return u.begin(stepStart, func(ctx context.Context, s *step) error { return u.start(ctx, s, opts) })
 }
 
 // settled waits until what an earlier edge left is settled; it starts nothing.
@@ -261,31 +303,6 @@ func (u *unit) explainStep(err error) error {
 		return errShuttingDown()
 	}
 	return err
-}
-
-// snapshot tells the state without asking anybody inside.
-func (u *unit) snapshot() *abi.SandboxState {
-	connections := u.m.config.Connections.Count(u.key.binding, u.key.id, 0)
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	st := &abi.SandboxState{
-		State: u.state, Generation: u.record.Generation, Connections: connections,
-		Runtime: u.binding.Runtime.Name(),
-	}
-	if !u.record.StartedAt.IsZero() {
-		t := u.record.StartedAt
-		st.StartedAt = &t
-	}
-	if t := u.lastActivity(); !t.IsZero() {
-		st.LastActivityAt = &t
-	}
-	if e := u.record.Exit; e != nil {
-		st.ExitCode = &e.Code
-	}
-	if u.current != nil {
-		st.Dial = u.current.dialName()
-	}
-	return st
 }
 
 // letGo releases what the edge holds of a running sandbox, which runs on.

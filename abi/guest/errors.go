@@ -27,6 +27,7 @@ var (
 	ErrProcessExited   = abi.CodeProcessExitedBeforeReady.Err()
 	ErrNotReady        = abi.CodeProcessReadyTimeout.Err()
 	ErrPortExposed     = abi.CodePortAlreadyExposed.Err()
+	ErrSandboxLost     = abi.CodeSandboxLost.Err()
 	ErrFileNotFound    = abi.CodeFileNotFound.Err()
 	ErrTimeout         = abi.CodeTimeout.Err()
 	// ErrNotPreview is ProxyToSandbox's on a request that is for no preview.

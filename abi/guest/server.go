@@ -22,11 +22,12 @@ type Server struct {
 // It waits for the port first, because with a process id that answers three
 // questions in one call: is the process there, does it run, does it listen. So a
 // server that is up costs one operation, one that another request is starting is
-// waited for, and only one that is missing, or has ended, is written and started.
+// waited for, and only one that is missing, has ended, or was lost with its sandbox, is written
+// and started.
 func (s *Sandbox) EnsureServer(sv Server) error {
 	ready := WaitForPortOptions{ProcessID: sv.ProcessID, Timeout: sv.Timeout}
 	err := s.WaitForPort(sv.Port, ready)
-	if !errors.Is(err, ErrProcessNotFound) && !errors.Is(err, ErrProcessExited) {
+	if !errors.Is(err, ErrProcessNotFound) && !errors.Is(err, ErrProcessExited) && !errors.Is(err, ErrSandboxLost) {
 		return err
 	}
 	if sv.Path != "" {

@@ -17,6 +17,7 @@ func TestEnsureServer(t *testing.T) {
 	var (
 		missing = abi.Errorf(abi.CodeProcessNotFound, "there is no process")
 		ended   = abi.Errorf(abi.CodeProcessExitedBeforeReady, "the process exited")
+		lost    = abi.Errorf(abi.CodeSandboxLost, "the sandbox was lost")
 		slow    = abi.Errorf(abi.CodeProcessReadyTimeout, "nothing listens")
 		exists  = abi.Errorf(abi.CodeProcessAlreadyExists, "process already exists")
 		denied  = abi.Errorf(abi.CodePermissionDenied, "read-only")
@@ -32,6 +33,7 @@ func TestEnsureServer(t *testing.T) {
 		{"up", nil, nil, nil, nil, nil, cold[:1]},
 		{"missing", missing, nil, nil, nil, nil, cold},
 		{"ended", ended, nil, nil, nil, nil, cold},
+		{"lost with its sandbox", lost, nil, nil, nil, nil, cold},
 		{"another request was faster", missing, nil, nil, exists, nil, cold},
 		{"never listens", missing, slow, nil, nil, slow, cold},
 		{"another failure starts nothing", slow, nil, nil, nil, slow, cold[:1]},

@@ -121,6 +121,8 @@ type Link struct {
 	waiters    []chan *conn // the first one is served first
 	strangers  int          // refused in a row
 	violations []time.Time  // of the last ten seconds
+	paused     bool         // the sandbox is frozen
+	excused    time.Time    // until when violations do not count
 	err        error        // ErrClosed or ErrBroken, once ended
 	closed     bool
 }

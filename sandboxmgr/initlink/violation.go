@@ -27,6 +27,9 @@ func (l *Link) violation(err error) {
 func (l *Link) count(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.paused || now.Before(l.excused) {
+		return false
+	}
 	kept := l.violations[:0]
 	for _, t := range l.violations {
 		if now.Sub(t) < violationWindow {

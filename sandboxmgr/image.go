@@ -1,0 +1,161 @@
+package sandboxmgr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"edge/abi"
+)
+
+const (
+	// buildTimeout bounds the building of an image.
+	buildTimeout = 30 * time.Minute
+	// maxBuildLog is how much of what a build printed last an error quotes.
+	maxBuildLog = 4 << 10 // bytes
+)
+
+// builds are the images that bindings have built, each once for a manager.
+type builds struct {
+	mu    sync.Mutex
+	under map[string]*build // by binding: under way, or done well
+}
+
+type build struct {
+	done  chan struct{}
+	image string
+	err   error
+}
+
+// image returns the binding's image, building it before its first use. All who
+// wait share one build, which goes on when they go away; one that failed is
+// tried again by the next who ask.
+func (m *Manager) image(ctx context.Context, binding string) (string, error) {
+	b := m.config.Bindings[binding]
+	if b.Build == nil {
+		return b.Image, nil
+	}
+	m.builds.mu.Lock()
+	bd := m.builds.under[binding]
+	if bd == nil {
+		bd = &build{done: make(chan struct{})}
+		if !m.spawn(func() { m.build(binding, &b, bd) }) {
+			m.builds.mu.Unlock()
+			return "", errShuttingDown()
+		}
+		m.builds.under[binding] = bd
+	}
+	m.builds.mu.Unlock()
+	select {
+	case <-bd.done:
+		return bd.image, bd.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// knownImage is the binding's image as far as it is known without building one.
+func (m *Manager) knownImage(binding string) string {
+	m.builds.mu.Lock()
+	bd := m.builds.under[binding]
+	m.builds.mu.Unlock()
+	if bd != nil {
+		select {
+		case <-bd.done:
+			return bd.image
+		default:
+		}
+	}
+	return m.config.Bindings[binding].Image
+}
+
+func (m *Manager) build(binding string, b *Binding, bd *build) {
+	ctx, cancel := context.WithTimeout(m.ctx, buildTimeout)
+	defer cancel()
+	defer close(bd.done)
+	began := time.Now()
+	m.log.Info("building an image", "binding", binding, "folder", b.Build.Context)
+	imager, ok := b.Runtime.(Imager)
+	if !ok {
+		bd.err = abi.Errorf(abi.CodeUnsupported, "binding %s: the %s runtime has no images to build", binding, b.Runtime.Name())
+	} else if bd.image, bd.err = imager.BuildImage(ctx, binding, b.Build.Context, b.Build.Dockerfile); bd.err != nil {
+		m.log.Error("cannot build an image", "binding", binding, "error", bd.err)
+		bd.err = buildError(binding, b.Runtime, bd.err)
+	}
+	if bd.err == nil {
+		m.log.Info("built an image", "binding", binding, "image", bd.image, "took", time.Since(began))
+		return
+	}
+	m.builds.mu.Lock()
+	delete(m.builds.under, binding)
+	m.builds.mu.Unlock()
+}
+
+// buildError says in the words of the API why there is no image. What the build
+// printed last is in the details.
+func buildError(binding string, rt Runtime, err error) error {
+	var e *abi.Error
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, ErrRuntimeDown):
+		return runtimeDown(rt)
+	case errors.Is(err, context.DeadlineExceeded):
+		return abi.Errorf(abi.CodeTimeout, "the image of binding %s was not built within %s", binding, buildTimeout)
+	}
+	code, said := abi.CodeInternal, err.Error()
+	if errors.Is(err, ErrNoImage) {
+		code = abi.CodeImageNotFound
+		_, said, _ = strings.Cut(said, ErrNoImage.Error()+": ") // before it are internal names
+	}
+	if len(said) > maxBuildLog {
+		said = strings.ToValidUTF8(said[len(said)-maxBuildLog:], "")
+	}
+	if !utf8.ValidString(said) {
+		said = strings.ToValidUTF8(said, "?")
+	}
+	return abi.Errorf(code, "the image of binding %s could not be built", binding).
+		WithDetails(map[string]string{"build": said}).WithSuggestion("mend what \"build\" in the details says")
+}
+
+// entrypointID names the process that a binding's image runs by itself.
+const entrypointID = "entrypoint"
+
+// entrypoint returns what the image runs by itself, as a process.
+func (u *unit) entrypoint(ctx context.Context) (*abi.StartProcessRequest, error) {
+	imager, ok := u.binding.Runtime.(Imager)
+	if !ok {
+		return nil, abi.Errorf(abi.CodeUnsupported, "binding %s: the %s runtime has no images, whose entry point could run", u.key.binding, u.binding.Runtime.Name())
+	}
+	image, err := u.m.image(ctx, u.key.binding)
+	if err != nil {
+		return nil, err
+	}
+	argv, dir, user, err := imager.ImageCommand(ctx, image)
+	if err != nil {
+		return nil, u.runtimeError(err)
+	}
+	if len(argv) == 0 {
+		return nil, abi.Errorf(abi.CodeUnsupported, "the image %q of binding %s runs nothing by itself", image, u.key.binding).
+			WithSuggestion("set entrypoint to none, or give the image a command")
+	}
+	return &abi.StartProcessRequest{ProcessID: entrypointID, Argv: argv, Cwd: dir, User: user}, nil
+}
+
+// checkImages refuses what a binding's runtime cannot do.
+func (b *Binding) checkImages(name string) error {
+	if _, ok := b.Runtime.(Imager); ok {
+		return nil
+	}
+	switch {
+	case b.Entrypoint:
+		return fmt.Errorf("binding %s: entrypoint: the %s runtime has no images", name, b.Runtime.Name())
+	case b.Build != nil:
+		return fmt.Errorf("binding %s: build: the %s runtime has no images", name, b.Runtime.Name())
+	}
+	return nil
+}
