@@ -10,11 +10,14 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"edge/abi"
+	"edge/cmd/edge/remote"
 	"edge/sandboxmgr/initd"
 	"edge/sandboxmgr/process"
 )
 
-// Exit codes.
+// Exit codes. Those of exec and run are the command's own, or docker's 125, 126
+// and 127 (remote.ExitFailed).
 const (
 	exitOK      = 0
 	exitFailure = 1
@@ -23,6 +26,7 @@ const (
 
 // terminal is what a command sees of its surroundings.
 type terminal struct {
+	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
 	// notify has signals sent to c until the returned function is called.
@@ -35,7 +39,13 @@ type commands struct {
 	Dev     devCommand     `cmd:"" help:"Serve a project while you edit it: rebuild, reload, report."`
 	Clean   cleanCommand   `cmd:"" help:"Destroy every sandbox of a state folder, with all it wrote."`
 	Plugin  pluginCommands `cmd:"" help:"Write and check plugins."`
+	Doctor  doctorCommand  `cmd:"" help:"Find what is wrong with this machine and the configuration, and what mends it."`
 	Version versionCommand `cmd:"" help:"Tell what this binary is."`
+
+	remote.Commands
+
+	Completion completionCommand `cmd:"" help:"Print a script that completes edge's command lines in a shell."`
+	Complete   completeCommand   `cmd:"" name:"__complete" hidden:"" passthrough:"" help:"Tell what the last word may become."`
 }
 
 type pluginCommands struct {
@@ -63,9 +73,22 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	if err == nil {
 		return exitOK
 	}
+	var code remote.ExitCode
+	if errors.As(err, &code) {
+		return int(code)
+	}
 	report(t.err, err)
+	return exitCode(err)
+}
+
+// exitCode is what an error means to who called.
+func exitCode(err error) int {
 	var usage usageError
-	if errors.As(err, &usage) {
+	var failure *remote.Failure
+	switch {
+	case errors.As(err, &failure):
+		return failure.Code
+	case errors.As(err, &usage):
 		return exitUsage
 	}
 	return exitFailure
@@ -73,15 +96,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 
 func dispatch(ctx context.Context, args []string, t *terminal) error {
 	exited := false
-	parser, err := kong.New(&commands{},
-		kong.Name("edge"),
-		kong.Description("A programmable front door for sandboxes: a WebAssembly plugin decides, native Go carries it out."),
-		kong.Writers(t.out, t.err),
-		kong.Exit(func(int) { exited = true }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(t),
-	)
+	parser, err := newParser(ctx, t, func(int) { exited = true })
 	if err != nil {
 		return err
 	}
@@ -90,13 +105,41 @@ func dispatch(ctx context.Context, args []string, t *terminal) error {
 	case exited: // --help has been printed
 		return nil
 	case err != nil:
-		return usageError{fmt.Errorf("%w; edge --help says more", err)}
+		return misuse(args, fmt.Errorf("%w; edge --help says more", err))
 	}
 	return command.Run()
 }
 
+// misuse is a mistake in the command line. Where the exit code is the command's
+// own, it is told as docker does.
+func misuse(args []string, err error) error {
+	if len(args) > 0 && (args[0] == "exec" || args[0] == "run") {
+		return &remote.Failure{Code: remote.ExitFailed, Err: err}
+	}
+	return usageError{err}
+}
+
+// newParser returns the parser of the command line; exit is called when it has
+// printed a help text.
+func newParser(ctx context.Context, t *terminal, exit func(int)) (*kong.Kong, error) {
+	var groups []kong.Group
+	for _, key := range []string{"sandboxes", "processes", "files", "ports", "connection"} {
+		groups = append(groups, kong.Group{Key: key, Title: remote.Groups()[key]})
+	}
+	return kong.New(&commands{},
+		kong.Name("edge"),
+		kong.Description("A programmable front door for sandboxes: a WebAssembly plugin decides, native Go carries it out."),
+		kong.Writers(t.out, t.err),
+		kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: false}),
+		kong.ExplicitGroups(groups),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(t, t.remoteEnv()),
+	)
+}
+
 // report prints an error, each of its lines behind the program's name unless the
-// line begins with a file's place.
+// line begins with a file's place, and after it what to do.
 func report(w io.Writer, err error) {
 	var p problem
 	prefix := "edge: "
@@ -104,6 +147,22 @@ func report(w io.Writer, err error) {
 		prefix = ""
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintln(w, prefix+line)
+		fmt.Fprintln(w, prefix+printable(line))
 	}
+	if text := suggestion(err); text != "" {
+		fmt.Fprintln(w, prefix+printable(text))
+	}
+}
+
+// suggestion is what an error says should be done, if it does.
+func suggestion(err error) string {
+	var e *abi.Error
+	var n *remote.NotRunning
+	switch {
+	case errors.As(err, &e):
+		return strings.ReplaceAll(e.Suggestion, "\n", " ")
+	case errors.As(err, &n):
+		return n.Suggestion()
+	}
+	return ""
 }

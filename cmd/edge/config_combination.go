@@ -86,7 +86,7 @@ func (s *Sandbox) needsDocker() string {
 		return "entrypoint: image"
 	case s.OCIRuntime != "":
 		return "ociRuntime"
-	case s.Network != networkNone:
+	case s.Network != "" && s.Network != networkNone:
 		return "network: " + s.Network
 	}
 	return ""

@@ -100,11 +100,16 @@ func (c *Config) readSandboxes(v value) {
 	})
 }
 
-func (c *Config) readSandbox(name string, v value) Sandbox {
-	s := Sandbox{
+// defaultSandbox is a binding of which the file says nothing.
+func defaultSandbox(name string) Sandbox {
+	return Sandbox{
 		Name: name, Runtime: runtimeAuto, Image: defaultImage, MemoryBytes: defaultMemory, CPUs: defaultCPUs, PIDs: defaultPIDs,
 		Preset: presetDefault, Network: networkNone, Persist: "all", ExecTimeout: defaultExecTimeout, SleepAfter: defaultSleepAfter,
 	}
+}
+
+func (c *Config) readSandbox(name string, v value) Sandbox {
+	s := defaultSandbox(name)
 	given := map[string]value{}
 	keys := map[string]func(value){
 		"runtime":      func(v value) { set(&s.Runtime)(v.oneOf([]string{runtimeAuto, runtimeDocker, runtimeProcess}, nil)) },

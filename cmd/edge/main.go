@@ -16,6 +16,7 @@ import (
 
 func main() {
 	os.Exit(run(context.Background(), os.Args[1:], &terminal{
+		in:     os.Stdin,
 		out:    os.Stdout,
 		err:    os.Stderr,
 		getenv: os.Getenv,

@@ -36,6 +36,9 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
 
 	s, err := openServer(starting, o)
 	if err != nil {
+		if starting.Err() == nil {
+			err = diagnosed{err, missing(ctx, o)}
+		}
 		return err
 	}
 	if err := s.start(starting, o.config); err != nil {
@@ -44,6 +47,18 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
 	started()
 	s.announce()
 	return s.attend(ctx, c.Config, signals)
+}
+
+// diagnosed is why a start failed, and what the doctor found.
+type diagnosed struct {
+	error
+	findings []string
+}
+
+func (d diagnosed) Unwrap() error { return d.error }
+
+func (d diagnosed) Error() string {
+	return strings.Join(append([]string{d.error.Error()}, d.findings...), "\n")
 }
 
 // refuseFolders names the command for each plugin that must be built first.
@@ -83,7 +98,7 @@ func (s *server) announce() {
 	for _, n := range s.runtimes.notes {
 		s.log.Info("runtime", "is", n)
 	}
-	s.log.Info("serving", "url", s.url(), "listen", s.listener.Addr().String(), "plugins", s.describePlugins(), "state", s.settings.State)
+	s.log.Info("serving", "url", s.url(), "listen", s.listener.Addr().String(), "admin", s.settings.Admin.Socket, "plugins", s.describePlugins(), "state", s.settings.State)
 }
 
 // attend serves and does what signals say, until the server has ended. Reloading
@@ -140,8 +155,11 @@ func (s *server) runHangups(ctx context.Context, file string, hangups <-chan str
 	}
 }
 
-// runHost serves until the server is shut down.
-func (s *server) runHost(served chan<- error) { served <- s.host.Serve(s.listener) }
+// runHost serves until the server is shut down, and the admin API with it.
+func (s *server) runHost(served chan<- error) {
+	s.admin.begin()
+	served <- s.host.Serve(s.listener)
+}
 
 // runWatch reloads plugins whose modules change, until ctx ends.
 func (s *server) runWatch(ctx context.Context, watched chan<- error) {

@@ -11,11 +11,14 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"edge/abi"
 	"edge/bridge"
 	"edge/host"
+	"edge/host/admin"
 	"edge/plugins"
 	"edge/sandboxmgr"
 	"edge/sandboxmgr/state"
@@ -71,7 +74,7 @@ func (f Flags) configure(file string, t *terminal, state func(*Config) string, l
 }
 
 // server is everything that one edge runs, opened in this order and closed in
-// the reverse: listener, store, runtimes, sandboxes, plugins, host.
+// the reverse: listener, store, runtimes, sandboxes, plugins, host, admin API.
 type server struct {
 	settings Settings
 	log      *slog.Logger
@@ -81,6 +84,12 @@ type server struct {
 	manager  *sandboxmgr.Manager
 	registry *plugins.Registry
 	host     *host.Server
+	events   *admin.Events
+	admin    *adminDoor // nil when there is no admin API
+
+	// hooks are the plugins that are told what happens to sandboxes, once they
+	// are open.
+	hooks atomic.Pointer[plugins.Registry]
 
 	// config is what is in force. It belongs to the goroutine that reloads.
 	config *Config
@@ -90,7 +99,7 @@ type server struct {
 // that a port in use is found before anything is touched; connections that are
 // made meanwhile wait until serve.
 func openServer(ctx context.Context, o serverOptions) (s *server, err error) {
-	s = &server{settings: o.settings, log: o.log, config: o.config}
+	s = &server{settings: o.settings, log: o.log, config: o.config, events: new(admin.Events)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.release(ctx))
@@ -116,7 +125,8 @@ func openServer(ctx context.Context, o serverOptions) (s *server, err error) {
 		Sandboxes: s.manager, Relay: relay, Domain: o.settings.Domain, DrainTimeout: o.drain,
 		Log: o.log, AccessLog: o.access, Observe: o.onRequest,
 	}
-	return s, nil
+	err = s.openAdmin(o)
+	return s, err
 }
 
 func (s *server) openState() error {
@@ -160,14 +170,35 @@ func (s *server) openSandboxes(ctx context.Context, o serverOptions, relay *brid
 		Previews:      sandboxmgr.PreviewConfig{Domain: s.settings.Domain, Port: s.port()},
 		ReservedPorts: o.config.ReservedPorts,
 		Connections:   &host.Connections{Table: table, Relay: relay},
-		Observe:       o.onSandbox, FollowOutput: o.onSandbox != nil,
-		Log: s.log,
+		Observe:       s.observer(o.onSandbox), FollowOutput: o.onSandbox != nil,
+		Hook: s.notifyPlugins,
+		Log:  s.log,
 	})
 	if err == nil && s.runtimes.down {
 		// Asking is what makes the manager say, once, that the engine is down.
 		_ = s.manager.Ready(ctx)
 	}
 	return err
+}
+
+// observer tells the admin API what happens to sandboxes, and a person who
+// watches, if there is one.
+func (s *server) observer(person func(sandboxmgr.Event)) func(sandboxmgr.Event) {
+	return func(e sandboxmgr.Event) {
+		if person != nil {
+			person(e)
+		}
+		if s.events != nil && e.Kind != sandboxmgr.EventOutput { // logs are asked for
+			s.events.Publish(e)
+		}
+	}
+}
+
+// notifyPlugins tells the plugins' hooks.
+func (s *server) notifyPlugins(e abi.SandboxEvent) {
+	if r := s.hooks.Load(); r != nil {
+		r.Notify(e)
+	}
 }
 
 // chooseRuntime returns the binding's runtime and remembers it, because the
@@ -224,6 +255,7 @@ func (s *server) openRegistry(o serverOptions) error {
 		return fmt.Errorf("open the plugins: %w", err)
 	}
 	s.registry = registry
+	s.hooks.Store(registry)
 	return nil
 }
 
@@ -269,6 +301,9 @@ func (s *server) hurry() {
 // release closes what is open, whatever that is.
 func (s *server) release(ctx context.Context) error {
 	var errs []error
+	if s.admin != nil {
+		s.admin.close(ctx)
+	}
 	if s.registry != nil {
 		errs = append(errs, s.registry.Close(ctx))
 	}

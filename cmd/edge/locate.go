@@ -1,0 +1,152 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"edge/cmd/edge/remote"
+)
+
+// remoteEnv is what the verbs on a running edge see of their surroundings.
+func (t *terminal) remoteEnv() *remote.Env {
+	return &remote.Env{In: t.in, Out: t.out, Err: t.err, Getenv: t.getenv, Notify: t.notify, Locate: t.locate}
+}
+
+// locate tells where the edge may be that is meant: where --admin or EDGE_ADMIN
+// say, else where the configuration puts its socket, else where edges put it that
+// were told nothing.
+func (t *terminal) locate(c remote.Connection) ([]remote.Address, error) {
+	text, from := c.Admin, "--admin"
+	if text == "" {
+		text, from = t.getenv("EDGE_ADMIN"), "EDGE_ADMIN"
+	}
+	if text != "" && c.Admin == "" && c.Config != "" {
+		text = "" // a flag comes before the environment
+	}
+	known, err := t.knownEdges(c)
+	if text == "" {
+		if err != nil {
+			return nil, usageError{err}
+		}
+		return known.addresses, nil
+	}
+	address, err := remote.ParseAddress(text, from)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	if address.Socket == "" {
+		address.Token, err = t.adminToken(c, address, known.tokens)
+	}
+	return []remote.Address{address}, err
+}
+
+// edges are places of edges, and files that may hold the token of one.
+type edges struct {
+	addresses []remote.Address
+	tokens    []string
+}
+
+func (e *edges) add(a AdminSettings, from string) {
+	for _, known := range e.addresses {
+		if known.Socket == a.Socket {
+			return
+		}
+	}
+	e.addresses = append(e.addresses, remote.Address{Socket: a.Socket, From: from})
+	e.tokens = append(e.tokens, a.Token)
+}
+
+// knownEdges are those of the configuration and of the default state folders.
+func (t *terminal) knownEdges(c remote.Connection) (edges, error) {
+	var e edges
+	file := c.Config
+	if file == "" {
+		file = configSource
+	}
+	config, err := adminConfig(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && c.Config == "":
+		config = &Config{Dir: "."}
+	case err != nil:
+		return e, err
+	case config.Admin.Off:
+		return e, fmt.Errorf("%s turns the admin API off; name another edge with --admin or EDGE_ADMIN", file)
+	default:
+		for _, state := range statesOf(config, t.getenv("EDGE_STATE")) {
+			e.add(adminPaths(config.Admin, state), file)
+		}
+		if c.Config != "" {
+			return e, nil
+		}
+	}
+	if state := t.getenv("EDGE_STATE"); state != "" {
+		e.add(adminPaths(Admin{}, state), "EDGE_STATE")
+	}
+	e.add(adminPaths(Admin{}, localState), "of an edge dev here")
+	e.add(adminPaths(Admin{}, systemState), "of the system's edge")
+	return e, nil
+}
+
+// statesOf are the folders that an edge of that configuration may use: the one
+// that is named, else those of edge dev and of edge serve.
+func statesOf(c *Config, env string) []string {
+	if named := choose("state", "", "EDGE_STATE", env, c.File, c.State, ""); named.value != "" {
+		return []string{named.value}
+	}
+	return []string{localStateOf(c), serverState(c)}
+}
+
+// adminConfig reads what of a configuration says where its edge is. What is
+// wrong with the rest is not its business.
+func adminConfig(file string) (*Config, error) {
+	dir, err := filepath.Abs(filepath.Dir(file))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(file); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, errors.Unwrap(err))
+	}
+	doc, root, err := readDocument(file)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{File: file, Dir: dir}
+	for _, e := range root.mapping() {
+		switch name, _ := root.key(e); name {
+		case "state":
+			c.State = c.folder(root.child(name, e))
+		case "admin":
+			c.Admin = root.child(name, e).admin()
+		}
+	}
+	return c, doc.err()
+}
+
+// adminToken is the token for an address: of the file that is named, of the
+// environment, or, for an address of this machine, of an edge that is known here.
+// Without any there is none, and the edge says so.
+func (t *terminal) adminToken(c remote.Connection, a remote.Address, files []string) (string, error) {
+	if c.TokenFile != "" {
+		b, err := os.ReadFile(c.TokenFile)
+		if err != nil {
+			return "", usageError{fmt.Errorf("--token-file: %w", err)}
+		}
+		return strings.TrimSpace(string(b)), nil
+	}
+	if token := t.getenv("EDGE_ADMIN_TOKEN"); token != "" {
+		return token, nil
+	}
+	if !a.Local() {
+		return "", nil // nobody else's business
+	}
+	for _, file := range files {
+		if b, err := os.ReadFile(file); err == nil {
+			return strings.TrimSpace(string(b)), nil
+		}
+	}
+	return "", nil
+}

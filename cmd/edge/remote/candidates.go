@@ -1,0 +1,113 @@
+package remote
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"edge/abi"
+)
+
+// completionTime bounds the questions to the edge while a person waits for the
+// shell.
+const completionTime = 300 * time.Millisecond
+
+// Candidate is what a word of a command line may become.
+type Candidate struct{ Word, About string }
+
+// Candidates returns what may stand where an argument of the kind is due (the
+// complete tag of the verbs), asking the edge where it takes that. sandbox is
+// the sandbox that the command line names so far. An edge that does not answer
+// in time has nothing to offer.
+func Candidates(ctx context.Context, env *Env, c Connection, kind, sandbox string) []Candidate {
+	switch kind {
+	case "operation":
+		list := make([]Candidate, 0, len(abi.Operations))
+		for _, row := range abi.Operations {
+			list = append(list, Candidate{row.Name(), row.Doc()})
+		}
+		return list
+	case "signal":
+		return words("TERM", "KILL", "INT", "HUP", "QUIT", "USR1", "USR2", "STOP", "CONT")
+	case "filter":
+		return words("binding=", "id=", "state=", "runtime=", "label=")
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionTime)
+	defer cancel()
+	client, err := c.open(ctx, env)
+	if err != nil {
+		return nil
+	}
+	defer client.Close()
+	switch kind {
+	case "sandbox", "path":
+		return client.sandboxCandidates(ctx, kind == "path")
+	case "process", "port":
+		ref, err := client.resolve(ctx, sandbox)
+		if err != nil {
+			return nil
+		}
+		return (&session{client, ref}).candidates(ctx, kind)
+	}
+	return nil
+}
+
+func words(list ...string) []Candidate {
+	candidates := make([]Candidate, len(list))
+	for i, w := range list {
+		candidates[i] = Candidate{Word: w}
+	}
+	return candidates
+}
+
+// sandboxCandidates are the sandboxes: by id alone where there is one binding.
+func (c *Client) sandboxCandidates(ctx context.Context, asPlace bool) []Candidate {
+	boxes, err := c.list(ctx, "")
+	if err != nil {
+		return nil
+	}
+	var bindings bindingList
+	_ = c.read(ctx, "/v1/bindings", &bindings) // without it names are written in full
+	var list []Candidate
+	for _, l := range boxes {
+		name := l.ref().String()
+		if len(bindings.Bindings) == 1 && bindings.Bindings[0].Name == l.Binding {
+			name = l.ID
+		}
+		if asPlace {
+			name += ":"
+		}
+		list = append(list, Candidate{name, stateText(l.SandboxState)})
+	}
+	return list
+}
+
+// candidates are the processes or the exposed ports of a sandbox.
+func (s *session) candidates(ctx context.Context, kind string) []Candidate {
+	var list []Candidate
+	if kind == "process" {
+		processes, err := s.processes(ctx)
+		if err != nil {
+			return nil
+		}
+		for _, p := range processes.Processes {
+			list = append(list, Candidate{p.ID, string(p.Status) + ", " + p.Command})
+		}
+		return cleaned(list)
+	}
+	ports, err := Call(ctx, s.Client, s.ref, abi.GetExposedPorts, &abi.Empty{})
+	if err != nil {
+		return nil
+	}
+	for _, p := range ports.Ports {
+		list = append(list, Candidate{strconv.Itoa(p.Port), p.Name})
+	}
+	return cleaned(list)
+}
+
+// cleaned leaves out words that a shell's line could not hold.
+func cleaned(list []Candidate) []Candidate {
+	return slices.DeleteFunc(list, func(c Candidate) bool { return c.Word != oneLine(c.Word) || strings.ContainsAny(c.Word, " '\"\\$`") })
+}
