@@ -78,7 +78,7 @@ func sendFile(ctx context.Context, path string, f io.Reader, n int64, s *stream)
 
 // writeFileStream writes a file beside its place and moves it there once the edge
 // has said that it was all.
-func writeFileStream(_ context.Context, req *abi.WriteFileStreamRequest, s *stream) error {
+func writeFileStream(ctx context.Context, req *abi.WriteFileStreamRequest, s *stream) error {
 	to, err := writeTo(req.Path, req.Mode)
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func writeFileStream(_ context.Context, req *abi.WriteFileStreamRequest, s *stre
 	if err != nil {
 		return err
 	}
-	size, err := receiveFile(f, s)
+	size, err := receiveFile(ctx, f, s)
 	if err != nil {
 		f.discard()
 		return err
@@ -99,7 +99,7 @@ func writeFileStream(_ context.Context, req *abi.WriteFileStreamRequest, s *stre
 }
 
 // receiveFile writes what comes until the edge says that it was all.
-func receiveFile(f *draft, s *stream) (size int64, err error) {
+func receiveFile(ctx context.Context, f *draft, s *stream) (size int64, err error) {
 	if err := s.Open(); err != nil {
 		return 0, err
 	}
@@ -108,6 +108,8 @@ func receiveFile(f *draft, s *stream) (size int64, err error) {
 		switch {
 		case err == io.EOF:
 			return 0, abi.Errorf(abi.CodeInvalidRequest, "the upload of %.200s ended without {\"type\":\"end\"}; nothing was changed", f.to.asked)
+		case ctx.Err() != nil: // the edge hung up
+			return 0, ctx.Err()
 		case err != nil:
 			return 0, err
 		case text != nil:

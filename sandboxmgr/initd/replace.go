@@ -106,7 +106,7 @@ func (f *draft) commit() error {
 		err = e
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), f.to.path)
+		err = syscall.Rename(f.Name(), f.to.path) // os.Rename has errors of its own
 	}
 	if err != nil {
 		return errors.Join(fileError(f.to.asked, err), os.Remove(f.Name()))
