@@ -46,13 +46,13 @@ func TestMachinesDuringReplacement(t *testing.T) {
 	}
 	m, _ := b.Start(t)
 	runtimetest.Stop(t, m)
-	snapshot, err := b.rt.engine.ContainerCommit(t.Context(), b.Spec.Name, container.CommitOptions{
+	snapshot, err := b.rt.client.ContainerCommit(t.Context(), b.Spec.Name, container.CommitOptions{
 		Changes: []string{fmt.Sprintf("LABEL %s=%q", labelSnapshot, b.Spec.Name)},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.rt.create(t.Context(), wish{MachineSpec: &b.Spec}, b.Spec.Name+nextSuffix, snapshot.ID, nil); err != nil {
+	if err := b.rt.create(t.Context(), b.wish(t), b.Spec.Name+nextSuffix, base{image: snapshot.ID, user: rootUser, snapshot: true}); err != nil {
 		t.Fatal(err)
 	}
 	listed()
@@ -145,7 +145,7 @@ func TestInterruptedReplacement(t *testing.T) {
 	m, g := b.Start(t)
 	g.Do(t, command{Write: "/workspace/file", Text: "kept"})
 	runtimetest.Stop(t, m)
-	if err := b.rt.engine.ContainerRename(t.Context(), b.Spec.Name, b.Spec.Name+nextSuffix); err != nil {
+	if err := b.rt.client.ContainerRename(t.Context(), b.Spec.Name, b.Spec.Name+nextSuffix); err != nil {
 		t.Fatal(err)
 	}
 	_, g = b.Start(t)

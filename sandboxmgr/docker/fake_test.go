@@ -52,6 +52,12 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case path == "/_ping":
 		fmt.Fprint(w, "OK")
+	case path == "/version":
+		fmt.Fprint(w, `{"Version":"20.10.24","ApiVersion":"1.41"}`)
+	case path == "/info":
+		fmt.Fprint(w, `{"CgroupVersion":"1","Driver":"overlay2","Runtimes":{"runc":{}},"DefaultRuntime":"runc"}`)
+	case strings.HasPrefix(path, "/images/"):
+		fmt.Fprintf(w, `{"Id":"sha256:%064d","Config":{"User":"10001:10001"}}`, 1)
 	case path == "/containers/create":
 		f.create(w, r)
 	case f.state == nil || strings.HasSuffix(path, "/rename"):

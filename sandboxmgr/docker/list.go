@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -16,15 +17,10 @@ var _ sandboxmgr.Lister = (*Runtime)(nil)
 
 // Machines returns the names of the machines, running or not, that carry the
 // label with that value, in order. A container that was about to take another
-// one's place stands for that machine, under its name.
+// one's place, or that only serves to make one, stands for that machine, under its
+// name.
 func (r *Runtime) Machines(ctx context.Context, label, value string) ([]string, error) {
-	var containers []container.Summary
-	err := r.call(ctx, callTimeout, func(ctx context.Context) (err error) {
-		containers, err = r.engine.ContainerList(ctx, container.ListOptions{
-			All: true, Filters: filters.NewArgs(filters.Arg("label", label+"="+value)),
-		})
-		return err
-	})
+	containers, err := r.list(ctx, filters.Arg("label", label+"="+value))
 	if err != nil {
 		return nil, fmt.Errorf("list machines: %w", err)
 	}
@@ -32,7 +28,7 @@ func (r *Runtime) Machines(ctx context.Context, label, value string) ([]string, 
 	for _, c := range containers {
 		// By its label, because a name's end does not tell: a sandbox may be
 		// called "next".
-		name := c.Labels[labelSnapshot]
+		name := cmp.Or(c.Labels[labelStandIn], c.Labels[labelSnapshot])
 		if name == "" && len(c.Names) > 0 {
 			name = strings.TrimPrefix(c.Names[0], "/")
 		}
@@ -42,4 +38,13 @@ func (r *Runtime) Machines(ctx context.Context, label, value string) ([]string, 
 	}
 	slices.Sort(names)
 	return slices.Compact(names), nil
+}
+
+// list returns the containers, running or not, that pass the filter.
+func (r *Runtime) list(ctx context.Context, filter filters.KeyValuePair) (containers []container.Summary, err error) {
+	err = r.call(ctx, callTimeout, func(ctx context.Context) error {
+		containers, err = r.client.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filter)})
+		return err
+	})
+	return containers, err
 }

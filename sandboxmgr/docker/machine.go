@@ -28,18 +28,28 @@ type machine struct {
 	started string // when it did, as the engine says it
 	pid     int    // 0: not a process that this edge can see
 	space   *netns.Namespace
-	noDial  error // why space is nil
+	noDial  error  // why space is nil
+	release func() // lets go of the relay; nil if there is none
 }
 
-var _ sandboxmgr.Machine = (*machine)(nil)
+var (
+	_ sandboxmgr.Machine   = (*machine)(nil)
+	_ sandboxmgr.Pauser    = (*machine)(nil)
+	_ sandboxmgr.Describer = (*machine)(nil)
+)
 
 // open holds a running container. One that has just ended is held as well;
 // Wait tells.
-func (r *Runtime) open(c container.InspectResponse) (sandboxmgr.Machine, error) {
+func (r *Runtime) open(c container.InspectResponse) *machine {
 	m := &machine{runtime: r, name: strings.TrimPrefix(c.Name, "/"), id: c.ID, started: c.State.StartedAt}
+	if dir := c.Config.Labels[labelRun]; dir != "" {
+		m.noDial = fmt.Errorf("%w: the engine at %s is not on this computer", sandboxmgr.ErrNoDial, r.host)
+		m.release = r.relays.hold(r, c.ID, c.Config.Cmd, dir)
+		return m
+	}
 	if !sharesKernel(c.HostConfig.Runtime) {
 		m.noDial = fmt.Errorf("%w: OCI runtime %q has a network that only it can reach", sandboxmgr.ErrNoDial, c.HostConfig.Runtime)
-		return m, nil
+		return m
 	}
 	space, err := r.gate.Open(c.State.Pid)
 	// Looked at after the namespace was opened: if the process is the
@@ -49,15 +59,15 @@ func (r *Runtime) open(c container.InspectResponse) (sandboxmgr.Machine, error) 
 			space.Close()
 		}
 		m.noDial = fmt.Errorf("%w: the container's processes are not this computer's, as far as the edge can see", sandboxmgr.ErrNoDial)
-		return m, nil
+		return m
 	}
 	m.pid = c.State.Pid
 	if err != nil {
 		m.noDial = fmt.Errorf("%w: %w", sandboxmgr.ErrNoDial, err)
-		return m, nil
+		return m
 	}
 	m.space = space
-	return m, nil
+	return m
 }
 
 // sharesKernel tells whether containers of an OCI runtime are processes of the
@@ -98,7 +108,7 @@ func (m *machine) Dial(ctx context.Context, port int) (net.Conn, error) {
 func (m *machine) Stop(ctx context.Context, grace time.Duration) error {
 	seconds := int(math.Ceil(max(0, grace.Seconds())))
 	err := m.runtime.call(ctx, grace+callTimeout, func(ctx context.Context) error {
-		return m.runtime.engine.ContainerStop(ctx, m.id, container.StopOptions{Timeout: &seconds})
+		return m.runtime.client.ContainerStop(ctx, m.id, container.StopOptions{Timeout: &seconds})
 	})
 	if err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("stop %s: %w", m.name, err)
@@ -113,7 +123,7 @@ func (m *machine) Wait(ctx context.Context) (sandboxmgr.MachineExit, error) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for delay := shortest; ; delay = min(2*delay, longest) {
-		err := first(m.runtime.engine.ContainerWait(ctx, m.id, container.WaitConditionNotRunning))
+		err := first(m.runtime.client.ContainerWait(ctx, m.id, container.WaitConditionNotRunning))
 		if ctx.Err() != nil {
 			return sandboxmgr.MachineExit{}, context.Cause(ctx)
 		}
@@ -165,6 +175,9 @@ func first(done <-chan container.WaitResponse, failed <-chan error) error {
 
 // Close lets go of the container, which runs on.
 func (m *machine) Close() error {
+	if m.release != nil {
+		m.release()
+	}
 	if m.space == nil {
 		return nil
 	}

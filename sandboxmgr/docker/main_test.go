@@ -89,10 +89,10 @@ func importImage(t testing.TB, r *Runtime) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.engine.ImageInspect(t.Context(), testImage); err == nil {
+	if _, err := r.client.ImageInspect(t.Context(), testImage); err == nil {
 		return
 	}
-	out, err := r.engine.ImageImport(t.Context(), image.ImportSource{Source: &buf, SourceName: "-"}, testImage,
+	out, err := r.client.ImageImport(t.Context(), image.ImportSource{Source: &buf, SourceName: "-"}, testImage,
 		image.ImportOptions{Changes: []string{"ENV OF_IMAGE=yes"}})
 	if err != nil {
 		t.Fatal(err)
@@ -101,6 +101,16 @@ func importImage(t testing.TB, r *Runtime) {
 	if _, err := io.Copy(io.Discard, out); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// wish is what the bench's container shall be like.
+func (b *bench) wish(t testing.TB) wish {
+	t.Helper()
+	w, err := b.rt.wish(t.Context(), &b.Spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
 
 func (b *bench) look(t testing.TB) container.InspectResponse {
@@ -120,7 +130,7 @@ func (b *bench) gone(t testing.TB, _ int) {
 			t.Errorf("container %s is still there (%v)", name, err)
 		}
 	}
-	images, err := b.rt.engine.ImageList(t.Context(), image.ListOptions{All: true})
+	images, err := b.rt.client.ImageList(t.Context(), image.ListOptions{All: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,30 +47,56 @@ func (r *Runtime) remake(ctx context.Context, w wish, c container.InspectRespons
 	if err := r.removeContainer(ctx, next); err != nil {
 		return err
 	}
-	var snapshot string
-	err := r.call(ctx, commitTimeout, func(ctx context.Context) error {
-		res, err := r.engine.ContainerCommit(ctx, c.ID, container.CommitOptions{
-			Changes: []string{fmt.Sprintf("LABEL %s=%q", labelSnapshot, w.Name)},
-			Comment: "what sandbox " + w.Name + " wrote",
-		})
-		snapshot = res.ID
-		return err
-	})
+	from, err := r.snapshot(ctx, w, c)
 	if err != nil {
 		return fmt.Errorf("keep the files: %w", again(err))
 	}
-	if err := r.create(ctx, w, next, snapshot, w.dropped(c.Config)); err != nil {
-		r.removeImage(ctx, snapshot)
+	if err := r.create(ctx, w, next, from); err != nil {
+		r.removeImage(ctx, from.image)
 		return again(err)
 	}
 	if err := r.removeContainer(ctx, c.ID); err != nil {
 		return err
 	}
 	err = r.call(ctx, callTimeout, func(ctx context.Context) error {
-		return r.engine.ContainerRename(ctx, next, w.Name)
+		return r.client.ContainerRename(ctx, next, w.Name)
 	})
 	if errdefs.IsNotFound(err) { // somebody else was quicker
 		return fmt.Errorf("%w: %w", errAgain, err)
 	}
 	return again(err)
+}
+
+// snapshot makes an image of the files of the stopped container c, which belong
+// to whom the next one runs as.
+func (r *Runtime) snapshot(ctx context.Context, w wish, c container.InspectResponse) (base, error) {
+	from := base{user: rootUser, unset: w.dropped(c.Config), snapshot: true}
+	if w.trusted() {
+		if img, err := r.image(ctx, w.Image); err == nil && img.Config.User != "" {
+			from.user = img.Config.User
+		}
+	} else {
+		who, err := r.account(ctx, c.ID, c.Config.User)
+		if err != nil {
+			return from, err
+		}
+		from.user = who.String()
+		if c.Config.User != from.user {
+			if err := r.give(ctx, c.ID, who); err != nil {
+				return from, err
+			}
+		}
+		if who.home == "" && !hasVariable(c.Config.Env, "HOME") {
+			from.env = []string{"HOME=" + workspaceTarget}
+		}
+	}
+	err := r.call(ctx, commitTimeout, func(ctx context.Context) error {
+		res, err := r.client.ContainerCommit(ctx, c.ID, container.CommitOptions{
+			Changes: []string{fmt.Sprintf("LABEL %s=%q", labelSnapshot, w.Name)},
+			Comment: "what sandbox " + w.Name + " wrote",
+		})
+		from.image = res.ID
+		return err
+	})
+	return from, err
 }

@@ -1,7 +1,7 @@
 package docker
 
 import (
-	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -32,29 +32,64 @@ const (
 	// labelEnv names the variables that were not the image's, since a snapshot
 	// holds them and a container takes on what its image holds.
 	labelEnv = "edge.env"
+	// labelPrepared holds the name of the image that an image was prepared from.
+	labelPrepared = "edge.prepared"
+	// labelStandIn holds the machine for which a container that never runs was
+	// made.
+	labelStandIn = "edge.for"
+	// labelRun holds the edge's folder with the socket that a relay leads to,
+	// where it is not mounted.
+	labelRun = "edge.run"
 )
-
-// noNetwork is a network of nothing but the loopback interface.
-const noNetwork = "none"
 
 // wish is what a container shall be like.
 type wish struct {
 	*sandboxmgr.MachineSpec
-	ipv6 bool
+	engine *engine
+	ipv6   bool
+	volume bool // whether /workspace is a volume
+	// initVolume is the volume with the init's copy, where the engine does not
+	// share the edge's files.
+	initVolume string
+	// profileFile is the seccomp profile on the engine's computer, for podman.
+	profileFile string
+}
+
+// wish completes what a container of spec shall be like on this engine.
+func (r *Runtime) wish(ctx context.Context, spec *sandboxmgr.MachineSpec) (wish, error) {
+	e, err := r.known(ctx)
+	if err != nil {
+		return wish{}, err
+	}
+	w := wish{MachineSpec: spec, engine: e, ipv6: !r.noIPv6.Load()}
+	w.volume = spec.Workspace || w.strict()
+	if !e.shared {
+		if w.initVolume, err = r.initVolumeOf(spec); err != nil {
+			return w, err
+		}
+	}
+	if e.podman && e.shared && !w.trusted() {
+		w.profileFile, err = writeProfile(spec.InitPath)
+	}
+	return w, err
 }
 
 // fixed digests what cannot be changed once a container is made, labels and
 // image aside (see the package on those).
 func (w wish) fixed() string {
-	b, err := json.Marshal([]any{w.RunDir, w.InitPath, w.InitArgs, w.environment(), w.network(), w.OCIRuntime})
+	what := []any{w.InitArgs, w.environment(), w.networkMode(), w.OCIRuntime, w.preset(), w.volume}
+	if w.initVolume != "" {
+		what = append(what, w.RunDir, w.initVolume)
+	} else {
+		what = append(what, w.RunDir, w.InitPath)
+	}
+	b, err := json.Marshal(what)
 	if err != nil {
 		panic(err) // strings
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:16])
 }
-
-func (w wish) network() string { return cmp.Or(w.Network, noNetwork) }
 
 func (w wish) environment() []string {
 	env := make([]string, 0, len(w.Env))
@@ -76,46 +111,55 @@ func (w wish) dropped(have *container.Config) []string {
 	return names
 }
 
-// config is the container's portable part, from image. A variable without a
-// value, as those in unset, takes one that the image has away.
-func (w wish) config(image string, unset []string) *container.Config {
+// config is the container's portable part, from base. A variable without a
+// value, as those in its unset, takes one that the image has away.
+func (w wish) config(from base) *container.Config {
 	labels := maps.Clone(w.Labels)
 	if labels == nil {
 		labels = make(map[string]string)
 	}
 	labels[labelFixed] = w.fixed()
 	labels[labelEnv] = strings.Join(slices.Sorted(maps.Keys(w.Env)), " ")
-	if image != w.Image {
+	if from.snapshot {
 		labels[labelSnapshot] = w.Name
 	}
+	if w.initVolume != "" {
+		labels[labelRun] = w.RunDir
+	}
 	return &container.Config{
-		Image:      image,
+		Image:      from.image,
+		User:       from.user,
 		Labels:     labels,
-		Env:        append(w.environment(), unset...),
+		Env:        slices.Concat(from.env, w.environment(), from.unset),
 		Hostname:   hostnameOf(w.Name),
 		Entrypoint: []string{initTarget},
 		Cmd:        append([]string{}, w.InitArgs...),
 		WorkingDir: workspaceTarget,
 		StopSignal: "SIGTERM",
+		// The image's own would be run by the engine, through exec.
+		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 	}
 }
 
-// hostConfig is the container's part that belongs to this computer.
+// hostConfig is the container's part that belongs to the engine's computer.
 func (w wish) hostConfig() *container.HostConfig {
 	reaper := false // the init is one
 	h := &container.HostConfig{
-		NetworkMode:   container.NetworkMode(w.network()),
-		CapDrop:       []string{"ALL"},
-		SecurityOpt:   []string{"no-new-privileges"},
+		NetworkMode:   w.networkMode(),
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
 		LogConfig:     container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m", "max-file": "1"}},
 		Runtime:       w.OCIRuntime,
 		Init:          &reaper,
 		Resources:     w.bounds(),
-		Mounts: []mount.Mount{
-			readOnly(w.RunDir, runTarget),
-			readOnly(w.InitPath, initTarget),
-		},
+	}
+	w.confine(h)
+	if w.initVolume != "" {
+		w.mountCopy(h)
+	} else {
+		h.Mounts = append(h.Mounts, readOnly(w.RunDir, runTarget), readOnly(w.InitPath, initTarget))
+	}
+	if w.volume {
+		h.Mounts = append(h.Mounts, w.workspace())
 	}
 	if w.ipv6 {
 		// Engines turn IPv6 off in a container without a network, and ::1 with it.

@@ -25,9 +25,7 @@ func hostnameOf(machine string) string { return strings.TrimPrefix(path.Ext(mach
 // Start makes the container, or starts the stopped one, or returns the one that
 // runs. Calls for one name that race end with the same container.
 func (r *Runtime) Start(ctx context.Context, spec sandboxmgr.MachineSpec) (m sandboxmgr.Machine, err error) {
-	if spec.Network == "host" {
-		err = errors.New("network host: a sandbox needs a network of its own")
-	} else {
+	if err = checkConfinement(&spec); err == nil {
 		err = r.alone(ctx, spec.Name, func() error {
 			m, err = r.start(ctx, &spec)
 			return err
@@ -46,7 +44,7 @@ func (r *Runtime) start(ctx context.Context, spec *sandboxmgr.MachineSpec) (sand
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for round := range rounds {
-		m, err := r.step(ctx, wish{MachineSpec: spec, ipv6: !r.noIPv6.Load()})
+		m, err := r.step(ctx, spec)
 		if m != nil || err != nil && !errors.Is(err, errAgain) {
 			return m, err
 		}
@@ -69,7 +67,11 @@ var errAgain = errors.New("changed meanwhile")
 
 // step looks at the container and does what is next. It returns the running
 // machine, or nil and no error when there is more to do.
-func (r *Runtime) step(ctx context.Context, w wish) (sandboxmgr.Machine, error) {
+func (r *Runtime) step(ctx context.Context, spec *sandboxmgr.MachineSpec) (sandboxmgr.Machine, error) {
+	w, err := r.wish(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
 	c, err := r.inspect(ctx, w.Name)
 	switch {
 	case errdefs.IsNotFound(err):
@@ -77,10 +79,12 @@ func (r *Runtime) step(ctx context.Context, w wish) (sandboxmgr.Machine, error) 
 	case err != nil:
 		return nil, err
 	case c.State.Running:
-		return r.open(c)
-	case c.State.Dead || c.State.Status == "removing":
+		return r.open(c), nil
+	case c.State.Dead || c.State.Status == "removing" || spec.Fresh && !fresh(c):
 		return nil, r.remove(ctx, w.Name)
-	case c.Config.Labels[labelFixed] != w.fixed() || w.unbinds(c.HostConfig.Resources):
+	}
+	w.volume = w.volume || hasWorkspace(c, w.Name) // what is in it stays in sight
+	if c.Config.Labels[labelFixed] != w.fixed() || w.unbinds(c.HostConfig.Resources) {
 		return nil, r.replace(ctx, w, c)
 	}
 	return r.run(ctx, w, c)
@@ -90,16 +94,19 @@ func (r *Runtime) step(ctx context.Context, w wish) (sandboxmgr.Machine, error) 
 func (r *Runtime) run(ctx context.Context, w wish, c container.InspectResponse) (sandboxmgr.Machine, error) {
 	if !w.bounded(c.HostConfig.Resources) {
 		err := r.call(ctx, callTimeout, func(ctx context.Context) error {
-			_, err := r.engine.ContainerUpdate(ctx, c.ID, container.UpdateConfig{Resources: w.bounds()})
+			_, err := r.client.ContainerUpdate(ctx, c.ID, container.UpdateConfig{Resources: w.bounds()})
 			return err
 		})
 		if err != nil {
 			return nil, fmt.Errorf("change bounds: %w", err)
 		}
 	}
-	err := r.call(ctx, callTimeout, func(ctx context.Context) error {
-		return r.engine.ContainerStart(ctx, c.ID, container.StartOptions{})
-	})
+	err := r.ready(ctx, w, c.ID)
+	if err == nil {
+		err = r.call(ctx, callTimeout, func(ctx context.Context) error {
+			return r.client.ContainerStart(ctx, c.ID, container.StartOptions{})
+		})
+	}
 	switch {
 	case errdefs.IsNotFound(err):
 		return nil, fmt.Errorf("%w: %w", errAgain, err)
@@ -118,7 +125,15 @@ func (r *Runtime) run(ctx context.Context, w wish, c container.InspectResponse) 
 	if err != nil {
 		return nil, err
 	}
-	return r.open(c)
+	return r.open(c), nil
+}
+
+// ready sees to what the container needs besides itself to be started.
+func (r *Runtime) ready(ctx context.Context, w wish, id string) error {
+	if err := r.ensureNetwork(ctx, w); err != nil {
+		return err
+	}
+	return r.ensureInit(ctx, w, id)
 }
 
 // fresh tells whether a container never ran, so that nothing is in it.
@@ -139,15 +154,27 @@ func (r *Runtime) refusedIPv6(w wish, err error) bool {
 }
 
 // make creates the container that does not exist. A snapshot that was left by
-// an edge which ended while it was replacing one takes its name instead.
+// an edge which ended while it was replacing one takes its name instead, unless
+// nothing of before is wanted.
 func (r *Runtime) make(ctx context.Context, w wish) error {
-	err := r.call(ctx, callTimeout, func(ctx context.Context) error {
-		return r.engine.ContainerRename(ctx, w.Name+nextSuffix, w.Name)
-	})
-	if !errdefs.IsNotFound(err) {
-		return again(err)
+	next := w.Name + nextSuffix
+	if w.Fresh {
+		if err := r.remove(ctx, next); err != nil {
+			return err
+		}
+	} else {
+		err := r.call(ctx, callTimeout, func(ctx context.Context) error {
+			return r.client.ContainerRename(ctx, next, w.Name)
+		})
+		if !errdefs.IsNotFound(err) {
+			return again(err)
+		}
 	}
-	return again(r.create(ctx, w, w.Name, w.Image, nil))
+	from, err := r.base(ctx, w)
+	if err != nil {
+		return err
+	}
+	return again(r.create(ctx, w, w.Name, from))
 }
 
 // again marks an error as a reason to look again when somebody else had the
@@ -159,16 +186,18 @@ func again(err error) error {
 	return err
 }
 
-// create creates a container that is called name, from image, without the
-// image's variables that are in unset.
-func (r *Runtime) create(ctx context.Context, w wish, name, image string, unset []string) error {
+// create creates a container that is called name.
+func (r *Runtime) create(ctx context.Context, w wish, name string, from base) error {
+	if err := r.ensureNetwork(ctx, w); err != nil {
+		return err
+	}
 	err := r.call(ctx, callTimeout, func(ctx context.Context) error {
-		_, err := r.engine.ContainerCreate(ctx, w.config(image, unset), w.hostConfig(), nil, nil, name)
+		_, err := r.client.ContainerCreate(ctx, w.config(from), w.hostConfig(), w.endpoints(), nil, name)
 		return err
 	})
 	switch {
 	case errdefs.IsNotFound(err):
-		return fmt.Errorf("%w: %s", sandboxmgr.ErrNoImage, howToGet(image))
+		return fmt.Errorf("%w: %s", sandboxmgr.ErrNoImage, howToGet(w.Image))
 	case r.refusedIPv6(w, err):
 		return nil
 	}
@@ -191,14 +220,18 @@ func (r *Runtime) Adopt(ctx context.Context, name string) (sandboxmgr.Machine, e
 	case err != nil:
 		return nil, fmt.Errorf("adopt %s: %w", name, err)
 	}
-	return r.open(c)
+	return r.open(c), nil
 }
 
-// Remove ends the container and deletes it with all it wrote. One that does not
-// exist is no error.
+// Remove ends the container and deletes it with all it wrote, its volume
+// included. One that does not exist is no error.
 func (r *Runtime) Remove(ctx context.Context, name string) error {
 	err := r.alone(ctx, name, func() error {
-		return errors.Join(r.remove(ctx, name), r.remove(ctx, name+nextSuffix))
+		err := errors.Join(r.remove(ctx, name), r.remove(ctx, name+nextSuffix), r.removeContainer(ctx, name+seedSuffix))
+		if err != nil {
+			return err
+		}
+		return r.removeVolume(ctx, name+workspaceSuffix)
 	})
 	if err != nil {
 		return fmt.Errorf("remove %s: %w", name, err)
@@ -221,6 +254,8 @@ func (r *Runtime) remove(ctx context.Context, name string) error {
 	if c.Config.Labels[labelSnapshot] != "" {
 		r.removeImage(ctx, c.Image)
 	}
+	r.dropNetwork(ctx, c)
+	r.dropInit(ctx, c)
 	return nil
 }
 
@@ -228,11 +263,11 @@ func (r *Runtime) remove(ctx context.Context, name string) error {
 // deleting.
 func (r *Runtime) removeContainer(ctx context.Context, name string) error {
 	err := r.call(ctx, callTimeout, func(ctx context.Context) error {
-		return r.engine.ContainerRemove(ctx, name, container.RemoveOptions{Force: true, RemoveVolumes: true})
+		return r.client.ContainerRemove(ctx, name, container.RemoveOptions{Force: true, RemoveVolumes: true})
 	})
 	if errdefs.IsConflict(err) {
 		err = r.call(ctx, callTimeout, func(ctx context.Context) error {
-			return first(r.engine.ContainerWait(ctx, name, container.WaitConditionRemoved))
+			return first(r.client.ContainerWait(ctx, name, container.WaitConditionRemoved))
 		})
 	}
 	if errdefs.IsNotFound(err) {
@@ -245,7 +280,7 @@ func (r *Runtime) removeContainer(ctx context.Context, name string) error {
 // cannot be deleted costs room only.
 func (r *Runtime) removeImage(ctx context.Context, id string) {
 	err := r.call(context.WithoutCancel(ctx), callTimeout, func(ctx context.Context) error {
-		_, err := r.engine.ImageRemove(ctx, id, image.RemoveOptions{PruneChildren: true})
+		_, err := r.client.ImageRemove(ctx, id, image.RemoveOptions{PruneChildren: true})
 		return err
 	})
 	if err != nil && !errdefs.IsNotFound(err) {
@@ -255,7 +290,7 @@ func (r *Runtime) removeImage(ctx context.Context, id string) {
 
 func (r *Runtime) inspect(ctx context.Context, name string) (c container.InspectResponse, err error) {
 	err = r.call(ctx, callTimeout, func(ctx context.Context) error {
-		c, err = r.engine.ContainerInspect(ctx, name)
+		c, err = r.client.ContainerInspect(ctx, name)
 		return err
 	})
 	return c, err

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"edge/sandboxmgr/initrelay"
 )
 
 // Ports that the guest serves echo on.
@@ -25,6 +27,9 @@ const (
 
 // TermCode is the guest's exit code after SIGTERM.
 const TermCode = 7
+
+// guestSocket is where the guest finds the host.
+const guestSocket = "/.edge/run/s"
 
 // patience bounds waiting for what comes by itself.
 const patience = 60 * time.Second
@@ -44,8 +49,11 @@ type Answer struct{ Text, Err string }
 
 // GuestMain is the main function of the init that machines run in these tests:
 // it serves echo and does what the host's socket says, connecting again and
-// again. It never returns.
+// again. It never returns. With the argument of a relay it is one.
 func GuestMain() {
+	if len(os.Args) == 2 && os.Args[1] == initrelay.Command {
+		os.Exit(initrelay.Main(guestSocket))
+	}
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
 	go exitOn(term)
@@ -58,7 +66,7 @@ func GuestMain() {
 		go serveEcho(ln)
 	}
 	for {
-		c, err := net.Dial("unix", "/.edge/run/s")
+		c, err := net.Dial("unix", guestSocket)
 		if err != nil {
 			time.Sleep(5 * time.Millisecond)
 			continue
