@@ -28,7 +28,8 @@ var house = map[string]struct{ ours, heavy []string }{
 	"sandboxmgr/initrelay":     {heavy: []string{"github.com/hashicorp/yamux", "golang.org/x/sys"}},
 	"sandboxmgr/netns":         {heavy: []string{"golang.org/x/sys"}},
 	"sandboxmgr/docker":        {ours: []string{"abi", "sandboxmgr", "sandboxmgr/netns", "sandboxmgr/initrelay"}, heavy: []string{"github.com/docker/docker", "github.com/docker/go-connections", "github.com/moby/patternmatcher"}},
-	"sandboxmgr/process":       {ours: []string{"sandboxmgr", "sandboxmgr/netns"}, heavy: []string{"golang.org/x/sys"}},
+	"sandboxmgr/process":       {ours: []string{"abi", "sandboxmgr", "sandboxmgr/netns", "sandboxmgr/process/stage"}, heavy: []string{"golang.org/x/sys"}},
+	"sandboxmgr/process/stage": {heavy: []string{"golang.org/x/sys"}},
 	"sandboxmgr/runtimetest":   {ours: []string{"sandboxmgr", "sandboxmgr/initrelay"}},
 	"sandboxmgr/state":         {ours: []string{"sandboxmgr"}, heavy: []string{"go.etcd.io/bbolt"}},
 	"host":                     {ours: []string{"abi", "bridge", "sandboxmgr"}, heavy: []string{"github.com/valyala/fasthttp"}},
@@ -36,7 +37,7 @@ var house = map[string]struct{ ours, heavy []string }{
 	"cmd/edge":                 {ours: []string{"*"}, heavy: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/fsnotify/fsnotify"}},
 	"cmd/edge/remote":          {ours: []string{"abi"}, heavy: []string{"github.com/fasthttp/websocket", "golang.org/x/term"}},
 	"cmd/edge/e2e":             {}, // tests alone
-	"cmd/edge-init":            {ours: []string{"sandboxmgr/initd"}},
+	"cmd/edge-init":            {ours: []string{"sandboxmgr/initd", "sandboxmgr/process/stage"}},
 }
 
 // testOnly are packages that tests alone import.

@@ -4,32 +4,27 @@ import (
 	"bufio"
 	"cmp"
 	"errors"
-	"fmt"
-	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"edge/sandboxmgr"
 )
 
 // cgroupParent is the control group under which each machine has its own.
 const cgroupParent = "edge-sandboxes"
 
-// cpuPeriod is the period of the CPU quota, in microseconds.
-const cpuPeriod = 100_000
-
 // hierarchies are the folders of the file systems by which control groups are
 // made here, under which the edge may make its own. Empty strings are what this
 // computer, or this user, does not have.
 type hierarchies struct {
-	v2               string // for the controllers that version 1 does not have
+	v2               string // freezes, and bounds what version 1 does not
 	mem1, pid1, cpu1 string
+	frz1             string // only where there is no v2
 }
 
 // findHierarchies reads where control groups are. Nothing is tried yet.
@@ -62,15 +57,15 @@ func parseHierarchies(mountinfo, own string, root bool) hierarchies {
 				h.v2 = filepath.Join(at, filepath.Dir(path))
 			}
 		case fs[0] == "cgroup" && root:
-			for option, dir := range map[string]*string{"memory": &h.mem1, "pids": &h.pid1, "cpu": &h.cpu1} {
+			for option, dir := range map[string]*string{"memory": &h.mem1, "pids": &h.pid1, "cpu": &h.cpu1, "freezer": &h.frz1} {
 				if slices.Contains(options, option) {
 					*dir = at
 				}
 			}
 		}
 	}
-	if h.mem1 != "" && h.pid1 != "" && h.cpu1 != "" {
-		h.v2 = ""
+	if h.v2 != "" {
+		h.frz1 = ""
 	}
 	return h
 }
@@ -85,94 +80,137 @@ func ownGroup(own string) (string, bool) {
 	return "", false
 }
 
-// cgroup is a machine's control groups.
+// cgroup is a machine's control groups: folders, empty where there is none.
 type cgroup struct {
-	dirs []string
-	oom  string // the file with the counter of killed processes; empty: not known
+	v2                     string
+	mem1, pid1, cpu1, frz1 string
 }
 
 // at names machine's groups without making them.
 func (h hierarchies) at(machine string) cgroup {
-	var c cgroup
-	for _, base := range []string{h.v2, h.mem1, h.pid1, h.cpu1} {
-		if dir := filepath.Join(base, cgroupParent, machine); base != "" && !slices.Contains(c.dirs, dir) {
-			c.dirs = append(c.dirs, dir)
+	in := func(base string) string {
+		if base == "" {
+			return ""
+		}
+		return filepath.Join(base, cgroupParent, machine)
+	}
+	return cgroup{v2: in(h.v2), mem1: in(h.mem1), pid1: in(h.pid1), cpu1: in(h.cpu1), frz1: in(h.frz1)}
+}
+
+// make makes a machine's groups. Those that cannot be made are left out; it is
+// never a reason not to start.
+func (h hierarchies) make(machine string) cgroup {
+	c := h.at(machine)
+	for _, dir := range []*string{&c.v2, &c.mem1, &c.pid1, &c.cpu1, &c.frz1} {
+		if *dir != "" && os.MkdirAll(*dir, 0o755) != nil {
+			*dir = ""
 		}
 	}
-	switch {
-	case h.mem1 != "":
-		c.oom = filepath.Join(h.mem1, cgroupParent, machine, "memory.oom_control")
-	case h.v2 != "":
-		c.oom = filepath.Join(h.v2, cgroupParent, machine, "memory.events")
+	if c.v2 != "" {
+		h.delegate()
 	}
 	return c
 }
 
-// make makes a machine's groups with the bounds of spec. missing names the
-// bounds that cannot be enforced; it is never a reason not to start.
-func (h hierarchies) make(spec *sandboxmgr.MachineSpec) (c cgroup, missing []string) {
-	c = h.at(spec.Name)
-	c.dirs = slices.DeleteFunc(c.dirs, func(dir string) bool { return os.MkdirAll(dir, 0o755) != nil })
-	if h.v2 != "" {
-		h.delegate()
-	}
-	for _, b := range h.bounds(spec) {
-		dir := filepath.Join(b.base, cgroupParent, spec.Name)
-		if b.wanted && (b.base == "" || b.write(dir) != nil) {
-			missing = append(missing, b.name)
-		}
-	}
-	return c, missing
-}
-
-// delegate hands the controllers of version 2 down to the machines' groups. It
-// fails for one that is used through version 1, or not given to this user;
+// delegate hands the controllers of version 2 that version 1 does not have down
+// to the machines' groups. It fails for one that is not given to this user;
 // writing the bound then tells.
 func (h hierarchies) delegate() {
-	for _, dir := range []string{h.v2, filepath.Join(h.v2, cgroupParent)} {
-		for _, controller := range []string{"+memory", "+pids", "+cpu"} {
+	for controller, other := range map[string]string{"+memory": h.mem1, "+pids": h.pid1, "+cpu": h.cpu1} {
+		if other != "" {
+			continue
+		}
+		for _, dir := range []string{h.v2, filepath.Join(h.v2, cgroupParent)} {
 			_ = set(filepath.Join(dir, "cgroup.subtree_control"), controller)
 		}
 	}
 }
 
-// bound is one of a machine's limits and the files that set it.
-type bound struct {
-	name   string // as in the configuration
-	wanted bool
-	base   string      // the hierarchy that has it
-	files  [][2]string // name and text; the first is the bound, the others make it tight where they exist
+// legacy are the groups of version 1. Two controllers may share one.
+func (c cgroup) legacy() []string {
+	dirs := []string{c.mem1, c.pid1, c.cpu1, c.frz1}
+	slices.Sort(dirs)
+	return slices.DeleteFunc(slices.Compact(dirs), func(dir string) bool { return dir == "" })
 }
 
-func (b bound) write(dir string) error {
-	for i, f := range b.files {
-		if err := set(filepath.Join(dir, f[0]), f[1]); i == 0 && err != nil {
-			return err
+// dirs are all groups.
+func (c cgroup) dirs() []string {
+	dirs := c.legacy()
+	if c.v2 != "" {
+		dirs = append(dirs, c.v2)
+	}
+	return dirs
+}
+
+// fork runs start on a thread that is in the machine's groups of version 1, with
+// a descriptor of that of version 2 (-1: none), so that the process which start
+// makes is in all of them from its first instruction. Moving a process that runs
+// already takes the kernel some 10 ms, because it waits for all processors; a
+// thread that moves itself is alone concerned, and takes none.
+//
+// Where that does not work the process is moved after all.
+func (c cgroup) fork(start func(v2 int) (*process, error)) (p *process, err error) {
+	v2 := -1
+	if c.v2 != "" {
+		fd, err := unix.Open(c.v2, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, &os.PathError{Op: "open", Path: c.v2, Err: err}
 		}
+		defer unix.Close(fd)
+		v2 = fd
 	}
-	return nil
+	done := make(chan struct{})
+	var inside bool
+	go onDyingThread(func() {
+		inside = c.enter() == nil
+		p, err = start(v2)
+		if err != nil && v2 >= 0 {
+			// No clone3, or not into that group.
+			inside = false
+			p, err = start(-1)
+		}
+	}, done)
+	<-done
+	if err != nil || inside {
+		return p, err
+	}
+	if err := c.add(p.pid); err != nil {
+		p.end()
+		return nil, err
+	}
+	return p, nil
 }
 
-func (h hierarchies) bounds(spec *sandboxmgr.MachineSpec) []bound {
-	memory := strconv.FormatInt(spec.MemoryBytes, 10)
-	pids := strconv.FormatInt(spec.PIDs, 10)
-	quota := strconv.FormatInt(max(1000, int64(math.Round(spec.CPUs*cpuPeriod))), 10)
-	mem := bound{"memory", spec.MemoryBytes > 0, h.v2, [][2]string{{"memory.max", memory}, {"memory.swap.max", "0"}}}
-	if h.mem1 != "" {
-		mem.base, mem.files = h.mem1, [][2]string{{"memory.limit_in_bytes", memory}, {"memory.memsw.limit_in_bytes", memory}}
+// onDyingThread runs do on a thread that no other goroutine ever gets: it ends
+// with this goroutine, which does not give it back. It then closes done.
+func onDyingThread(do func(), done chan<- struct{}) {
+	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		// A process's first thread does not end before the process: another's
+		// turn, while this one is taken.
+		another := make(chan struct{})
+		go onDyingThread(do, another)
+		<-another
+		runtime.UnlockOSThread()
+	} else {
+		do()
 	}
-	cpu := bound{"cpus", spec.CPUs > 0, h.v2, [][2]string{{"cpu.max", fmt.Sprintf("%s %d", quota, cpuPeriod)}}}
-	if h.cpu1 != "" {
-		cpu.base, cpu.files = h.cpu1, [][2]string{{"cpu.cfs_quota_us", quota}}
+	close(done)
+}
+
+// enter moves the calling thread into the groups of version 1.
+func (c cgroup) enter() error {
+	var errs []error
+	for _, dir := range c.legacy() {
+		errs = append(errs, set(filepath.Join(dir, "tasks"), "0"))
 	}
-	pid := bound{"pids", spec.PIDs > 0, cmp.Or(h.pid1, h.v2), [][2]string{{"pids.max", pids}}}
-	return []bound{mem, pid, cpu}
+	return errors.Join(errs...)
 }
 
 // add moves a process, and what it will start, into the groups.
 func (c cgroup) add(pid int) error {
 	var errs []error
-	for _, dir := range c.dirs {
+	for _, dir := range c.dirs() {
 		errs = append(errs, set(filepath.Join(dir, "cgroup.procs"), strconv.Itoa(pid)))
 	}
 	return errors.Join(errs...)
@@ -190,16 +228,25 @@ func set(path, text string) error {
 
 // oomKilled tells whether the kernel killed something for want of memory.
 func (c cgroup) oomKilled() bool {
-	b, err := os.ReadFile(c.oom)
+	file := filepath.Join(c.v2, "memory.events")
+	if c.mem1 != "" {
+		file = filepath.Join(c.mem1, "memory.oom_control")
+	}
+	return cmp.Or(field(file, "oom_kill "), "0") != "0"
+}
+
+// field returns what follows prefix on a line of a file, empty if there is none.
+func field(file, prefix string) string {
+	b, err := os.ReadFile(file)
 	if err != nil {
-		return false
+		return ""
 	}
 	for line := range strings.Lines(string(b)) {
-		if n, ok := strings.CutPrefix(strings.TrimSpace(line), "oom_kill "); ok {
-			return n != "0"
+		if value, ok := strings.CutPrefix(line, prefix); ok {
+			return strings.TrimSpace(value)
 		}
 	}
-	return false
+	return ""
 }
 
 // remove deletes the groups, which must have no living process. The kernel may
@@ -207,7 +254,7 @@ func (c cgroup) oomKilled() bool {
 // end of that, so it is asked again for a second at most.
 func (c cgroup) remove() error {
 	var errs []error
-	for _, dir := range c.dirs {
+	for _, dir := range c.dirs() {
 		err := unix.Rmdir(dir)
 		for deadline := time.Now().Add(time.Second); err == unix.EBUSY && time.Now().Before(deadline); err = unix.Rmdir(dir) {
 			time.Sleep(time.Millisecond)

@@ -36,12 +36,12 @@ func (r *Runtime) try(ctx context.Context) error {
 		return err
 	}
 	defer null.Close()
-	o, err := plan("probe")
+	o, err := plan("probe", "")
 	if err != nil {
 		return err
 	}
 	o.Probe = true
-	s, err := r.spawner.spawn(o, null)
+	s, err := r.spawner.spawn(o, cgroup{}, null)
 	if err != nil {
 		return r.explain(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"edge/sandboxmgr"
+	"edge/sandboxmgr/process/stage"
 	"edge/sandboxmgr/runtimetest"
 )
 
@@ -77,7 +78,8 @@ func TestBounds(t *testing.T) {
 	b := newBench(t, func(s *sandboxmgr.MachineSpec) {
 		s.MemoryBytes, s.PIDs, s.CPUs = 96<<20, 40, 0.5
 	})
-	group, missing := b.rt.groups.make(&b.Spec)
+	group := b.rt.groups.make(b.Spec.Name)
+	missing := group.set(&b.Spec)
 	group.remove()
 	m, g := b.Start(t)
 	// By the control group, or else by the limit on processes.
@@ -116,7 +118,7 @@ func TestTools(t *testing.T) {
 	tools := findBun(t)
 	b := newBench(t, func(s *sandboxmgr.MachineSpec) { s.Tools = []string{t.TempDir(), tools} })
 	m, g := b.Start(t)
-	if got := g.Shell(t, "command -v bun; bun --version | grep -c '^1[.]'"); got != toolsTarget+"/1/bun\n1" {
+	if got := g.Shell(t, "command -v bun; bun --version | grep -c '^1[.]'"); got != stage.ToolsTarget+"/1/bun\n1" {
 		t.Errorf("bun: %q", got)
 	}
 	g.Shell(t, "cat > server.ts <<'EOF'"+bunServer+"EOF\n"+

@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"edge/sandboxmgr/process/stage"
 )
 
 // idCount is how many ids a machine gets where it gets a range: enough for
@@ -21,14 +23,14 @@ type idRange struct{ first int }
 func (r idRange) ranged() bool { return r.first > 0 }
 
 // owner is the host id of who everything inside runs as.
-func (r idRange) owner() int { return r.first + sandboxID }
+func (r idRange) owner() int { return r.first + stage.UserID }
 
 // mapping is what is written to the namespace's uid_map or gid_map.
 func (r idRange) mapping(own int) []syscall.SysProcIDMap {
 	if r.ranged() {
 		return []syscall.SysProcIDMap{{ContainerID: 0, HostID: r.first, Size: idCount}}
 	}
-	return []syscall.SysProcIDMap{{ContainerID: sandboxID, HostID: own, Size: 1}}
+	return []syscall.SysProcIDMap{{ContainerID: stage.UserID, HostID: own, Size: 1}}
 }
 
 // chooseIDs returns the range from first where the edge may give it away.

@@ -15,10 +15,14 @@ import (
 
 // machine is a running machine, shared by all who hold it.
 type machine struct {
-	name  string
-	proc  *process
-	group cgroup
-	space *netns.Namespace // nil: no privilege to dial into it
+	name   string
+	folder string
+	record record
+	proc   *process
+	group  cgroup
+	space  *netns.Namespace // nil: no privilege to dial into it
+
+	freezing sync.Mutex // held while the machine is frozen or thawed
 
 	holders int // guarded by Runtime.mu
 
@@ -65,7 +69,7 @@ func (m *machine) over() bool {
 // stop asks the init to end and, after grace, has the kernel end all.
 func (m *machine) stop(ctx context.Context, grace time.Duration) error {
 	if grace > 0 {
-		if err := m.proc.signal(syscall.SIGTERM); err != nil {
+		if err := m.end(syscall.SIGTERM); err != nil {
 			return err
 		}
 		timer := time.NewTimer(grace)
@@ -78,7 +82,7 @@ func (m *machine) stop(ctx context.Context, grace time.Duration) error {
 			return context.Cause(ctx)
 		}
 	}
-	if err := m.proc.signal(syscall.SIGKILL); err != nil {
+	if err := m.end(syscall.SIGKILL); err != nil {
 		return err
 	}
 	select {
@@ -89,13 +93,34 @@ func (m *machine) stop(ctx context.Context, grace time.Duration) error {
 	}
 }
 
+// end signals the init, and thaws it to take the signal if it is frozen.
+func (m *machine) end(sig syscall.Signal) error {
+	m.freezing.Lock()
+	defer m.freezing.Unlock()
+	if err := m.proc.signal(sig); err != nil {
+		return err
+	}
+	f := freezerOf(m)
+	if frozen, err := f.frozen(); err != nil || !frozen {
+		return nil // it has ended, or runs
+	}
+	if err := f.thaw(); err != nil && !m.over() {
+		return err
+	}
+	return nil
+}
+
 // handle is a sandboxmgr.Machine: one holder's hold on a machine.
 type handle struct {
 	*machine
 	close func() error // lets go, once
 }
 
-var _ sandboxmgr.Machine = (*handle)(nil)
+var (
+	_ sandboxmgr.Machine   = (*handle)(nil)
+	_ sandboxmgr.Pauser    = (*handle)(nil)
+	_ sandboxmgr.Describer = (*handle)(nil)
+)
 
 // newHandle makes a hold of m, which the caller has counted already.
 func (r *Runtime) newHandle(m *machine) *handle {

@@ -100,7 +100,7 @@ func (b *bench) gone(t testing.TB, pid int) {
 	if _, err := os.Lstat(filepath.Join(b.state, "machines", b.Spec.Name)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the machine's folder is still there (%v)", err)
 	}
-	for _, dir := range b.rt.groups.at(b.Spec.Name).dirs {
+	for _, dir := range b.rt.groups.at(b.Spec.Name).dirs() {
 		if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("control group %s is still there", dir)
 		}

@@ -1,12 +1,10 @@
 package process
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -114,30 +112,4 @@ func (p *process) control(do func(fd int) error) error {
 		return cerr
 	}
 	return err
-}
-
-// startTime is when a process started, in clock ticks since the computer did.
-func startTime(pid int) (uint64, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	return parseStartTime(stat)
-}
-
-// parseStartTime takes field 22 of proc(5) stat. Field 2, the command's name in
-// parentheses, is chosen by the process and may hold anything; what counts is
-// after the last parenthesis, where field 3 begins.
-func parseStartTime(stat []byte) (uint64, error) {
-	const index = 22 - 3
-	end := bytes.LastIndexByte(stat, ')')
-	fields := strings.Fields(string(stat[end+1:]))
-	if end < 0 || len(fields) <= index {
-		return 0, errors.New("process status is cut short")
-	}
-	n, err := strconv.ParseUint(fields[index], 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("process start time: %w", err)
-	}
-	return n, nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"edge/sandboxmgr"
+	"edge/sandboxmgr/process/stage"
 )
 
 // Sizes of a machine's file systems in memory, in bytes. Where the machine's
@@ -31,94 +32,165 @@ var hostSettings = []string{
 	"/etc/crypto-policies", "/etc/protocols", "/etc/services", "/etc/mime.types", "/etc/terminfo",
 }
 
+// devices are the host's that are in every machine's /dev.
+var devices = []string{"null", "zero", "full", "random", "urandom", "tty"}
+
+// ownNames are at the top of every machine and never a root folder's.
+var ownNames = []string{".edge", "dev", "proc", "run", "sys", "tmp", "workspace"}
+
 // madeSettings are the files of /etc that are made.
 func madeSettings(hostname string) map[string]string {
+	settings := machineSettings(hostname)
+	settings["/etc/passwd"] = "root:x:0:0:root:/root:/bin/sh\nsandbox:x:10001:10001:sandbox:/workspace:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+	settings["/etc/group"] = "root:x:0:\ntty:x:5:\nsandbox:x:10001:\nnogroup:x:65534:\n"
+	settings["/etc/nsswitch.conf"] = "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n"
+	settings["/etc/shells"] = "/bin/sh\n/bin/bash\n"
+	return settings
+}
+
+// machineSettings are those that depend on the machine.
+func machineSettings(hostname string) map[string]string {
 	return map[string]string{
-		"/etc/passwd":        "root:x:0:0:root:/root:/bin/sh\nsandbox:x:10001:10001:sandbox:/workspace:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
-		"/etc/group":         "root:x:0:\ntty:x:5:\nsandbox:x:10001:\nnogroup:x:65534:\n",
-		"/etc/hosts":         "127.0.0.1 localhost " + hostname + "\n::1 localhost ip6-localhost ip6-loopback\n",
-		"/etc/hostname":      hostname + "\n",
-		"/etc/resolv.conf":   "# network: none\n",
-		"/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n",
-		"/etc/shells":        "/bin/sh\n/bin/bash\n",
+		"/etc/hosts":       "127.0.0.1 localhost " + hostname + "\n::1 localhost ip6-localhost ip6-loopback\n",
+		"/etc/hostname":    hostname + "\n",
+		"/etc/resolv.conf": "# network: none\n",
 	}
 }
 
-// plan says what the machine is made of, the init and its files aside.
-func plan(hostname string) (*order, error) {
-	o := &order{
+// plan says what the machine is made of, the init and its files aside: of the
+// folder rootfs, or of the host's own programs if that is empty.
+func plan(hostname, rootfs string) (*stage.Order, error) {
+	o := &stage.Order{
 		Hostname: hostname,
-		Files:    madeSettings(hostname),
+		Folders:  []string{"/run", "/dev"},
 		Links: map[string]string{
 			"/dev/ptmx": "pts/ptmx", "/dev/fd": "/proc/self/fd",
 			"/dev/stdin": "/proc/self/fd/0", "/dev/stdout": "/proc/self/fd/1", "/dev/stderr": "/proc/self/fd/2",
-			"/var/tmp": "/tmp", "/var/run": "/run", "/etc/mtab": "/proc/self/mounts",
 		},
 		TmpBytes: maxTmp,
 		ShmBytes: maxShm,
 	}
+	for _, d := range devices {
+		o.Mounts = append(o.Mounts, stage.Mount{Source: "/dev/" + d, Target: "/dev/" + d, Kind: stage.Device})
+	}
+	if rootfs != "" {
+		return o, addRoot(o, rootfs)
+	}
+	return o, addHost(o)
+}
+
+// addHost makes the machine of the host's programs and a made /etc.
+func addHost(o *stage.Order) error {
+	o.Folders = append(o.Folders, "/etc", "/var", "/home", "/root", "/mnt")
+	o.Files = madeSettings(o.Hostname)
+	o.Links["/var/tmp"], o.Links["/var/run"], o.Links["/etc/mtab"] = "/tmp", "/run", "/proc/self/mounts"
 	for _, folder := range hostFolders {
-		info, err := os.Lstat(folder)
-		switch {
-		case errors.Is(err, os.ErrNotExist):
-		case err != nil:
-			return nil, err
-		case info.Mode()&os.ModeSymlink != 0:
-			target, err := os.Readlink(folder)
-			if err != nil {
-				return nil, err
-			}
-			o.Links[folder] = target
-		default:
-			o.Mounts = append(o.Mounts, mount{Source: folder, Target: folder, Folder: true})
+		if err := addEntry(o, folder, folder); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
 		}
 	}
 	for _, p := range hostSettings {
 		// Follows links: what is mounted is what they lead to.
 		if info, err := os.Stat(p); err == nil {
-			o.Mounts = append(o.Mounts, mount{Source: p, Target: p, Folder: info.IsDir()})
+			o.Mounts = append(o.Mounts, stage.Mount{Source: p, Target: p, Folder: info.IsDir()})
 		}
 	}
-	for _, d := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
-		o.Mounts = append(o.Mounts, mount{Source: "/dev/" + d, Target: "/dev/" + d, Kind: device})
-	}
-	return o, nil
+	return nil
 }
 
-// planMachine completes the plan for a machine whose files are in folder.
-func planMachine(spec *sandboxmgr.MachineSpec, folder string) (*order, error) {
-	o, err := plan(hostnameOf(spec.Name))
+// addRoot makes the machine of what is in a folder: each entry at its top is
+// mounted read-only, so that the machine's own folders need not be there.
+func addRoot(o *stage.Order, rootfs string) error {
+	entries, err := rootEntries(rootfs)
+	if err != nil {
+		return fmt.Errorf("rootfs: %w", err)
+	}
+	for _, name := range entries {
+		if err := addEntry(o, filepath.Join(rootfs, name), "/"+name); err != nil {
+			return fmt.Errorf("rootfs: %w", err)
+		}
+	}
+	if slices.Contains(entries, "etc") {
+		o.Over = machineSettings(o.Hostname)
+	} else {
+		o.Files = madeSettings(o.Hostname)
+	}
+	return nil
+}
+
+// rootEntries are the names at the top of a root folder that machines get.
+func rootEntries(rootfs string) ([]string, error) {
+	if !filepath.IsAbs(rootfs) {
+		return nil, fmt.Errorf("%q: want an absolute path", rootfs)
+	}
+	if filepath.Clean(rootfs) == "/" {
+		return nil, errors.New(`"/" would show all of this computer; leave rootfs out to use its programs`)
+	}
+	entries, err := os.ReadDir(rootfs)
 	if err != nil {
 		return nil, err
 	}
+	var names []string
+	for _, e := range entries {
+		if !slices.Contains(ownNames, e.Name()) {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// addEntry puts a host path into the machine: a link as a link, a folder or a
+// file as a mount. Nothing else can be there.
+func addEntry(o *stage.Order, source, target string) error {
+	info, err := os.Lstat(source)
+	if err != nil {
+		return err
+	}
+	switch mode := info.Mode(); {
+	case mode&os.ModeSymlink != 0:
+		o.Links[target], err = os.Readlink(source)
+		return err
+	case mode.IsDir() || mode.IsRegular():
+		o.Mounts = append(o.Mounts, stage.Mount{Source: source, Target: target, Folder: mode.IsDir()})
+	}
+	return nil
+}
+
+// planMachine completes the plan for a machine whose files are in folder.
+func planMachine(spec *sandboxmgr.MachineSpec, folder string) (*stage.Order, error) {
+	o, err := plan(hostnameOf(spec.Name), spec.Rootfs)
+	if err != nil {
+		return nil, err
+	}
+	o.Preset = spec.Preset
 	if spec.MemoryBytes > 0 {
 		o.TmpBytes = min(maxTmp, spec.MemoryBytes/4)
 		o.ShmBytes = min(maxShm, spec.MemoryBytes/8)
 	}
 	search := make([]string, 0, len(spec.Tools)+1)
-	add := func(source, target string, kind mountKind) error {
+	add := func(source, target string, kind stage.Kind) error {
 		info, err := os.Stat(source)
 		if err != nil {
 			return err
 		}
-		o.Mounts = append(o.Mounts, mount{Source: source, Target: target, Kind: kind, Folder: info.IsDir()})
+		o.Mounts = append(o.Mounts, stage.Mount{Source: source, Target: target, Kind: kind, Folder: info.IsDir()})
 		return nil
 	}
 	for i, tools := range spec.Tools {
-		target := fmt.Sprintf("%s/%d", toolsTarget, i)
-		if err := add(tools, target, readOnly); err != nil {
+		target := fmt.Sprintf("%s/%d", stage.ToolsTarget, i)
+		if err := add(tools, target, stage.ReadOnly); err != nil {
 			return nil, fmt.Errorf("tools: %w", err)
 		}
 		search = append(search, target)
 	}
 	if err := errors.Join(
-		add(spec.InitPath, initTarget, readOnly),
-		add(spec.RunDir, runTarget, readOnly),
-		add(filepath.Join(folder, workspaceFolder), workspaceTarget, writable),
+		add(spec.InitPath, stage.InitTarget, stage.ReadOnly),
+		add(spec.RunDir, stage.RunTarget, stage.ReadOnly),
+		add(filepath.Join(folder, workspaceFolder), stage.WorkspaceTarget, stage.Writable),
 	); err != nil {
 		return nil, err
 	}
-	o.Args = append([]string{initTarget}, spec.InitArgs...)
+	o.Args = append([]string{stage.InitTarget}, spec.InitArgs...)
 	o.Env = environment(spec.Env, search)
 	return o, nil
 }
@@ -128,7 +200,7 @@ func planMachine(spec *sandboxmgr.MachineSpec, folder string) (*order, error) {
 func environment(given map[string]string, tools []string) []string {
 	env := map[string]string{
 		"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"HOME": workspaceTarget,
+		"HOME": stage.WorkspaceTarget,
 		"LANG": "C.UTF-8",
 		"USER": "sandbox",
 	}

@@ -35,11 +35,19 @@
 // finds it again and cannot take another process for it.
 package process
 
-import "log/slog"
+import (
+	"log/slog"
+
+	"edge/sandboxmgr/process/stage"
+)
 
 // StageCommand is the hidden command by which a program that uses this package
 // runs Stage, unless Config.StageArgs says otherwise.
-const StageCommand = "sandbox-stage"
+const StageCommand = stage.Command
+
+// Stage turns the process that it is called in into the init of a machine; see
+// package stage.
+func Stage(args []string) int { return stage.Main(args) }
 
 // DefaultFirstID is the first of the host's user ids that machines run as when
 // the edge is root.

@@ -181,7 +181,7 @@ func TestAnotherProcess(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	folder := filepath.Join(b.state, "machines", b.Spec.Name)
-	if err := b.rt.prepare(folder, nil); err != nil {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	own, err := newRecord(os.Getpid())

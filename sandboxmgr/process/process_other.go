@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"edge/sandboxmgr"
 )
@@ -23,12 +22,6 @@ var (
 
 // New returns a Runtime whose Check says that it needs Linux.
 func New(Config) (*Runtime, error) { return &Runtime{}, nil }
-
-// Stage says that it needs Linux and returns 1.
-func Stage([]string) int {
-	fmt.Fprintln(os.Stderr, errUnsupported)
-	return 1
-}
 
 // Name is "process".
 func (*Runtime) Name() string { return runtimeName }

@@ -25,16 +25,19 @@ type record struct {
 	PID   int    `json:"pid"`
 	Start uint64 `json:"start"` // clock ticks since boot
 	Boot  string `json:"boot"`  // the kernel's id of this boot
+	// Preset and Rootfs are what the machine was made with.
+	Preset string `json:"preset,omitempty"`
+	Rootfs string `json:"rootfs,omitempty"`
 }
 
 // newRecord describes the running process pid.
 func newRecord(pid int) (record, error) {
-	start, err := startTime(pid)
+	st, err := readStatus(pid)
 	if err != nil {
 		return record{}, err
 	}
 	boot, err := bootID()
-	return record{PID: pid, Start: start, Boot: boot}, err
+	return record{PID: pid, Start: st.start, Boot: boot}, err
 }
 
 func bootID() (string, error) {
@@ -93,8 +96,8 @@ func (r record) open() (*process, error) {
 		return nil, err
 	}
 	// Read after the pidfd was opened: if the times agree, the pidfd is it.
-	start, err := startTime(r.PID)
-	if err != nil || start != r.Start {
+	st, err := readStatus(r.PID)
+	if err != nil || st.start != r.Start {
 		p.close()
 		return nil, sandboxmgr.ErrNoMachine
 	}

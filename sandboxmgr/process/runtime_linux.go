@@ -9,11 +9,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
+	"strings"
 	"sync"
 
 	"edge/sandboxmgr"
 	"edge/sandboxmgr/netns"
+	"edge/sandboxmgr/process/stage"
 )
 
 // dialThreads bounds how many threads are in machines' networks at once.
@@ -34,6 +35,10 @@ type Runtime struct {
 	machines map[string]*machine
 	locks    map[string]*nameLock
 	works    bool // a trial start succeeded
+
+	// before, if not nil, is called before each step of a start, whose error
+	// becomes the start's. Tests set it.
+	before func(step string) error
 }
 
 var _ sandboxmgr.Runtime = (*Runtime)(nil)
@@ -49,7 +54,7 @@ func New(cfg Config) (*Runtime, error) {
 	}
 	args := cfg.StageArgs
 	if len(args) == 0 {
-		args = []string{StageCommand}
+		args = []string{stage.Command}
 	}
 	log := cfg.Log
 	if log == nil {
@@ -75,12 +80,16 @@ func New(cfg Config) (*Runtime, error) {
 // Name is "process".
 func (r *Runtime) Name() string { return runtimeName }
 
-// machineName keeps a machine's name a plain file name.
-var machineName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$`)
+// maxName bounds a machine's name, which is a file's.
+const maxName = 200
 
-// folderOf is where a machine's files are.
+// folderOf is where a machine's files are. Its name is kept a plain file name.
 func (r *Runtime) folderOf(name string) (string, error) {
-	if !machineName.MatchString(name) {
+	const inner = "._-"
+	foreign := func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune(inner, c)
+	}
+	if name == "" || len(name) > maxName || strings.Contains(inner, name[:1]) || strings.ContainsFunc(name, foreign) {
 		return "", fmt.Errorf("machine name %q: want letters, digits, '.', '_' and '-'", name)
 	}
 	return filepath.Join(r.folder, name), nil
@@ -123,7 +132,11 @@ func (r *Runtime) adopt(name, folder string) (*handle, error) {
 		p.close()
 		return nil, sandboxmgr.ErrNoMachine
 	}
-	return r.take(name, p, r.groups.at(name))
+	h, err := r.take(name, folder, rec, p, r.groups.at(name).present())
+	if err != nil {
+		p.close()
+	}
+	return h, err
 }
 
 // hold takes a hold of a machine that is held already and still runs. One that
@@ -144,10 +157,13 @@ func (r *Runtime) hold(name string) *handle {
 	return nil
 }
 
-// take makes a machine of a running process and holds it. The process is
-// closed on failure.
-func (r *Runtime) take(name string, p *process, group cgroup) (*handle, error) {
-	m := &machine{name: name, proc: p, group: group, holders: 1, watched: make(chan struct{}), ended: make(chan struct{})}
+// take makes a machine of a running process and holds it. On failure the
+// process stays the caller's.
+func (r *Runtime) take(name, folder string, rec record, p *process, group cgroup) (*handle, error) {
+	m := &machine{
+		name: name, folder: folder, record: rec, proc: p, group: group, holders: 1,
+		watched: make(chan struct{}), ended: make(chan struct{}),
+	}
 	space, err := r.gate.Open(p.pid)
 	switch {
 	case p.ended():
@@ -159,7 +175,6 @@ func (r *Runtime) take(name string, p *process, group cgroup) (*handle, error) {
 	case err == nil:
 		m.space = space
 	case !errors.Is(err, os.ErrPermission):
-		p.close()
 		return nil, err
 	}
 	r.mu.Lock()

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"edge/sandboxmgr/process/stage"
 )
 
 // stageTimeout bounds how long a stage may take to become the init.
@@ -38,9 +40,10 @@ type spawned struct {
 	order, status *os.File
 }
 
-// spawn starts a stage in new namespaces. Its standard output and error are
-// output. The caller orders, or kills and reaps, and calls release in any case.
-func (s *spawner) spawn(o *order, output *os.File) (*spawned, error) {
+// spawn starts a stage in new namespaces and in the machine's control groups.
+// Its standard output and error are output. The caller orders, or kills and
+// reaps, and calls release in any case.
+func (s *spawner) spawn(o *stage.Order, group cgroup, output *os.File) (*spawned, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return nil, err
@@ -58,58 +61,74 @@ func (s *spawner) spawn(o *order, output *os.File) (*spawned, error) {
 	}
 	defer statusWrite.Close()
 	files := []uintptr{null.Fd(), output.Fd(), output.Fd(), orderRead.Fd(), statusWrite.Fd()}
-	p, err := s.fork(o, files)
+	o.Ranged = s.ids.ranged()
+	p, err := s.start(o, group, files)
 	if err != nil {
 		return nil, errors.Join(err, orderWrite.Close(), statusRead.Close())
 	}
 	return &spawned{process: p, order: orderWrite, status: statusRead}, nil
 }
 
-// fork starts the stage with files and with the mounts that are made for it.
-func (s *spawner) fork(o *order, files []uintptr) (*process, error) {
+// start starts the stage with files and with the mounts that are made for it.
+func (s *spawner) start(o *stage.Order, group cgroup, files []uintptr) (*process, error) {
 	if s.cloneTrees {
 		for i := range o.Mounts {
-			fd, err := detach(o.Mounts[i].Source)
+			fd, err := stage.Detach(o.Mounts[i].Source)
 			if err != nil {
 				return nil, err
 			}
 			defer unix.Close(fd)
-			o.Mounts[i].FD = firstMountFD + i
+			o.Mounts[i].FD = stage.FirstMountFD + i
 			files = append(files, uintptr(fd))
 		}
 	}
-	o.Ranged = s.ids.ranged()
+	return group.fork(func(v2 int) (*process, error) { return s.fork(files, v2) })
+}
+
+// fork starts the stage, in the control group that v2 is open on unless that is
+// negative.
+func (s *spawner) fork(files []uintptr, v2 int) (*process, error) {
 	pidfd := -1
+	sys := &syscall.SysProcAttr{
+		Setsid: true,
+		PidFD:  &pidfd,
+		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET |
+			unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
+		UidMappings:                s.ids.mapping(os.Geteuid()),
+		GidMappings:                s.ids.mapping(os.Getegid()),
+		GidMappingsEnableSetgroups: s.ids.ranged(),
+		AmbientCaps:                stageCapabilities,
+	}
+	if v2 >= 0 {
+		sys.UseCgroupFD, sys.CgroupFD = true, v2
+	}
 	pid, err := syscall.ForkExec(s.executable, append([]string{"edge"}, s.args...), &syscall.ProcAttr{
-		Dir:   "/",
-		Env:   []string{"GOMAXPROCS=1"},
-		Files: files,
-		Sys: &syscall.SysProcAttr{
-			Setsid: true,
-			PidFD:  &pidfd,
-			Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET |
-				unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
-			UidMappings:                s.ids.mapping(os.Geteuid()),
-			GidMappings:                s.ids.mapping(os.Getegid()),
-			GidMappingsEnableSetgroups: s.ids.ranged(),
-			AmbientCaps:                stageCapabilities,
-		},
+		Dir: "/", Env: []string{"GOMAXPROCS=1"}, Files: files, Sys: sys,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start in new namespaces: %w", err)
 	}
 	if pidfd < 0 {
-		return nil, errors.New("start in new namespaces: the kernel gives no pidfd (Linux 5.12 is needed)")
+		return nil, errors.Join(errors.New("start in new namespaces: the kernel gives no pidfd (Linux 5.12 is needed)"), abandon(pid))
 	}
+	// Before it becomes a file, which takes Go's poller for one that does not block.
 	if err := unix.SetNonblock(pidfd, true); err != nil {
-		return nil, err
+		return nil, errors.Join(err, unix.Close(pidfd), abandon(pid))
 	}
 	return &process{pid: pid, file: os.NewFile(uintptr(pidfd), "pidfd")}, nil
 }
 
+// abandon ends a child that cannot be held.
+func abandon(pid int) error {
+	err := syscall.Kill(pid, syscall.SIGKILL)
+	var status syscall.WaitStatus
+	_, werr := syscall.Wait4(pid, &status, 0, nil)
+	return errors.Join(err, werr)
+}
+
 // command hands the order over and waits until the init runs or, for a probe,
 // could have. Its error is the stage's own.
-func (s *spawned) command(ctx context.Context, o *order) error {
+func (s *spawned) command(ctx context.Context, o *stage.Order) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, stageTimeout, errors.New("the sandbox was not prepared in time"))
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
