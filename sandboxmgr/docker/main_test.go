@@ -3,6 +3,7 @@ package docker
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -111,6 +112,24 @@ func (b *bench) wish(t testing.TB) wish {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// removeAfter removes an image and what was prepared from it, after the bench's
+// machine.
+func (b *bench) removeAfter(t testing.TB, name string) {
+	t.Helper()
+	img, err := b.rt.inspectImage(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx := context.Background()
+		if err := b.rt.Remove(ctx, b.Spec.Name); err != nil {
+			t.Error(err)
+		}
+		b.rt.removeImage(ctx, preparedRef(img.ID))
+		b.rt.removeImage(ctx, name)
+	})
 }
 
 func (b *bench) look(t testing.TB) container.InspectResponse {

@@ -31,6 +31,11 @@ type Bench struct {
 	// Gone checks that nothing is left of the machine after its removal; pid is
 	// what its init's process was.
 	Gone func(t testing.TB, pid int)
+	// Apart is set when the edge cannot see the machine's processes: PID is 0,
+	// and Dial says that it cannot.
+	Apart bool
+	// Kill kills the machine's init where its process cannot be seen.
+	Kill func(t testing.TB)
 }
 
 // NewBench returns a bench whose machine has a name that no other test's has,

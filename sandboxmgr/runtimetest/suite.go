@@ -47,8 +47,11 @@ func lifecycle(t *testing.T, b *Bench) {
 		t.Fatal(err)
 	}
 	defer adopted.Close()
-	if m.PID() == 0 || again.PID() != m.PID() || adopted.PID() != m.PID() {
+	if (m.PID() == 0) != b.Apart || again.PID() != m.PID() || adopted.PID() != m.PID() {
 		t.Errorf("PIDs %d, %d, %d: want the same", m.PID(), again.PID(), adopted.PID())
+	}
+	if a, err := g.Call(Command{Read: "/workspace/file"}); err != nil || a.Text != "kept" {
+		t.Errorf("the init's connection does not outlive other handles: %+v, %v", a, err)
 	}
 	Stop(t, m)
 	for _, h := range []sandboxmgr.Machine{m, again, adopted} {
@@ -93,7 +96,7 @@ func racingStarts(t *testing.T, b *Bench) {
 	}
 	wg.Wait()
 	for _, pid := range pids {
-		if pid == 0 || pid != pids[0] {
+		if (pid == 0) != b.Apart || pid != pids[0] {
 			t.Fatalf("process ids %v: want one machine", pids)
 		}
 	}
@@ -109,9 +112,9 @@ func racingStarts(t *testing.T, b *Bench) {
 // dial: every loopback address inside is reached, and a closed port refuses.
 func dial(t *testing.T, b *Bench) {
 	m, _ := b.Start(t)
-	if os.Geteuid() != 0 {
+	if os.Geteuid() != 0 || b.Apart {
 		if _, err := m.Dial(t.Context(), PortV4); !errors.Is(err, sandboxmgr.ErrNoDial) {
-			t.Errorf("Dial without root = %v, want %v", err, sandboxmgr.ErrNoDial)
+			t.Errorf("Dial from apart = %v, want %v", err, sandboxmgr.ErrNoDial)
 		}
 		return
 	}
@@ -142,11 +145,21 @@ func waitSeesKill(t *testing.T, b *Bench) {
 		}
 		waited <- exit
 	}()
-	if err := syscall.Kill(m.PID(), syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	b.kill(t, m)
 	if exit := <-waited; exit.Code != 128+int(syscall.SIGKILL) || exit.OOMKilled {
 		t.Errorf("exit %+v, want killed", exit)
+	}
+}
+
+// kill kills the machine's init.
+func (b *Bench) kill(t *testing.T, m sandboxmgr.Machine) {
+	t.Helper()
+	if b.Kill != nil {
+		b.Kill(t)
+		return
+	}
+	if err := syscall.Kill(m.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
 	}
 }
 

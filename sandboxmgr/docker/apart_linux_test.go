@@ -1,0 +1,5 @@
+package docker
+
+import "syscall"
+
+const sysKill = syscall.SYS_KILL
