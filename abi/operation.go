@@ -97,17 +97,17 @@ var (
 		"Forgets a session and kills what was started through it, and nothing else.", CodeSessionNotFound)
 
 	Exec = row[ExecRequest, ExecResponse]("exec", "Runs a command to its end and answers with its output.",
-		CodeCommandNotFound, CodeNotDirectory, CodeFileNotFound, CodeSessionNotFound)
+		CodeCommandNotFound, CodeNotDirectory, CodeFileNotFound, CodePermissionDenied, CodeSessionNotFound)
 	ExecStream = streamRow[ExecStreamRequest, ExecEvent](KindEvents, "execStream",
 		"Runs a command and tells what it prints while it prints it.",
-		CodeCommandNotFound, CodeNotDirectory, CodeFileNotFound, CodeSessionNotFound)
+		CodeCommandNotFound, CodeNotDirectory, CodeFileNotFound, CodePermissionDenied, CodeSessionNotFound)
 	Terminal = streamRow[TerminalRequest, TerminalEvent](KindDuplex, "terminal",
 		"Opens a terminal with a shell or a program in it, or comes back to one.",
-		CodeCommandNotFound, CodeNotDirectory, CodeFileNotFound, CodeSessionNotFound, CodeTooManyRequests)
+		CodeCommandNotFound, CodeNotDirectory, CodeFileNotFound, CodePermissionDenied, CodeSessionNotFound, CodeTooManyRequests)
 
 	StartProcess = row[StartProcessRequest, Process]("startProcess",
 		"Starts a process that lives on after the call.",
-		CodeProcessAlreadyExists, CodeCommandNotFound, CodeNotDirectory, CodeFileNotFound, CodeSessionNotFound)
+		CodeProcessAlreadyExists, CodeCommandNotFound, CodeNotDirectory, CodeFileNotFound, CodePermissionDenied, CodeSessionNotFound)
 	ListProcesses = row[Empty, ProcessList]("listProcesses", "Lists the processes that startProcess started, ended ones included.")
 	GetProcess    = row[ProcessRequest, Process]("getProcess", "Tells one process's state.", CodeProcessNotFound, CodeSandboxLost)
 	KillProcess   = row[KillRequest, Process]("killProcess",

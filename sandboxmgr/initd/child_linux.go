@@ -20,26 +20,6 @@ import (
 // oomScore makes the kernel choose a child before the init.
 const oomScore = "500"
 
-// child is one process that the init started.
-type child struct {
-	pid     int
-	mark    string // value of markName in its environment
-	started time.Time
-	done    chan struct{} // closed when it has been reaped
-	// status and ended are set before done is closed.
-	status syscall.WaitStatus
-	ended  time.Time
-}
-
-// exit returns how the child ended: the exit code, 128 and the number for a
-// signal, and that signal's name. Only after done.
-func (c *child) exit() (code int, signal string) {
-	if c.status.Signaled() {
-		return 128 + int(c.status.Signal()), signalName(c.status.Signal())
-	}
-	return c.status.ExitStatus(), ""
-}
-
 // reaper starts children and takes the exit status of every process that ends,
 // those that the sandbox orphaned included.
 type reaper struct {
@@ -73,8 +53,20 @@ func (r *reaper) startOn(cmd *command, tty *os.File) (*child, error) {
 	return r.fork(cmd, [3]*os.File{tty, tty, tty}, &syscall.SysProcAttr{Setsid: true, Setctty: true})
 }
 
+// fork starts a command, as one of its session's if it has one.
 func (r *reaper) fork(cmd *command, files [3]*os.File, sys *syscall.SysProcAttr) (*child, error) {
-	c := &child{mark: r.boot + "." + strconv.FormatUint(r.seq.Add(1), 10), done: make(chan struct{})}
+	mark := r.boot + "." + strconv.FormatUint(r.seq.Add(1), 10)
+	if cmd.user != nil {
+		sys.Credential = cmd.user.credential()
+	}
+	if cmd.session == nil {
+		return r.forkMarked(cmd, mark, files, sys)
+	}
+	return cmd.session.start(func() (*child, error) { return r.forkMarked(cmd, mark+cmd.session.mark, files, sys) })
+}
+
+func (r *reaper) forkMarked(cmd *command, mark string, files [3]*os.File, sys *syscall.SysProcAttr) (*child, error) {
+	c := &child{mark: mark, done: make(chan struct{})}
 	attr := &syscall.ProcAttr{
 		Dir: cmd.dir,
 		Env: append(cmd.env, markName+"="+c.mark),
@@ -119,6 +111,11 @@ func forkUnprivileged(cmd *command, attr *syscall.ProcAttr) (int, error) {
 // startError says why a command could not be started.
 func startError(cmd *command, err error) error {
 	switch {
+	case cmd.user != nil && (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EINVAL)):
+		return abi.Errorf(abi.CodePermissionDenied, "the sandbox cannot run commands as user %d with group %d", cmd.user.uid, cmd.user.gid).
+			WithSuggestion("use a user that the sandbox's user namespace has, or leave user out")
+	case cmd.user != nil && errors.Is(err, syscall.EACCES):
+		return abi.Errorf(abi.CodePermissionDenied, "user %d may not enter %.200s or not execute %.200s", cmd.user.uid, cmd.dir, cmd.path)
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENOTDIR):
 		return abi.Errorf(abi.CodeCommandNotFound, "%.200s: command not found (or the interpreter that it names)", cmd.path)
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):

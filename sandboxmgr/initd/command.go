@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"edge/abi"
 )
@@ -18,6 +19,8 @@ const (
 	// markName is the environment variable by which everything that a child
 	// has started is found again, whatever group or session it went to.
 	markName = "EDGE_PROCESS"
+	// markSession begins the end of a mark, which tells the session.
+	markSession = "@"
 )
 
 // command is a command ready to be started.
@@ -27,9 +30,13 @@ type command struct {
 	argv []string
 	dir  string
 	env  []string
+	// user is who runs it; nil is the init's own.
+	user *identity
+	// session is what it belongs to; nil is none.
+	session *session
 }
 
-// request is what exec and startProcess say of their command.
+// request is what the operations say of their command.
 type request struct {
 	command string
 	argv    []string
@@ -92,11 +99,11 @@ func workingDir(cwd string) (string, error) {
 	st, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", abi.Errorf(abi.CodeInvalidRequest, "cwd %.200q does not exist", dir)
+		return "", abi.Errorf(abi.CodeFileNotFound, "cwd %.200q does not exist", dir)
+	case errors.Is(err, syscall.ENOTDIR), err == nil && !st.IsDir():
+		return "", abi.Errorf(abi.CodeNotDirectory, "cwd %.200q is not a directory", dir)
 	case err != nil:
-		return "", abi.Errorf(abi.CodeInvalidRequest, "cwd %.200q cannot be entered", dir)
-	case !st.IsDir():
-		return "", abi.Errorf(abi.CodeInvalidRequest, "cwd %.200q is not a directory", dir)
+		return "", abi.Errorf(abi.CodePermissionDenied, "cwd %.200q cannot be entered", dir)
 	}
 	return dir, nil
 }
@@ -105,20 +112,34 @@ func workingDir(cwd string) (string, error) {
 func environment(base []string, vars map[string]string) ([]string, error) {
 	env := make([]string, 0, len(base)+len(vars)+1)
 	for _, entry := range base {
-		name, _, _ := strings.Cut(entry, "=")
+		name := nameOf(entry)
 		if _, replaced := vars[name]; !replaced && !strings.HasPrefix(name, envPrefix) && name != markName {
 			env = append(env, entry)
 		}
 	}
 	for name, value := range vars {
-		if name == "" || strings.ContainsAny(name, "=\x00") || strings.IndexByte(value, 0) >= 0 {
-			return nil, abi.Errorf(abi.CodeInvalidRequest, "environment variable %.60q: a name must not be empty or hold \"=\", and neither may hold NUL", name)
+		if err := checkVariable(name, value); err != nil {
+			return nil, err
 		}
 		if name != markName {
 			env = append(env, name+"="+value)
 		}
 	}
 	return env, nil
+}
+
+// nameOf returns the name in "name=value".
+func nameOf(entry string) string {
+	name, _, _ := strings.Cut(entry, "=")
+	return name
+}
+
+// checkVariable refuses what no environment can hold.
+func checkVariable(name, value string) error {
+	if name == "" || strings.ContainsAny(name, "=\x00") || strings.IndexByte(value, 0) >= 0 {
+		return abi.Errorf(abi.CodeInvalidRequest, "environment variable %.60q: a name must not be empty or hold \"=\", and neither may hold NUL", name)
+	}
+	return nil
 }
 
 // pathOf returns the PATH in an environment, or the usual one.

@@ -86,7 +86,7 @@ func (s *server) answer(ctx context.Context, c *net.UnixConn, r *initproto.Reade
 	}
 	result, failure := s.serve(ctx, call, body)
 	err = writeAnswer(w, result, failure)
-	if large || failure == nil && result.size() > smallBody {
+	if large || result != nil && result.size() > smallBody {
 		// What it took is not left to the next collection: until then it counts
 		// against the sandbox's memory limit.
 		debug.FreeOSMemory()
@@ -111,11 +111,14 @@ func (s *server) body(ctx context.Context, r *initproto.Reader) (body []byte, la
 }
 
 // writeAnswer writes an answer or an error, whose details may be larger than a
-// frame and so go where an answer goes.
+// frame and so go where an answer goes: they are the result, if there is one.
 func writeAnswer(w *initproto.Writer, result answer, failure *abi.Error) error {
 	if failure != nil {
 		head := *failure
-		result, head.Details = plainAnswer(head.Details), nil
+		if result == nil {
+			result = plainAnswer(head.Details)
+		}
+		head.Details = nil
 		head.Message, head.Suggestion = shorten(head.Message), shorten(head.Suggestion)
 		failure = &head
 	}

@@ -134,10 +134,14 @@ func (s *supervisor) waitForExit(ctx context.Context, req *abi.WaitForExitReques
 	return &abi.ExitStatus{ExitCode: code, Signal: sig}, nil
 }
 
-func (s *supervisor) getLogs(ctx context.Context, req *abi.LogsRequest) (*abi.LogsResponse, error) {
+func (s *supervisor) getLogs(ctx context.Context, req *abi.LogsRequest) (answer, error) {
 	p, err := s.find(ctx, req.ProcessID)
 	if err != nil {
 		return nil, err
 	}
-	return readLogs(p.run, p.stdout, p.stderr, req, !p.over())
+	a, err := readLogs(p.run, p.stdout, p.stderr, req, !p.over())
+	if err != nil {
+		return nil, err // not a, which would be a typed nil
+	}
+	return a, nil
 }

@@ -13,11 +13,7 @@ import (
 
 // exec runs a command to its end. The end of ctx, or of the request's own
 // timeout, kills the command and everything it has started.
-func (s *supervisor) exec(ctx context.Context, req *abi.ExecRequest) (*abi.ExecResponse, error) {
-	cmd, err := resolve(request{req.Command, req.Argv, req.Cwd, req.Env}, s.env)
-	if err != nil {
-		return nil, err
-	}
+func (s *supervisor) exec(ctx context.Context, req *abi.ExecRequest) (answer, error) {
 	if err := checkEncoding(req.Encoding); err != nil {
 		return nil, err
 	}
@@ -28,34 +24,40 @@ func (s *supervisor) exec(ctx context.Context, req *abi.ExecRequest) (*abi.ExecR
 	if keep < 0 || keep > abi.MaxMaxOutput {
 		return nil, abi.Errorf(abi.CodeInvalidRequest, "maxOutput %d is not between 1 and %d", keep, abi.MaxMaxOutput)
 	}
-	timeout := req.Timeout.Or(abi.DefaultExecTimeout)
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	cmd, err := s.prepare(request{req.Command, req.Argv, req.Cwd, req.Env}, surroundings{session: req.Session, user: req.User})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, req.Timeout.Or(abi.DefaultExecTimeout))
 	defer cancel()
 
-	e := execution{
-		stdout: &capture{budget: s.output, max: keep}, stderr: &capture{budget: s.output, max: keep},
-		encoding: req.Encoding,
-	}
+	e := execution{stdout: &capture{budget: s.output, max: keep}, stderr: &capture{budget: s.output, max: keep}}
 	if err := e.run(ctx, s, cmd, req.Stdin); err != nil {
 		return nil, err
 	}
-	resp := e.response()
+	resp := e.response(req.Encoding)
 	switch {
 	case !e.interrupted:
 		return resp, nil
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, abi.Errorf(abi.CodeTimeout, "the command had not ended after %s and was killed", time.Duration(resp.Duration).Round(time.Millisecond)).
-			WithStarted(abi.StartedYes).WithDetails(resp).
-			WithSuggestion("raise timeout, or use startProcess for what is meant to go on")
+		return nil, &detailed{errTimedOut(e.duration()), resp}
 	}
-	return nil, abi.Errorf(abi.CodeCanceled, "the caller went away and the command was killed").WithStarted(abi.StartedYes)
+	return nil, errCallerGone()
+}
+
+func errTimedOut(after time.Duration) error {
+	return abi.Errorf(abi.CodeTimeout, "the command had not ended after %s and was killed", after.Round(time.Millisecond)).
+		WithStarted(abi.StartedYes).WithSuggestion("raise timeout, or use startProcess for what is meant to go on")
+}
+
+func errCallerGone() error {
+	return abi.Errorf(abi.CodeCanceled, "the caller went away and the command was killed").WithStarted(abi.StartedYes)
 }
 
 // execution is one run of exec.
 type execution struct {
 	child          *child
 	stdout, stderr *capture
-	encoding       string
 	interrupted    bool
 	ended          time.Time
 }
@@ -94,35 +96,30 @@ func (e *execution) run(ctx context.Context, s *supervisor, cmd *command, stdin 
 		}
 	}
 	e.ended = time.Now()
-	settleAll(pumps)
+	_ = settleAll(context.Background(), pumps) // captures never wait
 	for _, p := range pumps {
 		p.leave()
 	}
 	return nil
 }
 
-// feedStdin writes a command's input. It ends when the command has read it all,
-// or when the file is closed.
+// feedStdin is feedAll for a command that nobody waits for.
 func feedStdin(f *os.File, text string, wg *sync.WaitGroup) {
 	defer wg.Done()
-	defer f.Close()
-	_, _ = f.WriteString(text) // a command need not read its input
+	feedAll(f, text)
 }
 
+func (e *execution) duration() time.Duration { return e.ended.Sub(e.child.started) }
+
 // response is how the command ended and what it printed.
-func (e *execution) response() *abi.ExecResponse {
-	r := &abi.ExecResponse{Duration: abi.Duration(e.ended.Sub(e.child.started))}
-	select {
-	case <-e.child.done:
-		r.ExitCode, r.Signal = e.child.exit()
-	default: // it could not be killed
-		r.ExitCode, r.Signal = 128+int(syscall.SIGKILL), signalName(syscall.SIGKILL)
-	}
+func (e *execution) response(encoding string) *outputAnswer {
+	r := &abi.ExecResponse{Duration: abi.Duration(e.duration())}
+	r.ExitCode, r.Signal = e.child.exitOrKilled()
 	r.Success = r.ExitCode == 0 && !e.interrupted
 	out, outCut := e.stdout.finish()
 	errs, errCut := e.stderr.finish()
-	r.Stdout, r.Stderr, r.Truncated = encode(out, e.encoding), encode(errs, e.encoding), outCut || errCut
-	return r
+	r.Truncated = outCut || errCut
+	return &outputAnswer{around: r, stdout: out, stderr: errs, encoding: encoding}
 }
 
 // capture keeps the first bytes of a stream, at most max, and fewer when all
@@ -132,7 +129,8 @@ type capture struct {
 	max    int
 
 	mu     sync.Mutex // guards all below
-	buf    []byte
+	kept   output
+	size   int // of kept
 	taken  int
 	cut    bool
 	closed bool
@@ -145,29 +143,30 @@ func (c *capture) Write(p []byte) (int, error) {
 	if c.closed || c.cut {
 		return len(p), nil
 	}
-	kept := p[:min(len(p), c.max-len(c.buf))]
-	if beyond := len(c.buf) + len(kept) - max(outputFloor, len(c.buf)); beyond > 0 {
+	kept := p[:min(len(p), c.max-c.size)]
+	if beyond := c.size + len(kept) - max(outputFloor, c.size); beyond > 0 {
 		if c.budget.take(beyond) {
 			c.taken += beyond
 		} else {
 			kept = kept[:len(kept)-beyond]
 		}
 	}
-	c.buf = append(c.buf, kept...)
+	c.kept.add(kept)
+	c.size += len(kept)
 	c.cut = len(kept) < len(p)
 	return len(p), nil
 }
 
 // finish returns what was kept and whether that is not all. What comes later is
 // dropped. A character that was cut through is not kept.
-func (c *capture) finish() ([]byte, bool) {
+func (c *capture) finish() (output, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b := c.buf
+	kept := c.kept
 	if c.cut {
-		b = wholeRunes(b)
+		kept = kept.whole()
 	}
 	c.budget.give(c.taken)
-	c.buf, c.taken, c.closed = nil, 0, true
-	return b, c.cut
+	c.kept, c.taken, c.closed = nil, 0, true
+	return kept, c.cut
 }

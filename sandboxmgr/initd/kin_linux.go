@@ -3,11 +3,17 @@ package initd
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A child's kin is everything alive that it has started, and itself: its
@@ -34,12 +40,21 @@ type task struct {
 // left after grace, or once ctx has ended, is killed. It returns false if
 // something could not even be killed within two seconds.
 func (r *reaper) kill(ctx context.Context, cs []*child, sig syscall.Signal, grace time.Duration) bool {
-	h := &hunt{reaper: r, children: cs, known: make(map[int]string)}
+	return (&hunt{reaper: r, children: cs}).kill(ctx, sig, grace)
+}
+
+// killSession is kill for all that was started through a session.
+func (r *reaper) killSession(ctx context.Context, s *session, sig syscall.Signal, grace time.Duration) bool {
+	return (&hunt{reaper: r, children: s.alive(), session: s.mark}).kill(ctx, sig, grace)
+}
+
+func (h *hunt) kill(ctx context.Context, sig syscall.Signal, grace time.Duration) bool {
+	h.known = make(map[int]string)
 	if sig != syscall.SIGKILL {
 		h.signal(sig)
 		wait, cancel := context.WithTimeout(ctx, grace)
 		defer cancel()
-		if awaitAll(wait, cs) && h.gone(wait, nil) {
+		if awaitAll(wait, h.children) && h.gone(wait, nil) {
 			return true
 		}
 	}
@@ -54,6 +69,7 @@ func (r *reaper) kill(ctx context.Context, cs []*child, sig syscall.Signal, grac
 type hunt struct {
 	reaper   *reaper
 	children []*child
+	session  string // ends the marks of a session; empty is none
 	// known is who was found so far, by pid: the death of a parent hides its
 	// children's descent.
 	known map[int]string
@@ -112,7 +128,7 @@ func (h *hunt) kin(tasks []task) []int {
 	}
 	rest := k.descend(tasks)
 	for _, t := range rest { // reading environments is the dear part
-		if marks[readMark(t.pid)] {
+		if mark := readMark(t.pid); marks[mark] || h.session != "" && strings.HasSuffix(mark, h.session) {
 			k.pids[t.pid] = true
 		}
 	}
@@ -210,7 +226,7 @@ func parseStat(pid int, b []byte) (task, bool) {
 
 // readMark returns the mark in a process's environment, or "".
 func readMark(pid int) string {
-	b, err := readLimited("/proc/"+strconv.Itoa(pid)+"/environ", maxEnviron)
+	b, err := readEnviron(pid)
 	if err != nil {
 		return ""
 	}
@@ -221,6 +237,38 @@ func readMark(pid int) string {
 		}
 	}
 	return ""
+}
+
+// readEnviron reads a process's environment. That of another user's process can
+// be read by that user alone, whatever capabilities a container engine leaves.
+func readEnviron(pid int) ([]byte, error) {
+	dir := "/proc/" + strconv.Itoa(pid)
+	b, err := readLimited(dir+"/environ", maxEnviron)
+	if !errors.Is(err, fs.ErrPermission) {
+		return b, err
+	}
+	st, staterr := os.Stat(dir)
+	if staterr != nil {
+		return nil, staterr
+	}
+	owner, ok := st.Sys().(*syscall.Stat_t)
+	if !ok || int(owner.Uid) == os.Geteuid() {
+		return nil, err
+	}
+	asUser(owner.Uid, owner.Gid, func() { b, err = readLimited(dir+"/environ", maxEnviron) })
+	return b, err
+}
+
+// asUser calls f with the file system identity of another user, which belongs to
+// a thread (setfsuid(2)). It changes nothing where that is not allowed.
+func asUser(uid, gid uint32, f func()) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	_ = unix.Setfsgid(int(gid)) // these tell of no failure
+	_ = unix.Setfsuid(int(uid))
+	f()
+	_ = unix.Setfsuid(os.Geteuid())
+	_ = unix.Setfsgid(os.Getegid())
 }
 
 // endAll signals everything that descends from the init, kills what is left

@@ -37,7 +37,7 @@ func parseCursor(s string, run uint64) (cursor, error) {
 
 // readLogs answers getLogs from the two rings of a run. While the process runs,
 // a character that has come in part is left for the next answer.
-func readLogs(run uint64, stdout, stderr *ring, req *abi.LogsRequest, running bool) (*abi.LogsResponse, error) {
+func readLogs(run uint64, stdout, stderr *ring, req *abi.LogsRequest, running bool) (*outputAnswer, error) {
 	c, err := parseCursor(req.Since, run)
 	if err != nil {
 		return nil, err
@@ -47,10 +47,9 @@ func readLogs(run uint64, stdout, stderr *ring, req *abi.LogsRequest, running bo
 	}
 	out, outDropped, outEnd := readStream(stdout, c.out, running)
 	errs, errDropped, errEnd := readStream(stderr, c.err, running)
-	return &abi.LogsResponse{
-		Stdout: string(lastLines(out, req.Tail)), Stderr: string(lastLines(errs, req.Tail)),
-		Cursor:  cursor{run, outEnd, errEnd}.String(),
-		Dropped: outDropped + errDropped,
+	return &outputAnswer{
+		around: &abi.LogsResponse{Cursor: cursor{run, outEnd, errEnd}.String(), Dropped: outDropped + errDropped},
+		stdout: output{lastLines(out, req.Tail)}, stderr: output{lastLines(errs, req.Tail)},
 	}, nil
 }
 
@@ -59,10 +58,7 @@ func readLogs(run uint64, stdout, stderr *ring, req *abi.LogsRequest, running bo
 func readStream(r *ring, offset int64, running bool) (data []byte, dropped, next int64) {
 	data, from, to := r.since(offset)
 	if from > offset { // the cut may have gone through a character
-		n := 0
-		for n < len(data) && n < utf8.UTFMax-1 && !utf8.RuneStart(data[n]) {
-			n++
-		}
+		n := continuation(data)
 		data, from = data[n:], from+int64(n)
 	}
 	dropped = max(0, from-offset)
@@ -72,6 +68,16 @@ func readStream(r *ring, offset int64, running bool) (data []byte, dropped, next
 		data = whole
 	}
 	return data, dropped, to
+}
+
+// continuation is how many bytes p begins with that belong to a character before
+// it.
+func continuation(p []byte) int {
+	n := 0
+	for n < len(p) && n < utf8.UTFMax-1 && !utf8.RuneStart(p[n]) {
+		n++
+	}
+	return n
 }
 
 // wholeRunes cuts a character off that p's end holds only in part.

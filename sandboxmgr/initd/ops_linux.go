@@ -3,6 +3,7 @@ package initd
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,14 +29,20 @@ type handler struct {
 func (s *server) handlers() map[string]handler {
 	sup := s.sup
 	return map[string]handler{
-		abi.Exec.Name():             waiting(abi.Exec, sup.exec),
+		abi.SetEnvVars.Name():       quick(abi.SetEnvVars, sup.setEnvVars),
+		abi.CreateSession.Name():    quick(abi.CreateSession, sup.createSession),
+		abi.GetSession.Name():       quick(abi.GetSession, sup.getSession),
+		abi.DeleteSession.Name():    waiting(abi.DeleteSession, sup.deleteSession),
+		abi.Exec.Name():             answering(abi.Exec, sup.exec),
+		abi.ExecStream.Name():       streaming(abi.ExecStream, sup.execStream),
 		abi.Terminal.Name():         streaming(abi.Terminal, sup.terminal),
 		abi.StartProcess.Name():     waiting(abi.StartProcess, sup.startProcess),
 		abi.ListProcesses.Name():    quick(abi.ListProcesses, sup.listProcesses),
 		abi.GetProcess.Name():       quick(abi.GetProcess, sup.getProcess),
 		abi.KillProcess.Name():      waiting(abi.KillProcess, sup.killProcess),
 		abi.KillAllProcesses.Name(): waiting(abi.KillAllProcesses, sup.killAllProcesses),
-		abi.GetLogs.Name():          quick(abi.GetLogs, sup.getLogs),
+		abi.GetLogs.Name():          answering(abi.GetLogs, sup.getLogs),
+		abi.StreamLogs.Name():       streaming(abi.StreamLogs, sup.streamLogs),
 		abi.WaitForLog.Name():       waiting(abi.WaitForLog, sup.waitForLog),
 		abi.WaitForExit.Name():      waiting(abi.WaitForExit, sup.waitForExit),
 		abi.WriteFile.Name():        heavy(abi.WriteFile, writeFile),
@@ -62,6 +69,17 @@ func quick[Req, Resp any](_ *abi.Operation[Req, Resp], f func(context.Context, *
 
 func waiting[Req, Resp any](_ *abi.Operation[Req, Resp], f func(context.Context, *Req) (*Resp, error)) handler {
 	return handler{run: decoded(f), waits: true}
+}
+
+// answering is waiting for an operation whose answer is encoded while it is sent.
+func answering[Req, Resp any](_ *abi.Operation[Req, Resp], f func(context.Context, *Req) (answer, error)) handler {
+	return handler{waits: true, run: func(ctx context.Context, body []byte) (any, error) {
+		req := new(Req)
+		if err := decode(body, req); err != nil {
+			return nil, err
+		}
+		return f(ctx, req)
+	}}
 }
 
 func heavy[Req, Resp any](_ *abi.Operation[Req, Resp], f func(*Req) (*Resp, error)) handler {
@@ -122,12 +140,25 @@ func (a plainAnswer) send(w *initproto.Writer) error {
 
 // answerOf returns the answer that an operation's value makes.
 func answerOf(v any) (answer, error) {
+	if made, ok := v.(answer); ok {
+		return made, nil
+	}
 	if file, ok := v.(*abi.ReadFileResponse); ok {
 		return fileAnswer{file}, nil
 	}
 	b, err := initproto.EncodeBody(v)
 	return plainAnswer(b), err
 }
+
+// detailed is an error whose details are an answer of their own: what a command
+// printed before it was killed.
+type detailed struct {
+	error
+	details answer
+}
+
+// Unwrap returns the error without the details.
+func (d *detailed) Unwrap() error { return d.error }
 
 // serve carries out a call and returns its answer, or an error that may leave the
 // sandbox.
@@ -161,6 +192,10 @@ func (s *server) serve(ctx context.Context, call initproto.Call, body []byte) (r
 		failure = abi.AsError(err)
 		if failure.Code == abi.CodeInternal {
 			s.log.Error("operation failed", "op", call.Op, "err", err)
+		}
+		var d *detailed
+		if errors.As(err, &d) && d.details.size() <= initproto.MaxBody {
+			return d.details, failure
 		}
 		return nil, failure
 	}

@@ -13,6 +13,9 @@ type process struct {
 	id   string
 	run  uint64 // grows with every start; orders the listing and marks cursors
 	text string
+	// session is the one it was started through, or nil; set before started is
+	// closed.
+	session *session
 
 	// started is closed when child, pumps and timer are set, or when the start
 	// failed and child stays nil.
@@ -37,15 +40,6 @@ func (p *process) exited() bool {
 	return isClosed(p.started) && p.child != nil && isClosed(p.child.done)
 }
 
-func isClosed(ch <-chan struct{}) bool {
-	select {
-	case <-ch:
-		return true
-	default:
-		return false
-	}
-}
-
 // view returns the process's state as the operations answer it.
 func (p *process) view() abi.Process {
 	v := abi.Process{ID: p.id, Command: p.text, Status: abi.StatusStarting}
@@ -53,6 +47,9 @@ func (p *process) view() abi.Process {
 		return v
 	}
 	v.PID, v.StartedAt, v.Status = p.child.pid, p.child.started.UTC(), abi.StatusRunning
+	if p.session != nil {
+		v.Session = p.session.id
+	}
 	if !p.over() {
 		return v
 	}
@@ -92,7 +89,7 @@ func (s *supervisor) startProcess(ctx context.Context, req *abi.StartProcessRequ
 	default:
 		return nil, abi.Errorf(abi.CodeInvalidRequest, "ifRunning %.40q: want \"error\", \"reuse\" or \"restart\"", req.IfRunning)
 	}
-	cmd, err := resolve(request{req.Command, req.Argv, req.Cwd, req.Env}, s.env)
+	cmd, err := s.prepare(request{req.Command, req.Argv, req.Cwd, req.Env}, surroundings{session: req.Session, user: req.User})
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +144,7 @@ func (s *supervisor) begin(p *process, cmd *command, timeout time.Duration) (*ab
 		s.table.disclaim(p)
 		return nil, err
 	}
-	p.text, p.child, p.pumps = cmd.text, c, pumps
+	p.text, p.session, p.child, p.pumps = cmd.text, cmd.session, c, pumps
 	if timeout > 0 {
 		p.timer = time.AfterFunc(timeout, func() { s.expire(p) })
 	}
@@ -163,7 +160,7 @@ func (s *supervisor) begin(p *process, cmd *command, timeout time.Duration) (*ab
 func (s *supervisor) watch(p *process) {
 	defer s.wg.Done()
 	<-p.child.done
-	settleAll(p.pumps)
+	_ = settleAll(context.Background(), p.pumps) // rings never wait
 	if p.timer != nil {
 		p.timer.Stop()
 	}

@@ -1,7 +1,9 @@
 package initd
 
 import (
+	"bytes"
 	"cmp"
+	"slices"
 	"sync"
 
 	"edge/abi"
@@ -22,6 +24,7 @@ type ring struct {
 	taken  int        // bytes taken from the budget
 	freed  bool
 	follow []lineSink
+	wakes  []chan<- struct{} // get one, if they have room, when there is more
 }
 
 // lineSink is fed with a stream as it is written. feed is called with the
@@ -35,6 +38,12 @@ func (r *ring) Write(p []byte) (int, error) {
 	r.total += int64(len(p))
 	for _, s := range r.follow {
 		s.feed(p)
+	}
+	for _, ch := range r.wakes {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
 	}
 	if r.freed || len(p) == 0 {
 		return len(p), nil
@@ -107,8 +116,13 @@ func (r *ring) since(offset int64) (data []byte, from, to int64) {
 func (r *ring) read(p []byte, offset int64) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	skip := int(offset - (r.total - int64(r.held)))
-	if skip >= r.held {
+	return r.copySome(p, int(offset-(r.total-int64(r.held))))
+}
+
+// copySome copies what is kept, from the skip-th byte on, to p, as much as fits.
+// The caller holds mu.
+func (r *ring) copySome(p []byte, skip int) int {
+	if len(p) == 0 || skip >= r.held {
 		return 0
 	}
 	at := (r.head + skip) % len(r.buf)
@@ -116,6 +130,18 @@ func (r *ring) read(p []byte, offset int64) int {
 	first := copy(p[:n], r.buf[at:])
 	copy(p[first:n], r.buf)
 	return n
+}
+
+// piece copies what is kept from offset on to p, as much as fits and not beyond
+// the offset end, and returns it with the offset of its first byte: a later one,
+// if some are lost.
+func (r *ring) piece(p []byte, offset, end int64) (data []byte, from int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	oldest := r.total - int64(r.held)
+	from = min(max(offset, oldest), end)
+	p = p[:min(int64(len(p)), end-from)]
+	return p[:r.copySome(p, int(from-oldest))], from
 }
 
 // room is how many bytes can be written without one from offset on being
@@ -169,6 +195,51 @@ func (r *ring) detach(s lineSink) {
 			return
 		}
 	}
+}
+
+// watch has ch nudged whenever something was written, until unwatch. Whoever
+// watches reads at a pace of its own and holds up nobody.
+func (r *ring) watch(ch chan<- struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wakes = append(r.wakes, ch)
+}
+
+func (r *ring) unwatch(ch chan<- struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wakes = slices.DeleteFunc(r.wakes, func(c chan<- struct{}) bool { return c == ch })
+}
+
+// lastLines returns the offset at which the last n lines begin of what is kept
+// from offset on. A newline at the very end does not begin another line.
+func (r *ring) lastLines(offset int64, n int) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	oldest := r.total - int64(r.held)
+	from := min(max(offset, oldest), r.total)
+	at := r.total - 1 // a newline here ends the last line
+	for range n {
+		if at = r.newlineBefore(at, from); at < 0 {
+			return from
+		}
+	}
+	return at + 1
+}
+
+// newlineBefore returns the offset of the last newline before at, not before
+// from, or -1. The caller holds mu.
+func (r *ring) newlineBefore(at, from int64) int64 {
+	for at > from { // at most twice: the buffer is circular
+		oldest := r.total - int64(r.held)
+		end := (r.head+int(at-oldest)-1)%len(r.buf) + 1
+		n := min(end, int(at-from))
+		if i := bytes.LastIndexByte(r.buf[end-n:end], '\n'); i >= 0 {
+			return at - int64(n) + int64(i)
+		}
+		at -= int64(n)
+	}
+	return -1
 }
 
 // free gives the memory back; what is written afterwards is only counted.

@@ -40,6 +40,8 @@ type stream struct {
 	in   chan message  // listen's; has room for a message and the error after it
 	done chan struct{} // closed when listen has ended
 
+	attending sync.WaitGroup // of attend
+
 	// Next's alone.
 	held   message // what the last Next returned
 	failed error   // what Next returns from now on
@@ -215,6 +217,11 @@ func (s *stream) Next() (text, data []byte, err error) {
 	return nil, m.body, nil
 }
 
+// attend runs f beside the operation: one that calls Next in a loop, for one. f
+// must return when Next fails, which it does at the latest when the operation has
+// returned and the connection was closed.
+func (s *stream) attend(f func()) { s.attending.Go(f) }
+
 // listen reads what the edge sends, one message at a time, until the connection
 // ends. While a message waits to be taken and used, it watches for a hang-up.
 func (s *stream) listen() {
@@ -276,6 +283,7 @@ func (s *stream) close(failure *abi.Error) {
 	_ = s.frame(typ, body) // fails only if the edge has gone
 	s.conn.Close()
 	<-s.done
+	s.attending.Wait()
 	s.server.unstreamed()
 }
 

@@ -17,7 +17,7 @@ import (
 // connection.
 type supervisor struct {
 	reaper *reaper
-	env    []string // what children get before their own variables
+	env    []string // the init's own variables, which children get before all others
 	rings  *budget
 	output *budget
 	drains atomic.Int32
@@ -27,6 +27,8 @@ type supervisor struct {
 
 	table     table
 	terminals terminals
+	sessions  sessions
+	vars      variables
 }
 
 func newSupervisor(boot string, env []string) (*supervisor, error) {
@@ -66,8 +68,8 @@ func (s *supervisor) launch(cmd *command, stdin *os.File, stdout, stderr io.Writ
 		return nil, nil, err
 	}
 	pumps := []*pump{
-		{file: outR, to: stdout, eof: make(chan struct{}), left: &s.drains},
-		{file: errR, to: stderr, eof: make(chan struct{}), left: &s.drains},
+		{file: outR, to: stdout, settled: make(chan struct{}), left: &s.drains},
+		{file: errR, to: stderr, settled: make(chan struct{}), left: &s.drains},
 	}
 	s.wg.Add(len(pumps))
 	for _, p := range pumps {

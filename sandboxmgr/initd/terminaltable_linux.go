@@ -91,37 +91,24 @@ func windowOf(req *abi.TerminalRequest) (cols, rows int) {
 
 // terminalCommand is what runs in a new terminal: a command, or a shell.
 func (s *supervisor) terminalCommand(req *abi.TerminalRequest) (*command, error) {
-	base, err := environment(s.env, map[string]string{"TERM": terminalType})
-	if err != nil {
-		return nil, err
-	}
 	argv := req.Argv
-	switch {
-	case req.Shell != "":
+	if req.Shell != "" {
 		argv = []string{req.Shell}
-	case req.Command == "" && len(argv) == 0:
-		env, err := environment(base, req.Env)
-		if err != nil {
-			return nil, err
-		}
-		path, err := findShell(pathOf(env))
-		if err != nil {
-			return nil, err
-		}
-		argv = []string{path}
 	}
-	return resolve(request{command: req.Command, argv: argv, cwd: req.Cwd, env: req.Env}, base)
+	return s.prepare(request{command: req.Command, argv: argv, cwd: req.Cwd, env: req.Env}, surroundings{
+		session: req.Session, user: req.User, defaults: map[string]string{"TERM": terminalType}, program: findShell,
+	})
 }
 
 // findShell returns the shell of those who name none.
-func findShell(searchPath string) (string, error) {
+func findShell(searchPath string) ([]string, error) {
 	if path, err := lookPath(betterShell, searchPath); err == nil {
-		return path, nil
+		return []string{path}, nil
 	}
 	if executable(shell) {
-		return shell, nil
+		return []string{shell}, nil
 	}
-	return "", abi.Errorf(abi.CodeCommandNotFound, "there is neither %s nor %s in the sandbox", betterShell, shell).
+	return nil, abi.Errorf(abi.CodeCommandNotFound, "there is neither %s nor %s in the sandbox", betterShell, shell).
 		WithSuggestion("use argv, which needs no shell")
 }
 
