@@ -15,11 +15,12 @@ import (
 
 // Scripts for shells. Each asks "edge __complete WORDS", whose last word is the
 // one under the cursor, for lines of a word, a tab and what it means. A line
-// ":files" has the shell complete a path, ":nospace" has no space put behind.
+// ":files" has the shell offer its own paths as well. No space is put behind what
+// ends in ":", "=" or "/".
 const (
 	bashCompletion = `# edge completion for bash: source <(edge completion bash)
 _edge() {
-  local word about nospace= files=
+  local word about files=
   local cur="${COMP_LINE:0:COMP_POINT}"
   local -a words
   read -r -a words <<<"$cur"
@@ -27,41 +28,36 @@ _edge() {
   cur="${words[-1]}"
   COMPREPLY=()
   while IFS=$'\t' read -r word about; do
-    case $word in
-      :files) files=1 ;;
-      :nospace) nospace=1 ;;
-      *) COMPREPLY+=("$word") ;;
-    esac
+    if [[ $word == :files ]]; then files=1; else COMPREPLY+=("$word"); fi
   done < <("${words[0]}" __complete "${words[@]:1}" 2>/dev/null)
   if [[ -n $files ]]; then
+    (( ${#COMPREPLY[@]} )) || compopt -o filenames 2>/dev/null
     while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "${cur##*=}")
-    compopt -o filenames 2>/dev/null
   fi
-  [[ -n $nospace ]] && compopt -o nospace 2>/dev/null
-  # bash completes the part behind the last ":" or "=" alone.
-  local i head
-  for head in "${cur%"${cur##*[:=]}"}"; do
-    [[ -z $head ]] && continue
-    for i in "${!COMPREPLY[@]}"; do COMPREPLY[i]="${COMPREPLY[i]#"$head"}"; done
-  done
+  (( ${#COMPREPLY[@]} == 1 )) && [[ ${COMPREPLY[0]} == *[:=/] ]] && compopt -o nospace 2>/dev/null
+  # bash replaces what stands behind the last ":" or "=" alone.
+  local i head="${cur%"${cur##*[:=]}"}"
+  [[ -n $head ]] && for i in "${!COMPREPLY[@]}"; do COMPREPLY[i]="${COMPREPLY[i]#"$head"}"; done
 }
 complete -F _edge edge
 `
 	zshCompletion = `#compdef edge
 # edge completion for zsh: source <(edge completion zsh)
 _edge() {
-  local -a plain nospace_words
-  local line word about nospace= files=
+  local -a plain open
+  local line word files=
   for line in "${(@f)$("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
-    word="${line%%$'\t'*}" about="${line#*$'\t'}"
+    word="${line%%$'\t'*}"
     case $word in
       '') ;;
       :files) files=1 ;;
-      :nospace) nospace=1 ;;
-      *) plain+=("${word//:/\\:}:$about") ;;
+      *[:=/]) open+=("$word") ;;
+      *) plain+=("${word//:/\\:}${line#"$word"}") ;;
     esac
   done
-  (( $#plain )) && if [[ -n $nospace ]]; then _describe -o nosort edge plain -S ''; else _describe edge plain; fi
+  plain=("${(@)plain/$'\t'/:}")
+  (( $#open )) && compadd -S '' -- "${(@)open}"
+  (( $#plain )) && _describe edge plain
   [[ -n $files ]] && _files
 }
 (( $+functions[compdef] )) && compdef _edge edge
@@ -73,7 +69,6 @@ function __edge_complete
     switch $line
       case ':files*'
         __fish_complete_path (commandline -ct)
-      case ':nospace*'
       case '*'
         echo $line
     end
@@ -276,7 +271,7 @@ func (l *line) valuesOf(ctx context.Context, t *terminal, v *kong.Value, word, b
 		if len(l.args) > 0 {
 			sandbox = l.args[0]
 		}
-		list = remote.Candidates(ctx, t.remoteEnv(), l.connection, kind, sandbox)
+		list = remote.Candidates(ctx, t.remoteEnv(), l.connection, kind, word, sandbox)
 	}
 	list = slices.DeleteFunc(list, func(c remote.Candidate) bool {
 		return !strings.HasPrefix(c.Word, word) || slices.Contains(l.args, c.Word)
@@ -284,8 +279,8 @@ func (l *line) valuesOf(ctx context.Context, t *terminal, v *kong.Value, word, b
 	for i := range list {
 		list[i].Word = before + list[i].Word
 	}
-	if kind == "path" {
-		list = append(list, remote.Candidate{Word: ":nospace"}, remote.Candidate{Word: ":files"})
+	if kind == "path" && !strings.Contains(word, ":") {
+		list = append(list, remote.Candidate{Word: ":files"})
 	}
 	return list
 }

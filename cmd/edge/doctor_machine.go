@@ -38,9 +38,9 @@ func (x *examination) stateFolder(dir string) {
 	st, err := os.Stat(dir)
 	switch {
 	case err == nil && !st.IsDir():
-		x.found(levelBad, name, "name another one with --state, EDGE_STATE or state:", "%s is a file", dir)
+		x.found(levelBad, name, "name another one with --state, EDGE_STATE or the key state", "%s is a file", dir)
 	case err == nil && !writable(dir):
-		x.found(levelBad, name, "chown "+userName()+" "+dir+", or name another one with --state, EDGE_STATE or state:",
+		x.found(levelBad, name, "chown "+userName()+" "+dir+", or name another one with --state, EDGE_STATE or the key state",
 			"%s cannot be written to by this user", dir)
 	case err == nil && st.Mode().Perm()&0o077 != 0:
 		x.found(levelNote, name, "chmod 700 "+dir, "%s can be looked into by other users (mode %04o); the edge changes that when it starts", dir, st.Mode().Perm())
@@ -63,7 +63,7 @@ func (x *examination) futureFolder(dir string) {
 		above = filepath.Dir(above)
 	}
 	if !writable(above) {
-		x.found(levelBad, "state folder", "name another one with --state, EDGE_STATE or state:", "%s cannot be made: this user cannot write to %s", dir, above)
+		x.found(levelBad, "state folder", "name another one with --state, EDGE_STATE or the key state", "%s cannot be made: this user cannot write to %s", dir, above)
 		return
 	}
 	x.found(levelOK, "state folder", "", "%s (will be made)", dir)
@@ -81,7 +81,7 @@ func (x *examination) socketPath(s Settings) {
 		longest = s.Admin.Socket
 	}
 	if n := len(longest); n > maxSocketPath {
-		x.found(levelBad, "socket paths", "name a shorter folder with --state, EDGE_STATE or state:",
+		x.found(levelBad, "socket paths", "name a shorter folder with --state, EDGE_STATE or the key state",
 			"sockets in %s would have paths of %d bytes, and Linux allows %d", s.State, n, maxSocketPath)
 		return
 	}
@@ -116,13 +116,13 @@ func (x *examination) places(ctx context.Context, s Settings) {
 	} else {
 		running = x.adminAPI(ctx, s)
 	}
-	x.port("listen", s.Listen, "--listen, EDGE_LISTEN or listen:", running, levelBad)
+	x.port("listen", s.Listen, "--listen, EDGE_LISTEN or the key listen", running, levelBad)
 	if s.Admin.Listen != "" {
 		level := levelBad
 		if s.Admin.Listen == defaultAdminListen {
 			level = levelNote // the edge does without it
 		}
-		x.port("admin listen", s.Admin.Listen, "--admin-listen, EDGE_ADMIN_LISTEN or admin:", running, level)
+		x.port("admin listen", s.Admin.Listen, "--admin-listen, EDGE_ADMIN_LISTEN or the key admin", running, level)
 	}
 }
 

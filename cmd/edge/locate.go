@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"edge/cmd/edge/remote"
@@ -51,13 +52,19 @@ type edges struct {
 }
 
 func (e *edges) add(a AdminSettings, from string) {
-	for _, known := range e.addresses {
-		if known.Socket == a.Socket {
-			return
-		}
+	same := func(known remote.Address) bool { return sameFile(known.Socket, a.Socket) }
+	if slices.ContainsFunc(e.addresses, same) {
+		return
 	}
 	e.addresses = append(e.addresses, remote.Address{Socket: a.Socket, From: from})
 	e.tokens = append(e.tokens, a.Token)
+}
+
+// sameFile tells whether two paths are written differently at most.
+func sameFile(a, b string) bool {
+	absA, errA := filepath.Abs(a)
+	absB, errB := filepath.Abs(b)
+	return errA == nil && errB == nil && absA == absB
 }
 
 // knownEdges are those of the configuration and of the default state folders.
@@ -135,7 +142,11 @@ func (t *terminal) adminToken(c remote.Connection, a remote.Address, files []str
 		if err != nil {
 			return "", usageError{fmt.Errorf("--token-file: %w", err)}
 		}
-		return strings.TrimSpace(string(b)), nil
+		token := strings.TrimSpace(string(b))
+		if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return "", usageError{fmt.Errorf("--token-file: %s does not hold a token", c.TokenFile)}
+		}
+		return token, nil
 	}
 	if token := t.getenv("EDGE_ADMIN_TOKEN"); token != "" {
 		return token, nil

@@ -233,6 +233,9 @@ func (b Sandbox) binding(rt sandboxmgr.Runtime) sandboxmgr.Binding {
 		ExecTimeout: b.ExecTimeout, SleepAfter: b.SleepAfter, DeleteAfter: b.DeleteAfter, Warm: b.Warm, MaxSandboxes: b.MaxSandboxes,
 		Env: b.Env, Tools: b.Tools,
 	}
+	if rt.Name() == runtimeProcess {
+		m.Image = "" // its files are this machine's
+	}
 	if b.Build != nil {
 		m.Build = &sandboxmgr.Build{Context: b.Build.Context, Dockerfile: b.Build.Dockerfile}
 	}

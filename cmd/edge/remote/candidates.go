@@ -1,7 +1,9 @@
 package remote
 
 import (
+	"cmp"
 	"context"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,10 +20,10 @@ const completionTime = 300 * time.Millisecond
 type Candidate struct{ Word, About string }
 
 // Candidates returns what may stand where an argument of the kind is due (the
-// complete tag of the verbs), asking the edge where it takes that. sandbox is
-// the sandbox that the command line names so far. An edge that does not answer
-// in time has nothing to offer.
-func Candidates(ctx context.Context, env *Env, c Connection, kind, sandbox string) []Candidate {
+// complete tag of the verbs), asking the edge where it takes that. word is what
+// is written of it, sandbox the sandbox that the command line names so far. An
+// edge that does not answer in time has nothing to offer, and nothing is started.
+func Candidates(ctx context.Context, env *Env, c Connection, kind, word, sandbox string) []Candidate {
 	switch kind {
 	case "operation":
 		list := make([]Candidate, 0, len(abi.Operations))
@@ -42,8 +44,17 @@ func Candidates(ctx context.Context, env *Env, c Connection, kind, sandbox strin
 	}
 	defer client.Close()
 	switch kind {
-	case "sandbox", "path":
-		return client.sandboxCandidates(ctx, kind == "path")
+	case "path":
+		if box, file, found := splitPlace(word); found {
+			return client.fileCandidates(ctx, box, file)
+		}
+		list := client.sandboxCandidates(ctx, word)
+		for i := range list {
+			list[i].Word += ":"
+		}
+		return list
+	case "sandbox":
+		return client.sandboxCandidates(ctx, word)
 	case "process", "port":
 		ref, err := client.resolve(ctx, sandbox)
 		if err != nil {
@@ -62,8 +73,9 @@ func words(list ...string) []Candidate {
 	return candidates
 }
 
-// sandboxCandidates are the sandboxes: by id alone where there is one binding.
-func (c *Client) sandboxCandidates(ctx context.Context, asPlace bool) []Candidate {
+// sandboxCandidates are the sandboxes: by id alone where there is one binding
+// and the word does not begin with it.
+func (c *Client) sandboxCandidates(ctx context.Context, word string) []Candidate {
 	boxes, err := c.list(ctx, "")
 	if err != nil {
 		return nil
@@ -73,15 +85,39 @@ func (c *Client) sandboxCandidates(ctx context.Context, asPlace bool) []Candidat
 	var list []Candidate
 	for _, l := range boxes {
 		name := l.ref().String()
-		if len(bindings.Bindings) == 1 && bindings.Bindings[0].Name == l.Binding {
+		if len(bindings.Bindings) == 1 && bindings.Bindings[0].Name == l.Binding && !strings.Contains(word, "/") {
 			name = l.ID
-		}
-		if asPlace {
-			name += ":"
 		}
 		list = append(list, Candidate{name, stateText(l.SandboxState)})
 	}
 	return list
+}
+
+// fileCandidates are the files in the folder that a place in a sandbox names.
+func (c *Client) fileCandidates(ctx context.Context, box, file string) []Candidate {
+	ref, err := c.resolve(ctx, box)
+	if err != nil {
+		return nil
+	}
+	st, err := Call(ctx, c, ref, abi.GetState, &abi.Empty{})
+	if err != nil || !alive(st.State) {
+		return nil
+	}
+	dir, name := path.Split(file)
+	req := &abi.ListFilesRequest{Path: cmp.Or(dir, "."), IncludeHidden: strings.HasPrefix(name, ".")}
+	files, err := Call(ctx, c, ref, abi.ListFiles, req)
+	if err != nil {
+		return nil
+	}
+	var list []Candidate
+	for _, f := range files.Files {
+		word := box + ":" + dir + f.Name
+		if f.Type == abi.FileTypeDirectory {
+			word += "/"
+		}
+		list = append(list, Candidate{Word: word})
+	}
+	return cleaned(list)
 }
 
 // candidates are the processes or the exposed ports of a sandbox.

@@ -123,7 +123,7 @@ func (c *Client) refusal(status int, body []byte) error {
 		Error *abi.Error `json:"error"`
 	}
 	if json.Unmarshal(body, &answer) == nil && answer.Error != nil && answer.Error.Code != "" {
-		if status == http.StatusUnauthorized && answer.Error.Suggestion == "" {
+		if status == http.StatusUnauthorized {
 			answer.Error.Suggestion = tokenHint
 		}
 		return answer.Error

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,6 +41,7 @@ func (v *cpCommand) Run(ctx context.Context, env *Env) error {
 func (v *cpCommand) copy(ctx context.Context, env *Env) error {
 	fromBox, fromPath, down := splitPlace(v.Source)
 	toBox, toPath, up := splitPlace(v.Target)
+	fromPath, toPath = cmp.Or(fromPath, abi.DefaultCwd), cmp.Or(toPath, abi.DefaultCwd)
 	switch {
 	case down && up:
 		return abi.Errorf(abi.CodeInvalidRequest, "cp: both places are in sandboxes").WithSuggestion("copy through this machine: edge cp %s - | edge cp - %s", v.Source, v.Target)
@@ -70,9 +72,6 @@ func splitPlace(text string) (sandbox, file string, inSandbox bool) {
 	sandbox, file, found := strings.Cut(text, ":")
 	if !found || sandbox == "" || strings.HasPrefix(text, ".") || strings.HasPrefix(text, "/") || strings.Count(sandbox, "/") > 1 {
 		return "", text, false
-	}
-	if file == "" {
-		file = abi.DefaultCwd
 	}
 	return sandbox, file, true
 }

@@ -23,13 +23,13 @@ type Task struct {
 type execCommand struct {
 	Connection
 	Task
-	Interactive bool         `short:"i" help:"Send this standard input to the command."`
-	TTY         bool         `short:"t" name:"tty" help:"Give the command a terminal."`
-	Timeout     abi.Duration `placeholder:"SPAN" help:"Kill the command after that long; default is the binding's execTimeout. Not with -t."`
-	Terminal    string       `placeholder:"NAME" help:"With -t: name of the terminal, to come back to it later."`
-	Takeover    bool         `help:"With --terminal: take it from where it is open now."`
-	Sandbox     string       `arg:"" complete:"sandbox" help:"[BINDING/]ID; it is started if it does not run."`
-	Command     []string     `arg:"" optional:"" passthrough:"" help:"Command and its arguments; with -t by default a shell."`
+	Interactive bool     `short:"i" help:"Send this standard input to the command."`
+	TTY         bool     `short:"t" name:"tty" help:"Give the command a terminal."`
+	Timeout     Span     `placeholder:"SPAN" help:"Kill the command after that long; default is the binding's execTimeout. Not with -t."`
+	Terminal    string   `placeholder:"NAME" help:"With -t: name of the terminal, to come back to it later."`
+	Takeover    bool     `help:"With --terminal: take it from where it is open now."`
+	Sandbox     string   `arg:"" complete:"sandbox" help:"[BINDING/]ID; it is started if it does not run."`
+	Command     []string `arg:"" optional:"" passthrough:"" help:"Command and its arguments; with -t by default a shell."`
 }
 
 // Run runs a command in a sandbox. It ends with the command's exit code, or with
@@ -53,7 +53,7 @@ func (v *execCommand) run(ctx context.Context, env *Env) error {
 		return abi.Errorf(abi.CodeInvalidRequest, "exec: --terminal and --takeover need -t")
 	}
 	req := &abi.ExecStreamRequest{
-		Argv: v.Command, Cwd: v.Workdir, Env: vars, User: v.User, Session: v.Session, Timeout: v.Timeout, Input: v.Interactive, Encoding: "base64",
+		Argv: v.Command, Cwd: v.Workdir, Env: vars, User: v.User, Session: v.Session, Timeout: v.Timeout.duration(), Input: v.Interactive, Encoding: "base64",
 	}
 	return v.in(ctx, env, v.Sandbox, func(s *session) error { return v.stream(ctx, env, s, req) })
 }

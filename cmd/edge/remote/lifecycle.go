@@ -48,13 +48,13 @@ func (v *resumeCommand) Run(ctx context.Context, env *Env) error {
 
 type stopCommand struct {
 	sandboxes
-	Signal abi.Signal   `short:"s" placeholder:"SIGNAL" complete:"signal" help:"What every process gets first; default TERM."`
-	Time   abi.Duration `short:"t" placeholder:"SPAN" help:"How long they have before KILL, like 30s; default 5s."`
+	Signal string `short:"s" placeholder:"SIGNAL" complete:"signal" help:"What every process gets first; default TERM."`
+	Time   Span   `short:"t" placeholder:"SPAN" help:"How long they have before KILL, like 30s; default 5s."`
 }
 
 // Run stops sandboxes.
 func (v *stopCommand) Run(ctx context.Context, env *Env) error {
-	return change(ctx, env, &v.sandboxes, abi.Stop, &abi.StopRequest{Signal: v.Signal, Grace: v.Time})
+	return change(ctx, env, &v.sandboxes, abi.Stop, &abi.StopRequest{Signal: abi.Signal(v.Signal), Grace: v.Time.duration()})
 }
 
 type rmCommand struct {

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -24,8 +25,9 @@ type lsCommand struct {
 func (v *lsCommand) Run(ctx context.Context, env *Env) error {
 	sandbox, dir, found := splitPlace(v.Place)
 	if !found {
-		sandbox, dir = v.Place, abi.DefaultCwd
+		sandbox, dir = v.Place, ""
 	}
+	dir = cmp.Or(dir, abi.DefaultCwd)
 	return v.in(ctx, env, sandbox, func(s *session) error {
 		req := &abi.ListFilesRequest{Path: dir, IncludeHidden: v.All}
 		list, err := Call(ctx, s.Client, s.ref, abi.ListFiles, req)

@@ -18,11 +18,11 @@ type port struct {
 type exposeCommand struct {
 	port
 	Output
-	Name   string       `placeholder:"NAME" help:"What the exposure is called."`
-	Token  string       `placeholder:"TOKEN" help:"Token of the URL: a-z, 0-9 and _, at most 16; else 16 random ones."`
-	TTL    abi.Duration `name:"ttl" placeholder:"SPAN" help:"End it after that long, like 1h; default never."`
-	Public bool         `help:"A URL without a token, for everybody."`
-	Wake   string       `placeholder:"WHEN" enum:",never,http,ws,hold" default:"" help:"Which requests start a sandbox that sleeps: never, http, ws or hold (both); default hold."`
+	Name   string `placeholder:"NAME" help:"What the exposure is called."`
+	Token  string `placeholder:"TOKEN" help:"Token of the URL: a-z, 0-9 and _, at most 16; else 16 random ones."`
+	TTL    Span   `name:"ttl" placeholder:"SPAN" help:"End it after that long, like 1h; default never."`
+	Public bool   `help:"A URL without a token, for everybody."`
+	Wake   string `placeholder:"WHEN" enum:",never,http,ws,hold" default:"" help:"Which requests start a sandbox that sleeps: never, http, ws or hold (both); default hold."`
 }
 
 // Run exposes a port and prints its URL.
@@ -30,7 +30,7 @@ func (v *exposeCommand) Run(ctx context.Context, env *Env) error {
 	if v.Public && v.Token != "" {
 		return abi.Errorf(abi.CodeInvalidRequest, "--public and --token exclude each other: a public URL has no token")
 	}
-	req := &abi.ExposePortRequest{Port: v.Port, Name: v.Name, Token: v.Token, TTL: v.TTL, Wake: abi.Wake(v.Wake)}
+	req := &abi.ExposePortRequest{Port: v.Port, Name: v.Name, Token: v.Token, TTL: v.TTL.duration(), Wake: abi.Wake(v.Wake)}
 	if v.Public {
 		req.Access = abi.AccessPublic
 	}

@@ -68,11 +68,11 @@ func exitText(p abi.Process) string {
 
 type killCommand struct {
 	Connection
-	Signal    abi.Signal   `short:"s" placeholder:"SIGNAL" complete:"signal" default:"KILL" help:"What they get; default KILL."`
-	Grace     abi.Duration `placeholder:"SPAN" help:"How long a process has before KILL, like 30s; default 5s."`
-	All       bool         `short:"a" help:"All processes of the sandbox, which itself runs on."`
-	Sandbox   string       `arg:"" complete:"sandbox" help:"[BINDING/]ID."`
-	Processes []string     `arg:"" optional:"" name:"process" complete:"process" help:"Process ids; without any the sandbox itself is ended."`
+	Signal    string   `short:"s" placeholder:"SIGNAL" complete:"signal" default:"KILL" help:"What they get; default KILL."`
+	Grace     Span     `placeholder:"SPAN" help:"How long a process has before KILL, like 30s; default 5s."`
+	All       bool     `short:"a" help:"All processes of the sandbox, which itself runs on."`
+	Sandbox   string   `arg:"" complete:"sandbox" help:"[BINDING/]ID."`
+	Processes []string `arg:"" optional:"" name:"process" complete:"process" help:"Process ids; without any the sandbox itself is ended."`
 }
 
 // Run signals processes with their groups, or ends the sandbox.
@@ -80,24 +80,25 @@ func (v *killCommand) Run(ctx context.Context, env *Env) error {
 	if v.All && len(v.Processes) > 0 {
 		return abi.Errorf(abi.CodeInvalidRequest, "--all and process ids exclude each other")
 	}
+	signal, grace := abi.Signal(v.Signal), v.Grace.duration()
 	return v.in(ctx, env, v.Sandbox, func(s *session) error {
 		switch {
 		case v.All:
-			killed, err := Call(ctx, s.Client, s.ref, abi.KillAllProcesses, &abi.KillAllRequest{Signal: v.Signal, Grace: v.Grace})
+			killed, err := Call(ctx, s.Client, s.ref, abi.KillAllProcesses, &abi.KillAllRequest{Signal: signal, Grace: grace})
 			if err != nil {
 				return err
 			}
 			fmt.Fprintln(env.Out, counted(killed.Count, "process", "processes"))
 			return nil
 		case len(v.Processes) == 0:
-			_, err := Call(ctx, s.Client, s.ref, abi.Stop, &abi.StopRequest{Signal: v.Signal, Grace: v.Grace})
+			_, err := Call(ctx, s.Client, s.ref, abi.Stop, &abi.StopRequest{Signal: signal, Grace: grace})
 			if err == nil {
 				fmt.Fprintln(env.Out, s.ref)
 			}
 			return err
 		}
 		return each(v.Processes, func(id string) error {
-			_, err := Call(ctx, s.Client, s.ref, abi.KillProcess, &abi.KillRequest{ProcessID: id, Signal: v.Signal, Grace: v.Grace})
+			_, err := Call(ctx, s.Client, s.ref, abi.KillProcess, &abi.KillRequest{ProcessID: id, Signal: signal, Grace: grace})
 			if err == nil {
 				fmt.Fprintln(env.Out, oneLine(id))
 			}

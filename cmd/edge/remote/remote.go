@@ -18,6 +18,9 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
+
+	"edge/abi"
 )
 
 // Env is what the verbs see of their surroundings. All fields are needed.
@@ -80,6 +83,19 @@ type Output struct {
 }
 
 func (o Output) json() bool { return o.Format == "json" }
+
+// Span is a length of time as people write it, "30s", or a number of
+// milliseconds.
+type Span time.Duration
+
+// UnmarshalText reads a span.
+func (s *Span) UnmarshalText(text []byte) error {
+	d, err := abi.ParseDuration(string(text))
+	*s = Span(d)
+	return err
+}
+
+func (s Span) duration() abi.Duration { return abi.Duration(s) }
 
 // open finds the edge and returns a client of it, which the caller closes.
 func (c Connection) open(ctx context.Context, env *Env) (*Client, error) {

@@ -12,12 +12,12 @@ import (
 type runCommand struct {
 	Connection
 	Task
-	Detach  bool         `short:"d" help:"Print the process id and leave it alone."`
-	Name    string       `placeholder:"PROCESS" help:"The process's id; else a generated one."`
-	Rm      bool         `help:"Destroy the sandbox when the process has ended."`
-	Timeout abi.Duration `placeholder:"SPAN" help:"Kill the process after that long; default never."`
-	Sandbox string       `arg:"" complete:"sandbox" help:"[BINDING/]ID; it is started if it does not run."`
-	Command []string     `arg:"" passthrough:"" help:"Command and its arguments."`
+	Detach  bool     `short:"d" help:"Print the process id and leave it alone."`
+	Name    string   `placeholder:"PROCESS" help:"The process's id; else a generated one."`
+	Rm      bool     `help:"Destroy the sandbox when the process has ended."`
+	Timeout Span     `placeholder:"SPAN" help:"Kill the process after that long; default never."`
+	Sandbox string   `arg:"" complete:"sandbox" help:"[BINDING/]ID; it is started if it does not run."`
+	Command []string `arg:"" passthrough:"" help:"Command and its arguments."`
 }
 
 // Run starts a process, and follows it unless it is to be left alone. It ends as
@@ -36,7 +36,7 @@ func (v *runCommand) run(ctx context.Context, env *Env) error {
 		return abi.Errorf(abi.CodeInvalidRequest, "run: there is no command")
 	}
 	req := &abi.StartProcessRequest{
-		Argv: v.Command, ProcessID: v.Name, Cwd: v.Workdir, Env: vars, User: v.User, Session: v.Session, Timeout: v.Timeout,
+		Argv: v.Command, ProcessID: v.Name, Cwd: v.Workdir, Env: vars, User: v.User, Session: v.Session, Timeout: v.Timeout.duration(),
 	}
 	return v.in(ctx, env, v.Sandbox, func(s *session) error {
 		p, err := Call(ctx, s.Client, s.ref, abi.StartProcess, req)

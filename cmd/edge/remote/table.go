@@ -130,7 +130,7 @@ func writeJSON(w io.Writer, v any) error {
 
 // span is a length of time for people, "12s", "3m", "2h10m", "5d".
 func span(d time.Duration) string {
-	switch d = max(d, 0); {
+	switch d = max(d, 0).Round(time.Second); {
 	case d < time.Minute:
 		return fmt.Sprintf("%ds", int(d.Seconds()))
 	case d < time.Hour:
