@@ -10,13 +10,6 @@ import (
 func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	binding := func(change func(*Binding)) func(*Config) {
-		return func(c *Config) {
-			b := c.Bindings["B"]
-			change(&b)
-			c.Bindings["B"] = b
-		}
-	}
 	previews := func(p PreviewConfig) func(*Config) { return func(c *Config) { c.Previews = p } }
 	deep := func(n int) string { // a state folder whose sockets have paths of n bytes
 		return "/" + strings.Repeat("d", n-1-len("/run/0123456789abcdef/s"))
@@ -33,6 +26,13 @@ func TestConfigIsChecked(t *testing.T) {
 		{"bad binding", func(c *Config) { c.Bindings["1x"] = c.Bindings["B"] }, `"1x"`},
 		{"no runtime", binding(func(b *Binding) { b.Runtime = nil }), "no runtime"},
 		{"unknown persist", binding(func(b *Binding) { b.Persist = "some" }), "persist"},
+		{"unknown network", binding(func(b *Binding) { b.Network = "host" }), "network"},
+		{"unknown preset", binding(func(b *Binding) { b.Preset = "lax" }), "preset"},
+		{"negative sleep", binding(func(b *Binding) { b.SleepAfter = -1 }), "sleepAfter"},
+		{"negative warmth", binding(func(b *Binding) { b.Warm = -1 }), "warm is -1"},
+		{"negative bound", binding(func(b *Binding) { b.MaxSandboxes = -1 }), "maxSandboxes is -1"},
+		{"entry point without images", binding(func(b *Binding) { b.Entrypoint = true }), "has no images"},
+		{"build without images", binding(func(b *Binding) { b.Build = &Build{} }), "has no images"},
 		{"autostart without a command", binding(func(b *Binding) { b.Start = []Autostart{{}} }), "start 1"},
 		{"autostart with a bad port", binding(func(b *Binding) {
 			b.Start = []Autostart{{StartProcessRequest: abi.StartProcessRequest{Command: "x"}, Port: 80}}

@@ -28,6 +28,7 @@ type world struct {
 	starts   int // machines started, all together
 	removes  int
 	down     bool                                     // the runtime does not answer
+	noPause  bool                                     // its machines cannot be frozen
 	noDial   bool                                     // the runtime cannot dial
 	mute     bool                                     // inits never say hello
 	onStart  func(context.Context, MachineSpec) error // before a machine is made
@@ -95,7 +96,15 @@ func (w *world) Start(ctx context.Context, spec MachineSpec) (Machine, error) {
 		w.machines[spec.Name] = m
 		w.starts++
 	}
-	return &held{m}, nil
+	return w.hold(m), nil
+}
+
+// hold returns the machine as an edge has it; w.mu is held.
+func (w *world) hold(m *machine) Machine {
+	if w.noPause {
+		return &held{m}
+	}
+	return &pausable{held{m}}
 }
 
 func (w *world) Adopt(ctx context.Context, name string) (Machine, error) {
@@ -105,7 +114,7 @@ func (w *world) Adopt(ctx context.Context, name string) (Machine, error) {
 		return nil, err
 	}
 	if m := w.machines[name]; m != nil && m.running() {
-		return &held{m}, nil
+		return w.hold(m), nil
 	}
 	return nil, fmt.Errorf("%w: %s", ErrNoMachine, name)
 }
@@ -140,7 +149,7 @@ func (w *world) Machines(_ context.Context, label, value string) ([]string, erro
 	}
 	var names []string
 	for n, m := range w.machines {
-		if m.spec.Labels[label] == value {
+		if got, ok := m.spec.Labels[label]; ok && (got == value || value == "") {
 			names = append(names, n)
 		}
 	}
@@ -189,7 +198,6 @@ type machine struct {
 	shutdown []abi.StopRequest
 	env      map[string]string // what setEnvVars set
 	frozen   chan struct{}     // closed when it runs on; nil while it runs
-	pauses   int
 }
 
 type proc struct {
@@ -316,3 +324,58 @@ func (h *held) Close() error {
 	}
 	return nil
 }
+
+// pausable is a held machine that can be frozen.
+type pausable struct{ held }
+
+var _ Pauser = (*pausable)(nil)
+
+func (p *pausable) Pause(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.frozen == nil {
+		p.frozen = make(chan struct{})
+	}
+	return nil
+}
+
+func (p *pausable) Resume(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.frozen != nil {
+		close(p.frozen)
+		p.frozen = nil
+	}
+	return nil
+}
+
+func (p *pausable) Paused(context.Context) (bool, error) { return p.isFrozen() != nil, nil }
+
+func (m *machine) isFrozen() chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.frozen
+}
+
+// Describe tells how the machine is bounded.
+func (h *held) Describe(context.Context) ([]abi.Limit, map[string]string, error) {
+	return []abi.Limit{{Name: "memory", Value: "none", By: "nothing"}}, map[string]string{"engine": "fake"}, nil
+}
+
+// kiln is a world whose machines are made of images.
+type kiln struct {
+	*world
+	build   func() (string, error)
+	command []string
+}
+
+var _ Imager = (*kiln)(nil)
+
+func (k *kiln) ImageCommand(_ context.Context, image string) ([]string, string, string, error) {
+	if image == "" {
+		return nil, "", "", fmt.Errorf("%w: make it", ErrNoImage)
+	}
+	return k.command, "/srv", "web", nil
+}
+
+func (k *kiln) BuildImage(context.Context, string, string, string) (string, error) { return k.build() }

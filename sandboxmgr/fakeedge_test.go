@@ -25,6 +25,7 @@ type edge struct {
 
 	mu     sync.Mutex
 	events []Event
+	hooked []string
 }
 
 // newEdge starts a manager over a world and a disk; change may be nil.
@@ -38,6 +39,21 @@ func newEdge(t *testing.T, w *world, disk *memory, change func(*Config)) *edge {
 		Observe: func(ev Event) {
 			e.mu.Lock()
 			e.events = append(e.events, ev)
+			e.mu.Unlock()
+		},
+		Hook: func(ev abi.SandboxEvent) {
+			said := fmt.Sprintf("%s@%d %s", ev.ID, ev.Generation, ev.Type)
+			if ev.Reason != "" {
+				said += " " + ev.Reason
+			}
+			if ev.ExitCode != nil {
+				said += fmt.Sprintf(" %d", *ev.ExitCode)
+			}
+			if ev.Error != nil {
+				said += " " + string(ev.Error.Code)
+			}
+			e.mu.Lock()
+			e.hooked = append(e.hooked, said)
 			e.mu.Unlock()
 		},
 	}
@@ -91,6 +107,32 @@ func (e *edge) kinds() []EventKind {
 	return ks
 }
 
+// told returns what the hook was told.
+func (e *edge) told() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.hooked)
+}
+
+// binding changes binding B.
+func binding(change func(*Binding)) func(*Config) {
+	return func(c *Config) {
+		b := c.Bindings["B"]
+		change(&b)
+		c.Bindings["B"] = b
+	}
+}
+
+// look returns the sandbox's whole state.
+func (e *edge) look(id string) *abi.SandboxState {
+	e.t.Helper()
+	st, err := e.sandbox(id).GetState(e.t.Context(), &abi.Empty{})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return st
+}
+
 // state returns the sandbox's state, or the error's code.
 func (e *edge) state(id string) string {
 	e.t.Helper()
@@ -140,6 +182,12 @@ func (c *connections) Count(string, string, int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.n
+}
+
+func (c *connections) set(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n = n
 }
 
 func (c *connections) add(s string) {

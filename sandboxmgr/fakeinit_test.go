@@ -55,7 +55,7 @@ func (l *link) machine() *machine {
 
 func (l *link) Ready(ctx context.Context) (string, error) {
 	for ctx.Err() == nil {
-		if m := l.machine(); m != nil {
+		if m := l.machine(); m != nil && m.isFrozen() == nil {
 			return m.boot, nil
 		}
 		if err := sleep(ctx, time.Millisecond); err != nil {
@@ -94,7 +94,16 @@ func (l *link) Call(ctx context.Context, op string, req, resp any) error {
 	got := make(chan answer, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() { v, err := m.carryOut(ctx, op, body); got <- answer{v, err} }()
+	go func() {
+		if frozen := m.isFrozen(); frozen != nil {
+			select {
+			case <-frozen:
+			case <-ctx.Done():
+			}
+		}
+		v, err := m.carryOut(ctx, op, body)
+		got <- answer{v, err}
+	}()
 	select {
 	case a := <-got:
 		if a.err != nil {

@@ -16,11 +16,14 @@ import (
 var _ sandboxmgr.Lister = (*Runtime)(nil)
 
 // Machines returns the names of the machines, running or not, that carry the
-// label with that value, in order. A container that was about to take another
+// label with that value, or with any when it is empty, in order. A container that was about to take another
 // one's place, or that only serves to make one, stands for that machine, under its
 // name.
 func (r *Runtime) Machines(ctx context.Context, label, value string) ([]string, error) {
-	containers, err := r.list(ctx, filters.Arg("label", label+"="+value))
+	if value != "" {
+		label += "=" + value
+	}
+	containers, err := r.list(ctx, filters.Arg("label", label))
 	if err != nil {
 		return nil, fmt.Errorf("list machines: %w", err)
 	}

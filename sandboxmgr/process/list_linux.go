@@ -14,7 +14,7 @@ import (
 var _ sandboxmgr.Lister = (*Runtime)(nil)
 
 // Machines returns the names of the machines, running or not, that carry the
-// label with that value, in order.
+// label with that value, or with any when it is empty, in order.
 func (r *Runtime) Machines(_ context.Context, label, value string) ([]string, error) {
 	folders, err := os.ReadDir(r.folder)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -29,7 +29,7 @@ func (r *Runtime) Machines(_ context.Context, label, value string) ([]string, er
 		if err != nil {
 			return nil, fmt.Errorf("list machines: %w", err)
 		}
-		if got, ok := labels[label]; ok && got == value {
+		if got, ok := labels[label]; ok && (got == value || value == "") {
 			names = append(names, f.Name())
 		}
 	}

@@ -1,0 +1,57 @@
+package sandboxmgr
+
+import (
+	"strings"
+	"testing"
+
+	"edge/abi"
+)
+
+func TestMaxSandboxes(t *testing.T) {
+	t.Parallel()
+	limited := binding(func(b *Binding) { b.MaxSandboxes = 2 })
+	e := newEdge(t, newWorld(t), newMemory(), limited)
+	e.start("a")
+	_, m, _ := e.start("b")
+	start := func(id string) error {
+		_, err := e.sandbox(id).Start(t.Context(), &abi.Empty{})
+		return err
+	}
+	full := func(id string) {
+		t.Helper()
+		got := wantCode(t, start(id), abi.CodeQuotaExceeded)
+		if !strings.Contains(got.Message, "2") || !strings.Contains(got.Message, "maxSandboxes") || !strings.Contains(got.Message, "binding B") {
+			t.Errorf("message %q", got.Message)
+		}
+		if st := e.state(id); st == "running" {
+			t.Errorf("%s is %s", id, st)
+		}
+	}
+	full("c")
+	if _, err := e.handle(abi.SandboxRef{Binding: "C", ID: "c"}).Start(t.Context(), &abi.Empty{}); err != nil {
+		t.Errorf("another binding: %v", err)
+	}
+	if err := start("a"); err != nil { // runs already
+		t.Error(err)
+	}
+	if _, err := e.sandbox("a").Stop(t.Context(), &abi.StopRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	e.start("c")
+	full("a")
+	m.end(1, false)
+	eventually(t, "lost", func() bool { return e.state("b") == "lost" })
+	e.start("a")
+	full("b")
+	if _, err := e.sandbox("c").Destroy(t.Context(), &abi.Empty{}); err != nil {
+		t.Fatal(err)
+	}
+	e.w.set(func() { e.w.down = true })
+	wantCode(t, start("b"), abi.CodeRuntimeUnavailable) // a start that failed counts no more
+	e.w.set(func() { e.w.down = false })
+	e.start("b")
+	full("c")
+
+	e = successor(t, e, limited) // what runs counts from the first moment on
+	full("c")
+}
