@@ -120,7 +120,7 @@ func (r *Runtime) relay(ctx context.Context, id string, initArgs []string, socke
 	if err != nil {
 		return err
 	}
-	stream := &execStream{HijackedResponse: attached, output: output{r: attached.Reader}}
+	stream := &execStream{HijackedResponse: attached, output: newOutput(attached.Reader)}
 	err = initrelay.Join(ctx, stream, func(ctx context.Context) (*net.UnixConn, error) {
 		var d net.Dialer
 		c, err := d.DialContext(ctx, "unix", socket)
@@ -135,7 +135,7 @@ func (r *Runtime) relay(ctx context.Context, id string, initArgs []string, socke
 // execStream is the standard input and output of an exec'd program.
 type execStream struct {
 	types.HijackedResponse
-	output output
+	output *output
 }
 
 func (s *execStream) Read(b []byte) (int, error)  { return s.output.Read(b) }
@@ -159,6 +159,8 @@ type output struct {
 	mu   sync.Mutex
 	said []byte // guarded by mu
 }
+
+func newOutput(r io.Reader) *output { return &output{r: bufio.NewReader(r)} }
 
 const (
 	outputHead = 8

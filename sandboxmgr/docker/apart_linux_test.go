@@ -1,5 +1,0 @@
-package docker
-
-import "syscall"
-
-const sysKill = syscall.SYS_KILL
