@@ -33,7 +33,7 @@ func logLine(in *instance, a []uint64) uint64 {
 	if !ok {
 		return answer(abi.Invalid)
 	}
-	if x := in.find(a[0]); x != nil {
+	if x := in.find(a[0]); x != nil && x.event == nil {
 		attrs = append(attrs, slog.String("request", x.id))
 	}
 	log.LogAttrs(in.life, slog.Level(level), line, attrs...)

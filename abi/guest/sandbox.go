@@ -87,6 +87,13 @@ func (s *Sandbox) operate(op string, in, out any) error {
 	return nil
 }
 
+// Call carries out an operation by its name, such as one that is newer than this
+// SDK: request and answer are what encoding/json takes and fills, of the fields
+// that abi/REFERENCE.md lists.
+func (s *Sandbox) Call(operation string, request, answer any) error {
+	return s.operate(operation, request, answer)
+}
+
 // envelope returns in's JSON with "sandbox" as its first field.
 func (s *Sandbox) envelope(in any) ([]byte, error) {
 	if s.encoded == nil {

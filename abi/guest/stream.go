@@ -21,18 +21,27 @@ type EventStream[E any] struct {
 
 // open begins the stream that a row of the table names.
 func open[Req, E any](s *Sandbox, op *abi.StreamOperation[Req, E], in *Req) (*EventStream[E], error) {
-	if err := s.live(op.Name()); err != nil {
+	return openNamed[E](s, op.Name(), in)
+}
+
+func openNamed[E any](s *Sandbox, op string, in any) (*EventStream[E], error) {
+	if err := s.live(op); err != nil {
 		return nil, err
 	}
 	body, err := s.envelope(in)
 	if err != nil {
-		return nil, abi.Errorf(abi.CodeInvalidRequest, "%s: %v", op.Name(), err)
+		return nil, abi.Errorf(abi.CodeInvalidRequest, "%s: %v", op, err)
 	}
-	errno, handle := abi.SplitResult(edge1.OpOpen(s.req.handle, op.Name(), body))
+	errno, handle := abi.SplitResult(edge1.OpOpen(s.req.handle, op, body))
 	if errno != abi.OK {
-		return nil, failure(s.req.handle, op.Name(), errno)
+		return nil, failure(s.req.handle, op, errno)
 	}
-	return &EventStream[E]{&WebSocket{req: s.req, ws: handle, buf: make([]byte, 4096)}, op.Name()}, nil
+	return &EventStream[E]{&WebSocket{req: s.req, ws: handle, buf: make([]byte, 4096)}, op}, nil
+}
+
+// Open is Call for an operation that is a stream.
+func (s *Sandbox) Open(operation string, request any) (*EventStream[json.RawMessage], error) {
+	return openNamed[json.RawMessage](s, operation, request)
 }
 
 // untilDeadline lets a wait last as long as the request does.

@@ -71,7 +71,18 @@ func callStreams(s *guest.Sandbox) error {
 	if started.PID != 7 || ready.Offset != 3 || line.Cursor != "1.1.0" || size != 3 || info.Name != "a" {
 		return fmt.Errorf("first events: %+v %+v %+v %d %+v", started, ready, line, size, info)
 	}
-	return errors.Join(run.Close(), term.Close(), logs.Close(), watch.Close(), content.Close())
+	byName, err := s.Open("watch", map[string]string{"path": "src"})
+	if err != nil {
+		return err
+	}
+	if ev, _, err := byName.Next(); err != nil || string(*ev) != `{"type":"ready"}` {
+		return fmt.Errorf("by name: %s: %w", *ev, err)
+	}
+	var there abi.ExistsResponse
+	if err := s.Call("exists", map[string]string{"path": "a"}, &there); err != nil || !there.Exists {
+		return fmt.Errorf("exists by name: %+v: %w", there, err)
+	}
+	return errors.Join(byName.Close(), run.Close(), term.Close(), logs.Close(), watch.Close(), content.Close())
 }
 
 // TestStream takes one apart: bytes, events, input, the end, a failure.
