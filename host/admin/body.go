@@ -98,13 +98,18 @@ func errBodyTooLarge() error {
 		WithSuggestion("write large files with writeFileStream")
 }
 
-// bodyError explains why a body could not be read.
+// bodyError explains why a body could not be read. The server takes any such
+// error, a passed deadline too, for the client's departure and ends the request's
+// context; so that is asked last.
 func (x *exchange) bodyError(err error) error {
-	if cause := x.ctx.Err(); cause != nil {
+	ne, isNet := errors.AsType[net.Error](err)
+	switch cause := x.ctx.Err(); {
+	case errors.Is(cause, context.DeadlineExceeded):
 		return cause
-	}
-	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+	case isNet && ne.Timeout():
 		return abi.Errorf(abi.CodeTimeout, "the body stopped coming")
+	case cause != nil:
+		return cause
 	}
 	return abi.Errorf(abi.CodeInvalidRequest, "the body is not complete")
 }

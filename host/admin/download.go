@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 	"unicode/utf16"
 
 	"edge/abi"
@@ -82,7 +83,11 @@ func (x *exchange) endDownload(err error) error {
 			for _, name := range []string{"Content-Disposition", fileInfoHeader} {
 				x.w.Header().Del(name)
 			}
+			return e
 		}
+		// What was written goes out before the connection is cut.
+		_ = x.control.SetWriteDeadline(time.Now().Add(closeTimeout))
+		_ = x.control.Flush()
 		return e
 	}
 	if x.status == 0 {

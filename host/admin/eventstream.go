@@ -97,20 +97,30 @@ func (e *eventWriter) comment() error {
 	return e.flush()
 }
 
-// relay writes an event that came from a sandbox: only JSON passes, in one line.
+// relay writes an event that came from a sandbox.
 func (e *eventWriter) relay(msg []byte) error {
+	name, id, data, err := frame(msg)
+	if err != nil {
+		return err
+	}
+	return e.event(name, id, data)
+}
+
+// frame reads an event's type and cursor, and puts its JSON on one line. What is
+// no JSON object does not pass.
+func frame(msg []byte) (name, id string, data []byte, err error) {
 	var of struct {
 		Type   json.RawMessage `json:"type"`
 		Cursor json.RawMessage `json:"cursor"`
 	}
-	var data bytes.Buffer
+	var line bytes.Buffer
 	if err := json.Unmarshal(msg, &of); err != nil {
-		return errUnexpected
+		return "", "", nil, errUnexpected
 	}
-	if err := json.Compact(&data, msg); err != nil {
-		return errUnexpected
+	if err := json.Compact(&line, msg); err != nil || line.Bytes()[0] != '{' {
+		return "", "", nil, errUnexpected
 	}
-	return e.event(text(of.Type), text(of.Cursor), data.Bytes())
+	return text(of.Type), text(of.Cursor), line.Bytes(), nil
 }
 
 // text is the string that b is as JSON, or "".
@@ -122,22 +132,27 @@ func text(b json.RawMessage) string {
 	return s
 }
 
-// event writes one event. What would break the framing is left out: types and
-// ids have no control characters.
+// event writes one event.
 func (e *eventWriter) event(name, id string, data []byte) error {
-	e.field("event", name)
-	e.field("id", id)
-	e.buf.WriteString("data: ")
-	e.buf.Write(data)
-	e.buf.WriteString("\n\n")
+	writeEvent(&e.buf, name, id, data)
 	return e.flush()
 }
 
-func (e *eventWriter) field(name, value string) {
+// writeEvent writes an event's lines. What would break them is left out: types
+// and ids have no control characters.
+func writeEvent(buf *bytes.Buffer, name, id string, data []byte) {
+	field(buf, "event", name)
+	field(buf, "id", id)
+	buf.WriteString("data: ")
+	buf.Write(data)
+	buf.WriteString("\n\n")
+}
+
+func field(buf *bytes.Buffer, name, value string) {
 	if value == "" || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' }) {
 		return
 	}
-	e.buf.WriteString(name + ": " + value + "\n")
+	buf.WriteString(name + ": " + value + "\n")
 }
 
 // fail writes the error as the last event.

@@ -191,7 +191,7 @@ func (d *document) exchange(op object, method string, row abi.Row, request refle
 	case abi.KindDownload:
 		answer = object{
 			"description": "The bytes. A body that is not complete has failed.",
-			"headers":     object{fileInfoHeader: object{"description": "What it is.", "content": content("application/json", d.of(row.NewResponse()))}},
+			"headers":     object{fileInfoHeader: object{"description": "What it is, as JSON.", "schema": object{"type": "string"}, "x-edge-event": d.of(row.NewResponse())}},
 			"content":     content("application/octet-stream", object{}),
 		}
 	case abi.KindUpload:

@@ -49,14 +49,14 @@ func (x *exchange) upload() error {
 
 // send sends the body and returns the answer. It closes the socket.
 func (x *exchange) send(sock abi.Socket) (json.RawMessage, error) {
-	ctx, cancel := context.WithCancel(x.ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(x.ctx)
+	defer cancel(nil)
 	got := make(chan uploadEnd, 1)
 	go awaitUpload(ctx, cancel, sock, got)
 	sent := x.sendBody(ctx, sock)
 	if sent != nil {
 		_ = sock.Close(closeGoingAway, "")
-		cancel()
+		cancel(nil)
 	}
 	end := <-got
 	_ = sock.Close(closeNormal, "")
@@ -82,7 +82,7 @@ type uploadEnd struct {
 
 // awaitUpload waits for the stream's answer, and stops the sending when the
 // stream ends before that: a full disk is told at once.
-func awaitUpload(ctx context.Context, stop func(), sock abi.Socket, got chan<- uploadEnd) {
+func awaitUpload(ctx context.Context, stop context.CancelCauseFunc, sock abi.Socket, got chan<- uploadEnd) {
 	var end uploadEnd
 	opcode, msg, err := sock.Receive(ctx)
 	switch {
@@ -94,7 +94,7 @@ func awaitUpload(ctx context.Context, stop func(), sock abi.Socket, got chan<- u
 		end.answer = json.RawMessage(msg)
 	}
 	if end.err != nil {
-		stop()
+		stop(errEndedEarly)
 	}
 	got <- end
 }
@@ -113,8 +113,8 @@ func (x *exchange) sendBody(ctx context.Context, sock abi.Socket) error {
 		x.in.Add(int64(n))
 		opcode, piece := abi.OpcodeBinary, buf[:n]
 		if err != nil && err != io.EOF {
-			if ctx.Err() != nil && x.ctx.Err() == nil {
-				return errEndedEarly
+			if cause := context.Cause(ctx); cause == errEndedEarly {
+				return cause
 			}
 			return x.bodyError(err)
 		}
@@ -122,7 +122,7 @@ func (x *exchange) sendBody(ctx context.Context, sock abi.Socket) error {
 			opcode, piece = abi.OpcodeText, endOfInput
 		}
 		if serr := sock.Send(ctx, opcode, piece); serr != nil {
-			return errors.Join(x.ctx.Err(), errEndedEarly)
+			return errEndedEarly // or the request's end, which is the stream's then
 		}
 		if n == 0 {
 			return nil
