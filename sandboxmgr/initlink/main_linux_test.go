@@ -53,6 +53,13 @@ func TestMain(m *testing.M) {
 			os.Exit(3)
 		}
 		os.Exit(initd.Main(nil))
+	case "few watches": // in a user namespace of its own, which has limits of its own
+		os.Unsetenv(envRole)
+		if err := errors.Join(os.WriteFile("/proc/sys/user/max_inotify_watches", []byte("4"), 0), os.WriteFile("/proc/sys/user/max_inotify_instances", []byte("2"), 0)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(3)
+		}
+		os.Exit(initd.Main(nil))
 	case "stranger":
 		os.Exit(beStranger())
 	}
