@@ -87,12 +87,12 @@ func TestBounds(t *testing.T) {
 	if got == "0" {
 		t.Error("60 processes were started where 40 are allowed")
 	}
-	if len(missing) > 0 {
-		t.Logf("not bounded on this computer: %v", missing)
-		return
-	}
 	if _, err := g.Call(runtimetest.Command{Eat: 512 << 20}); err == nil {
 		t.Error("512 MiB were used where 96 are allowed")
+	}
+	if len(missing) > 0 {
+		t.Logf("not bounded by control groups on this computer: %v", missing)
+		return
 	}
 	if exit := runtimetest.WaitEnd(t, m); !exit.OOMKilled {
 		t.Errorf("exit %+v, want OOMKilled", exit)
@@ -171,13 +171,15 @@ func TestWithoutRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(home) })
-	program, err := os.ReadFile("/proc/self/exe")
+	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	copied := filepath.Join(home, "process.test")
-	if err := os.WriteFile(copied, program, 0o755); err != nil {
-		t.Fatal(err)
+	// By another process: a file that this one has open for writing is still so
+	// in whatever another test forks just then, and cannot be executed.
+	if out, err := exec.Command("cp", program, copied).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 	if err := os.Chown(home, user, user); err != nil {
 		t.Fatal(err)

@@ -79,7 +79,7 @@ func TestLabels(t *testing.T) {
 	}
 	list("me", b.Spec.Name)
 	list("you")
-	list("")
+	list("", b.Spec.Name) // anybody's
 }
 
 func TestStopKillsAfterGrace(t *testing.T) {
@@ -93,7 +93,11 @@ func TestStopKillsAfterGrace(t *testing.T) {
 	if err := m.Stop(t.Context(), 50*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	if exit := runtimetest.WaitEnd(t, m); exit.Code != 128+int(syscall.SIGKILL) {
+	// Where processes are paused by signals a stopped init is a paused one, which
+	// a stop lets run again: it may just obey in time.
+	bySignals := freezerOf(m.(*handle).machine).name() == (signals{}).name()
+	exit := runtimetest.WaitEnd(t, m)
+	if exit.Code != 128+int(syscall.SIGKILL) && !(bySignals && exit.Code == runtimetest.TermCode) {
 		t.Errorf("exit %+v, want killed", exit)
 	}
 }
@@ -245,8 +249,4 @@ func TestStartErrors(t *testing.T) {
 		t.Errorf("Start of a cancelled call = %v", err)
 	}
 	b.Start(t) // none of it is in the way
-}
-
-func BenchmarkColdStart(b *testing.B) {
-	runtimetest.ColdStart(b, newBench(b).Bench)
 }

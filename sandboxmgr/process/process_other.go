@@ -16,8 +16,9 @@ var errUnsupported = fmt.Errorf("%w: %w", sandboxmgr.ErrRuntimeDown, errors.New(
 type Runtime struct{}
 
 var (
-	_ sandboxmgr.Runtime = (*Runtime)(nil)
-	_ sandboxmgr.Lister  = (*Runtime)(nil)
+	_ sandboxmgr.Runtime  = (*Runtime)(nil)
+	_ sandboxmgr.Lister   = (*Runtime)(nil)
+	_ sandboxmgr.Examiner = (*Runtime)(nil)
 )
 
 // New returns a Runtime whose Check says that it needs Linux.
@@ -44,3 +45,8 @@ func (*Runtime) Machines(context.Context, string, string) ([]string, error) { re
 
 // Remove has nothing to remove.
 func (*Runtime) Remove(context.Context, string) error { return nil }
+
+// Examine finds that the runtime needs Linux.
+func (*Runtime) Examine(context.Context, sandboxmgr.MachineSpec) []sandboxmgr.Finding {
+	return []sandboxmgr.Finding{{Name: "process runtime", Level: "bad", Text: errUnsupported.Error(), Mend: "use runtime: docker"}}
+}

@@ -166,9 +166,9 @@ func (r *Runtime) take(name, folder string, rec record, p *process, group cgroup
 	}
 	space, err := r.gate.Open(p.pid)
 	switch {
-	case p.ended():
-		// Nothing was opened, or maybe what is another process's by now. The
-		// watcher tells of the end.
+	case p.ended() || errors.Is(err, os.ErrNotExist):
+		// Nothing was opened because it is just ending, or maybe what is another
+		// process's by now. The watcher tells of the end.
 		if err == nil {
 			space.Close()
 		}

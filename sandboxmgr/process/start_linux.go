@@ -52,6 +52,11 @@ func (r *Runtime) start(ctx context.Context, spec *sandboxmgr.MachineSpec, folde
 	return b.handle, nil
 }
 
+// dataSlack is what a process may map beyond the machine's memory where an rlimit
+// has to bound it: that counts what a runtime maps at its start and never
+// touches, of which Go has some 100 MiB and JavaScript engines 250.
+const dataSlack = 256 << 20
+
 // birth is one start of a machine.
 type birth struct {
 	*Runtime
@@ -190,7 +195,7 @@ func (b *birth) bound(context.Context) error {
 		b.order.Processes = b.spec.PIDs
 	}
 	if slices.Contains(b.missing, "memory") {
-		b.order.DataBytes = b.spec.MemoryBytes
+		b.order.DataBytes = b.spec.MemoryBytes + dataSlack
 	}
 	if len(b.missing) > 0 {
 		b.confess.Do(func() {

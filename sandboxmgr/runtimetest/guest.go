@@ -37,6 +37,7 @@ const patience = 60 * time.Second
 // Command is what the guest is told; one field besides Text is set.
 type Command struct {
 	Shell string `json:",omitempty"` // run by /bin/sh
+	TTY   string `json:",omitempty"` // run by /bin/sh on a terminal
 	Read  string `json:",omitempty"` // a file
 	Write string `json:",omitempty"` // a file, which becomes Text
 	Text  string `json:",omitempty"`
@@ -120,6 +121,8 @@ func (c Command) run() Answer {
 	switch {
 	case c.Shell != "":
 		out, err = exec.Command("/bin/sh", "-c", c.Shell).CombinedOutput()
+	case c.TTY != "":
+		out, err = onTerminal(c.TTY)
 	case c.Write != "":
 		err = os.WriteFile(c.Write, []byte(c.Text), 0o644)
 	case c.Read != "":

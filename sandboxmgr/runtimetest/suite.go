@@ -5,9 +5,11 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"edge/sandboxmgr"
 )
@@ -24,6 +26,9 @@ func Run(t *testing.T, newBench func(testing.TB) *Bench) {
 		{"WaitSeesKill", waitSeesKill},
 		{"WaitCanceled", waitCanceled},
 		{"Machines", machines},
+		{"Terminal", terminal},
+		{"Pause", pause},
+		{"Describe", describe},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -190,9 +195,113 @@ func machines(t *testing.T, b *Bench) {
 	Stop(t, m)
 	list(owner, b.Spec.Name)
 	list(owner[:len(owner)-1])
-	list("")
+	if all, err := b.Runtime.Machines(t.Context(), sandboxmgr.LabelOwner, ""); err != nil || !slices.Contains(all, b.Spec.Name) {
+		t.Errorf("machines of anybody: %q, %v; %s is not there", all, err, b.Spec.Name)
+	}
 	b.Remove(t, m.PID())
 	list(owner)
+}
+
+// terminal: a program inside gets a controlling terminal, and others can be
+// opened beside it.
+func terminal(t *testing.T, b *Bench) {
+	_, g := b.Start(t)
+	got := strings.Fields(g.Do(t, Command{TTY: "tty; stty size >/dev/tty && test -t 0 && echo yes"}))
+	if len(got) < 2 || !strings.HasPrefix(got[0], "/dev/pts/") || got[len(got)-1] != "yes" {
+		t.Errorf("on a terminal: %q", got)
+	}
+}
+
+// pause: nothing inside runs until it is resumed, whoever looks, and a paused
+// machine can be stopped and removed.
+func pause(t *testing.T, b *Bench) {
+	m, g := b.Start(t)
+	p, ok := m.(sandboxmgr.Pauser)
+	if !ok {
+		t.Fatalf("a %T cannot be paused", m)
+	}
+	g.Shell(t, "(while :; do echo x >> /workspace/ticks; done) >/dev/null 2>&1 &")
+	wantPaused(t, m, false)
+	for range 2 { // again does nothing
+		if err := p.Pause(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	adopted, err := b.Runtime.Adopt(t.Context(), b.Spec.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer adopted.Close()
+	wantPaused(t, adopted, true)
+	b.wantStill(t, g)
+	for range 2 {
+		if err := adopted.(sandboxmgr.Pauser).Resume(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantPaused(t, m, false)
+	g.Shell(t, "n=$(wc -l < /workspace/ticks); until [ $(wc -l < /workspace/ticks) -gt $n ]; do :; done")
+	if err := p.Pause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	Stop(t, m)
+	WaitEnd(t, m)
+	next, _ := b.Start(t)
+	wantPaused(t, next, false)
+	if err := next.(sandboxmgr.Pauser).Pause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.Remove(t, next.PID())
+}
+
+// wantStill: the guest, which is frozen, does not answer.
+func (b *Bench) wantStill(t *testing.T, g *Guest) {
+	t.Helper()
+	const still = 200 * time.Millisecond
+	if err := g.Conn.SetDeadline(time.Now().Add(still)); err != nil {
+		t.Fatal(err)
+	}
+	var one [1]byte
+	if _, err := g.Conn.Write([]byte("{\"Shell\":\"true\"}\n")); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := g.Conn.Read(one[:]); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a frozen guest answered: %d, %v", n, err)
+	}
+}
+
+func wantPaused(t *testing.T, m sandboxmgr.Machine, want bool) {
+	t.Helper()
+	if got, err := m.(sandboxmgr.Pauser).Paused(t.Context()); got != want || err != nil {
+		t.Errorf("paused %v, %v; want %v", got, err, want)
+	}
+}
+
+// describe: each limit is told, by what it is enforced, and facts.
+func describe(t *testing.T, b *Bench) {
+	b.Spec.MemoryBytes, b.Spec.CPUs, b.Spec.PIDs = 256<<20, 1.5, 100
+	m, _ := b.Start(t)
+	limits, facts, err := m.(sandboxmgr.Describer).Describe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, l := range limits {
+		names = append(names, l.Name)
+		if l.Value == "" || l.By == "" || (l.Value == "none") != (l.By == "nothing") {
+			t.Errorf("limit %+v", l)
+		}
+	}
+	slices.Sort(names)
+	if want := []string{"cpus", "disk", "memory", "pids", "swap"}; !slices.Equal(names, want) {
+		t.Errorf("limits %q, want %q", names, want)
+	}
+	for _, name := range []string{"user", "seccomp", "cgroup"} {
+		if facts[name] == "" {
+			t.Errorf("no fact %q in %q", name, facts)
+		}
+	}
+	t.Logf("%s: %v, %q", b.Runtime.Name(), limits, facts)
 }
 
 // ColdStart measures from nothing to the first byte that is echoed, or without
