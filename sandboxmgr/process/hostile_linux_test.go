@@ -185,7 +185,7 @@ func TestWithoutRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), copied, "-test.v", "-test.skip", "TestTools")
-	cmd.Env = append(os.Environ(), "TMPDIR="+home, "HOME="+home)
+	cmd.Env = append(os.Environ(), "TMPDIR="+home, "HOME="+home, runtimetest.EnvWicked+"="+runtimetest.BuildWicked(t, home))
 	cmd.Dir = home
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
 	out, err := cmd.CombinedOutput()
