@@ -69,7 +69,7 @@ func Tenants(t *testing.T, newBench func(testing.TB) *Bench) {
 			})
 		}
 		try("Attempts", attempts)
-		try("Terminal", onTerminal)
+		try("Terminal", terminalNeedsNothing)
 		try("ForkBomb", forkBomb)
 		try("OutOfMemory", outOfMemory)
 		try("StoppedInit", stoppedInit)
@@ -203,8 +203,8 @@ func attempts(t *testing.T, c *cell) {
 	c.end(t, patience)
 }
 
-// onTerminal: a terminal needs nothing of the image, no shell either.
-func onTerminal(t *testing.T, c *cell) {
+// terminalNeedsNothing: a terminal needs nothing of the image, no shell either.
+func terminalNeedsNothing(t *testing.T, c *cell) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	sock, err := c.link.Open(ctx, abi.Terminal.Name(), abi.TerminalRequest{
