@@ -128,7 +128,7 @@ func (h *hunt) kin(tasks []task) []int {
 	}
 	rest := k.descend(tasks)
 	for _, t := range rest { // reading environments is the dear part
-		if mark := readMark(t.pid); marks[mark] || h.session != "" && strings.HasSuffix(mark, h.session) {
+		if mark := readMark(t.pid); marks[mark] || h.ofSession(mark) {
 			k.pids[t.pid] = true
 		}
 	}
@@ -139,6 +139,11 @@ func (h *hunt) kin(tasks []task) []int {
 		pids = append(pids, t.pid)
 	}
 	return pids
+}
+
+// ofSession tells whether a mark is one of the session's.
+func (h *hunt) ofSession(mark string) bool {
+	return h.session != "" && strings.HasPrefix(mark, h.reaper.boot+".") && strings.HasSuffix(mark, h.session)
 }
 
 // kinship is what is known to belong together: pids, process groups and

@@ -2,6 +2,7 @@ package initd
 
 import (
 	"regexp"
+	"regexp/syntax"
 	"strings"
 
 	"edge/abi"
@@ -26,9 +27,16 @@ func compilePattern(text string, isRegexp bool) (pattern, error) {
 			return nil
 		}, nil
 	}
-	re, err := regexp.Compile(text)
+	tree, err := syntax.Parse(text, syntax.Perl)
 	if err == nil {
-		return re.FindStringSubmatch, nil
+		if n := programSize(tree); n > maxProgram {
+			return nil, abi.Errorf(abi.CodeInvalidRequest, "the pattern is too costly: about %d steps where %d are allowed", n, maxProgram).
+				WithSuggestion("repeat less, or use smaller classes")
+		}
+		var re *regexp.Regexp
+		if re, err = regexp.Compile(text); err == nil {
+			return re.FindStringSubmatch, nil
+		}
 	}
 	if construct := foreignConstruct(text); construct != "" {
 		return nil, abi.Errorf(abi.CodeInvalidRequest, "the pattern uses %s, which JavaScript has and RE2 has not", construct).
@@ -36,6 +44,28 @@ func compilePattern(text string, isRegexp bool) (pattern, error) {
 	}
 	return nil, abi.Errorf(abi.CodeInvalidRequest, "the pattern is not a regular expression: %v", err)
 }
+
+// programSize estimates the size of the program that an expression becomes, which
+// bounds the memory it takes and the time for each byte of a line. The parser
+// bounds both much too generously for an init: by 128 MiB.
+func programSize(re *syntax.Regexp) int {
+	size := 1 + len(re.Rune)/runesPerStep
+	for _, sub := range re.Sub {
+		size += programSize(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		size *= max(re.Min, re.Max, 1)
+	}
+	return min(size, maxEstimate)
+}
+
+const (
+	// maxProgram is far above what people write, and keeps a line of maxLine
+	// bytes well under a second.
+	maxProgram   = 1 << 10
+	runesPerStep = 8       // a class costs memory for its runes
+	maxEstimate  = 1 << 20 // so that repeats of repeats stay numbers
+)
 
 // groups are the JavaScript forms that begin a group.
 var groups = []struct{ prefix, name string }{

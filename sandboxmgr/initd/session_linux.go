@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -176,10 +177,12 @@ func (s *supervisor) userOf(spec string) (*identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := int(id.uid) == os.Geteuid() && int(id.gid) == os.Getegid()
-	switch may := mayChangeUser(); {
-	case own && (!may || len(id.groups) == 0):
+	may := mayChangeUser()
+	switch own := int(id.uid) == os.Geteuid(); {
+	case own && int(id.gid) == os.Getegid() && (!may || len(id.groups) == 0):
 		return nil, nil
+	case own && !may && !strings.Contains(spec, ":"):
+		return nil, nil // whatever the tables say of its groups
 	case may:
 		return id, nil
 	}

@@ -108,7 +108,13 @@ func startRole(t testing.TB, dir, role string, attr *syscall.SysProcAttr) *initP
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &initProcess{cmd: exec.Command(self), work: shortDir(t)}
+	return startExecutable(t, self, dir, role, attr)
+}
+
+// startExecutable is startRole with a copy of the test binary.
+func startExecutable(t testing.TB, path, dir, role string, attr *syscall.SysProcAttr) *initProcess {
+	t.Helper()
+	p := &initProcess{cmd: exec.Command(path), work: shortDir(t)}
 	p.cmd.Env = append(os.Environ(), envRole+"="+role, "EDGE_INIT_TOKEN="+testToken, "EDGE_INIT_DIR="+dir)
 	p.cmd.SysProcAttr = attr
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
