@@ -126,8 +126,7 @@ func (s *Sandbox) SetEnvVars(ctx context.Context, req *abi.SetEnvVarsRequest) (*
 	}
 	err := s.withUnit(func(u *unit) error {
 		defer u.hold(op)()
-		g, _, err := u.running(ctx, &s.ref.SandboxOptions)
-		if err != nil {
+		if _, _, err := u.running(ctx, &s.ref.SandboxOptions); err != nil {
 			return err
 		}
 		r, _ := u.recorded()
@@ -136,13 +135,31 @@ func (s *Sandbox) SetEnvVars(ctx context.Context, req *abi.SetEnvVarsRequest) (*
 			return err
 		}
 		return u.note(ctx, func(r *record) { r.setEnv(req.EnvVars) }, func(ctx context.Context) error {
-			return g.setEnv(ctx, req.EnvVars)
+			return u.tellEnv(ctx, req.EnvVars)
 		})
 	})
 	if err != nil {
 		return nil, s.fail(op, err)
 	}
 	return &abi.Empty{}, nil
+}
+
+// tellEnv has the init of what runs set variables. It is part of a step: nothing
+// is paused, stopped or started meanwhile. What does not run is told when it is
+// started.
+func (u *unit) tellEnv(ctx context.Context, vars map[string]*string) error {
+	u.mu.Lock()
+	g, frozen := u.current, u.frozen()
+	u.mu.Unlock()
+	if g == nil {
+		return nil
+	}
+	if frozen {
+		if err := u.resumeStep(ctx, nil); err != nil {
+			return err
+		}
+	}
+	return g.setEnv(ctx, vars)
 }
 
 // setEnv has the init set variables for what it starts from now on.
