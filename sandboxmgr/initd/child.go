@@ -9,6 +9,7 @@ import (
 type child struct {
 	pid     int
 	mark    string // value of markName in its environment
+	onTTY   bool   // it leads a session that has a terminal
 	started time.Time
 	done    chan struct{} // closed when it has been reaped
 	// status and ended are set before done is closed.

@@ -3,9 +3,11 @@ package initd
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -66,7 +68,7 @@ func (r *reaper) fork(cmd *command, files [3]*os.File, sys *syscall.SysProcAttr)
 }
 
 func (r *reaper) forkMarked(cmd *command, mark string, files [3]*os.File, sys *syscall.SysProcAttr) (*child, error) {
-	c := &child{mark: mark, done: make(chan struct{})}
+	c := &child{mark: mark, onTTY: sys.Setctty, done: make(chan struct{})}
 	attr := &syscall.ProcAttr{
 		Dir: cmd.dir,
 		Env: append(cmd.env, markName+"="+c.mark),
@@ -169,6 +171,27 @@ func (r *reaper) signalGroup(c *child, sig syscall.Signal) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.children[c.pid] == c && syscall.Kill(-c.pid, sig) == nil
+}
+
+// hangUp tells the programs of terminals, among cs, that their terminal goes
+// away, besides a signal by which they are to end: interactive shells ignore
+// most others.
+func (r *reaper) hangUp(cs []*child, sig syscall.Signal) {
+	if sig == syscall.SIGHUP || sig == syscall.SIGKILL {
+		return
+	}
+	for _, c := range cs {
+		if c.onTTY {
+			r.signalGroup(c, syscall.SIGHUP)
+		}
+	}
+}
+
+// all returns the children that have not been reaped.
+func (r *reaper) all() []*child {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Values(r.children))
 }
 
 // alive tells whether the child has not been reaped.

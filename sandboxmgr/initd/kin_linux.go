@@ -52,6 +52,7 @@ func (h *hunt) kill(ctx context.Context, sig syscall.Signal, grace time.Duration
 	h.known = make(map[int]string)
 	if sig != syscall.SIGKILL {
 		h.signal(sig)
+		h.reaper.hangUp(h.children, sig)
 		wait, cancel := context.WithTimeout(ctx, grace)
 		defer cancel()
 		if awaitAll(wait, h.children) && h.gone(wait, nil) {
@@ -282,6 +283,7 @@ func asUser(uid, gid uint32, f func()) {
 // ancestor.
 func (r *reaper) endAll(ctx context.Context, sig syscall.Signal, grace time.Duration) {
 	killAll(descendants(), sig)
+	r.hangUp(r.all(), sig)
 	wait, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
 	if sig != syscall.SIGKILL && nobodyLeft(wait, nil) {

@@ -61,6 +61,10 @@ func (s *supervisor) startTerminal(id string, named bool, cmd *command, cols, ro
 	if err != nil {
 		return nil, err
 	}
+	if cmd.user != nil {
+		// So that it can open /dev/pts/N as well; what it is given works without.
+		_ = p.slave.Chown(int(cmd.user.uid), -1)
+	}
 	c, err := s.reaper.startOn(cmd, p.slave)
 	if err != nil {
 		return nil, errors.Join(err, p.slave.Close(), p.master.Close())

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"edge/abi"
+	"edge/sandboxmgr/initproto"
 )
 
 // terminal is the edge's end of a terminal, with what came so far.
@@ -599,6 +600,66 @@ func TestTerminalEdgeRestart(t *testing.T) {
 	back.expect("beginagain")
 	if back.ready.PID != term.ready.PID {
 		t.Errorf("ready %+v, before %+v", back.ready, term.ready)
+	}
+}
+
+// TestTerminalSession: a terminal shares its session's folder, variables and end.
+func TestTerminalSession(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	call(t, s.Link, abi.CreateSession, abi.CreateSessionRequest{ID: "s", Cwd: s.init.work, Env: map[string]string{"A": "1", "TERM": "dumb", "PS1": "prompt> "}})
+	_, err := tryTerminal(t, s.Link, abi.TerminalRequest{Session: "another"})
+	wantCode(t, err, abi.CodeSessionNotFound)
+	term := openTerminal(t, s.Link, abi.TerminalRequest{ID: "x", Session: "s", Shell: "/bin/sh", Env: map[string]string{"ENV": ""}})
+	other := openTerminal(t, s.Link, abi.TerminalRequest{Shell: "/bin/sh"})
+	term.enter("pwd; echo $A$TERM; sleep 961\r")
+	term.expect(s.init.work + "\r\n1dumb\r\n")
+	until(t, "the job runs", func() bool { return alive(t, "sleep 961") })
+	if got := call(t, s.Link, abi.GetSession, abi.SessionRequest{ID: "s"}); got.Processes != 1 {
+		t.Errorf("session %+v", got)
+	}
+	begin := time.Now()
+	call(t, s.Link, abi.DeleteSession, abi.SessionRequest{ID: "s"})
+	t.Logf("deleted within %v", time.Since(begin).Round(time.Millisecond))
+	if e := term.last(); e.Type != abi.TerminalExit {
+		t.Errorf("last came %+v", e)
+	}
+	if alive(t, "sleep 961") {
+		t.Error("the job was left")
+	}
+	other.enter("echo still\" \"here\r")
+	other.expect("still here")
+}
+
+// TestTerminalUser: another user's program has the terminal too.
+func TestTerminalUser(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("needs root to be somebody else")
+		}
+		t.Skip("NOT RUN: needs root to be somebody else")
+	}
+	s := newSandbox(t)
+	term := openTerminal(t, s.Link, abi.TerminalRequest{User: "65534", Command: "id -u; echo x >$(tty); echo y >/dev/tty; stat -c %u $(tty)"})
+	term.wantExit(0, "")
+	if got := string(term.output); got != "65534\r\nx\r\ny\r\n65534\r\n" {
+		t.Errorf("printed %q", got)
+	}
+}
+
+// TestTerminalShutdown: a shell, which ignores SIGTERM, does not hold up the
+// sandbox's end.
+func TestTerminalShutdown(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	term := openTerminal(t, s.Link, abi.TerminalRequest{Env: shellEnv(s)})
+	term.expect("prompt> ")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	grace := abi.Duration(10 * patience)
+	if err := s.Call(ctx, initproto.OpShutdown, abi.StopRequest{Grace: grace}, nil); err != nil {
+		t.Errorf("shutdown: %v", err)
 	}
 }
 
