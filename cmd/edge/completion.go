@@ -239,7 +239,7 @@ func (l *line) candidates(ctx context.Context, t *terminal, word string) []remot
 		}
 		return begins(list, word)
 	}
-	if p := l.positional(len(l.args)); p != nil && !p.Passthrough {
+	if p := l.positional(len(l.args)); p != nil {
 		return l.valuesOf(ctx, t, p, word, "")
 	}
 	return nil

@@ -28,7 +28,7 @@ type execCommand struct {
 	Timeout     Span     `placeholder:"SPAN" help:"Kill the command after that long; default is the binding's execTimeout. Not with -t."`
 	Terminal    string   `placeholder:"NAME" help:"With -t: name of the terminal, to come back to it later."`
 	Takeover    bool     `help:"With --terminal: take it from where it is open now."`
-	Sandbox     string   `arg:"" complete:"sandbox" help:"[BINDING/]ID; it is started if it does not run."`
+	Sandbox     string   `arg:"" passthrough:"" complete:"sandbox" help:"[BINDING/]ID; it is started if it does not run."`
 	Command     []string `arg:"" optional:"" passthrough:"" help:"Command and its arguments; with -t by default a shell."`
 }
 

@@ -16,7 +16,7 @@ type runCommand struct {
 	Name    string   `placeholder:"PROCESS" help:"The process's id; else a generated one."`
 	Rm      bool     `help:"Destroy the sandbox when the process has ended."`
 	Timeout Span     `placeholder:"SPAN" help:"Kill the process after that long; default never."`
-	Sandbox string   `arg:"" complete:"sandbox" help:"[BINDING/]ID; it is started if it does not run."`
+	Sandbox string   `arg:"" passthrough:"" complete:"sandbox" help:"[BINDING/]ID; it is started if it does not run."`
 	Command []string `arg:"" passthrough:"" help:"Command and its arguments."`
 }
 

@@ -77,6 +77,10 @@ func (s *Stream) Next() (opcode byte, message []byte, err error) {
 		case !errors.As(err, &closed):
 		case closed.Code == websocket.CloseNormalClosure:
 			return 0, nil, io.EOF
+		case closed.Code == websocket.CloseGoingAway:
+			return 0, nil, errors.New("the edge ends, and the stream with it")
+		case closed.Code == websocket.CloseAbnormalClosure:
+			return 0, nil, errors.New("the stream broke off: the connection to the edge is gone")
 		case closed.Text != "":
 			return 0, nil, fmt.Errorf("the edge closed the stream: %d %s", closed.Code, printable(closed.Text))
 		}

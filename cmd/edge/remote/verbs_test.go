@@ -1,0 +1,445 @@
+package remote
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"edge/abi"
+)
+
+const threeBoxes = `{"sandboxes":[
+ {"binding":"Sandbox","id":"zeta","state":"running","connections":2,"why":["2 connections"],"labels":{"team":"a"},"future":1},
+ {"binding":"Sandbox","id":"alpha","state":"running","paused":true,"connections":0},
+ {"binding":"Py","id":"job","state":"stopped","connections":0,"why":["idle for 10m0s\u001b[2J"],"runtime":"docker"}]}`
+
+func TestPs(t *testing.T) {
+	t.Parallel()
+	const head = "SANDBOX        STATE    UP  CONNS  SLEEPS  WHY\n"
+	tests := []struct {
+		name string
+		ps   psCommand
+		want string
+	}{
+		{"running", psCommand{}, head +
+			"Sandbox/alpha  paused    -      0       -\n" +
+			"Sandbox/zeta   running   -      2       -  2 connections\n"},
+		{"all", psCommand{All: true}, head +
+			"Py/job         stopped   -      0       -  idle for 10m0s\uFFFD[2J\n" +
+			"Sandbox/alpha  paused    -      0       -\n" +
+			"Sandbox/zeta   running   -      2       -  2 connections\n"},
+		{"names", psCommand{All: true, Quiet: true}, "Py/job\nSandbox/alpha\nSandbox/zeta\n"},
+		{"state", psCommand{Quiet: true, Filter: []string{"state=stopped", "state=paused"}}, "Py/job\nSandbox/alpha\n"},
+		{"id and binding", psCommand{Quiet: true, Filter: []string{"id=z*", "binding=Sandbox"}}, "Sandbox/zeta\n"},
+		{"label", psCommand{Quiet: true, Filter: []string{"label=team=a"}}, "Sandbox/zeta\n"},
+		{"label of another", psCommand{Quiet: true, Filter: []string{"label=team=b"}}, ""},
+		{"any label", psCommand{Quiet: true, Filter: []string{"label=team"}}, "Sandbox/zeta\n"},
+		{"json", psCommand{Output: Output{"json"}, Filter: []string{"id=zeta"}}, `{
+  "sandboxes": [
+    {
+      "binding": "Sandbox",
+      "id": "zeta",
+      "state": "running",
+      "connections": 2,
+      "why": [
+        "2 connections"
+      ],
+      "labels": {
+        "team": "a"
+      },
+      "future": 1
+    }
+  ]
+}
+`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			e, s := startEdge(t), &screen{}
+			e.list = threeBoxes
+			if err := tt.ps.Run(t.Context(), s.env(e)); err != nil || s.out.String() != tt.want {
+				t.Errorf("err %v, printed\n%s\nwant\n%s", err, &s.out, tt.want)
+			}
+		})
+	}
+	for _, bad := range []string{"state", "state=", "size=3", "id=[", "=x"} {
+		s := &screen{}
+		if err := (&psCommand{Filter: []string{bad}}).Run(t.Context(), s.env(startEdge(t))); !isCode(err, abi.CodeInvalidRequest) {
+			t.Errorf("filter %q: %v", bad, err)
+		}
+	}
+}
+
+func TestResolve(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		bindings []string
+		given    string
+		want     string
+		fails    string
+	}{
+		{"only binding", []string{"Sandbox"}, "One", "Sandbox/one", ""},
+		{"in full", []string{"Sandbox", "Py"}, "Py/one", "Py/one", ""},
+		{"several", []string{"Sandbox", "Py"}, "one", "", "INVALID_REQUEST: one could be Py/one or Sandbox/one"},
+		{"none", nil, "one", "", "UNKNOWN_BINDING: the edge's configuration has no sandboxes"},
+		{"bad id", []string{"Sandbox"}, "a_b", "", `INVALID_SANDBOX_ID: sandbox id "a_b" holds a character that is not a-z, 0-9 or "-"`},
+		{"bad binding", []string{"Sandbox"}, "1x/one", "", `UNKNOWN_BINDING: "1x" cannot be a binding`},
+		{"two slashes", []string{"Sandbox"}, "a/b/c", "", `INVALID_SANDBOX_ID: sandbox id "b/c" holds a character that is not a-z, 0-9 or "-"`},
+		{"empty", []string{"Sandbox"}, "", "", `INVALID_SANDBOX_ID: sandbox id "" is empty`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			e, s := startEdge(t), &screen{}
+			e.bindings = tt.bindings
+			client, err := Connection{}.open(t.Context(), s.env(e))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			got, err := client.resolve(t.Context(), tt.given)
+			if tt.fails != "" {
+				if err == nil || err.Error() != tt.fails {
+					t.Errorf("err = %v, want %s", err, tt.fails)
+				}
+				return
+			}
+			if err != nil || got.String() != tt.want {
+				t.Errorf("resolve(%q) = %v, %v; want %s", tt.given, got, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestLifecycleVerbs(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		run     func(*testing.T, *Env) error
+		op      string
+		request string
+	}{
+		{"start", func(t *testing.T, env *Env) error {
+			return (&startCommand{sandboxes{Sandboxes: []string{"one"}}}).Run(t.Context(), env)
+		}, "start", `{}`},
+		{"pause", func(t *testing.T, env *Env) error {
+			return (&pauseCommand{sandboxes{Sandboxes: []string{"one"}}}).Run(t.Context(), env)
+		}, "pause", `{}`},
+		{"resume", func(t *testing.T, env *Env) error {
+			return (&resumeCommand{sandboxes{Sandboxes: []string{"one"}}}).Run(t.Context(), env)
+		}, "resume", `{}`},
+		{"stop", func(t *testing.T, env *Env) error {
+			return (&stopCommand{sandboxes: sandboxes{Sandboxes: []string{"one"}}, Signal: "INT", Time: Span(time.Second)}).Run(t.Context(), env)
+		}, "stop", `{"signal":"INT","grace":1000}`},
+		{"kill the sandbox", func(t *testing.T, env *Env) error {
+			return (&killCommand{Sandbox: "one", Signal: "KILL"}).Run(t.Context(), env)
+		}, "stop", `{"signal":"KILL"}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			e, s := startEdge(t), &screen{}
+			var request string
+			e.calls[tt.op] = func(_ Ref, body []byte) (any, error) {
+				request = string(body)
+				return abi.SandboxState{State: abi.StateRunning}, nil
+			}
+			if err := tt.run(t, s.env(e)); err != nil {
+				t.Fatal(err)
+			}
+			if request != tt.request && request != strings.TrimSuffix(tt.request, "}")+`,"grace":0}` {
+				t.Errorf("asked %s with %s, want %s", tt.op, request, tt.request)
+			}
+			if got := s.out.String(); got != "Sandbox/one\n" {
+				t.Errorf("printed %q", got)
+			}
+		})
+	}
+}
+
+// TestSeveralSandboxes goes on after one that fails, and says which it was.
+func TestSeveralSandboxes(t *testing.T) {
+	t.Parallel()
+	e, s := startEdge(t), &screen{}
+	e.calls["start"] = func(ref Ref, _ []byte) (any, error) {
+		if ref.ID == "two" {
+			return nil, abi.Errorf(abi.CodeQuotaExceeded, "too many")
+		}
+		return abi.SandboxState{}, nil
+	}
+	err := (&startCommand{sandboxes{Sandboxes: []string{"one", "two", "three"}}}).Run(t.Context(), s.env(e))
+	if err == nil || err.Error() != "two: QUOTA_EXCEEDED: too many" {
+		t.Errorf("err = %v", err)
+	}
+	if got := s.out.String(); got != "Sandbox/one\nSandbox/three\n" {
+		t.Errorf("printed %q", got)
+	}
+}
+
+func TestRm(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		state abi.State
+		force bool
+		fails string
+	}{
+		{abi.StateStopped, false, ""},
+		{abi.StateRunning, false, "INVALID_REQUEST: Sandbox/one is running"},
+		{abi.StateRunning, true, ""},
+		{abi.StateAbsent, false, "NOT_FOUND: there is no sandbox Sandbox/one"},
+		{abi.StateAbsent, true, ""},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprint(tt.state, tt.force), func(t *testing.T) {
+			t.Parallel()
+			e, s, destroyed := startEdge(t), &screen{}, false
+			e.calls["getState"] = func(Ref, []byte) (any, error) { return abi.SandboxState{State: tt.state}, nil }
+			e.calls["destroy"] = func(Ref, []byte) (any, error) { destroyed = true; return abi.Empty{}, nil }
+			err := (&rmCommand{sandboxes: sandboxes{Sandboxes: []string{"one"}}, Force: tt.force}).Run(t.Context(), s.env(e))
+			if tt.fails == "" && (err != nil || !destroyed) || tt.fails != "" && (err == nil || err.Error() != tt.fails || destroyed) {
+				t.Errorf("err %v, destroyed %v; want %q", err, destroyed, tt.fails)
+			}
+		})
+	}
+}
+
+func TestInspect(t *testing.T) {
+	t.Parallel()
+	e, s := startEdge(t), &screen{}
+	code := 3
+	e.calls["inspect"] = func(Ref, []byte) (any, error) {
+		in := abi.Inspection{
+			Binding: "Sandbox", ID: "one", Network: "none", Persist: "all", Preset: "default", SleepAfter: abi.Duration(10 * time.Minute),
+			Limits: []abi.Limit{{Name: "memory", Value: "1 GiB", By: "cgroup v1"}, {Name: "disk", Value: "none", By: "nothing"}},
+			Facts:  map[string]string{"seccomp": "own profile", "engine": "20.10"},
+			Labels: map[string]string{"team": "a"},
+			Ports:  []abi.ExposedPort{{Port: 8080, URL: "http://x/"}},
+		}
+		in.State, in.ExitCode, in.Generation, in.Why, in.Runtime = abi.StateLost, &code, 4, []string{"out of memory"}, "docker"
+		return in, nil
+	}
+	if err := (&inspectCommand{sandboxes: sandboxes{Sandboxes: []string{"one"}}}).Run(t.Context(), s.env(e)); err != nil {
+		t.Fatal(err)
+	}
+	const want = `Sandbox/one
+  state       lost, exit code 3, generation 4
+  why         out of memory
+  sleeps      after 10m without use
+  has         0 processes, 0 connections
+  runtime     docker
+  preset      default
+  network     none
+  persist     all
+  limits      memory  1 GiB     by cgroup v1
+              disk    none      by nothing
+  facts       engine     20.10
+              seccomp    own profile
+  labels      team=a
+  ports       8080  http://x/
+`
+	if s.out.String() != want {
+		t.Errorf("printed\n%s\nwant\n%s", &s.out, want)
+	}
+}
+
+func TestPorts(t *testing.T) {
+	t.Parallel()
+	e, s := startEdge(t), &screen{}
+	e.list = threeBoxes
+	var asked abi.ExposePortRequest
+	e.calls["exposePort"] = func(_ Ref, body []byte) (any, error) {
+		return abi.ExposedPort{Port: 8080, URL: "http://8080-one.localhost/"}, json.Unmarshal(body, &asked)
+	}
+	e.calls["getExposedPorts"] = func(ref Ref, _ []byte) (any, error) {
+		if ref.ID == "job" {
+			return abi.ExposedPorts{}, nil
+		}
+		return abi.ExposedPorts{Ports: []abi.ExposedPort{{Port: 8080, Name: "web", URL: "http://" + ref.ID + "/", Connections: 1}}}, nil
+	}
+	expose := exposeCommand{port: port{Sandbox: "one", Port: 8080}, Name: "web", TTL: Span(time.Hour), Public: true, Wake: "never"}
+	if err := expose.Run(t.Context(), s.env(e)); err != nil || s.out.String() != "http://8080-one.localhost/\n" {
+		t.Errorf("expose: %v, %q", err, &s.out)
+	}
+	if asked.Port != 8080 || asked.Name != "web" || asked.Access != abi.AccessPublic || asked.TTL.D() != time.Hour || asked.Wake != abi.WakeNever {
+		t.Errorf("asked for %+v", asked)
+	}
+	s = &screen{}
+	if err := (&portsCommand{}).Run(t.Context(), s.env(e)); err != nil {
+		t.Fatal(err)
+	}
+	const want = "SANDBOX        PORT  NAME  CONNS  EXPIRES  URL\n" +
+		"Sandbox/alpha  8080  web       1        -  http://alpha/\n" +
+		"Sandbox/zeta   8080  web       1        -  http://zeta/\n"
+	if s.out.String() != want {
+		t.Errorf("printed\n%s\nwant\n%s", &s.out, want)
+	}
+	expose.Token = "abc"
+	if err := expose.Run(t.Context(), s.env(e)); !isCode(err, abi.CodeInvalidRequest) {
+		t.Errorf("public with a token: %v", err)
+	}
+}
+
+func TestTopAndKill(t *testing.T) {
+	t.Parallel()
+	e, s := startEdge(t), &screen{}
+	state, code := abi.StateRunning, 1
+	e.calls["getState"] = func(Ref, []byte) (any, error) { return abi.SandboxState{State: state}, nil }
+	e.calls["listProcesses"] = func(Ref, []byte) (any, error) {
+		return abi.ProcessList{Processes: []abi.Process{
+			{ID: "web", PID: 12, Status: abi.StatusRunning, Command: "bun run\nserver.ts", StartedAt: time.Now().Add(-time.Hour)},
+			{ID: "old", PID: 3, Status: abi.StatusFailed, ExitCode: &code, Command: "false", StartedAt: time.Now().Add(-25 * time.Hour)},
+		}}, nil
+	}
+	if err := (&topCommand{Sandbox: "one"}).Run(t.Context(), s.env(e)); err != nil {
+		t.Fatal(err)
+	}
+	const want = "PROCESS  PID  STATUS   SINCE  EXIT  COMMAND\n" +
+		"web       12  running     1h  -     bun run server.ts\n" +
+		"old        -  failed      1d  1     false\n"
+	if s.out.String() != want {
+		t.Errorf("printed\n%s\nwant\n%s", &s.out, want)
+	}
+	state = abi.StateStopped
+	if err := (&topCommand{Sandbox: "one"}).Run(t.Context(), s.env(e)); !isCode(err, abi.CodeSandboxAsleep) {
+		t.Errorf("top of a stopped sandbox: %v", err)
+	}
+	s = &screen{}
+	var killed abi.KillRequest
+	e.calls["killProcess"] = func(_ Ref, body []byte) (any, error) { return abi.Process{}, json.Unmarshal(body, &killed) }
+	if err := (&killCommand{Sandbox: "one", Processes: []string{"web"}, Signal: "HUP"}).Run(t.Context(), s.env(e)); err != nil || s.out.String() != "web\n" {
+		t.Errorf("kill: %v, %q", err, &s.out)
+	}
+	if killed.ProcessID != "web" || killed.Signal != "HUP" {
+		t.Errorf("asked to kill %+v", killed)
+	}
+	if err := (&killCommand{Sandbox: "one", Processes: []string{"web"}, All: true}).Run(t.Context(), s.env(e)); !isCode(err, abi.CodeInvalidRequest) {
+		t.Errorf("kill --all of one: %v", err)
+	}
+}
+
+func TestCall(t *testing.T) {
+	t.Parallel()
+	e := startEdge(t)
+	e.calls["exec"] = func(_ Ref, body []byte) (any, error) { return json.RawMessage(body), nil }
+	e.streams["watch"] = func(s *serverStream, request []byte) {
+		s.event(abi.WatchEvent{Type: abi.WatchReady})
+		s.event(json.RawMessage(request))
+		s.end()
+	}
+	e.streams["readFileStream"] = func(s *serverStream, _ []byte) {
+		s.event(abi.FileInfo{Name: "a"})
+		_ = s.conn.WriteMessage(2, []byte{0, 0xff, '\n'})
+		s.end()
+	}
+	e.streams["writeFileStream"] = func(s *serverStream, _ []byte) {
+		_, data, _ := s.conn.ReadMessage()
+		_, end, _ := s.conn.ReadMessage()
+		s.event(map[string]string{"data": string(data), "end": string(end)})
+		s.end()
+	}
+	e.streams["streamLogs"] = func(s *serverStream, _ []byte) { s.fail(abi.Errorf(abi.CodeProcessNotFound, "no such process")) }
+	tests := []struct {
+		name           string
+		call           callCommand
+		in, out, fails string
+	}{
+		{"call", callCommand{Operation: "exec", Request: `{"command":"true"}`}, "", "{\n  \"command\": \"true\"\n}\n", ""},
+		{"from standard input", callCommand{Operation: "exec", Request: "-"}, `{"a":1}`, "{\n  \"a\": 1\n}\n", ""},
+		{"nothing", callCommand{Operation: "exec"}, "", "{}\n", ""},
+		{"events", callCommand{Operation: "watch", Request: `{"path":"/"}`}, "", "{\"type\":\"ready\"}\n{\"path\":\"/\"}\n", ""},
+		{"download", callCommand{Operation: "readFileStream", Request: `{"path":"a"}`}, "", "\x00\xff\n", ""},
+		{"upload", callCommand{Operation: "writeFileStream", Request: `{"path":"a"}`}, "some bytes", `{"data":"some bytes","end":"{\"type\":\"end\"}"}` + "\n", ""},
+		{"failed stream", callCommand{Operation: "streamLogs"}, "", "", "PROCESS_NOT_FOUND: no such process"},
+		{"unknown", callCommand{Operation: "getlogs"}, "", "", `UNKNOWN_OPERATION: there is no operation "getlogs"`},
+		{"no JSON", callCommand{Operation: "exec", Request: "{command}"}, "", "", "INVALID_REQUEST: the request is not a JSON object: invalid character 'c' looking for beginning of object key string"},
+		{"no object", callCommand{Operation: "exec", Request: "[]"}, "", "", "INVALID_REQUEST: the request is not a JSON object: json: cannot unmarshal array into Go value of type map[string]json.RawMessage"},
+		{"stdin twice", callCommand{Operation: "writeFileStream", Request: "-"}, "", "", "INVALID_REQUEST: writeFileStream takes bytes from standard input, so its request cannot come from there"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := &screen{in: strings.NewReader(tt.in)}
+			tt.call.Sandbox = "one"
+			err := tt.call.Run(t.Context(), s.env(e))
+			if tt.fails != "" {
+				if err == nil || err.Error() != tt.fails {
+					t.Errorf("err = %v, want %s", err, tt.fails)
+				}
+				return
+			}
+			if err != nil || s.out.String() != tt.out {
+				t.Errorf("err %v, printed %q, want %q", err, &s.out, tt.out)
+			}
+		})
+	}
+}
+
+// TestEveryOperationCanBeCalled walks the table: no row is unknown to call.
+func TestEveryOperationCanBeCalled(t *testing.T) {
+	t.Parallel()
+	e := startEdge(t)
+	for _, row := range abi.Operations {
+		t.Run(row.Name(), func(t *testing.T) {
+			t.Parallel()
+			s := &screen{}
+			// The edge of this test has none of them: it is asked, and says so.
+			err := (&callCommand{Sandbox: "one", Operation: row.Name()}).Run(t.Context(), s.env(e))
+			if !isCode(err, abi.CodeUnknownOperation) && !isCode(err, abi.CodeUnsupported) {
+				t.Errorf("call %s: %v", row.Name(), err)
+			}
+		})
+	}
+}
+
+func TestNotRunningNamesWhatWasTried(t *testing.T) {
+	t.Parallel()
+	socket := t.TempDir() + "/admin.sock"
+	_, err := Dial(t.Context(), []Address{{Socket: socket, From: "edge.yaml"}, {URL: "http://127.0.0.1:1", From: "--admin"}})
+	var none *NotRunning
+	want := "no edge answers; tried " + socket + " (edge.yaml: there is no such socket), http://127.0.0.1:1 (--admin: nobody listens)"
+	if !errors.As(err, &none) || err.Error() != want {
+		t.Errorf("err = %v, want %s", err, want)
+	}
+}
+
+func TestWrongToken(t *testing.T) {
+	t.Parallel()
+	e, s := startEdge(t), &screen{}
+	env := s.env(e)
+	env.Locate = func(Connection) ([]Address, error) { return []Address{{URL: e.server.URL, From: "test"}}, nil }
+	err := (&psCommand{}).Run(t.Context(), env)
+	var denied *abi.Error
+	if !errors.As(err, &denied) || denied.Code != abi.CodeDenied || denied.Suggestion != tokenHint {
+		t.Errorf("err = %+v", err)
+	}
+}
+
+func TestParseAddress(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ text, socket, url string }{
+		{"127.0.0.1:8788", "", "http://127.0.0.1:8788"},
+		{"[::1]:1", "", "http://[::1]:1"},
+		{"localhost:1", "", "http://localhost:1"},
+		{"https://edge.example", "", "https://edge.example"},
+		{"http://a:1/", "", "http://a:1"},
+		{"/run/admin.sock", "/run/admin.sock", ""},
+		{"unix:///run/admin.sock", "/run/admin.sock", ""},
+		{"admin.sock", "admin.sock", ""},
+		{"./a:b/admin.sock", "./a:b/admin.sock", ""},
+	}
+	for _, tt := range tests {
+		if got, err := ParseAddress(tt.text, "x"); err != nil || got.Socket != tt.socket || got.URL != tt.url {
+			t.Errorf("ParseAddress(%q) = %+v, %v", tt.text, got, err)
+		}
+	}
+	for _, bad := range []string{"", "ftp://a", "http://", "http://a/v1", "http://a?x", "http://u:p@a", "unix://"} {
+		if got, err := ParseAddress(bad, "x"); err == nil {
+			t.Errorf("ParseAddress(%q) = %+v", bad, got)
+		}
+	}
+}
