@@ -111,19 +111,8 @@ func newApart(t testing.TB) (*bench, *proxy) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	guest, err := buildGuest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &bench{Bench: runtimetest.NewBench(t, r), rt: r}
-	b.Spec.Image, b.Spec.InitPath, b.Apart = testImage, guest, true
-	b.Gone = b.gone
-	b.Kill = func(t testing.TB) {
-		t.Helper()
-		if err := r.client.ContainerKill(t.Context(), b.Spec.Name, "KILL"); err != nil {
-			t.Fatal(err)
-		}
-	}
+	b := benchOn(t, r)
+	b.Apart, b.Kill = true, b.kill
 	return b, p
 }
 

@@ -16,9 +16,9 @@ import (
 var _ sandboxmgr.Lister = (*Runtime)(nil)
 
 // Machines returns the names of the machines, running or not, that carry the
-// label with that value, or with any when it is empty, in order. A container that was about to take another
-// one's place, or that only serves to make one, stands for that machine, under its
-// name.
+// label with that value, or with any when it is empty, in order. A container that
+// was about to take another one's place, or that only serves to make one, stands
+// for that machine, under its name.
 func (r *Runtime) Machines(ctx context.Context, label, value string) ([]string, error) {
 	if value != "" {
 		label += "=" + value

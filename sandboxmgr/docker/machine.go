@@ -107,6 +107,11 @@ func (m *machine) Dial(ctx context.Context, port int) (net.Conn, error) {
 // whole seconds, SIGKILL to all.
 func (m *machine) Stop(ctx context.Context, grace time.Duration) error {
 	seconds := int(math.Ceil(max(0, grace.Seconds())))
+	// What is frozen hears no signal. Most engines see to that, but not with every
+	// OCI runtime. It fails where nothing is frozen, as a rule.
+	_ = m.runtime.call(ctx, callTimeout, func(ctx context.Context) error {
+		return m.runtime.client.ContainerUnpause(ctx, m.id)
+	})
 	err := m.runtime.call(ctx, grace+callTimeout, func(ctx context.Context) error {
 		return m.runtime.client.ContainerStop(ctx, m.id, container.StopOptions{Timeout: &seconds})
 	})

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -21,8 +22,9 @@ import (
 	"edge/sandboxmgr/runtimetest"
 )
 
-// testImage has a folder for temporary files and nothing else.
-const testImage = "edge-runtime-test:latest"
+// testImage has a folder for temporary files and this computer's shell with a few
+// tools.
+const testImage = "edge-runtime-test:shell"
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
@@ -67,6 +69,12 @@ func newBench(t testing.TB) *bench {
 	if err := r.Check(t.Context()); err != nil {
 		runtimetest.Skip(t, "%v", err)
 	}
+	return benchOn(t, r)
+}
+
+// benchOn is a bench on a runtime that works.
+func benchOn(t testing.TB, r *Runtime) *bench {
+	t.Helper()
 	guest, err := buildGuest()
 	if err != nil {
 		t.Fatal(err)
@@ -78,21 +86,25 @@ func newBench(t testing.TB) *bench {
 	return b
 }
 
+// kill kills the container's init through the engine.
+func (b *bench) kill(t testing.TB) {
+	t.Helper()
+	if err := b.rt.client.ContainerKill(t.Context(), b.Spec.Name, "KILL"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 var importing sync.Mutex
 
 func importImage(t testing.TB, r *Runtime) {
 	t.Helper()
 	importing.Lock() // a second import would leave the first without a name
 	defer importing.Unlock()
-	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
-	err := errors.Join(w.WriteHeader(&tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777}), w.Close())
-	if err != nil {
-		t.Fatal(err)
-	}
 	if _, err := r.client.ImageInspect(t.Context(), testImage); err == nil {
 		return
 	}
+	var buf bytes.Buffer
+	packShell(t, &buf)
 	out, err := r.client.ImageImport(t.Context(), image.ImportSource{Source: &buf, SourceName: "-"}, testImage,
 		image.ImportOptions{Changes: []string{"ENV OF_IMAGE=yes"}})
 	if err != nil {
@@ -112,6 +124,45 @@ func (b *bench) wish(t testing.TB) wish {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// packShell writes an archive of this computer's shell, a few tools, and the
+// libraries that they need.
+func packShell(t testing.TB, to io.Writer) {
+	t.Helper()
+	files := make(map[string]bool)
+	for _, name := range []string{"sh", "wc", "tty", "stty", "sleep", "cat"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			runtimetest.Skip(t, "no %s to make an image of: %v", name, err)
+		}
+		libraries, err := exec.Command("ldd", path).Output()
+		if err != nil {
+			runtimetest.Skip(t, "what %s needs cannot be told: %v", path, err)
+		}
+		files["/bin/"+name] = true
+		for field := range strings.FieldsSeq(string(libraries)) {
+			if strings.HasPrefix(field, "/") {
+				files[field] = true
+			}
+		}
+	}
+	w := tar.NewWriter(to)
+	err := w.WriteHeader(&tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777})
+	folders := map[string]bool{"/": true}
+	for path := range files {
+		for dir := filepath.Dir(path); !folders[dir]; dir = filepath.Dir(dir) {
+			folders[dir] = true
+			err = errors.Join(err, w.WriteHeader(&tar.Header{Name: dir[1:] + "/", Typeflag: tar.TypeDir, Mode: 0o755}))
+		}
+		b, rerr := os.ReadFile(path)
+		err = errors.Join(err, rerr, w.WriteHeader(&tar.Header{Name: path[1:], Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(b))}))
+		_, werr := w.Write(b)
+		err = errors.Join(err, werr)
+	}
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // removeAfter removes an image and what was prepared from it, after the bench's

@@ -34,6 +34,9 @@ type Bench struct {
 	// Apart is set when the edge cannot see the machine's processes: PID is 0,
 	// and Dial says that it cannot.
 	Apart bool
+	// NoTerminal says why the machine's kernel has no terminals that this suite
+	// could look at; "" where it has.
+	NoTerminal string
 	// Kill kills the machine's init where its process cannot be seen.
 	Kill func(t testing.TB)
 }

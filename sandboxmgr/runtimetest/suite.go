@@ -205,6 +205,10 @@ func machines(t *testing.T, b *Bench) {
 // terminal: a program inside gets a controlling terminal, and others can be
 // opened beside it.
 func terminal(t *testing.T, b *Bench) {
+	if b.NoTerminal != "" {
+		t.Log("no terminal is looked at: " + b.NoTerminal)
+		return
+	}
 	_, g := b.Start(t)
 	got := strings.Fields(g.Do(t, Command{TTY: "tty; stty size >/dev/tty && test -t 0 && echo yes"}))
 	if len(got) < 2 || !strings.HasPrefix(got[0], "/dev/pts/") || got[len(got)-1] != "yes" {
