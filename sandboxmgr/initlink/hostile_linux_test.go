@@ -208,6 +208,28 @@ func TestHostileAnswer(t *testing.T) {
 	}
 }
 
+// TestHostileMillion: a million frames are an answer like any other, as long as
+// they are not too much together; with one more byte than that they are none.
+func TestHostileMillion(t *testing.T) {
+	t.Parallel()
+	result, end := frame(initproto.TypeResult, "{}"), frame(initproto.TypeEnd, "")
+	blanks := strings.Repeat(frame(initproto.TypeData, " "), 1_000_000)
+	h := newHostile(t)
+	good := h.park()
+	serve(good, func(string) string {
+		return result + frame(initproto.TypeData, `{"boot":"b"`) + blanks + frame(initproto.TypeData, "}") + end
+	})
+	var pong initproto.PingResponse
+	if err := h.Call(within(t), initproto.OpPing, nil, &pong); err != nil || pong.Boot != "b" || h.violations() != 0 {
+		t.Errorf("%+v, %v, %d violations", pong, err, h.violations())
+	}
+	good.Close()
+	serve(h.park(), func(string) string { return result + blanks + blanks })
+	if err := h.Call(within(t), initproto.OpPing, nil, &pong); !errors.Is(err, initproto.ErrProtocol) || h.violations() != 1 {
+		t.Errorf("two million: %v, %d violations", err, h.violations())
+	}
+}
+
 // TestHostileSilence: an init that takes a call and says nothing costs the
 // caller half a second beyond its deadline.
 func TestHostileSilence(t *testing.T) {
