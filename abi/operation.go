@@ -144,18 +144,18 @@ var (
 		CodeFileNotFound, CodeFileExists, CodeIsDirectory, CodeNotDirectory, CodePermissionDenied)
 	MoveFile = row[MoveFileRequest, Empty]("moveFile", "Moves a file or folder, also from one file system to another, into a folder if the destination is one.",
 		CodeFileNotFound, CodeFileExists, CodeIsDirectory, CodeNotDirectory, CodePermissionDenied)
-	Exists = row[PathRequest, ExistsResponse]("exists", "Tells whether there is something at a path, and what.",
+	Exists = row[PathRequest, ExistsResponse]("exists", "Tells whether there is something at a path, and what. A symlink is not followed.",
 		CodeNotDirectory, CodePermissionDenied)
 	SetPermissions = row[SetPermissionsRequest, Empty]("setPermissions", "Sets the permission bits of a file or folder.",
 		CodeFileNotFound, CodeNotDirectory, CodePermissionDenied)
-	ListFiles = row[ListFilesRequest, ListFilesResponse]("listFiles", "Lists a folder, by name.",
+	ListFiles = row[ListFilesRequest, ListFilesResponse]("listFiles", "Lists a folder, by path.",
 		CodeFileNotFound, CodeNotDirectory, CodePermissionDenied)
 	SearchFiles = row[SearchFilesRequest, SearchFilesResponse]("searchFiles", "Finds files by name and lines by what they hold.",
 		CodeFileNotFound, CodeNotDirectory, CodePermissionDenied)
 	Watch = streamRow[WatchRequest, WatchEvent](KindEvents, "watch", "Tells what changes in a folder.",
 		CodeFileNotFound, CodeNotDirectory, CodePermissionDenied)
 	Checkout = row[CheckoutRequest, CheckoutResponse]("checkout", "Clones a Git repository inside the sandbox, with the git that is there.",
-		CodeGitNotAvailable, CodeGitFailed, CodeFileExists, CodePermissionDenied)
+		CodeGitNotAvailable, CodeGitFailed, CodeFileExists, CodeNotDirectory, CodePermissionDenied)
 
 	ExposePort = row[ExposePortRequest, ExposedPort]("exposePort",
 		"Makes a port reachable by a preview URL. Exposing again keeps token and URL.", CodeInvalidPort, CodePortAlreadyExposed)

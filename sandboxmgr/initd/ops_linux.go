@@ -49,6 +49,7 @@ func (s *server) handlers() map[string]handler {
 		abi.ReadFile.Name():         heavy(abi.ReadFile, readFile),
 		abi.WriteFileStream.Name():  streaming(abi.WriteFileStream, writeFileStream),
 		abi.ReadFileStream.Name():   streaming(abi.ReadFileStream, readFileStream),
+		abi.Checkout.Name():         waiting(abi.Checkout, s.checkout),
 		abi.Watch.Name():            streaming(abi.Watch, watch),
 		abi.Mkdir.Name():            quick(abi.Mkdir, mkdir),
 		abi.DeleteFile.Name():       waiting(abi.DeleteFile, s.deleteFile),

@@ -38,6 +38,8 @@ type server struct {
 	files slots // of operations with whole files
 	walks slots // of operations with whole folders
 
+	checkouts checkouts
+
 	stop context.CancelFunc // ends run
 	wake chan struct{}      // has one when another connection may be wanted
 	wg   sync.WaitGroup     // converse
