@@ -68,11 +68,7 @@ func Tenants(t *testing.T, newBench func(testing.TB) *Bench) {
 				witness.works(t)
 			})
 		}
-		try("Attempts", attempts)
-		try("Terminal", terminalNeedsNothing)
-		try("ForkBomb", forkBomb)
-		try("OutOfMemory", outOfMemory)
-		try("StoppedInit", stoppedInit)
+		try("Tenants", tenants)
 		try("Starved", starved)
 		try("Terminate", terminated)
 		for _, act := range []string{"garbage", "halves", "silence", "frames", "unasked"} {
@@ -190,6 +186,24 @@ func (c *cell) end(t testing.TB, grace time.Duration) {
 	c.Remove(t, c.machine.PID())
 }
 
+// tenants tries one thing after another in the same sandbox, because starting
+// one takes an engine seconds.
+func tenants(t *testing.T, c *cell) {
+	for _, tt := range []struct {
+		name string
+		run  func(*testing.T, *cell)
+	}{
+		{"Attempts", attempts},
+		{"Terminal", terminalNeedsNothing},
+		{"OutOfMemory", outOfMemory},
+		{"StoppedInit", stoppedInit},
+		{"ForkBomb", forkBomb},
+	} {
+		t.Run(tt.name, func(t *testing.T) { tt.run(t, c) })
+	}
+	c.end(t, time.Second) // in the middle of a fork bomb
+}
+
 // attempts: what a tenant tries against its init and the edge comes to nothing.
 func attempts(t *testing.T, c *cell) {
 	for _, args := range [][]string{{"trace"}, {"signals"}, {"connect", wickedToken}, {"descriptors"}} {
@@ -200,7 +214,6 @@ func attempts(t *testing.T, c *cell) {
 			c.works(t)
 		})
 	}
-	c.end(t, patience)
 }
 
 // terminalNeedsNothing: a terminal needs nothing of the image, no shell either.
@@ -233,7 +246,6 @@ func terminalNeedsNothing(t *testing.T, c *cell) {
 	if want := "91x17 xterm-256color\r\nok\r\n"; printed.String() != want || last.Type != abi.TerminalExit || *last.ExitCode != 0 {
 		t.Errorf("printed %q, then %+v; want %q", printed.String(), last, want)
 	}
-	c.end(t, patience)
 }
 
 // forkBomb: at the limit of processes the init still answers, and ends the bomb.
@@ -256,11 +268,9 @@ func forkBomb(t *testing.T, c *cell) {
 		r, err := c.act(t, "ok")
 		return err == nil && r.Success
 	})
-	// Stopped in the middle of it.
 	if _, err := carry(t, c, abi.StartProcess, abi.StartProcessRequest{ProcessID: "again", Argv: []string{"/.edge/init", "forks"}}); err != nil {
 		t.Fatal(err)
 	}
-	c.end(t, time.Second)
 }
 
 // await waits for a condition that comes true by itself.
@@ -287,11 +297,10 @@ func outOfMemory(t *testing.T, c *cell) {
 		t.Errorf("eating twice the memory there is: %+v", r)
 	}
 	c.works(t)
-	c.end(t, patience)
 }
 
 // stoppedInit: an init that is frozen from outside holds nobody up beyond the
-// caller's deadline, goes on when it is let, and can be stopped as it is.
+// caller's deadline, and goes on when it is let.
 func stoppedInit(t *testing.T, c *cell) {
 	pid := c.machine.PID()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
@@ -309,14 +318,10 @@ func stoppedInit(t *testing.T, c *cell) {
 		t.Fatal(err)
 	}
 	c.works(t)
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	c.end(t, 100*time.Millisecond)
 }
 
 // starved: code that takes descriptors and processor time from the init harms its
-// own sandbox alone, which can be stopped.
+// own sandbox alone, which can be stopped, frozen from outside too.
 func starved(t *testing.T, c *cell) {
 	if r, err := c.act(t, "starve"); err != nil || !r.Success {
 		t.Errorf("%+v, %v", r, err)
@@ -324,7 +329,10 @@ func starved(t *testing.T, c *cell) {
 	if _, err := c.act(t, "ok"); err != nil { // in time, whatever comes of it
 		t.Logf("a sandbox whose init has no descriptors: %v", err)
 	}
-	c.end(t, time.Second)
+	if err := syscall.Kill(c.machine.PID(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	c.end(t, 100*time.Millisecond)
 }
 
 // terminated: code that asks the init to end ends its own sandbox, properly.
