@@ -114,11 +114,14 @@ func checkLabels(labels map[string]string) error {
 // checkDir checks a working directory; empty is the default one.
 func checkDir(cwd string) error { return checkText("cwd", cwd, abi.MaxPathBytes) }
 
-func checkPath(path string) error {
+func checkPath(path string) error { return checkNamed("path", path) }
+
+// checkNamed checks a path in the field of that name.
+func checkNamed(what, path string) error {
 	if path == "" {
-		return invalid("path is empty")
+		return invalid("%s is empty", what)
 	}
-	return checkText("path", path, abi.MaxPathBytes)
+	return checkText(what, path, abi.MaxPathBytes)
 }
 
 func checkSpan(what string, d, limit time.Duration) error {

@@ -18,12 +18,13 @@ func (s *Sandbox) DeleteFile(ctx context.Context, req *abi.DeleteFileRequest) (*
 
 // RenameFile gives a file or folder another name.
 func (s *Sandbox) RenameFile(ctx context.Context, req *abi.RenameFileRequest) (*abi.Empty, error) {
-	return onPaths[abi.Empty](ctx, s, abi.RenameFile.Name(), req, checkPath(req.OldPath), checkPath(req.NewPath))
+	return onPaths[abi.Empty](ctx, s, abi.RenameFile.Name(), req, checkNamed("oldPath", req.OldPath), checkNamed("newPath", req.NewPath))
 }
 
 // MoveFile moves a file or folder.
 func (s *Sandbox) MoveFile(ctx context.Context, req *abi.MoveFileRequest) (*abi.Empty, error) {
-	return onPaths[abi.Empty](ctx, s, abi.MoveFile.Name(), req, checkPath(req.SourcePath), checkPath(req.DestinationPath))
+	return onPaths[abi.Empty](ctx, s, abi.MoveFile.Name(), req,
+		checkNamed("sourcePath", req.SourcePath), checkNamed("destinationPath", req.DestinationPath))
 }
 
 // Exists tells what is at a path.
