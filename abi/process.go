@@ -75,6 +75,13 @@ type ExecRequest struct {
 	Session string `json:"session,omitempty"`
 }
 
+// CommandNotFoundDetails are the details of COMMAND_NOT_FOUND, where there are
+// any.
+type CommandNotFoundDetails struct {
+	// Exists is set when the file is there and cannot be executed.
+	Exists bool `json:"exists"`
+}
+
 // ExecResponse is how a command ended. A command that fails is an answer, not
 // an error.
 type ExecResponse struct {

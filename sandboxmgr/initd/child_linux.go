@@ -121,9 +121,11 @@ func startError(cmd *command, err error) error {
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENOTDIR):
 		return abi.Errorf(abi.CodeCommandNotFound, "%.200s: command not found (or the interpreter that it names)", cmd.path)
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
-		return abi.Errorf(abi.CodeCommandNotFound, "%.200s cannot be executed: permission denied", cmd.path)
+		return abi.Errorf(abi.CodeCommandNotFound, "%.200s cannot be executed: permission denied", cmd.path).
+			WithDetails(abi.CommandNotFoundDetails{Exists: true})
 	case errors.Is(err, syscall.ENOEXEC):
-		return abi.Errorf(abi.CodeCommandNotFound, "%.200s is not a program for this machine", cmd.path)
+		return abi.Errorf(abi.CodeCommandNotFound, "%.200s is not a program for this machine", cmd.path).
+			WithDetails(abi.CommandNotFoundDetails{Exists: true})
 	case errors.Is(err, syscall.E2BIG):
 		return abi.Errorf(abi.CodeInvalidRequest, "arguments and environment are too long together")
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM):
