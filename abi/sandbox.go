@@ -29,7 +29,7 @@ type SandboxOptions struct {
 	SleepAfter Duration `json:"sleepAfter,omitempty"`
 	// KeepAlive has it never sleep.
 	KeepAlive bool `json:"keepAlive,omitempty"`
-	// Env comes over the binding's variables.
+	// Env comes over the binding's variables; what setEnvVars set, over both.
 	Env    map[string]string `json:"env,omitempty"`
 	Labels map[string]string `json:"labels,omitempty"`
 }

@@ -128,7 +128,7 @@ func (u *unit) completeStart(ctx context.Context, g *generation, r *record, boot
 	if err := g.call(ctx, abi.ListProcesses.Name(), quickTimeout, &abi.Empty{}, &known); err != nil {
 		return err
 	}
-	if err := g.setEnv(ctx, r.Env); err != nil {
+	if err := g.setEnv(ctx, r.environ()); err != nil {
 		return err
 	}
 	if err := u.autostart(ctx, g, known.Processes); err != nil {

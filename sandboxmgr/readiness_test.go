@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -158,7 +159,9 @@ func TestWaitForPortEndsWithTheSandbox(t *testing.T) {
 			if _, err := s.StartProcess(t.Context(), &abi.StartProcessRequest{ProcessID: "p", Command: "x"}); err != nil {
 				t.Fatal(err)
 			}
-			time.AfterFunc(5*time.Millisecond, func() { m.end(137, true) })
+			e.w.set(func() { // once the wait is under way
+				e.w.onDial = func() error { m.end(137, true); return syscall.ECONNREFUSED }
+			})
 			_, err := s.WaitForPort(t.Context(), &abi.WaitForPortRequest{Port: 8080, ProcessID: process, Timeout: abi.Duration(time.Hour)})
 			want := abi.CodeSandboxExited
 			if process != "" {

@@ -50,7 +50,7 @@ func (e *realEdge) close(t *testing.T) {
 	}
 }
 
-func openReal(t *testing.T, dir, init string) *realEdge {
+func openReal(t *testing.T, dir, init string, change ...func(*sandboxmgr.Binding)) *realEdge {
 	t.Helper()
 	rt, err := process.New(process.Config{StateDir: dir})
 	if err == nil {
@@ -63,9 +63,13 @@ func openReal(t *testing.T, dir, init string) *realEdge {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b := sandboxmgr.Binding{Runtime: rt}
+	for _, f := range change {
+		f(&b)
+	}
 	m, err := sandboxmgr.New(t.Context(), sandboxmgr.Config{
 		StateDir: dir, Store: store, InitPath: init,
-		Bindings: map[string]sandboxmgr.Binding{"Sandbox": {Runtime: rt}},
+		Bindings: map[string]sandboxmgr.Binding{"Sandbox": b},
 	})
 	if err != nil {
 		t.Fatal(errors.Join(err, store.Close()))
@@ -82,18 +86,7 @@ func TestRealSandbox(t *testing.T) {
 	if _, err := os.Stat(python); err != nil {
 		cannot(t, "there is no python3 to serve with: %v", err)
 	}
-	// Short, for the sockets' paths.
-	dir, err := os.MkdirTemp("", "mgr")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	init := filepath.Join(dir, "edge-init")
-	build := exec.Command("go", "build", "-o", init, "edge/cmd/edge-init")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the init: %v\n%s", err, out)
-	}
+	dir, init := realFolder(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	ref := abi.SandboxRef{Binding: "Sandbox", ID: "real"}
@@ -131,6 +124,24 @@ func TestRealSandbox(t *testing.T) {
 	}
 	stopAndRemove(ctx, t, s)
 	e.close(t)
+}
+
+// realFolder returns a state folder and the init's program.
+func realFolder(t *testing.T) (dir, init string) {
+	t.Helper()
+	// Short, for the sockets' paths.
+	dir, err := os.MkdirTemp("", "mgr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	init = filepath.Join(dir, "edge-init")
+	build := exec.Command("go", "build", "-o", init, "edge/cmd/edge-init")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the init: %v\n%s", err, out)
+	}
+	return dir, init
 }
 
 // serveInside starts a server and waits until it answers.
@@ -231,5 +242,80 @@ func stopAndRemove(ctx context.Context, t *testing.T, s *sandboxmgr.Sandbox) {
 	}
 	if _, err := s.Destroy(ctx, &abi.Empty{}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestRealLife has a real sandbox taken over from those that were started ahead,
+// frozen, put to sleep and woken.
+func TestRealLife(t *testing.T) {
+	t.Parallel()
+	dir, init := realFolder(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	e := openReal(t, dir, init, func(b *sandboxmgr.Binding) { b.Warm = 1 })
+	defer e.close(t)
+	eventually(ctx, t, "a machine that was started ahead", func() bool {
+		entries, err := os.ReadDir(filepath.Join(dir, "machines"))
+		return err == nil && len(entries) == 1
+	})
+	name := "A"
+	s, err := e.Sandbox(abi.SandboxRef{Binding: "Sandbox", ID: "life", SandboxOptions: abi.SandboxOptions{
+		Env: map[string]string{name: "option"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = s.Destroy(context.Background(), &abi.Empty{}) }()
+	says := func(want string) {
+		t.Helper()
+		out, err := s.Exec(ctx, &abi.ExecRequest{Command: "echo $" + name})
+		if err != nil || out.Stdout != want+"\n" {
+			t.Errorf("%+v, %v; want %q", out, err, want)
+		}
+	}
+	says("option")
+	value := "set"
+	if _, err := s.SetEnvVars(ctx, &abi.SetEnvVarsRequest{EnvVars: map[string]*string{name: &value}}); err != nil {
+		t.Fatal(err)
+	}
+	says("set")
+	switch st, err := s.Pause(ctx, &abi.Empty{}); {
+	case errors.Is(err, abi.CodeUnsupported.Err()):
+		t.Logf("SKIPPED: the process runtime cannot pause here: %v", err)
+	case err != nil || !st.Paused:
+		t.Errorf("pause = %+v, %v", st, err)
+	}
+	says("set") // which resumes it
+	in, err := s.Inspect(ctx, &abi.Empty{})
+	if err != nil || in.Paused || in.Machine == "" {
+		t.Errorf("inspection %+v, %v", in, err)
+	}
+	brief, err := e.Sandbox(abi.SandboxRef{Binding: "Sandbox", ID: "life", SandboxOptions: abi.SandboxOptions{SleepAfter: abi.Duration(50 * time.Millisecond)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, release, err := brief.Wake(ctx, "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	<-run.Ended
+	if _, _, err = s.Wake(ctx, abi.WakeNever, false); !errors.Is(err, abi.CodeSandboxAsleep.Err()) {
+		t.Errorf("wake of one that sleeps: %v", err)
+	}
+	says("set")
+	if again, err := s.Running(ctx); err != nil || again.Generation <= run.Generation {
+		t.Errorf("%+v, %v", again, err)
+	}
+}
+
+func eventually(ctx context.Context, t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("never came: %s", what)
+		case <-time.After(5 * time.Millisecond):
+		}
 	}
 }

@@ -75,8 +75,10 @@ type settings struct {
 	// SleepAfter comes over the binding's; KeepAlive over both.
 	SleepAfter abi.Duration `json:"sleepAfter,omitempty"`
 	KeepAlive  bool         `json:"keepAlive,omitempty"`
-	// Env comes over the binding's variables; nil unsets one.
-	Env    map[string]*string `json:"env,omitempty"`
+	// Env is what the uses that started it gave, over the binding's variables;
+	// Vars is what setEnvVars set, over both. nil unsets one.
+	Env    map[string]string  `json:"env,omitempty"`
+	Vars   map[string]*string `json:"vars,omitempty"`
 	Labels map[string]string  `json:"labels,omitempty"`
 }
 

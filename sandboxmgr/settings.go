@@ -48,38 +48,52 @@ func (s *settings) learn(o *abi.SandboxOptions) {
 func (s *settings) adopt(o *abi.SandboxOptions) {
 	s.learn(o)
 	if len(o.Env) > 0 {
-		vars := make(map[string]*string, len(o.Env))
-		for k, v := range o.Env {
-			vars[k] = &v
+		env := maps.Clone(s.Env)
+		if env == nil {
+			env = map[string]string{}
 		}
-		s.setEnv(vars)
+		maps.Copy(env, o.Env)
+		s.Env = env
 	}
 	if len(o.Labels) > 0 {
 		s.Labels = maps.Clone(o.Labels)
 	}
 }
 
-// setEnv sets variables, or with nil unsets them.
-func (s *settings) setEnv(vars map[string]*string) {
-	env := maps.Clone(s.Env)
-	if env == nil {
-		env = map[string]*string{}
+// setVars sets variables, or with nil unsets them.
+func (s *settings) setVars(vars map[string]*string) {
+	all := maps.Clone(s.Vars)
+	if all == nil {
+		all = map[string]*string{}
 	}
-	maps.Copy(env, vars)
-	s.Env = env
+	maps.Copy(all, vars)
+	s.Vars = all
+}
+
+// environ returns all variables that are remembered; nil unsets one.
+func (s *settings) environ() map[string]*string {
+	all := make(map[string]*string, len(s.Env)+len(s.Vars))
+	for k, v := range s.Env {
+		all[k] = &v
+	}
+	maps.Copy(all, s.Vars)
+	return all
 }
 
 // checkEnvSize bounds what is remembered.
 func (s *settings) checkEnvSize() error {
-	size := 0
+	n, size := len(s.Env)+len(s.Vars), 0
 	for k, v := range s.Env {
+		size += len(k) + len(v)
+	}
+	for k, v := range s.Vars {
 		size += len(k)
 		if v != nil {
 			size += len(*v)
 		}
 	}
-	if len(s.Env) > maxEnv || size > maxEnvBytes {
-		return invalid("the sandbox's variables would be %d with %d bytes; at most %d with %d bytes are remembered", len(s.Env), size, maxEnv, maxEnvBytes)
+	if n > maxEnv || size > maxEnvBytes {
+		return invalid("the sandbox's variables would be %d with %d bytes; at most %d with %d bytes are remembered", n, size, maxEnv, maxEnvBytes)
 	}
 	return nil
 }
@@ -130,11 +144,11 @@ func (s *Sandbox) SetEnvVars(ctx context.Context, req *abi.SetEnvVarsRequest) (*
 			return err
 		}
 		r, _ := u.recorded()
-		r.setEnv(req.EnvVars)
+		r.setVars(req.EnvVars)
 		if err := r.checkEnvSize(); err != nil {
 			return err
 		}
-		return u.note(ctx, func(r *record) { r.setEnv(req.EnvVars) }, func(ctx context.Context) error {
+		return u.note(ctx, func(r *record) { r.setVars(req.EnvVars) }, func(ctx context.Context) error {
 			return u.tellEnv(ctx, req.EnvVars)
 		})
 	})

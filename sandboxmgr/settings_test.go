@@ -53,6 +53,16 @@ func TestSetEnvVars(t *testing.T) {
 	_, m, _ := e.start("s")
 	want(m, all) // all of it, at each start
 
+	if _, err := s.Stop(t.Context(), &abi.StopRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	o := e.handle(abi.SandboxRef{Binding: "B", ID: "s", SandboxOptions: abi.SandboxOptions{Env: map[string]string{"A": "option", "C": "option"}}})
+	if _, err := o.Running(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	all["C"] = "option" // setEnvVars stands above the options
+	want(e.w.machine("s"), all)
+
 	if _, err := s.Destroy(t.Context(), &abi.Empty{}); err != nil {
 		t.Fatal(err)
 	}

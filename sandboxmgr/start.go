@@ -125,7 +125,7 @@ func (u *unit) launch(ctx context.Context, image string, opts *abi.SandboxOption
 	}
 	g.learnDial(ctx)
 	r, _ = u.recorded()
-	if err := g.setEnv(ctx, r.Env); err != nil {
+	if err := g.setEnv(ctx, r.environ()); err != nil {
 		return g, err
 	}
 	return g, u.autostart(ctx, g, nil)
@@ -229,7 +229,7 @@ func (u *unit) spec(r *record, image string) MachineSpec {
 	labels["edge.generation"] = strconv.FormatInt(r.Generation, 10)
 	spec := u.m.machineSpec(u.key.binding, image, r.RunDir, r.Token, labels)
 	spec.Name = u.machineName()
-	for k, v := range r.Env {
+	for k, v := range r.environ() {
 		if v != nil {
 			spec.Env[k] = *v
 		} else {
