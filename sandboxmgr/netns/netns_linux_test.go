@@ -385,15 +385,3 @@ func TestHammer(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkDial(b *testing.B) {
-	n := open(b, NewGate(2))
-	for b.Loop() {
-		c, err := n.Dial(b.Context(), portV4)
-		if err != nil {
-			b.Fatal(err)
-		}
-		c.(*net.TCPConn).SetLinger(0) // leaves no port in TIME_WAIT
-		c.Close()
-	}
-}

@@ -184,8 +184,12 @@ func TestWithoutRoot(t *testing.T) {
 	if err := os.Chown(home, user, user); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), copied, "-test.v", "-test.skip", "TestTools")
-	cmd.Env = append(os.Environ(), "TMPDIR="+home, "HOME="+home, runtimetest.EnvWicked+"="+runtimetest.BuildWicked(t, home))
+	for _, pkg := range []string{"edge/sandboxmgr/process/testdata/guest", "edge/cmd/edge-init"} {
+		copyTo(t, filepath.Join(home, filepath.Base(pkg)), buildProgram(t, pkg))
+	}
+	cmd := exec.CommandContext(t.Context(), copied, "-test.v", "-test.skip", "TestTools|TestMany")
+	cmd.Env = append(os.Environ(), "TMPDIR="+home, "HOME="+home, programsEnv+"="+home,
+		runtimetest.EnvWicked+"="+runtimetest.BuildWicked(t, home))
 	cmd.Dir = home
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
 	out, err := cmd.CombinedOutput()

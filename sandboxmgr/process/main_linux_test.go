@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"edge/sandboxmgr"
+	"edge/sandboxmgr/process/stage"
 	"edge/sandboxmgr/runtimetest"
 )
 
@@ -19,6 +20,10 @@ import (
 const (
 	testInit = "test-init" // the machines' init
 	testEdge = "test-edge" // starts a machine and stays until it is killed
+	// testFault is a stage that fails before the step which the next argument
+	// names, or dies there.
+	testFault = "test-fault"
+	faultDies = "die"
 )
 
 func TestMain(m *testing.M) {
@@ -26,6 +31,8 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case StageCommand:
 			os.Exit(Stage(os.Args[2:]))
+		case testFault:
+			os.Exit(stage.Run(nil, func(step string) error { return injectFault(os.Args[2], step) }))
 		case testInit:
 			runtimetest.GuestMain()
 		case testEdge:
@@ -33,6 +40,17 @@ func TestMain(m *testing.M) {
 		}
 	}
 	goleak.VerifyTestMain(m)
+}
+
+// injectFault fails the step that is wanted.
+func injectFault(wanted, step string) error {
+	if wanted == step {
+		return errInjected
+	}
+	if wanted == faultDies {
+		os.Exit(3)
+	}
+	return nil
 }
 
 // runEdge starts the machine "edge.test.Sandbox.orphan" in the state folder,

@@ -143,17 +143,23 @@ func (s *spawned) command(ctx context.Context, o *stage.Order) error {
 	}
 	_, sendErr := s.order.Write(text)
 	s.order.Close()
-	why, err := io.ReadAll(io.LimitReader(s.status, 4096))
+	said, err := io.ReadAll(io.LimitReader(s.status, 4096))
+	why, ready := strings.CutPrefix(string(said), stage.Ready)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case len(why) > 0:
-		return errors.New(strings.TrimSpace(string(why)))
+	case why != "":
+		return errors.New(strings.TrimSpace(why))
 	case sendErr != nil:
 		return fmt.Errorf("hand over the order: %w", sendErr)
+	case err == nil && !ready:
+		return errDied
 	}
 	return err
 }
+
+// errDied: the stage ended without a word, for want of memory for example.
+var errDied = errors.New("the sandbox ended before its init was started")
 
 // release closes the pipes; the process stays.
 func (s *spawned) release() {

@@ -16,24 +16,28 @@ import (
 // started in new namespaces, into the init of a machine. It returns, with the
 // exit code to end with, only when that fails, when the order was a probe, or
 // when it is called by hand.
-func Main(args []string) int { return run(args, nil) }
+func Main(args []string) int { return Run(args, nil) }
 
-// run is Main. The test of what a failed start leaves has its say before each
-// step through fail.
-func run(args []string, fail func(step string) error) int {
+// Run is Main with a say of the caller's before each step: an error is that
+// step's. It is for tests of what a failed start leaves.
+func Run(args []string, before func(step string) error) int {
 	// Namespaces and privileges belong to the thread that executes the init.
 	runtime.LockOSThread()
 	if len(args) != 0 || os.Getpid() != 1 {
 		fmt.Fprintln(os.Stderr, "this command is how edge starts a sandbox; it is not for calling by hand")
 		return 2
 	}
-	if err := become(fail); err != nil {
-		f := os.NewFile(StatusFD, "status")
-		fmt.Fprint(f, err)
+	if err := become(before); err != nil {
+		fmt.Fprint(statusPipe{}, err)
 		return 1
 	}
 	return 0
 }
+
+// statusPipe writes to StatusFD.
+type statusPipe struct{}
+
+func (statusPipe) Write(p []byte) (int, error) { return unix.Write(StatusFD, p) }
 
 // Steps are the names of what the stage does, in order.
 func Steps() []string {
@@ -64,7 +68,7 @@ var steps = []step{
 	{"execute the init", execute},
 }
 
-func become(fail func(step string) error) error {
+func become(before func(step string) error) error {
 	if err := unix.CloseRange(OrderFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("close descriptors on exec: %w", err)
 	}
@@ -77,8 +81,8 @@ func become(fail func(step string) error) error {
 		return fmt.Errorf("read order: %w", err)
 	}
 	for _, step := range steps {
-		if fail != nil {
-			err = fail(step.name)
+		if before != nil {
+			err = before(step.name)
 		}
 		if err == nil {
 			err = step.do(&o)
@@ -92,8 +96,8 @@ func become(fail func(step string) error) error {
 
 // execute replaces the stage by the init, unless the order was a probe.
 func execute(o *Order) error {
-	if o.Probe {
-		return nil
+	if _, err := io.WriteString(statusPipe{}, Ready); err != nil || o.Probe {
+		return err
 	}
 	err := syscall.Exec(InitTarget, o.Args, o.Env)
 	if errors.Is(err, os.ErrPermission) {

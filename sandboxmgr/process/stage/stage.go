@@ -7,8 +7,8 @@
 // part of every cold start: the smaller the program that runs it, the sooner a
 // sandbox answers. Package process documents what a machine sees.
 //
-// What goes wrong is said on the status pipe, which closes without a word when
-// the init runs.
+// What goes wrong is said on the status pipe, on which [Ready] is all that is
+// said when the init runs.
 package stage
 
 // Command is the hidden command by which a program runs Main.
@@ -17,9 +17,14 @@ const Command = "sandbox-stage"
 // Descriptors of the stage. Those of the mounts follow.
 const (
 	OrderFD      = 3 // read: the Order, as JSON, to the end of the pipe
-	StatusFD     = 4 // write: what failed; closed without a word when the init runs
+	StatusFD     = 4 // write: Ready, and what failed
 	FirstMountFD = 5
 )
+
+// Ready is written to the status pipe last before the init is executed: a pipe
+// that closes without it means that the stage died. What follows it is why the
+// init could not be executed.
+const Ready = "ready\n"
 
 // UserID is the user and group that everything in a machine runs as.
 const UserID = 10001
