@@ -72,24 +72,39 @@ func (o output) encodedSize(encoding string) int {
 func (o output) encode(encoding string, emit func([]byte)) {
 	buf := pumpBuffers.Get().(*[]byte)
 	defer pumpBuffers.Put(buf)
+	if encoding == encodingBase64 {
+		o.encodeBase64((*buf)[:0], emit)
+		return
+	}
 	var text textEncoder
-	var carry []byte // of base64: what is no multiple of three
 	for _, p := range o {
-		if encoding == encodingBase64 {
-			p = append(carry, p...)
-			n := len(p) / 3 * 3
-			emitBase64(p[:n], (*buf)[:0], emit)
-			carry = bytes.Clone(p[n:])
-			continue
-		}
 		for len(p) > 0 {
 			var b []byte
 			b, p = text.append((*buf)[:0], p, len(*buf))
 			emit(b)
 		}
 	}
-	emitBase64(carry, (*buf)[:0], emit)
 	emit(text.flush((*buf)[:0]))
+}
+
+// encodeBase64 encodes all pieces as one; what of a piece is no multiple of three
+// bytes is put before the next one.
+func (o output) encodeBase64(buf []byte, emit func([]byte)) {
+	var carry [3]byte
+	carried := 0
+	for _, p := range o {
+		if carried > 0 {
+			n := copy(carry[carried:], p)
+			if carried, p = carried+n, p[n:]; carried < len(carry) {
+				continue
+			}
+			emitBase64(carry[:], buf, emit)
+		}
+		whole := len(p) / len(carry) * len(carry)
+		emitBase64(p[:whole], buf, emit)
+		carried = copy(carry[:], p[whole:])
+	}
+	emitBase64(carry[:carried], buf, emit)
 }
 
 func emitBase64(p, buf []byte, emit func([]byte)) {

@@ -35,6 +35,10 @@ func (e *textEncoder) append(b, p []byte, limit int) (out, rest []byte) {
 			b, p = append(b, p[:n]...), p[n:]
 			continue
 		}
+		if p[0] < utf8.RuneSelf {
+			b, p = appendText(b, rune(p[0]), ""), p[1:]
+			continue
+		}
 		if !utf8.FullRune(p) {
 			e.held = copy(e.part[:], p)
 			return b, nil

@@ -286,12 +286,14 @@ func TestExecStreamBackgroundChild(t *testing.T) {
 	})
 }
 
-// TestExecStreamSlowReader: a command that prints a gibibyte to a slow reader is
-// held up, neither side grows, and nothing is lost.
+// TestExecStreamSlowReader: a command that prints much to a slow reader is held up, neither side grows, and nothing is lost.
 func TestExecStreamSlowReader(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t)
-	const size = 256 << 20
+	size := 256 << 20
+	if raceEnabled {
+		size = 32 << 20
+	}
 	st := opened(t, s.Link, abi.ExecStream, abi.ExecStreamRequest{Command: fmt.Sprintf("head -c %d /dev/zero | tr '\\0' x; echo done >&2", size)})
 	time.Sleep(200 * time.Millisecond) // nobody reads
 	if !alive(t, "tr ") {
@@ -315,7 +317,7 @@ func TestExecStreamSlowReader(t *testing.T) {
 		t.Errorf("got %d bytes", got)
 	}
 	t.Logf("the init had %d KiB of private memory at most", peak)
-	if peak > 16<<10 {
+	if peak > 16<<10 && !raceEnabled {
 		t.Errorf("the init grew to %d KiB", peak)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"edge/abi"
 	"edge/sandboxmgr/initproto"
@@ -161,7 +160,7 @@ func (s *stream) Receive(ctx context.Context) (byte, []byte, error) {
 		return 0, nil, s.finish(s.meaning(err))
 	case typ == initproto.TypeData:
 		return abi.OpcodeBinary, b, nil
-	case typ == initproto.TypeText && isEvent(b):
+	case typ == initproto.TypeText && isObject(b):
 		return abi.OpcodeText, b, nil
 	}
 	return 0, nil, s.finish(s.last(typ, b))
@@ -212,16 +211,6 @@ func (r streamReader) Read(p []byte) (int, error) {
 		}
 	}
 	return s.conn.Read(p)
-}
-
-// isEvent tells whether a text is what it must be: one JSON object on one line.
-func isEvent(b []byte) bool {
-	for _, c := range b {
-		if c < ' ' {
-			return false
-		}
-	}
-	return b[0] == '{' && utf8.Valid(b) && json.Valid(b)
 }
 
 // last is the error that a stream ends with by what the init sent last.

@@ -421,3 +421,20 @@ func unixPair(t testing.TB) (a, b *net.UnixConn) {
 	}
 	return a, b
 }
+
+// bareStream returns a stream of a link and its other end.
+func bareStream(t testing.TB) (abi.Socket, net.Conn) {
+	t.Helper()
+	l := openLink(t, shortDir(t))
+	a, b := unixPair(t)
+	t.Cleanup(func() { b.Close() })
+	c := &conn{UnixConn: a}
+	l.mu.Lock()
+	l.conns[c] = struct{}{}
+	l.mu.Unlock()
+	s, err := l.stream(c, "execStream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, b
+}
