@@ -26,7 +26,7 @@ ldflags := -ldflags '-s -w -X main.version=$(VERSION)'
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
-.PHONY: help run test race check build wasm image bench fuzz clean setup go-version FORCE
+.PHONY: help run test race check build wasm image bench fuzz soak clean setup go-version FORCE
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-7s %s\n' "$$name" "$$what"; done
@@ -58,6 +58,9 @@ image: ## Build the sandbox image edge-sandbox (needs Docker, and root for deboo
 
 bench: setup ## Print what it costs: decision, request, upgrade, cold start on both runtimes, binary size
 	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) ./cmd/edge/e2e
+
+soak: setup ## Kill the edge 100 times under load, on both runtimes, and look for what was lost or left
+	EDGE_CRASH_ROUNDS=100 $(GO) test -count=1 -timeout 60m -v -run '^TestCrash' ./cmd/edge/e2e
 
 fuzz: go-version ## Run each fuzz target for FUZZTIME (20s)
 	@set -e; for pkg in $$($(GO) list ./...); do \

@@ -137,6 +137,19 @@ func (u *unit) completeStart(ctx context.Context, g *generation, r *record, boot
 	return u.save(ctx, func(r *record) { r.State, r.Boot = abi.StateRunning, boot })
 }
 
+// forgetStart leaves things as they were before a start of which nothing came:
+// the edge that began it ended, and nobody was told that it runs.
+func (u *unit) forgetStart(ctx context.Context, was abi.State) error {
+	u.log.Info("a start was cut short by the end of the edge", "was", was)
+	if was != abi.StateAbsent {
+		return u.rest(ctx, was, nil, "its start was cut short by the end of the edge")
+	}
+	if err := u.discard(ctx); err != nil {
+		return err
+	}
+	return u.forget(ctx)
+}
+
 // giveUp ends a machine that cannot be taken up; the sandbox is lost.
 func (u *unit) giveUp(ctx context.Context, g *generation, why string) error {
 	u.log.Warn("a running sandbox cannot be adopted", "why", why)

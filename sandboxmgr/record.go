@@ -58,6 +58,9 @@ type record struct {
 	// Machine is the machine's name when it is not made of the sandbox's: it
 	// was started before it was anybody's.
 	Machine string `json:"machine,omitempty"`
+	// Was is the state that a start began from, "absent" for the first one, so
+	// that a start of which nothing came leaves things as they were.
+	Was abi.State `json:"was,omitempty"`
 	// Boot is the id that the init of this generation chose.
 	Boot           string     `json:"boot,omitempty"`
 	StartedAt      time.Time  `json:"startedAt,omitzero"`

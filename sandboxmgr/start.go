@@ -186,6 +186,10 @@ func (u *unit) raise(ctx context.Context, opts *abi.SandboxOptions, w *warmMachi
 		generation = highest
 	}
 	return u.save(ctx, func(r *record) {
+		r.Was = r.State
+		if revision == 0 {
+			r.Was = abi.StateAbsent
+		}
 		r.State, r.Generation, r.StartedAt = abi.StateStarting, generation+1, time.Now()
 		r.Boot, r.Exit, r.Why, r.EndedAt = "", nil, "", time.Time{}
 		r.settings = next

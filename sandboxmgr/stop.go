@@ -181,12 +181,9 @@ func (u *unit) haltUnseen(ctx context.Context, grace time.Duration) error {
 func (u *unit) destroyStep(parent context.Context) error {
 	ctx, cancel := context.WithTimeout(parent, destroyTimeout)
 	defer cancel()
-	if err := u.m.exposures.removeSandbox(ctx, u.key); err != nil {
-		return err
-	}
 	r, revision := u.recorded()
 	if revision == 0 {
-		return nil
+		return u.m.exposures.removeSandbox(ctx, u.key)
 	}
 	if err := u.save(ctx, func(r *record) { r.State = stateDestroying }); err != nil {
 		return err
@@ -195,8 +192,11 @@ func (u *unit) destroyStep(parent context.Context) error {
 	g := u.current
 	u.state, u.pending = abi.StateStopping, true
 	u.mu.Unlock()
+	err := u.m.exposures.removeSandbox(ctx, u.key)
 	u.bury(g, "the sandbox was destroyed")
-	err := u.discard(ctx)
+	if err == nil {
+		err = u.discard(ctx)
+	}
 	if err == nil {
 		err = u.forget(ctx)
 	}
@@ -246,6 +246,10 @@ func (u *unit) mind(g *generation) {
 // lose records an end that nobody asked for. Those who are connected are told
 // before the disk is.
 func (u *unit) lose(ctx context.Context, g *generation) error {
+	if r, _ := u.recorded(); r.State == abi.StateStarting && r.Was != "" {
+		u.bury(g, "the sandbox did not start")
+		return u.forgetStart(ctx, r.Was)
+	}
 	u.bury(g, "the sandbox ended unexpectedly")
 	how := "the sandbox ended unexpectedly"
 	if g != nil {
