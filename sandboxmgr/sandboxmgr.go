@@ -15,6 +15,16 @@
 // a deadline that the host keeps. A step belongs to the manager, not to the
 // caller that began it: callers come and go, the step ends once.
 //
+// A sandbox is awake while something is under way in it, a call, a stream, a
+// connection (activity.go), and is stopped when nothing was for as long as its
+// sleepAfter says (sleep.go). A use that comes meanwhile waits for the stop and
+// starts the next generation. Wake is the door for requests from outside, which
+// may or may not start one.
+//
+// What is recorded and what there is are compared at start, whenever a runtime
+// comes back, and on a timer (reconcile.go). What a crash can leave is named by
+// this edge's owner id and recorded nowhere, and is removed; nothing else is.
+//
 // What is recorded before what: a generation's number is on disk before its
 // machine is started, so a crash never gives a number twice; a removal is on
 // disk before the machine is removed, so a crash never leaves half a sandbox.
