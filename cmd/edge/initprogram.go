@@ -29,6 +29,15 @@ type initProgram struct {
 	Args []string
 }
 
+// stage is the program that process runtimes start sandboxes by, empty where it
+// is the edge itself.
+func (p initProgram) stage() string {
+	if len(p.Args) > 0 {
+		return ""
+	}
+	return p.Path
+}
+
 // embeddedInit returns the init for the architecture.
 func embeddedInit(assets fs.FS, arch string) ([]byte, error) {
 	b, err := fs.ReadFile(assets, "assets/init-linux-"+arch)

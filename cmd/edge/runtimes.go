@@ -28,7 +28,10 @@ const (
 type runtimes struct {
 	state      string
 	dockerHost string // as DOCKER_HOST; empty is the engine's default
-	log        *slog.Logger
+	// stage is a small program that starts sandboxes of the process runtime
+	// sooner than this one does; empty is this one.
+	stage string
+	log   *slog.Logger
 
 	docker  *docker.Runtime // nil until wanted
 	engine  error           // why docker did not answer when it was opened
@@ -108,7 +111,7 @@ func (r *runtimes) openDocker(ctx context.Context) error {
 
 func (r *runtimes) openProcess(why string) (sandboxmgr.Runtime, error) {
 	if r.process == nil {
-		rt, err := process.New(process.Config{StateDir: r.state, Log: r.log})
+		rt, err := process.New(process.Config{StateDir: r.state, Executable: r.stage, Log: r.log})
 		if err != nil {
 			return nil, fmt.Errorf("open the process runtime%s: %w", why, err)
 		}

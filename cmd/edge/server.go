@@ -155,7 +155,7 @@ func (s *server) openSandboxes(ctx context.Context, o serverOptions, relay *brid
 	if err != nil {
 		return err
 	}
-	s.runtimes = &runtimes{state: s.settings.State, dockerHost: o.dockerHost, log: s.log}
+	s.runtimes = &runtimes{state: s.settings.State, dockerHost: o.dockerHost, stage: program.stage(), log: s.log}
 	bindings := map[string]sandboxmgr.Binding{}
 	for _, b := range o.config.Sandboxes {
 		rt, err := s.chooseRuntime(ctx, b, o.keepRuntimes)
