@@ -77,10 +77,7 @@ func (s *textSearch) file(ctx context.Context, r io.Reader, found func(textLine)
 	}
 	l := lines{search: s, r: io.LimitReader(r, maxSearched+1), found: found, all: true}
 	for !l.over {
-		if err := ctx.Err(); err != nil {
-			return false, err
-		}
-		if err := l.block(); err != nil {
+		if err := l.block(ctx); err != nil {
 			return false, err
 		}
 	}
@@ -102,7 +99,7 @@ type lines struct {
 }
 
 // block reads on and deals with the lines that are complete.
-func (l *lines) block() error {
+func (l *lines) block(ctx context.Context) error {
 	buf := l.search.buf
 	n, err := io.ReadFull(l.r, buf[l.kept:])
 	l.over = errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
@@ -119,7 +116,7 @@ func (l *lines) block() error {
 	if !l.over {
 		whole = text[:bytes.LastIndexByte(text, '\n')+1]
 	}
-	if err := l.each(whole); err != nil {
+	if err := l.each(ctx, whole); err != nil {
 		return err
 	}
 	rest := text[len(whole):]
@@ -148,7 +145,7 @@ func (l *lines) cut(piece []byte) error {
 }
 
 // each deals with the lines in text, which ends with one.
-func (l *lines) each(text []byte) error {
+func (l *lines) each(ctx context.Context, text []byte) error {
 	if l.inside {
 		end := bytes.IndexByte(text, '\n')
 		if end < 0 {
@@ -159,9 +156,12 @@ func (l *lines) each(text []byte) error {
 	}
 	if lit := l.search.literal; lit != nil && !bytes.Contains(text, lit) {
 		l.number += bytes.Count(text, []byte{'\n'}) // the usual case, and quick
-		return nil
+		return ctx.Err()
 	}
 	for line := range bytes.Lines(text) {
+		if err := ctx.Err(); err != nil { // an expression can take long for one line
+			return err
+		}
 		l.number++
 		if err := l.line(line, l.number); err != nil {
 			return err
