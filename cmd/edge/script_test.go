@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"edge/plugins/wasmasm"
+	"edge/sandboxmgr/process"
 )
 
 func TestMain(m *testing.M) {
@@ -43,6 +46,7 @@ func (l leakChecked) Run() int {
 //	hex FILE BYTES        writes a file of bytes given in hexadecimal
 //	answering FILE TEXT   writes a module that answers every request with the text
 //	port NAME             sets NAME to a TCP port that is free
+//	exitcode N PROGRAM... runs a program that must end with that exit code
 //	get URL PATTERN       asks until the URL answers with a body that matches
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -54,9 +58,11 @@ func TestScripts(t *testing.T) {
 			env.Vars = append(env.Vars, caches...)
 			return nil
 		},
-		Condition: func(cond string) (bool, error) { return cond == "race" && raceEnabled, nil },
+		Condition: func(cond string) (bool, error) {
+			return cond == "race" && raceEnabled || cond == "sandboxes" && haveSandboxes(t), nil
+		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"hex": writeHex, "answering": writeAnswering, "port": freePort, "get": getURL,
+			"hex": writeHex, "answering": writeAnswering, "port": freePort, "get": getURL, "exitcode": exitCodeIs,
 		},
 	})
 }
@@ -143,4 +149,32 @@ func awaitBody(url string, pattern *regexp.Regexp) (last string, ok bool) {
 		}
 	}
 	return last, false
+}
+
+// haveSandboxes tells whether the process runtime works here, as it must in CI.
+func haveSandboxes(t *testing.T) bool {
+	rt, err := process.New(process.Config{StateDir: t.TempDir()})
+	if err == nil {
+		err = rt.Check(t.Context())
+	}
+	if err != nil && os.Getenv("CI") == "true" {
+		t.Fatalf("the process runtime does not work here: %v", err)
+	}
+	return err == nil
+}
+
+func exitCodeIs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exitcode N program...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	if exited, ok := errors.AsType[*exec.ExitError](err); ok {
+		code = exited.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
 }

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -137,6 +138,10 @@ func asExec(err error) error {
 		switch e.Code {
 		case abi.CodeCommandNotFound:
 			f.Code = ExitNotFound
+			var details abi.CommandNotFoundDetails
+			if json.Unmarshal(e.Details, &details) == nil && details.Exists {
+				f.Code = ExitNotExecutable
+			}
 		case abi.CodePermissionDenied:
 			f.Code = ExitNotExecutable
 		}

@@ -90,7 +90,10 @@ func TestExecExitCodes(t *testing.T) {
 		{"its own", run(func(s *serverStream) { s.event(exit(125)); s.end() }), execCommand{}, 125, "the command failed"},
 		{"killed", run(func(s *serverStream) { s.event(exit(137)); s.end() }), execCommand{}, 137, "the command failed"},
 		{"not found", fail(abi.CodeCommandNotFound), execCommand{}, 127, "COMMAND_NOT_FOUND: so it is"},
-		{"not executable", fail(abi.CodePermissionDenied), execCommand{}, 126, "PERMISSION_DENIED: so it is"},
+		{"not executable", run(func(s *serverStream) {
+			s.fail(abi.Errorf(abi.CodeCommandNotFound, "no program").WithDetails(abi.CommandNotFoundDetails{Exists: true}))
+		}), execCommand{}, 126, "COMMAND_NOT_FOUND: no program"},
+		{"not for this user", fail(abi.CodePermissionDenied), execCommand{}, 126, "PERMISSION_DENIED: so it is"},
 		{"timeout", fail(abi.CodeTimeout), execCommand{}, 125, "TIMEOUT: so it is"},
 		{"refused", func(*edge) {}, execCommand{}, 125, "UNSUPPORTED: no stream execStream in this test"},
 		{"broken off", run(func(*serverStream) {}), execCommand{}, 125, "the stream broke off: the connection to the edge is gone"},

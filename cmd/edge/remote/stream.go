@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/fasthttp/websocket"
 
@@ -138,9 +139,13 @@ func (s *Stream) SendInput(in abi.StreamInput) error {
 	return s.Send(abi.OpcodeText, b)
 }
 
+// goodbyeTime bounds the last message of a stream that this side ends.
+const goodbyeTime = time.Second
+
 // Close closes the connection, which cancels what the stream does.
 func (s *Stream) Close() {
 	s.release()
+	_ = s.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(goodbyeTime))
 	s.conn.Close()
 }
 
