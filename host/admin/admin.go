@@ -20,7 +20,6 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"edge/abi"
 	"edge/sandboxmgr"
@@ -79,9 +78,7 @@ type Server struct {
 	ids       requestIDs
 	resources []resource
 	document  func() ([]byte, error)
-	// keepAlive and pingInterval are the constants of these names, shorter in
-	// tests.
-	keepAlive, pingInterval time.Duration
+	pace      pace // defaultPace, except in tests
 	// calm ends when Shutdown begins: streams without an end of their own end
 	// with it. base ends when Shutdown gives up waiting: everything does.
 	calm, base         context.Context

@@ -19,12 +19,6 @@ import (
 // in base64, with room for the rest.
 const MaxBodyBytes = 48 << 20
 
-// How long a client may fall silent in the middle of a body.
-const (
-	bodyStall   = 30 * time.Second
-	uploadStall = 5 * time.Minute
-)
-
 // request reads the operation's request from the body and names the sandbox in
 // it. The query holds nothing.
 func (x *exchange) request() (json.RawMessage, error) {
@@ -80,9 +74,9 @@ func (x *exchange) readBody() ([]byte, error) {
 	if x.r.ContentLength > 0 {
 		buf.Grow(int(min(x.r.ContentLength, 1<<20)) + bytes.MinRead)
 	}
-	body, done := x.bodyReader(x.ctx, bodyStall)
+	body, done := x.bodyReader(x.ctx, x.s.pace.body)
 	n, err := buf.ReadFrom(io.LimitReader(body, MaxBodyBytes+1))
-	done()
+	done(err == nil && n <= MaxBodyBytes)
 	x.in.Add(n)
 	switch {
 	case err != nil:
@@ -115,20 +109,31 @@ func (x *exchange) bodyError(err error) error {
 }
 
 // bodyReader is the body with a bound on silence; the end of ctx ends a read too.
-// The caller calls done when it has read.
-func (x *exchange) bodyReader(ctx context.Context, stall time.Duration) (body io.Reader, done func()) {
+// The caller calls done when it has read, and says whether that was all.
+func (x *exchange) bodyReader(ctx context.Context, stall time.Duration) (body io.Reader, done func(whole bool)) {
 	cut := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		_ = x.control.SetReadDeadline(time.Now())
 		close(cut)
 	})
-	return &patientReader{ctx: ctx, body: x.r.Body, control: x.control, stall: stall}, func() {
+	return &patientReader{ctx: ctx, body: x.r.Body, control: x.control, stall: stall}, func(whole bool) {
 		if !stop() {
 			<-cut
 		}
-		// The deadline of the last read would end the watch over the connection,
-		// which tells when the client is gone.
-		_ = x.control.SetReadDeadline(time.Time{})
+		if x.bodyRead = whole; whole {
+			// The deadline of the last read would end the watch over the
+			// connection, which tells when the client is gone.
+			_ = x.control.SetReadDeadline(time.Time{})
+		}
+	}
+}
+
+// leaveBody bounds what the server does with a body that was not read: to use
+// the connection again it reads the rest, and would wait for it as long as the
+// client likes.
+func (x *exchange) leaveBody() {
+	if !x.bodyRead && x.r.ContentLength != 0 && x.status != http.StatusSwitchingProtocols {
+		_ = x.control.SetReadDeadline(time.Now().Add(x.s.pace.drain))
 	}
 }
 

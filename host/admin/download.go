@@ -86,7 +86,7 @@ func (x *exchange) endDownload(err error) error {
 			return e
 		}
 		// What was written goes out before the connection is cut.
-		_ = x.control.SetWriteDeadline(time.Now().Add(closeTimeout))
+		_ = x.control.SetWriteDeadline(time.Now().Add(x.s.pace.close))
 		_ = x.control.Flush()
 		return e
 	}

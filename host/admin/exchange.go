@@ -28,6 +28,9 @@ type exchange struct {
 	// ctx is the request's, bounded by its Edge-Timeout.
 	ctx context.Context
 
+	// bodyRead is set when the whole body was read.
+	bodyRead bool
+
 	// What the access log tells. in and out count the bytes of bodies and
 	// messages; a WebSocket's are counted by two goroutines.
 	status  int
@@ -121,6 +124,7 @@ func (x *exchange) answer(status int, body json.RawMessage) error {
 		body = indented(body)
 	}
 	h := x.w.Header()
+	x.leaveBody()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)+1))
 	x.writeHeader(status)
@@ -139,11 +143,8 @@ func (x *exchange) answerWith(v any) error {
 	return x.answer(http.StatusOK, b)
 }
 
-// answerStall bounds how long a client may leave a piece of an answer unread.
-const (
-	answerStall = time.Minute
-	answerPiece = 256 << 10
-)
+// answerPiece is how much of an answer has one deadline, in bytes.
+const answerPiece = 256 << 10
 
 // writeAll writes an answer in pieces, so that the bound counts from the last
 // progress. A client that is gone is no error of ours.
@@ -151,7 +152,7 @@ func (x *exchange) writeAll(b []byte) error {
 	defer x.control.SetWriteDeadline(time.Time{})
 	for len(b) > 0 {
 		piece := b[:min(len(b), answerPiece)]
-		_ = x.control.SetWriteDeadline(time.Now().Add(answerStall))
+		_ = x.control.SetWriteDeadline(time.Now().Add(x.s.pace.answer))
 		n, err := x.w.Write(piece)
 		x.out.Add(int64(n))
 		if err != nil {
@@ -239,6 +240,7 @@ func (x *exchange) finish() {
 			p = nil
 		}
 	}
+	x.leaveBody()
 	x.logAccess()
 	if p != nil {
 		panic(http.ErrAbortHandler) // closes the connection

@@ -27,6 +27,13 @@ const patience = 30 * time.Second
 
 const testToken = "0123456789abcdef0123456789abcdef"
 
+// hurry is the pace with one thing changed.
+func hurry(change func(*pace)) pace {
+	p := defaultPace
+	change(&p)
+	return p
+}
+
 // fakeOperations carries operations out as a test says.
 type fakeOperations struct {
 	operate func(ctx context.Context, name string, body json.RawMessage) (json.RawMessage, error)

@@ -19,7 +19,7 @@ func happened(kind sandboxmgr.EventKind, binding, id string) sandboxmgr.Event {
 func TestEventsAreTold(t *testing.T) {
 	t.Parallel()
 	hub := new(Events)
-	w := start(t, &Server{Events: hub, keepAlive: 10 * time.Millisecond, Operations: &fakeOperations{}})
+	w := start(t, &Server{Events: hub, pace: hurry(func(p *pace) { p.keepAlive = 10 * time.Millisecond }), Operations: &fakeOperations{}})
 	resp, err := w.client.Do(w.request("GET", "/v1/events?binding=B&id=a", nil))
 	if err != nil {
 		t.Fatal(err)

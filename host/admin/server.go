@@ -14,14 +14,29 @@ import (
 // errShutdown is the cause of what ends because the server does.
 var errShutdown = errors.New("the edge is shutting down")
 
-// Bounds of connections. A body has bounds of its own.
-const (
-	headTimeout  = 10 * time.Second // for a whole request head
-	idleTimeout  = 2 * time.Minute  // between two requests
-	maxHeadBytes = 32 << 10
-	// closeTimeout is how long a stream that is ended may take to say so.
-	closeTimeout = 3 * time.Second
-)
+// maxHeadBytes bounds a request's head, roughly: net/http adds 4 KiB.
+const maxHeadBytes = 32 << 10
+
+// pace is how long things may take.
+type pace struct {
+	head   time.Duration // a whole request head
+	idle   time.Duration // between two requests on a connection
+	body   time.Duration // a client's silence in the middle of a call's body
+	upload time.Duration // and of an upload's
+	answer time.Duration // how long a piece of an answer may stay unread
+	drain  time.Duration // how long the rest of a body that is not wanted is awaited
+	first  time.Duration // until a WebSocket's first message
+	// keepAlive is how often a silent event stream says that it is alive, ping
+	// how often a WebSocket is pinged: it keeps proxies from closing them, and
+	// shows a client that is gone.
+	keepAlive, ping time.Duration
+	close           time.Duration // how long a stream that is ended may take to say so
+}
+
+var defaultPace = pace{
+	head: 10 * time.Second, idle: 2 * time.Minute, body: 30 * time.Second, upload: 5 * time.Minute, answer: time.Minute,
+	drain: time.Second, first: 10 * time.Second, keepAlive: 15 * time.Second, ping: 30 * time.Second, close: 3 * time.Second,
+}
 
 // prepare fills defaults in, once.
 func (s *Server) prepare() {
@@ -35,11 +50,8 @@ func (s *Server) prepare() {
 	if s.MaxStreams <= 0 {
 		s.MaxStreams = DefaultMaxStreams
 	}
-	if s.keepAlive <= 0 {
-		s.keepAlive = keepAlive
-	}
-	if s.pingInterval <= 0 {
-		s.pingInterval = pingInterval
+	if s.pace == (pace{}) {
+		s.pace = defaultPace
 	}
 	s.ids.init()
 	s.resources = resources()
@@ -48,8 +60,8 @@ func (s *Server) prepare() {
 	s.calm, s.becalm = context.WithCancelCause(s.base)
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.serve),
-		ReadHeaderTimeout: headTimeout,
-		IdleTimeout:       idleTimeout,
+		ReadHeaderTimeout: s.pace.head,
+		IdleTimeout:       s.pace.idle,
 		MaxHeaderBytes:    maxHeadBytes,
 		BaseContext:       func(net.Listener) context.Context { return s.base },
 		ConnContext:       withPeer,

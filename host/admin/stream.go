@@ -8,9 +8,6 @@ import (
 	"edge/abi"
 )
 
-// keepAlive is how often a silent event stream says that it is alive.
-const keepAlive = 15 * time.Second
-
 // takeStream takes one of the places for streams, or is TOO_MANY_REQUESTS. The
 // place is given back with release.
 func (x *exchange) takeStream() (release func(), err error) {
@@ -37,7 +34,7 @@ func (x *exchange) endless() (context.Context, context.CancelCauseFunc) {
 func (x *exchange) cutWrites(ctx context.Context) (join func()) {
 	cut := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		_ = x.control.SetWriteDeadline(time.Now().Add(closeTimeout))
+		_ = x.control.SetWriteDeadline(time.Now().Add(x.s.pace.close))
 		close(cut)
 	})
 	return func() {
@@ -53,7 +50,7 @@ func (x *exchange) cutWrites(ctx context.Context) (join func()) {
 // the keep-alive interval.
 func (x *exchange) receive(ctx context.Context, sock abi.Socket, idle func() error) (byte, []byte, error) {
 	for {
-		wait, cancel := context.WithTimeout(ctx, x.s.keepAlive)
+		wait, cancel := context.WithTimeout(ctx, x.s.pace.keepAlive)
 		opcode, payload, err := sock.Receive(wait)
 		cancel()
 		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {

@@ -112,7 +112,7 @@ func TestEventsResume(t *testing.T) {
 func TestEventsFlow(t *testing.T) {
 	t.Parallel()
 	goOn, hungUp := make(chan struct{}), make(chan struct{})
-	w := start(t, &Server{keepAlive: 10 * time.Millisecond, Operations: opening(t, func(s *fakeStream, _ json.RawMessage) error {
+	w := start(t, &Server{pace: hurry(func(p *pace) { p.keepAlive = 10 * time.Millisecond }), Operations: opening(t, func(s *fakeStream, _ json.RawMessage) error {
 		_ = s.event(`{"type":"one"}`)
 		<-goOn
 		_ = s.event(`{"type":"two"}`)

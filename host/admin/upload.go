@@ -105,8 +105,9 @@ var errEndedEarly = errors.New("the stream ended before the upload")
 // sendBody sends the body and its end. ctx ends when the stream or the request
 // does.
 func (x *exchange) sendBody(ctx context.Context, sock abi.Socket) error {
-	body, done := x.bodyReader(ctx, uploadStall)
-	defer done()
+	body, done := x.bodyReader(ctx, x.s.pace.upload)
+	whole := false
+	defer func() { done(whole) }()
 	buf := make([]byte, abi.MaxStreamBinary)
 	for {
 		n, err := fill(body, buf)
@@ -119,7 +120,7 @@ func (x *exchange) sendBody(ctx context.Context, sock abi.Socket) error {
 			return x.bodyError(err)
 		}
 		if n == 0 {
-			opcode, piece = abi.OpcodeText, endOfInput
+			opcode, piece, whole = abi.OpcodeText, endOfInput, true
 		}
 		if serr := sock.Send(ctx, opcode, piece); serr != nil {
 			return errEndedEarly // or the request's end, which is the stream's then

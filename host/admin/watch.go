@@ -54,7 +54,7 @@ func (x *exchange) watchEvents() error {
 // nextEvent waits for an event, with signs of life meanwhile.
 func (x *exchange) nextEvent(ctx context.Context, sub *subscription, out *eventWriter) (Event, error) {
 	for {
-		wait, cancel := context.WithTimeout(ctx, x.s.keepAlive)
+		wait, cancel := context.WithTimeout(ctx, x.s.pace.keepAlive)
 		ev, err := sub.next(wait)
 		cancel()
 		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {

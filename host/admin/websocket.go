@@ -23,14 +23,6 @@ const (
 	closeFailed    = websocket.CloseInternalServerErr
 )
 
-const (
-	// pingInterval is how often a WebSocket is pinged: it keeps proxies from
-	// closing it, and shows a client that is gone.
-	pingInterval = 30 * time.Second
-	// firstTimeout bounds the wait for the first message, the request.
-	firstTimeout = 10 * time.Second
-)
-
 // webSocket carries a stream of any kind as a WebSocket. The client's first
 // message is the request's JSON; after it both sides' messages are the stream's.
 // A failure is a last text message, like an answer's body, and code 1011.
@@ -122,7 +114,7 @@ func (w *webSocket) serve() {
 	}
 	// The client's own close comes now; what it sent before is read away, or the
 	// kernel would reset the connection under our last messages.
-	_ = w.conn.SetReadDeadline(time.Now().Add(closeTimeout))
+	_ = w.conn.SetReadDeadline(time.Now().Add(w.x.s.pace.close))
 	<-w.read
 	if w.x.close == 0 {
 		w.x.close = w.clientCode
@@ -133,7 +125,7 @@ func (w *webSocket) serve() {
 
 // cutLate ends the connection when the stream's end could not be told.
 func (w *webSocket) cutLate() {
-	t := time.NewTimer(closeTimeout)
+	t := time.NewTimer(w.x.s.pace.close)
 	defer t.Stop()
 	select {
 	case <-w.ended:
@@ -144,7 +136,7 @@ func (w *webSocket) cutLate() {
 
 // first reads the request.
 func (w *webSocket) first() ([]byte, error) {
-	_ = w.conn.SetReadDeadline(time.Now().Add(firstTimeout))
+	_ = w.conn.SetReadDeadline(time.Now().Add(w.x.s.pace.first))
 	stop := context.AfterFunc(w.ctx, func() { _ = w.conn.SetReadDeadline(time.Now()) })
 	defer stop()
 	w.conn.SetReadLimit(MaxBodyBytes)
@@ -207,12 +199,12 @@ func (w *webSocket) close(err error) {
 			code, reason = closeFailed, string(e.Code)
 			b := Failure{e}.marshal()
 			w.x.out.Add(int64(len(b)))
-			_ = w.conn.SetWriteDeadline(time.Now().Add(closeTimeout))
+			_ = w.conn.SetWriteDeadline(time.Now().Add(w.x.s.pace.close))
 			_ = w.conn.WriteMessage(websocket.TextMessage, b)
 		}
 	}
 	w.x.close = code
-	_ = w.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(closeTimeout))
+	_ = w.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(w.x.s.pace.close))
 }
 
 // relayInput passes the client's messages on, until the connection ends. Not
@@ -287,7 +279,7 @@ func (w *webSocket) refusedInput(err error) error {
 // read: that is no reason to close.
 func (w *webSocket) ping(done chan<- struct{}) {
 	defer close(done)
-	t := time.NewTicker(w.x.s.pingInterval)
+	t := time.NewTicker(w.x.s.pace.ping)
 	defer t.Stop()
 	for {
 		select {

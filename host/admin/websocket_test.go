@@ -235,7 +235,7 @@ func TestWebSocketClientCloses(t *testing.T) {
 
 func TestWebSocketPings(t *testing.T) {
 	t.Parallel()
-	w := start(t, &Server{pingInterval: 5 * time.Millisecond, Operations: opening(t, func(s *fakeStream, _ json.RawMessage) error { <-s.closed; return errHungUp })})
+	w := start(t, &Server{pace: hurry(func(p *pace) { p.ping = 5 * time.Millisecond }), Operations: opening(t, func(s *fakeStream, _ json.RawMessage) error { <-s.closed; return errHungUp })})
 	conn := w.dial("terminal", "{}")
 	defer conn.Close()
 	pinged := make(chan struct{}, 3)
@@ -281,7 +281,7 @@ func TestWebSocketSlowReader(t *testing.T) {
 	t.Parallel()
 	var sent atomic.Int64
 	over := make(chan struct{})
-	w := start(t, &Server{pingInterval: 5 * time.Millisecond, Operations: opening(t, func(s *fakeStream, _ json.RawMessage) error {
+	w := start(t, &Server{pace: hurry(func(p *pace) { p.ping = 5 * time.Millisecond }), Operations: opening(t, func(s *fakeStream, _ json.RawMessage) error {
 		defer close(over)
 		piece := make([]byte, abi.MaxStreamBinary)
 		for {
@@ -312,7 +312,7 @@ func TestWebSocketSlowReader(t *testing.T) {
 func TestWebSocketBackPressure(t *testing.T) {
 	t.Parallel()
 	over := make(chan struct{})
-	w := start(t, &Server{pingInterval: 5 * time.Millisecond, Operations: opening(t, func(s *fakeStream, _ json.RawMessage) error {
+	w := start(t, &Server{pace: hurry(func(p *pace) { p.ping = 5 * time.Millisecond }), Operations: opening(t, func(s *fakeStream, _ json.RawMessage) error {
 		defer close(over)
 		<-s.closed
 		return errHungUp
