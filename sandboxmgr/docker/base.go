@@ -3,6 +3,7 @@ package docker
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -54,6 +55,9 @@ func (r *Runtime) base(ctx context.Context, w wish) (base, error) {
 		if err != nil {
 			return base{}, fmt.Errorf("prepare image %s: %w", w.Image, err)
 		}
+	}
+	if err == nil && prepared.Config == nil {
+		err = errors.New("it is gone as soon as it is made")
 	}
 	if err != nil {
 		return base{}, fmt.Errorf("image %s, prepared: %w", w.Image, err)
@@ -117,19 +121,12 @@ func (r *Runtime) prepare(ctx context.Context, w wish, img image.InspectResponse
 		"USER " + who.String(),
 		// The image takes on the container's labels; those that say whose it is
 		// are for the container alone.
-		fmt.Sprintf(`LABEL %s=%q %s="" %s=""`, labelPrepared, w.Image, labelStandIn, sandboxmgr.LabelOwner),
+		labelLine(labelPrepared, w.Image), labelLine(labelStandIn, ""), labelLine(sandboxmgr.LabelOwner, ""),
 	}
 	if who.home == "" && !hasVariable(img.Config.Env, "HOME") {
 		changes = append(changes, "ENV HOME="+workspaceTarget)
 	}
-	var id string
-	err = r.call(ctx, commitTimeout, func(ctx context.Context) error {
-		res, err := r.client.ContainerCommit(ctx, seed, container.CommitOptions{
-			Changes: changes, Comment: "prepared for sandboxes",
-		})
-		id = res.ID
-		return err
-	})
+	id, err := r.commit(ctx, seed, "prepared for sandboxes", changes)
 	if err != nil {
 		return err
 	}
@@ -140,6 +137,10 @@ func (r *Runtime) prepare(ctx context.Context, w wish, img image.InspectResponse
 	r.removeOutdated(ctx, w.Image, ref)
 	return nil
 }
+
+// labelLine is a line of a Dockerfile. One label a line, and no quotes: podman
+// reads no others. Values are names, without space.
+func labelLine(label, value string) string { return "LABEL " + label + "=" + value }
 
 // name gives an image a name, or removes it if another edge has just made one of
 // that name.
@@ -186,7 +187,7 @@ func (r *Runtime) removeOutdated(ctx context.Context, name, ref string) {
 	})
 	for _, img := range images {
 		for _, tag := range img.RepoTags {
-			if tag == ref || strings.TrimPrefix(tag, "localhost/") == ref {
+			if strings.HasSuffix("/"+tag, "/"+ref) { // podman puts a registry before it
 				continue
 			}
 			rerr := r.call(ctx, callTimeout, func(ctx context.Context) error {

@@ -57,11 +57,11 @@ func (e *engine) limitsOf(h *container.HostConfig) []abi.Limit {
 func (m *machine) facts(e *engine, c container.InspectResponse) map[string]string {
 	facts := map[string]string{
 		"engine":       e.String() + " at " + m.runtime.host,
-		"ociRuntime":   cmp.Or(c.HostConfig.Runtime, e.runtime),
+		"ociRuntime":   cmp.Or(c.Config.Labels[labelRuntime], c.HostConfig.Runtime, e.runtime),
 		"user":         cmp.Or(c.Config.User, rootUser),
 		"network":      string(c.HostConfig.NetworkMode),
 		"ipc":          cmp.Or(string(c.HostConfig.IpcMode), "the engine's default"),
-		"cgroup":       e.cgroup + ", namespace " + cmp.Or(string(c.HostConfig.CgroupnsMode), "the engine's default"),
+		"cgroup":       e.cgroup + ", private namespace",
 		"root":         "writable",
 		"capabilities": "the engine's default",
 		"seccomp":      e.seccompOf(c.HostConfig.SecurityOpt),
@@ -69,6 +69,9 @@ func (m *machine) facts(e *engine, c container.InspectResponse) map[string]strin
 	}
 	if c.HostConfig.ReadonlyRootfs {
 		facts["root"] = "read-only"
+	}
+	if !e.privateCgroups() {
+		facts["cgroup"] = e.cgroup + ", the computer's namespace"
 	}
 	if len(c.HostConfig.CapDrop) > 0 {
 		facts["capabilities"] = unbounded

@@ -92,4 +92,9 @@ func (r *Runtime) shares(e *engine) bool {
 // machine that it is in shares folders, but no sockets.
 const dockerDesktop = "Docker Desktop"
 
+// privateCgroups tells whether containers get a control group namespace of their
+// own. Podman's interface leaves them the computer's under cgroup v1; what they
+// see of the groups is read-only all the same.
+func (e *engine) privateCgroups() bool { return !e.podman || e.cgroup != "cgroup v1" }
+
 func (e *engine) String() string { return fmt.Sprintf("%s (API %s, %s)", e.version, e.api, e.cgroup) }

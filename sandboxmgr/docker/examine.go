@@ -43,6 +43,10 @@ func (r *Runtime) Examine(ctx context.Context, spec sandboxmgr.MachineSpec) []sa
 		{Name: "disk limit", Level: levelNote, Text: "what a sandbox may write is not bounded: storage driver " + e.storage + " has no quota that works everywhere"},
 		e.examineUsers(),
 	}
+	if !e.privateCgroups() {
+		found = append(found, sandboxmgr.Finding{Name: "cgroup namespaces", Level: levelNote,
+			Text: e.version + " gives containers none of their own under " + e.cgroup + ": they can see, not change, the names of control groups"})
+	}
 	if spec.Image != "" {
 		found = append(found, r.examineImage(ctx, spec.Image))
 	}

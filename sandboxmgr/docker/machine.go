@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,8 +48,8 @@ func (r *Runtime) open(c container.InspectResponse) *machine {
 		m.release = r.relays.hold(r, c.ID, c.Config.Cmd, dir)
 		return m
 	}
-	if !sharesKernel(c.HostConfig.Runtime) {
-		m.noDial = fmt.Errorf("%w: OCI runtime %q has a network that only it can reach", sandboxmgr.ErrNoDial, c.HostConfig.Runtime)
+	if runtime := cmp.Or(c.Config.Labels[labelRuntime], c.HostConfig.Runtime); !sharesKernel(runtime) {
+		m.noDial = fmt.Errorf("%w: OCI runtime %q has a network that only it can reach", sandboxmgr.ErrNoDial, runtime)
 		return m
 	}
 	space, err := r.gate.Open(c.State.Pid)
@@ -75,6 +76,8 @@ func (r *Runtime) open(c container.InspectResponse) *machine {
 func sharesKernel(runtime string) bool {
 	switch runtime {
 	case "", "runc", "crun", "youki", "io.containerd.runc.v2", "nvidia":
+		return true
+	case "oci": // podman says no more
 		return true
 	}
 	return false

@@ -32,7 +32,7 @@ func TestPresets(t *testing.T) {
 			checkInspect(t, preset, c.HostConfig)
 			checkStatus(t, preset, g)
 			checkFiles(t, preset, g)
-			checkNamespaces(t, g)
+			checkNamespaces(t, g, "cgroup", "ipc", "mnt", "net", "pid", "uts")
 			checkCalls(t, preset, g)
 		})
 	}
@@ -151,9 +151,9 @@ func checkMounts(t *testing.T, preset, mountinfo string) {
 	}
 }
 
-func checkNamespaces(t *testing.T, g *runtimetest.Guest) {
+func checkNamespaces(t *testing.T, g *runtimetest.Guest, kinds ...string) {
 	t.Helper()
-	for _, kind := range []string{"cgroup", "ipc", "mnt", "net", "pid", "uts"} {
+	for _, kind := range kinds {
 		path := "/proc/self/ns/" + kind
 		host, err := os.Readlink(path)
 		if err != nil {

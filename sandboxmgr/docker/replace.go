@@ -90,13 +90,21 @@ func (r *Runtime) snapshot(ctx context.Context, w wish, c container.InspectRespo
 			from.env = []string{"HOME=" + workspaceTarget}
 		}
 	}
-	err := r.call(ctx, commitTimeout, func(ctx context.Context) error {
-		res, err := r.client.ContainerCommit(ctx, c.ID, container.CommitOptions{
-			Changes: []string{fmt.Sprintf("LABEL %s=%q", labelSnapshot, w.Name)},
-			Comment: "what sandbox " + w.Name + " wrote",
+	var err error
+	from.image, err = r.commit(ctx, c.ID, "what sandbox "+w.Name+" wrote", []string{labelLine(labelSnapshot, w.Name)})
+	return from, err
+}
+
+// commit makes an image of a container's files, with changes as lines of a
+// Dockerfile, and returns its id.
+func (r *Runtime) commit(ctx context.Context, id, comment string, changes []string) (image string, err error) {
+	err = r.call(ctx, commitTimeout, func(ctx context.Context) error {
+		res, err := r.client.ContainerCommit(ctx, id, container.CommitOptions{
+			Changes: changes, Comment: comment,
+			Config: &container.Config{}, // podman wants one
 		})
-		from.image = res.ID
+		image = res.ID
 		return err
 	})
-	return from, err
+	return image, err
 }

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"edge/sandboxmgr/runtimetest"
 )
@@ -66,20 +65,7 @@ func (e *secondEngine) start(t *testing.T) {
 	if err := e.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	r := e.runtime(t)
-	defer r.Close()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(2 * time.Minute); ; <-tick.C {
-		err := r.Check(t.Context())
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			said, _ := os.ReadFile(filepath.Join(e.dir, "log"))
-			t.Fatalf("the second dockerd does not answer: %v\n%s", err, said[max(0, len(said)-2000):])
-		}
-	}
+	e.await(t)
 }
 
 // stop ends the engine, which ends its containers unless they may live on.

@@ -37,6 +37,8 @@ const (
 	// labelStandIn holds the machine for which a container that never runs was
 	// made.
 	labelStandIn = "edge.for"
+	// labelRuntime holds the OCI runtime that was asked for by name.
+	labelRuntime = "edge.runtime"
 	// labelRun holds the edge's folder with the socket that a relay leads to,
 	// where it is not mounted.
 	labelRun = "edge.run"
@@ -123,6 +125,9 @@ func (w wish) config(from base) *container.Config {
 	if from.snapshot {
 		labels[labelSnapshot] = w.Name
 	}
+	if w.OCIRuntime != "" {
+		labels[labelRuntime] = w.OCIRuntime
+	}
 	if w.initVolume != "" {
 		labels[labelRun] = w.RunDir
 	}
@@ -183,9 +188,11 @@ func (w wish) bounds() container.Resources {
 		MemorySwap: w.MemoryBytes, // with swap, that is: none
 		NanoCPUs:   int64(w.CPUs * 1e9),
 	}
-	if w.PIDs > 0 {
-		res.PidsLimit = &w.PIDs
+	pids := w.PIDs
+	if pids <= 0 {
+		pids = -1 // podman has a bound of its own otherwise
 	}
+	res.PidsLimit = &pids
 	return res
 }
 

@@ -163,6 +163,9 @@ func (b *Bench) kill(t *testing.T, m sandboxmgr.Machine) {
 		b.Kill(t)
 		return
 	}
+	if m.PID() <= 1 { // which would be this process's group, or the computer
+		t.Fatalf("process %d cannot be killed", m.PID())
+	}
 	if err := syscall.Kill(m.PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
