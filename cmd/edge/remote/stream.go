@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -96,8 +97,11 @@ func (s *Stream) Next() (opcode byte, message []byte, err error) {
 }
 
 // failureOf returns the error that a message is. Events have a type; a failure
-// is an error and nothing else.
+// is an error and nothing else. Most messages are none, and long.
 func failureOf(message []byte) error {
+	if !bytes.HasPrefix(bytes.TrimLeft(message, " \t\r\n"), []byte(`{"error"`)) {
+		return nil
+	}
 	var m struct {
 		Type  *string    `json:"type"`
 		Error *abi.Error `json:"error"`
