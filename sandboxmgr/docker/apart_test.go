@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/docker/docker/client"
 	"github.com/docker/docker/errdefs"
 
+	"edge/sandboxmgr"
 	"edge/sandboxmgr/runtimetest"
 )
 
@@ -24,8 +26,9 @@ type proxy struct {
 	socket string
 	wg     sync.WaitGroup
 
-	mu    sync.Mutex
-	conns map[net.Conn]struct{} // guarded by mu; nil once closed
+	mu    sync.Mutex            // guards all below
+	conns map[net.Conn]struct{} // nil once closed
+	down  bool
 }
 
 func newProxy(t testing.TB) *proxy {
@@ -62,6 +65,17 @@ func (p *proxy) cut() {
 	}
 }
 
+// setDown breaks every connection, and new ones at once, for as long as down is
+// set: an engine that is being restarted.
+func (p *proxy) setDown(down bool) {
+	p.mu.Lock()
+	p.down = down
+	p.mu.Unlock()
+	if down {
+		p.cut()
+	}
+}
+
 func (p *proxy) serve() {
 	for {
 		c, err := p.ln.Accept()
@@ -80,7 +94,7 @@ func (p *proxy) carry(c net.Conn) {
 	}
 	defer engine.Close()
 	p.mu.Lock()
-	if p.conns == nil {
+	if p.conns == nil || p.down {
 		p.mu.Unlock()
 		return
 	}
@@ -174,6 +188,14 @@ func TestApartReconnects(t *testing.T) {
 	wantGone()
 	g = runtimetest.Accept(t, b.Socket)
 	g.Do(t, command{Write: "/tmp/file", Text: "still the same"})
+
+	p.setDown(true)
+	wantGone()
+	if err := b.rt.Check(t.Context()); !errors.Is(err, sandboxmgr.ErrRuntimeDown) {
+		t.Errorf("Check = %v, want %v", err, sandboxmgr.ErrRuntimeDown)
+	}
+	p.setDown(false)
+	g = runtimetest.Accept(t, b.Socket)
 
 	// The guest's only other process is the relay; the first one ends when the
 	// engine has noticed that nobody is at its other end.

@@ -26,6 +26,7 @@ type fake struct {
 	created int
 	sysctls map[string]string // of the last create
 	waits   int
+	breaks  map[string]int // how often the connection breaks after an operation was done
 	onStart func(f *fake) error
 	onWait  func(f *fake, w http.ResponseWriter, n int)
 }
@@ -49,6 +50,16 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if op := path[strings.LastIndex(path, "/")+1:]; f.breaks[op] > 0 {
+		f.breaks[op]--
+		f.do(httptest.NewRecorder(), r, path)
+		panic(http.ErrAbortHandler)
+	}
+	f.do(w, r, path)
+}
+
+// do does what a request asks for. The caller holds mu.
+func (f *fake) do(w http.ResponseWriter, r *http.Request, path string) {
 	switch {
 	case path == "/_ping":
 		fmt.Fprint(w, "OK")
@@ -74,6 +85,9 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		f.state["Running"], f.state["Status"] = true, "running"
+		w.WriteHeader(http.StatusNoContent)
+	case strings.HasSuffix(path, "/stop"):
+		f.state["Running"], f.state["Status"] = false, "exited"
 		w.WriteHeader(http.StatusNoContent)
 	case r.Method == http.MethodDelete:
 		f.state = nil
@@ -198,6 +212,44 @@ func TestIPv6Refused(t *testing.T) {
 	}
 	if f.created != 2 || len(f.sysctls) != 0 {
 		t.Errorf("%d containers made, the last with %v: want 2, and none", f.created, f.sysctls)
+	}
+}
+
+// TestRestartMeanwhile: an engine that goes away in the middle of a call has done
+// what it was asked or not; the next call finds out, and nothing is there twice.
+func TestRestartMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, op := range []string{"create", "start", "json", "stop", "version", "info"} {
+		t.Run(op, func(t *testing.T) {
+			t.Parallel()
+			f := &fake{breaks: map[string]int{op: 1}, onStart: func(*fake) error { return nil }}
+			r := newFake(t, f)
+			spec := sandboxmgr.MachineSpec{Name: "m", Image: "i"}
+			m, err := r.Start(t.Context(), spec)
+			if err != nil {
+				if !errors.Is(err, sandboxmgr.ErrRuntimeDown) {
+					t.Errorf("Start = %v, want %v", err, sandboxmgr.ErrRuntimeDown)
+				}
+				if m, err = r.Start(t.Context(), spec); err != nil {
+					t.Fatalf("Start again = %v", err)
+				}
+			}
+			defer m.Close()
+			if err := m.Stop(t.Context(), 0); err != nil {
+				if !errors.Is(err, sandboxmgr.ErrRuntimeDown) {
+					t.Errorf("Stop = %v, want %v", err, sandboxmgr.ErrRuntimeDown)
+				}
+				if err := m.Stop(t.Context(), 0); err != nil {
+					t.Fatalf("Stop again = %v", err)
+				}
+			}
+			if f.breaks[op] != 0 {
+				t.Error("nothing broke")
+			}
+			if f.created != 1 || f.state["Running"] != false {
+				t.Errorf("%d containers made, the last %v", f.created, f.state)
+			}
+		})
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"os"
@@ -90,17 +89,29 @@ func socketPair() (a, b *os.File, err error) {
 	return os.NewFile(uintptr(fds[0]), "edge"), os.NewFile(uintptr(fds[1]), "ssh"), nil
 }
 
-// Read fails with what ssh complained of when it never got through.
+// Read fails with what ssh complained of if it never got through.
 func (c *sshConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
 		c.spoke.Store(true)
 	}
-	if err == io.EOF && !c.spoke.Load() {
-		c.end()
-		return n, fmt.Errorf("ssh: %s", c.complaint)
+	return n, c.explain(err)
+}
+
+// Write fails in the same way.
+func (c *sshConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	return n, c.explain(err)
+}
+
+// explain makes what ssh complained of out of the end of a connection on which
+// nothing ever came.
+func (c *sshConn) explain(err error) error {
+	if err == nil || c.spoke.Load() || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
 	}
-	return n, err
+	c.end()
+	return fmt.Errorf("ssh: %s (%w)", c.complaint, err)
 }
 
 // CloseWrite ends what is sent; answers still come.

@@ -113,8 +113,9 @@ func (r *Runtime) run(ctx context.Context, w wish, c container.InspectResponse) 
 	case r.refusedIPv6(w, err):
 		w.ipv6 = false
 		return nil, r.replace(ctx, w, c)
-	case err != nil && fresh(c):
-		// It holds nothing: the next Start makes it anew.
+	case err != nil && fresh(c) && !errors.Is(err, sandboxmgr.ErrRuntimeDown):
+		// It holds nothing: the next Start makes it anew. Of an engine that went
+		// away nobody knows whether it has started it.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 		defer cancel()
 		return nil, errors.Join(err, r.remove(ctx, c.ID))
