@@ -158,15 +158,12 @@ func formatQuota(quota, period string) string {
 	return strconv.FormatFloat(float64(q)/float64(p), 'g', -1, 64)
 }
 
-// formatBytes is a size for people: "1 GiB", "1.5 MiB", "0".
+// formatBytes is a size for people: "1 GiB", "1.5 MiB", "0 B".
 func formatBytes(n uint64) string {
-	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB"}
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
 	v, i := float64(n), 0
 	for v >= 1024 && i < len(units)-1 {
 		v, i = v/1024, i+1
-	}
-	if n == 0 {
-		return "0"
 	}
 	return strconv.FormatFloat(math.Round(v*10)/10, 'f', -1, 64) + " " + units[i]
 }

@@ -105,11 +105,11 @@ func TestBoundFiles(t *testing.T) {
 	}{
 		{"version 2", cgroup{v2: v2}, v2, map[string]string{
 			"memory.max": "1610612736", "memory.swap.max": "0", "cpu.max": "150000 100000", "pids.max": "512",
-		}, nil, "memory=1.5 GiB by cgroup v2, swap=0 by cgroup v2, cpus=1.5 by cgroup v2, pids=512 by cgroup v2"},
+		}, nil, "memory=1.5 GiB by cgroup v2, swap=0 B by cgroup v2, cpus=1.5 by cgroup v2, pids=512 by cgroup v2"},
 		{"version 1", cgroup{mem1: v1, cpu1: v1, pid1: v1, v2: v2}, v1, map[string]string{
 			"memory.limit_in_bytes": "1610612736", "memory.memsw.limit_in_bytes": "1610612736",
 			"cpu.cfs_quota_us": "150000", "cpu.cfs_period_us": "100000", "pids.max": "512",
-		}, nil, "memory=1.5 GiB by cgroup v1, swap=0 by cgroup v1, cpus=1.5 by cgroup v1, pids=512 by cgroup v1"},
+		}, nil, "memory=1.5 GiB by cgroup v1, swap=0 B by cgroup v1, cpus=1.5 by cgroup v1, pids=512 by cgroup v1"},
 		{"none", cgroup{}, v2, nil, []string{"memory", "cpus", "pids"},
 			"memory=none by nothing, swap=none by nothing, cpus=none by nothing, pids=none by nothing"},
 		{"not delegated", cgroup{v2: t.TempDir()}, v2, nil, []string{"memory", "cpus", "pids"},
@@ -186,7 +186,7 @@ func TestOOMKilled(t *testing.T) {
 
 func TestFormatBytes(t *testing.T) {
 	t.Parallel()
-	for n, want := range map[uint64]string{0: "0", 1: "1 bytes", 1 << 10: "1 KiB", 1536 << 10: "1.5 MiB", 1 << 30: "1 GiB", 3 << 50: "3072 TiB"} {
+	for n, want := range map[uint64]string{0: "0 B", 1: "1 B", 1 << 10: "1 KiB", 1536 << 10: "1.5 MiB", 1 << 30: "1 GiB", 3 << 50: "3072 TiB"} {
 		if got := formatBytes(n); got != want {
 			t.Errorf("formatBytes(%d) = %q, want %q", n, got, want)
 		}
