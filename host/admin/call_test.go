@@ -155,10 +155,14 @@ func TestBodies(t *testing.T) {
 	if got := send("Content-Encoding", "gzip", "{}"); got.StatusCode != 400 {
 		t.Errorf("compressed: %d %s", got.StatusCode, got.body)
 	}
-	// One at the bound, one above it, with and without a length.
-	frame := len(`{"content":""}`)
-	whole := `{"content":"` + strings.Repeat("x", MaxBodyBytes-frame) + `"}`
-	if got := w.ask("POST", box+"/writeFile", whole); got.StatusCode != 200 {
+	large := `{"content":"` + strings.Repeat("x", 1<<20) + `"}`
+	if got := w.ask("POST", box+"/writeFile", large); got.StatusCode != 200 {
+		t.Errorf("1 MiB: %d %.200s", got.StatusCode, got.body)
+	}
+	// One at the bound, one above it, with and without a length. They are no
+	// JSON, so that the one that is read is refused at its first byte.
+	whole := strings.Repeat("x", MaxBodyBytes)
+	if got := w.ask("POST", box+"/writeFile", whole); got.StatusCode != 400 || got.code() != abi.CodeInvalidRequest {
 		t.Errorf("at the bound: %d %.200s", got.StatusCode, got.body)
 	}
 	if got := w.ask("POST", box+"/writeFile", whole+" "); got.StatusCode != 413 || got.code() != abi.CodeBodyTooLarge {

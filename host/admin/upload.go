@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"edge/abi"
 )
@@ -54,7 +55,11 @@ func (x *exchange) send(sock abi.Socket) (json.RawMessage, error) {
 	got := make(chan uploadEnd, 1)
 	go awaitUpload(ctx, cancel, sock, got)
 	sent := x.sendBody(ctx, sock)
-	if sent != nil {
+	if errors.Is(sent, errEndedEarly) {
+		// Why it ended is about to be received, unless only the sending failed.
+		late := time.AfterFunc(x.s.pace.close, func() { cancel(nil) })
+		defer late.Stop()
+	} else if sent != nil {
 		_ = sock.Close(closeGoingAway, "")
 		cancel(nil)
 	}
