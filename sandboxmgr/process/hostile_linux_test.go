@@ -78,7 +78,7 @@ func TestBounds(t *testing.T) {
 	b := newBench(t, func(s *sandboxmgr.MachineSpec) {
 		s.MemoryBytes, s.PIDs, s.CPUs = 96<<20, 40, 0.5
 		// Not this program: the race detector maps more than an rlimit allows.
-		s.InitPath = buildProgram(t, "edge/sandboxmgr/process/testdata/guest")
+		s.InitPath = buildProgram(t, guestProgram)
 	})
 	group := b.rt.groups.make(b.Spec.Name)
 	missing := group.set(&b.Spec)
@@ -186,7 +186,7 @@ func TestWithoutRoot(t *testing.T) {
 	if err := os.Chown(home, user, user); err != nil {
 		t.Fatal(err)
 	}
-	for _, pkg := range []string{"edge/sandboxmgr/process/testdata/guest", "edge/cmd/edge-init"} {
+	for _, pkg := range []string{guestProgram, initProgram} {
 		copyTo(t, filepath.Join(home, filepath.Base(pkg)), buildProgram(t, pkg))
 	}
 	cmd := exec.CommandContext(t.Context(), copied, "-test.v", "-test.skip", "TestTools|TestMany")

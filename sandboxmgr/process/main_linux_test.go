@@ -39,7 +39,10 @@ func TestMain(m *testing.M) {
 			runEdge(os.Args[2])
 		}
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		built.remove()
+		os.Exit(code)
+	}))
 }
 
 // injectFault fails the step that is wanted.

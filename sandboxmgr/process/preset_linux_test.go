@@ -115,7 +115,7 @@ func checkStatus(t *testing.T, g *runtimetest.Guest) {
 func TestRootfs(t *testing.T) {
 	t.Parallel()
 	minimal := runtimetest.RunDir(t)
-	static := buildProgram(t, "edge/sandboxmgr/process/testdata/guest")
+	static := buildProgram(t, guestProgram)
 	copyTo(t, filepath.Join(minimal, "hello"), static)
 	if err := os.WriteFile(filepath.Join(minimal, "hello.txt"), []byte("from the folder"), 0o644); err != nil {
 		t.Fatal(err)

@@ -1,10 +1,12 @@
 package process
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"edge/abi"
@@ -22,7 +24,7 @@ type realBench struct {
 
 func newRealBench(t testing.TB) *realBench {
 	t.Helper()
-	program := buildProgram(t, "edge/cmd/edge-init")
+	program := buildProgram(t, initProgram)
 	rt, err := New(Config{StateDir: t.TempDir(), Executable: program})
 	if err != nil {
 		t.Fatal(err)
@@ -33,20 +35,64 @@ func newRealBench(t testing.TB) *realBench {
 	return &realBench{rt: rt, program: program}
 }
 
+// Programs that the tests build.
+const (
+	guestProgram = "edge/sandboxmgr/process/testdata/guest"
+	initProgram  = "edge/cmd/edge-init"
+)
+
 // programsEnv names a folder of programs that were built already.
 const programsEnv = "EDGE_TEST_PROGRAMS"
 
-// buildProgram builds a package without cgo, so that it runs on any root.
-func buildProgram(t testing.TB, pkg string) string {
-	t.Helper()
+// programs are built once for all tests.
+type programs struct {
+	mu  sync.Mutex
+	dir string
+}
+
+var built programs
+
+// path returns where a package's program is, built without cgo so that it runs
+// on any root.
+func (p *programs) path(pkg string) (string, error) {
 	if dir := os.Getenv(programsEnv); dir != "" {
-		return filepath.Join(dir, filepath.Base(pkg))
+		return filepath.Join(dir, filepath.Base(pkg)), nil
 	}
-	program := filepath.Join(runtimetest.RunDir(t), filepath.Base(pkg))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dir == "" {
+		dir, err := os.MkdirTemp("", "edge")
+		if err != nil {
+			return "", err
+		}
+		if err := os.Chmod(dir, 0o755); err != nil {
+			return "", err
+		}
+		p.dir = dir
+	}
+	program := filepath.Join(p.dir, filepath.Base(pkg))
+	if _, err := os.Stat(program); err == nil {
+		return program, nil
+	}
 	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, pkg)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", pkg, err, out)
+		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+	}
+	return program, nil
+}
+
+func (p *programs) remove() {
+	if p.dir != "" {
+		os.RemoveAll(p.dir)
+	}
+}
+
+func buildProgram(t testing.TB, pkg string) string {
+	t.Helper()
+	program, err := built.path(pkg)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return program
 }
