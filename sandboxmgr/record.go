@@ -193,6 +193,16 @@ func eachEntry(ctx context.Context, store Store, prefix string, do func(Entry) e
 	}
 }
 
+// Owner returns the id of the edge whose store it is, which its machines carry
+// as LabelOwner; empty if no edge has used the store.
+func Owner(ctx context.Context, store Store) (string, error) {
+	e, err := store.Get(ctx, ownerKey)
+	if errors.Is(err, ErrNoEntry) {
+		return "", nil
+	}
+	return string(e.Value), err
+}
+
 // loadOwner returns this edge's id, choosing it the first time.
 func loadOwner(ctx context.Context, store Store) (string, error) {
 	e, err := store.Get(ctx, ownerKey)

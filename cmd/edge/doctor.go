@@ -43,6 +43,7 @@ func (c *doctorCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	x.machine(ctx, settings)
 	x.places(ctx, settings)
+	x.knowOwner(ctx, settings.State)
 	r := &runtimes{state: settings.State, dockerHost: t.getenv("DOCKER_HOST")}
 	x.bindings(ctx, r, config)
 	x.note(r.Close())
@@ -67,6 +68,7 @@ func (s *server) examine(ctx context.Context, c *Config) []sandboxmgr.Finding {
 	defer cancel()
 	x := &examination{}
 	x.machine(ctx, s.settings)
+	x.ownedBy(ctx, s.store)
 	for _, b := range c.Sandboxes {
 		if bound, ok := s.manager.Bindings()[b.Name]; ok {
 			x.binding(ctx, b, bound.Runtime)
@@ -79,6 +81,10 @@ func (s *server) examine(ctx context.Context, c *Config) []sandboxmgr.Finding {
 type examination struct {
 	getenv   func(string) string
 	findings []sandboxmgr.Finding
+	// owner is the id of the edge whose machine it is, empty if that is not
+	// known; othersTold is set when the edge that runs has told of others.
+	owner      string
+	othersTold bool
 }
 
 // add keeps a finding, once.

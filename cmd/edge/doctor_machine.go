@@ -146,6 +146,7 @@ func (x *examination) adminAPI(ctx context.Context, s Settings) (running bool) {
 		return true
 	}
 	x.found(levelOK, name, "", "an edge runs with this state folder and answers: %s", version)
+	x.askOthers(ctx, client)
 	return true
 }
 
@@ -212,8 +213,12 @@ func (x *examination) bindings(ctx context.Context, r *runtimes, c *Config) {
 // binding checks one binding on its runtime.
 func (x *examination) binding(ctx context.Context, b Sandbox, rt sandboxmgr.Runtime) {
 	if e, ok := rt.(sandboxmgr.Examiner); ok {
-		for _, f := range e.Examine(ctx, b.spec()) {
-			x.add(f)
+		spec := b.spec()
+		spec.Labels = map[string]string{sandboxmgr.LabelOwner: x.owner}
+		for _, f := range e.Examine(ctx, spec) {
+			if f.Name != othersName || !x.othersTold {
+				x.add(f)
+			}
 		}
 	} else if err := rt.Check(ctx); err != nil {
 		x.found(levelBad, rt.Name()+" runtime", "", "%v", err)

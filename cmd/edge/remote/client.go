@@ -167,6 +167,16 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	return oneLine(v.Version), err
 }
 
+// Finding is one thing that the edge found out about its machine.
+type Finding struct{ Name, Level, Text, Mend string }
+
+// Examined returns what the edge finds when it examines its machine.
+func (c *Client) Examined(ctx context.Context) ([]Finding, error) {
+	var answer struct{ Findings []Finding }
+	err := c.read(ctx, "/v1/doctor", &answer)
+	return answer.Findings, err
+}
+
 // Ref names a sandbox.
 type Ref struct{ Binding, ID string }
 

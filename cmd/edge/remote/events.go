@@ -118,7 +118,10 @@ func printEvent(w io.Writer, data []byte) error {
 	if e.Dropped > 0 {
 		line += fmt.Sprintf("  %d events are missing here", e.Dropped)
 	} else {
-		line += fmt.Sprintf("  %-14s  %s  generation %d", e.Type, Ref{e.Binding, e.ID}, e.Generation)
+		line += fmt.Sprintf("  %-14s  %s", e.Type, Ref{e.Binding, e.ID})
+	}
+	if e.Generation > 0 {
+		line += fmt.Sprintf("  generation %d", e.Generation)
 	}
 	if e.Duration > 0 {
 		line += fmt.Sprintf("  in %d ms", e.Duration.D().Milliseconds())
