@@ -45,6 +45,9 @@ func (r *Runtime) base(ctx context.Context, w wish) (base, error) {
 		return base{image: w.Image, user: cmp.Or(img.Config.User, rootUser)}, nil
 	}
 	ref := preparedRef(img.ID)
+	if user, ok := r.users.Load(ref); ok {
+		return base{image: ref, user: user.(string)}, nil
+	}
 	var prepared image.InspectResponse
 	for range rounds { // somebody may clean images up meanwhile
 		prepared, err = r.inspectImage(ctx, ref)
@@ -62,6 +65,7 @@ func (r *Runtime) base(ctx context.Context, w wish) (base, error) {
 	if err != nil {
 		return base{}, fmt.Errorf("image %s, prepared: %w", w.Image, err)
 	}
+	r.users.Store(ref, prepared.Config.User)
 	return base{image: ref, user: prepared.Config.User}, nil
 }
 

@@ -20,6 +20,8 @@ import (
 	"github.com/docker/docker/errdefs"
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
+
+	"edge/sandboxmgr"
 )
 
 const (
@@ -67,7 +69,10 @@ func (r *Runtime) build(ctx context.Context, ref, folder, file string) error {
 		res, err := r.client.ImageBuild(ctx, archive, build.ImageBuildOptions{
 			Tags: []string{ref}, Dockerfile: file, Remove: true, ForceRemove: true,
 		})
-		if err != nil {
+		switch {
+		case errdefs.IsInvalidParameter(err): // the Dockerfile makes no sense
+			return fmt.Errorf("%w: %w", sandboxmgr.ErrBuildFailed, err)
+		case err != nil:
 			return err
 		}
 		defer res.Body.Close()
@@ -117,7 +122,7 @@ func readBuild(report io.Reader) error {
 		}
 		last = last[max(0, len(last)-lastLines):]
 		if line.Error != "" {
-			return fmt.Errorf("%s; it printed last:\n%s", line.Error, strings.Join(last, "\n"))
+			return fmt.Errorf("%w: %s; it printed last:\n%s", sandboxmgr.ErrBuildFailed, line.Error, strings.Join(last, "\n"))
 		}
 	}
 }

@@ -90,8 +90,8 @@ func TestBuildErrors(t *testing.T) {
 	}{
 		{"no Dockerfile", "", "there is no file", nil},
 		{"outside", "../Dockerfile", "not in the folder", nil},
-		{"syntax", "", "unknown instruction", map[string]string{"Dockerfile": "FROM " + testImage + "\nNONSENSE\n"}},
-		{"a step fails", "", "Step 2/2", map[string]string{"Dockerfile": "FROM " + testImage + "\nCOPY absent /\n"}},
+		{"syntax", "", "build failed: Error response from daemon: dockerfile parse error", map[string]string{"Dockerfile": "FROM " + testImage + "\nNONSENSE\n"}},
+		{"a step fails", "", "build failed: COPY failed", map[string]string{"Dockerfile": "FROM " + testImage + "\nCOPY absent /\n"}},
 		{"ignore file", "", "dockerignore", map[string]string{"Dockerfile": "FROM " + testImage, ".dockerignore": "[a-"}},
 	} {
 		_, err := b.rt.BuildImage(t.Context(), "TestErrors", folder(t, tt.files), tt.dockerfile)

@@ -121,6 +121,8 @@ type Runtime struct {
 	// busy holds a channel for each name whose container, image or network is
 	// being worked on, closed when that is over.
 	busy sync.Map
+	// users holds those of prepared images, by name, as they were last seen.
+	users sync.Map
 	// digests holds those of inits, by version.
 	digests sync.Map
 }

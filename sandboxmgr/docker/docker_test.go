@@ -52,7 +52,7 @@ func TestMachinesDuringReplacement(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.rt.create(t.Context(), b.wish(t), b.Spec.Name+nextSuffix, base{image: snapshot.ID, user: rootUser, snapshot: true}); err != nil {
+	if _, err := b.rt.create(t.Context(), b.wish(t), b.Spec.Name+nextSuffix, base{image: snapshot.ID, user: rootUser, snapshot: true}); err != nil {
 		t.Fatal(err)
 	}
 	listed()
@@ -184,8 +184,4 @@ func TestStartErrors(t *testing.T) {
 		b.gone(t, 0)
 	}
 	b.Start(t) // none of it is in the way
-}
-
-func BenchmarkColdStart(b *testing.B) {
-	runtimetest.ColdStart(b, newBench(b).Bench)
 }

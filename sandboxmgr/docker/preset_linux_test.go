@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/errdefs"
 	"golang.org/x/sys/unix"
 
 	"edge/sandboxmgr/runtimetest"
@@ -269,7 +271,7 @@ func (b *bench) importUser(t *testing.T, user string) string {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	name := fmt.Sprintf("edge-runtime-test-user:%d-%s", os.Getpid(), t.Name()[len("TestUsers/"):])
+	name := fmt.Sprintf("edge-runtime-test-user:%d-%s", os.Getpid(), strings.ReplaceAll(strings.ToLower(t.Name()), "/", "-"))
 	var changes []string
 	if user != "" {
 		changes = []string{"USER " + user}
@@ -284,4 +286,40 @@ func (b *bench) importUser(t *testing.T, user string) string {
 	}
 	b.removeAfter(t, name)
 	return name
+}
+
+// TestPreparedAgain: what was prepared may be cleaned away, and is not left behind
+// when its image is another.
+func TestPreparedAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.Spec.Image = b.importUser(t, "")
+	ref := func() string {
+		img, err := b.rt.inspectImage(t.Context(), b.Spec.Image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return preparedRef(img.ID)
+	}
+	m, _ := b.Start(t)
+	first := ref()
+	b.Remove(t, m.PID())
+	b.rt.removeImage(t.Context(), first)
+	m, g := b.Start(t)
+	g.Do(t, command{Write: "/workspace/of-image", Text: "mine"})
+	b.Remove(t, m.PID())
+
+	old, err := b.rt.inspectImage(t.Context(), b.Spec.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.rt.removeImage(context.Background(), old.ID) })
+	b.importUser(t, "1234") // takes the name
+	b.Start(t)
+	if _, err := b.rt.inspectImage(t.Context(), first); !errdefs.IsNotFound(err) {
+		t.Errorf("what was prepared of the image before: %v", err)
+	}
+	if _, err := b.rt.inspectImage(t.Context(), ref()); err != nil {
+		t.Errorf("what was prepared of the image now: %v", err)
+	}
 }

@@ -51,7 +51,7 @@ func (r *Runtime) remake(ctx context.Context, w wish, c container.InspectRespons
 	if err != nil {
 		return fmt.Errorf("keep the files: %w", again(err))
 	}
-	if err := r.create(ctx, w, next, from); err != nil {
+	if _, err := r.create(ctx, w, next, from); err != nil {
 		r.removeImage(ctx, from.image)
 		return again(err)
 	}

@@ -75,7 +75,11 @@ func (r *Runtime) step(ctx context.Context, spec *sandboxmgr.MachineSpec) (sandb
 	c, err := r.inspect(ctx, w.Name)
 	switch {
 	case errdefs.IsNotFound(err):
-		return nil, r.make(ctx, w)
+		id, err := r.make(ctx, w)
+		if id == "" || err != nil {
+			return nil, err
+		}
+		return r.launch(ctx, w, id, nil)
 	case err != nil:
 		return nil, err
 	case c.State.Running:
@@ -101,32 +105,41 @@ func (r *Runtime) run(ctx context.Context, w wish, c container.InspectResponse) 
 			return nil, fmt.Errorf("change bounds: %w", err)
 		}
 	}
-	err := r.ready(ctx, w, c.ID)
+	return r.launch(ctx, w, c.ID, &c)
+}
+
+// launch starts the container, which is c as it was found, or nil if it has just
+// been made.
+func (r *Runtime) launch(ctx context.Context, w wish, id string, c *container.InspectResponse) (sandboxmgr.Machine, error) {
+	err := r.ready(ctx, w, id)
 	if err == nil {
 		err = r.call(ctx, callTimeout, func(ctx context.Context) error {
-			return r.client.ContainerStart(ctx, c.ID, container.StartOptions{})
+			return r.client.ContainerStart(ctx, id, container.StartOptions{})
 		})
 	}
+	empty := c == nil || fresh(*c)
 	switch {
+	case err == nil:
+		now, err := r.inspect(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return r.open(now), nil
 	case errdefs.IsNotFound(err):
 		return nil, fmt.Errorf("%w: %w", errAgain, err)
+	case r.refusedIPv6(w, err) && empty:
+		return nil, r.remove(ctx, id)
 	case r.refusedIPv6(w, err):
 		w.ipv6 = false
-		return nil, r.replace(ctx, w, c)
-	case err != nil && fresh(c) && !errors.Is(err, sandboxmgr.ErrRuntimeDown):
+		return nil, r.replace(ctx, w, *c)
+	case empty && !errors.Is(err, sandboxmgr.ErrRuntimeDown):
 		// It holds nothing: the next Start makes it anew. Of an engine that went
 		// away nobody knows whether it has started it.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 		defer cancel()
-		return nil, errors.Join(err, r.remove(ctx, c.ID))
-	case err != nil:
-		return nil, err
+		return nil, errors.Join(err, r.remove(ctx, id))
 	}
-	c, err = r.inspect(ctx, c.ID)
-	if err != nil {
-		return nil, err
-	}
-	return r.open(c), nil
+	return nil, err
 }
 
 // ready sees to what the container needs besides itself to be started.
@@ -154,28 +167,33 @@ func (r *Runtime) refusedIPv6(w wish, err error) bool {
 	return true
 }
 
-// make creates the container that does not exist. A snapshot that was left by
-// an edge which ended while it was replacing one takes its name instead, unless
-// nothing of before is wanted.
-func (r *Runtime) make(ctx context.Context, w wish) error {
+// make creates the container that does not exist, and returns its id. A snapshot
+// that was left by an edge which ended while it was replacing one takes its name
+// instead, unless nothing of before is wanted; then the id is empty, and so it is
+// when there is another reason to look again.
+func (r *Runtime) make(ctx context.Context, w wish) (id string, err error) {
 	next := w.Name + nextSuffix
 	if w.Fresh {
 		if err := r.remove(ctx, next); err != nil {
-			return err
+			return "", err
 		}
 	} else {
 		err := r.call(ctx, callTimeout, func(ctx context.Context) error {
 			return r.client.ContainerRename(ctx, next, w.Name)
 		})
 		if !errdefs.IsNotFound(err) {
-			return again(err)
+			return "", again(err)
 		}
 	}
 	from, err := r.base(ctx, w)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return again(r.create(ctx, w, w.Name, from))
+	id, err = r.create(ctx, w, w.Name, from)
+	if errors.Is(err, sandboxmgr.ErrNoImage) && r.users.CompareAndDelete(from.image, from.user) {
+		return "", fmt.Errorf("%w: %w", errAgain, err) // it was prepared, and somebody has removed that
+	}
+	return id, again(err)
 }
 
 // again marks an error as a reason to look again when somebody else had the
@@ -187,22 +205,25 @@ func again(err error) error {
 	return err
 }
 
-// create creates a container that is called name.
-func (r *Runtime) create(ctx context.Context, w wish, name string, from base) error {
+// create creates a container that is called name, and returns its id, which is
+// empty when the engine has just refused something and will not be asked for it
+// again.
+func (r *Runtime) create(ctx context.Context, w wish, name string, from base) (id string, err error) {
 	if err := r.ensureNetwork(ctx, w); err != nil {
-		return err
+		return "", err
 	}
-	err := r.call(ctx, callTimeout, func(ctx context.Context) error {
-		_, err := r.client.ContainerCreate(ctx, w.config(from), w.hostConfig(), w.endpoints(), nil, name)
+	err = r.call(ctx, callTimeout, func(ctx context.Context) error {
+		made, err := r.client.ContainerCreate(ctx, w.config(from), w.hostConfig(), w.endpoints(), nil, name)
+		id = made.ID
 		return err
 	})
 	switch {
 	case errdefs.IsNotFound(err):
-		return fmt.Errorf("%w: %s", sandboxmgr.ErrNoImage, howToGet(w.Image))
+		return "", fmt.Errorf("%w: %s", sandboxmgr.ErrNoImage, howToGet(w.Image))
 	case r.refusedIPv6(w, err):
-		return nil
+		return "", nil
 	}
-	return err
+	return id, err
 }
 
 func howToGet(image string) string {
