@@ -340,6 +340,7 @@ func pathSteps() []step {
 		step{op: "moveFile", in: object{"sourcePath": "file", "destinationPath": "full"}, code: abi.CodeIsDirectory},
 		step{op: "deleteFile", in: object{"path": "/workspace", "recursive": true}, code: abi.CodeInvalidRequest},
 		step{op: "checkout", in: object{"url": "/tmp/origin", "targetDir": "locked/x/y"}, code: abi.CodePermissionDenied},
+		step{op: "checkout", in: object{"url": "/tmp/origin", "targetDir": "file/x"}, code: abi.CodeNotDirectory},
 		step{op: "exec", in: object{"command": "chmod 700 locked; ln -s /etc/passwd out; ln -s loop loop"}, want: object{"exitCode": 0}},
 		step{op: "readFile", in: object{"path": "out"}, want: object{"content": check(some)}}, // the sandbox's own
 		step{op: "readFile", in: object{"path": "loop"}, code: abi.CodeInvalidRequest},
@@ -556,10 +557,11 @@ func (s step) checkFailure(failure *abi.Error) error {
 }
 
 // metElsewhere are the errors that this table's sandbox cannot have: it has git,
-// runs as a user who may not become another, and takes 32 MiB in one request
-// through no door but REST. Tests of sandboxmgr meet them, with inits and files of
-// their own, and TestTerminalOfTwo the terminal that is held.
+// runs as a user who may not become another, its runtime can pause, and not every
+// door takes 32 MiB at once. The tests of sandboxmgr and of its packages meet them.
 var metElsewhere = map[string][]abi.Code{
+	"pause":        {abi.CodeUnsupported}, // of a runtime that cannot
+	"resume":       {abi.CodeUnsupported},
 	"exec":         {abi.CodePermissionDenied},
 	"execStream":   {abi.CodePermissionDenied},
 	"startProcess": {abi.CodePermissionDenied},

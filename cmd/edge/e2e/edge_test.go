@@ -45,6 +45,7 @@ type settings struct {
 	runtime string            // process or docker
 	plugins map[string]string // name -> source
 	routes  [][2]string       // path, plugin
+	binding string            // more keys of the binding: "sleepAfter: 1s, warm: 1"
 	env     []string          // for the edge process
 }
 
@@ -132,6 +133,9 @@ func (s settings) yaml(e *edge) []byte {
 	files := "image: edge-sandbox"
 	if s.runtime == "process" {
 		files = fmt.Sprintf("tools: [%q]", filepath.Join(root, "bin", "tools"))
+	}
+	if s.binding != "" {
+		files += ", " + s.binding
 	}
 	fmt.Fprintf(&b, "listen: %q\nstate: %q\nsandboxes:\n  Sandbox: {runtime: %s, %s}\nplugins:\n", e.addr, e.state, s.runtime, files)
 	for name, source := range s.plugins {
