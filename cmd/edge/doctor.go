@@ -44,7 +44,11 @@ func (c *doctorCommand) Run(ctx context.Context, t *terminal) error {
 	x.machine(ctx, settings)
 	x.places(ctx, settings)
 	x.knowOwner(ctx, settings.State)
-	r := &runtimes{state: settings.State, dockerHost: t.getenv("DOCKER_HOST")}
+	at, err := engineAt(t.getenv)
+	if err != nil {
+		return usageError{err}
+	}
+	r := &runtimes{state: settings.State, at: at}
 	x.bindings(ctx, r, config)
 	x.note(r.Close())
 	if c.Format == "json" {
@@ -218,7 +222,7 @@ func missing(ctx context.Context, o serverOptions) []string {
 	x := &examination{}
 	x.machine(ctx, o.settings)
 	x.places(ctx, o.settings)
-	r := &runtimes{state: o.settings.State, dockerHost: o.dockerHost}
+	r := &runtimes{state: o.settings.State, at: o.engine}
 	x.bindings(ctx, r, o.config)
 	x.note(r.Close())
 	var told []string

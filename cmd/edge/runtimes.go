@@ -26,8 +26,8 @@ const (
 // runtimes opens what runs sandboxes, when the first binding wants it, for all
 // bindings together.
 type runtimes struct {
-	state      string
-	dockerHost string // as DOCKER_HOST; empty is the engine's default
+	state string
+	at    docker.Config // where the Docker engine is
 	// stage is a small program that starts sandboxes of the process runtime
 	// sooner than this one does; empty is this one.
 	stage string
@@ -98,7 +98,9 @@ func (r *runtimes) openDocker(ctx context.Context) error {
 	if r.docker != nil {
 		return nil
 	}
-	rt, err := docker.New(docker.Config{Host: r.dockerHost, Log: r.log})
+	at := r.at
+	at.Log = r.log
+	rt, err := docker.New(at)
 	if err != nil {
 		return fmt.Errorf("open the docker runtime: %w", err)
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"edge/sandboxmgr/docker"
 )
 
 // fakeEngine answers what is asked of a Docker engine before any container is
@@ -60,7 +62,7 @@ func TestChooseRuntime(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := &runtimes{state: t.TempDir(), dockerHost: tt.host, log: slog.New(slog.DiscardHandler)}
+			r := &runtimes{state: t.TempDir(), at: docker.Config{Host: tt.host}, log: slog.New(slog.DiscardHandler)}
 			defer r.Close()
 			for range 2 { // a second binding shares the runtime and adds no note
 				rt, err := r.choose(t.Context(), Sandbox{Name: "B", Runtime: tt.wanted, Image: tt.image})

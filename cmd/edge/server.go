@@ -21,6 +21,7 @@ import (
 	"edge/host/admin"
 	"edge/plugins"
 	"edge/sandboxmgr"
+	"edge/sandboxmgr/docker"
 	"edge/sandboxmgr/state"
 )
 
@@ -38,7 +39,7 @@ type serverOptions struct {
 	assets   fs.FS
 	// executable is this process' own file, the init if none is embedded.
 	executable string
-	dockerHost string
+	engine     docker.Config // where the Docker engine is
 	// keepRuntimes takes for auto what was taken last, whatever answers now.
 	keepRuntimes bool
 	drain        time.Duration
@@ -68,8 +69,12 @@ func (f Flags) configure(file string, t *terminal, state func(*Config) string, l
 	if err != nil {
 		return serverOptions{}, fmt.Errorf("find this executable: %w", err)
 	}
+	engine, err := engineAt(t.getenv)
+	if err != nil {
+		return serverOptions{}, usageError{err}
+	}
 	return serverOptions{
-		config: config, settings: settings, assets: assets, executable: executable, dockerHost: t.getenv("DOCKER_HOST"), log: settings.logger(t.err),
+		config: config, settings: settings, assets: assets, executable: executable, engine: engine, log: settings.logger(t.err),
 	}, nil
 }
 
@@ -155,7 +160,7 @@ func (s *server) openSandboxes(ctx context.Context, o serverOptions, relay *brid
 	if err != nil {
 		return err
 	}
-	s.runtimes = &runtimes{state: s.settings.State, dockerHost: o.dockerHost, stage: program.stage(), log: s.log}
+	s.runtimes = &runtimes{state: s.settings.State, at: o.engine, stage: program.stage(), log: s.log}
 	bindings := map[string]sandboxmgr.Binding{}
 	for _, b := range o.config.Sandboxes {
 		rt, err := s.chooseRuntime(ctx, b, o.keepRuntimes)
