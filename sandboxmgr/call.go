@@ -135,7 +135,7 @@ func errBroken(k key) *abi.Error {
 // others speak of the edge and its callers, and are the host's alone to say.
 var insideCodes = []abi.Code{
 	abi.CodeInvalidRequest, abi.CodeTimeout, abi.CodeCanceled, abi.CodeInternal, abi.CodeUnsupported,
-	abi.CodeUnknownOperation, abi.CodeBodyTooLarge, abi.CodeQuotaExceeded, abi.CodeTooManyRequests, abi.CodeSandboxExited,
+	abi.CodeBodyTooLarge, abi.CodeQuotaExceeded, abi.CodeTooManyRequests, abi.CodeSandboxExited,
 	abi.CodeCommandNotFound, abi.CodeProcessNotFound, abi.CodeProcessAlreadyExists,
 	abi.CodeProcessReadyTimeout, abi.CodeProcessExitedBeforeReady,
 	abi.CodeSessionNotFound, abi.CodeSessionAlreadyExists, abi.CodeGitNotAvailable, abi.CodeGitFailed,
@@ -144,6 +144,10 @@ var insideCodes = []abi.Code{
 
 // distrust passes an init's error on if it is an init's to give.
 func (g *generation) distrust(op string, e *abi.Error) error {
+	if e.Code == abi.CodeUnknownOperation { // the edge knows it, so the init is older
+		return abi.Errorf(abi.CodeUnsupported, "%s: the sandbox was started by an earlier edge, whose init cannot do that", op).
+			WithSuggestion("stop the sandbox and start it again; what it wrote stays as its persist says")
+	}
 	if slices.Contains(insideCodes, e.Code) {
 		return e
 	}

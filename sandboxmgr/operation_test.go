@@ -360,6 +360,17 @@ func TestInitsErrorsAreNotTrusted(t *testing.T) {
 	}
 }
 
+// TestOlderInit asks an init for what it was built without.
+func TestOlderInit(t *testing.T) {
+	t.Parallel()
+	s, _, _ := newEdge(t, newWorld(t), newMemory(), nil).start("s")
+	_, err := s.Checkout(t.Context(), &abi.CheckoutRequest{URL: "https://example.com/x.git"})
+	got := wantCode(t, err, abi.CodeUnsupported)
+	if got.Operation != "checkout" || !strings.Contains(got.Message, "earlier edge") || got.Suggestion == "" {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestBrokenInit(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, newWorld(t), newMemory(), nil)
