@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -190,6 +191,23 @@ func TestOtherKernel(t *testing.T) {
 	}
 	if m.PID() != 0 {
 		t.Errorf("PID = %d, want 0", m.PID())
+	}
+}
+
+// TestVirtual: a runtime that makes virtual machines gets the init in a volume,
+// also from an engine that shares the edge's files.
+func TestVirtual(t *testing.T) {
+	t.Parallel()
+	init := filepath.Join(t.TempDir(), "init")
+	if err := os.WriteFile(init, []byte("init"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := newFake(t, &fake{})
+	for runtime, want := range map[string]bool{"": false, "runc": false, "runsc": false, "kata": true, "io.containerd.kata.v2": true} {
+		w, err := r.wish(t.Context(), &sandboxmgr.MachineSpec{Name: "m", InitPath: init, OCIRuntime: runtime})
+		if err != nil || (w.initVolume != "") != want {
+			t.Errorf("%q: volume %q, %v", runtime, w.initVolume, err)
+		}
 	}
 }
 

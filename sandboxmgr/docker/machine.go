@@ -44,7 +44,7 @@ var (
 func (r *Runtime) open(c container.InspectResponse) *machine {
 	m := &machine{runtime: r, name: strings.TrimPrefix(c.Name, "/"), id: c.ID, started: c.State.StartedAt}
 	if dir := c.Config.Labels[labelRun]; dir != "" {
-		m.noDial = fmt.Errorf("%w: the engine at %s is not on this computer", sandboxmgr.ErrNoDial, r.host)
+		m.noDial = fmt.Errorf("%w: the engine at %s, or its OCI runtime, shares no files with this computer", sandboxmgr.ErrNoDial, r.host)
 		m.release = r.relays.hold(r, c.ID, c.Config.Cmd, dir)
 		return m
 	}
@@ -82,6 +82,10 @@ func sharesKernel(runtime string) bool {
 	}
 	return false
 }
+
+// virtual tells whether an OCI runtime puts containers into virtual machines: a
+// Unix socket of the host that is mounted there can be seen, but not connected to.
+func virtual(runtime string) bool { return strings.Contains(runtime, "kata") }
 
 // inContainer tells whether process pid, as this edge sees processes, belongs
 // to the container: its control groups are named for it.

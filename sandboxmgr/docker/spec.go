@@ -65,7 +65,7 @@ func (r *Runtime) wish(ctx context.Context, spec *sandboxmgr.MachineSpec) (wish,
 	}
 	w := wish{MachineSpec: spec, engine: e, ipv6: !r.noIPv6.Load()}
 	w.volume = spec.Workspace || w.strict()
-	if !e.shared {
+	if !e.shared || virtual(spec.OCIRuntime) {
 		if w.initVolume, err = r.initVolumeOf(spec); err != nil {
 			return w, err
 		}
