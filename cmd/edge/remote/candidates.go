@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"edge/abi"
 )
@@ -143,7 +144,15 @@ func (s *session) candidates(ctx context.Context, kind string) []Candidate {
 	return cleaned(list)
 }
 
-// cleaned leaves out words that a shell's line could not hold.
+// cleaned leaves out words that mean more than themselves on a shell's line: bash
+// puts them there as they are, and what a sandbox calls its files and processes
+// must not become a command of the person who completes it.
 func cleaned(list []Candidate) []Candidate {
-	return slices.DeleteFunc(list, func(c Candidate) bool { return c.Word != oneLine(c.Word) || strings.ContainsAny(c.Word, " '\"\\$`") })
+	return slices.DeleteFunc(list, func(c Candidate) bool {
+		return strings.HasPrefix(c.Word, "-") || strings.ContainsFunc(c.Word, steersShell)
+	})
+}
+
+func steersShell(r rune) bool {
+	return !unicode.In(r, unicode.L, unicode.M, unicode.N) && !strings.ContainsRune("._-+@%,=:/", r)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"edge/abi"
@@ -75,8 +76,8 @@ func (v *execCommand) stream(ctx context.Context, env *Env, s *session, req *abi
 	if err != nil {
 		return err
 	}
-	defer stream.Close()
 	defer forwardSignals(env, func(sig os.Signal) { sendSignal(stream, sig) }, func() { cancel(ExitCode(exitInterrupted)) })()
+	defer stream.Close() // first: it ends a signal that waits behind input which nobody reads
 	if v.Interactive {
 		go pourInput(stream, env.In)
 	}
@@ -154,21 +155,26 @@ func asExec(err error) error {
 const patience = 3
 
 // forwardSignals has the signals that a person or a supervisor sends given to
-// the command. The returned function ends that. giveUp is called when the
-// command heeds none of them.
+// the command, in order; forward may block. giveUp is called when the command
+// heeds none of them. The returned function ends all that, and waits for a
+// forward under way: whatever that needs to end has been closed by then.
 func forwardSignals(env *Env, forward func(os.Signal), giveUp func()) (stop func()) {
-	signals, quit, done := make(chan os.Signal, 8), make(chan struct{}), make(chan struct{})
+	signals, pending, quit := make(chan os.Signal, 8), make(chan os.Signal, patience), make(chan struct{})
 	unnotify := env.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP)
-	go passSignals(signals, quit, done, forward, giveUp)
+	var passing sync.WaitGroup
+	passing.Go(func() { countSignals(signals, quit, pending, giveUp) })
+	passing.Go(func() { passSignals(pending, forward) })
 	return func() {
 		unnotify()
 		close(quit)
-		<-done
+		passing.Wait()
 	}
 }
 
-func passSignals(signals <-chan os.Signal, quit <-chan struct{}, done chan<- struct{}, forward func(os.Signal), giveUp func()) {
-	defer close(done)
+// countSignals hands the first signals on, and takes each further one for
+// giving up. It never waits for the command.
+func countSignals(signals <-chan os.Signal, quit <-chan struct{}, pending chan<- os.Signal, giveUp func()) {
+	defer close(pending)
 	for count := 0; ; {
 		select {
 		case sig := <-signals:
@@ -176,10 +182,16 @@ func passSignals(signals <-chan os.Signal, quit <-chan struct{}, done chan<- str
 				giveUp()
 				continue
 			}
-			forward(sig)
+			pending <- sig // which has room for patience
 		case <-quit:
 			return
 		}
+	}
+}
+
+func passSignals(pending <-chan os.Signal, forward func(os.Signal)) {
+	for sig := range pending {
+		forward(sig)
 	}
 }
 

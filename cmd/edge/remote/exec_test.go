@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -150,6 +151,34 @@ func TestExecPassesSignals(t *testing.T) {
 	signals <- os.Interrupt
 	if err := <-done; codeOf(err) != exitInterrupted {
 		t.Errorf("err = %v", err)
+	}
+}
+
+// TestSignalsThatCannotBeSent wants giving up to work while a signal waits behind
+// input that the command does not read.
+func TestSignalsThatCannotBeSent(t *testing.T) {
+	t.Parallel()
+	var forwarded []os.Signal
+	gaveUp := make(chan struct{})
+	s := &screen{signals: make(chan chan<- os.Signal, 1)}
+	stop := forwardSignals(s.env(startEdge(t)), func(sig os.Signal) {
+		<-gaveUp
+		forwarded = append(forwarded, sig)
+	}, func() { close(gaveUp) })
+	sent := []os.Signal{syscall.SIGHUP, syscall.SIGTERM, os.Interrupt}
+	signals := <-s.signals
+	for _, sig := range append(sent, os.Interrupt) {
+		signals <- sig
+	}
+	select {
+	case <-gaveUp:
+	case <-time.After(30 * time.Second):
+		t.Error("the signals are not counted")
+		close(gaveUp)
+	}
+	stop()
+	if !slices.Equal(forwarded, sent) {
+		t.Errorf("forwarded %v, want %v", forwarded, sent)
 	}
 }
 

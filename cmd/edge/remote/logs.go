@@ -79,7 +79,6 @@ func (s *session) follow(ctx context.Context, req *abi.StreamLogsRequest, out, e
 		} else if err != nil {
 			return nil, err
 		}
-		req.Since, req.Tail = e.Cursor, 0
 		switch e.Type {
 		case abi.LogExit:
 			return &e, nil

@@ -66,16 +66,20 @@ func TestCandidates(t *testing.T) {
 	e.list = threeBoxes
 	e.calls["getState"] = func(Ref, []byte) (any, error) { return abi.SandboxState{State: abi.StateRunning}, nil }
 	e.calls["listProcesses"] = func(Ref, []byte) (any, error) {
-		return abi.ProcessList{Processes: []abi.Process{{ID: "web"}, {ID: "two words"}}}, nil
+		return abi.ProcessList{Processes: []abi.Process{{ID: "web"}, {ID: "two words"}, {ID: "--all"}}}, nil
 	}
 	e.calls["listFiles"] = func(Ref, []byte) (any, error) {
-		return abi.ListFilesResponse{Files: []abi.FileInfo{{Name: "a"}, {Name: "d", Type: abi.FileTypeDirectory}}}, nil
+		files := []abi.FileInfo{{Name: "a"}, {Name: "d", Type: abi.FileTypeDirectory}, {Name: "größe_1.2-x+y@z"}}
+		for _, name := range []string{";reboot", "a&b", "a|b", "a>b", "a<b", "$(b)", "`b`", "*", "?", "[a]", "{a,b}", "!a", "#a", "~", "a\nb", "a'b", `a"b`, `a\b`, "a\u200bb", "a\u00a0b"} {
+			files = append(files, abi.FileInfo{Name: name})
+		}
+		return abi.ListFilesResponse{Files: files}, nil
 	}
 	tests := []struct{ kind, word, sandbox, want string }{
 		{"sandbox", "", "", "Py/job alpha zeta"},
 		{"sandbox", "Sandbox/", "", "Py/job Sandbox/alpha Sandbox/zeta"},
 		{"path", "", "", "Py/job: alpha: zeta:"},
-		{"path", "zeta:src/", "", "zeta:src/a zeta:src/d/"},
+		{"path", "zeta:src/", "", "zeta:src/a zeta:src/d/ zeta:src/größe_1.2-x+y@z"},
 		{"process", "", "zeta", "web"},
 		{"port", "", "zeta", ""},
 		{"signal", "", "", "TERM KILL INT HUP QUIT USR1 USR2 STOP CONT"},

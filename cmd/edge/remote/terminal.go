@@ -39,10 +39,10 @@ func (v *execCommand) terminal(ctx context.Context, env *Env, s *session, vars m
 	if err != nil {
 		return err
 	}
-	defer stream.Close()
 	if v.Interactive {
 		restore, err := rawMode(in)
 		if err != nil {
+			stream.Close()
 			return err
 		}
 		defer restore()
@@ -59,6 +59,7 @@ func (v *execCommand) terminal(ctx context.Context, env *Env, s *session, vars m
 	if hasScreen {
 		defer followWindow(env, screen, stream)()
 	}
+	defer stream.Close() // first: it ends what waits behind input which nobody reads
 	return showTerminal(ctx, env, stream)
 }
 
