@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"edge/abi"
 )
@@ -96,7 +95,7 @@ func (m *Manager) build(binding string, b *Binding, bd *build) {
 }
 
 // buildError says in the words of the API why there is no image. What the build
-// printed last is in the details.
+// printed last is in the details; what else went wrong is for the log alone.
 func buildError(binding string, rt Runtime, err error) error {
 	var e *abi.Error
 	switch {
@@ -107,19 +106,16 @@ func buildError(binding string, rt Runtime, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return abi.Errorf(abi.CodeTimeout, "the image of binding %s was not built within %s", binding, buildTimeout)
 	}
-	code, said := abi.CodeInternal, err.Error()
-	if errors.Is(err, ErrNoImage) {
-		code = abi.CodeImageNotFound
-		_, said, _ = strings.Cut(said, ErrNoImage.Error()+": ") // before it are internal names
+	for _, known := range []error{ErrNoImage, ErrBuildFailed} {
+		if errors.Is(err, known) {
+			_, said, _ := strings.Cut(err.Error(), known.Error()+": ") // before it are internal names
+			said = strings.ToValidUTF8(said[max(0, len(said)-maxBuildLog):], "")
+			return abi.Errorf(abi.CodeImageNotFound, "the image of binding %s could not be built", binding).
+				WithDetails(map[string]string{"build": said}).WithSuggestion("mend what \"build\" in the details says")
+		}
 	}
-	if len(said) > maxBuildLog {
-		said = strings.ToValidUTF8(said[len(said)-maxBuildLog:], "")
-	}
-	if !utf8.ValidString(said) {
-		said = strings.ToValidUTF8(said, "?")
-	}
-	return abi.Errorf(code, "the image of binding %s could not be built", binding).
-		WithDetails(map[string]string{"build": said}).WithSuggestion("mend what \"build\" in the details says")
+	return abi.Errorf(abi.CodeInternal, "the image of binding %s could not be built", binding).
+		WithSuggestion("the edge's log has the reason")
 }
 
 // entrypointID names the process that a binding's image runs by itself.

@@ -76,13 +76,17 @@ func TestBuildErrors(t *testing.T) {
 		code abi.Code
 		said string
 	}{
-		{errors.New(long), abi.CodeInternal, "the last line"},
+		{fmt.Errorf("build /home/secret: %w: %s", ErrBuildFailed, long), abi.CodeImageNotFound, "the last line"},
+		{errors.New("there is no file /home/secret"), abi.CodeInternal, ""},
 		{fmt.Errorf("%w: no Dockerfile", ErrNoImage), abi.CodeImageNotFound, "no Dockerfile"},
 		{fmt.Errorf("%w: gone", ErrRuntimeDown), abi.CodeRuntimeUnavailable, ""},
 	} {
 		got := wantCode(t, buildError("B", newWorld(t), tt.err), tt.code)
 		if !strings.Contains(string(got.Details), tt.said) || len(got.Details) > maxBuildLog+100 {
 			t.Errorf("details %s", got.Details)
+		}
+		if strings.Contains(fmt.Sprintf("%+v%s", got, got.Details), "secret") {
+			t.Errorf("internal names in %+v, %s", got, got.Details)
 		}
 	}
 }

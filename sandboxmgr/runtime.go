@@ -16,6 +16,9 @@ var (
 	// ErrNoImage: the image is not there; the text after it and a colon says
 	// how to get it, to whoever started the machine.
 	ErrNoImage = errors.New("image not found")
+	// ErrBuildFailed: the building of an image went wrong in one of its own
+	// steps; the text after it and a colon is what it printed last.
+	ErrBuildFailed = errors.New("build failed")
 	// ErrRuntimeDown: what runs sandboxes does not answer.
 	ErrRuntimeDown = errors.New("runtime unavailable")
 	// ErrNoDial: the runtime cannot dial into its machines; the init carries
@@ -86,8 +89,7 @@ type Imager interface {
 	// command, folder and user ("" is the default). ErrNoImage.
 	ImageCommand(ctx context.Context, image string) (argv []string, dir, user string, err error)
 	// BuildImage builds an image from a folder of this machine and returns its
-	// name, which depends on the binding's name alone. What the build printed
-	// last is in the error.
+	// name, which depends on the binding's name alone. ErrBuildFailed.
 	BuildImage(ctx context.Context, name, folder, dockerfile string) (image string, err error)
 }
 
