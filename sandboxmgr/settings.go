@@ -98,9 +98,10 @@ func (s *settings) checkEnvSize() error {
 	return nil
 }
 
-// note changes the record of a sandbox without disturbing those who use it, and
-// then does more, if there is any. It waits for every other step.
-func (u *unit) note(ctx context.Context, change func(*record), then func(context.Context) error) error {
+// note changes the record of a sandbox without disturbing those who use it, unless
+// change refuses, and then does more, if there is any. It waits for every other
+// step.
+func (u *unit) note(ctx context.Context, change func(*record) error, then func(context.Context) error) error {
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -121,14 +122,26 @@ func (u *unit) note(ctx context.Context, change func(*record), then func(context
 	}
 }
 
-func (u *unit) noteStep(ctx context.Context, change func(*record), then func(context.Context) error) error {
-	if _, revision := u.recorded(); revision == 0 {
+func (u *unit) noteStep(ctx context.Context, change func(*record) error, then func(context.Context) error) error {
+	next, revision := u.recorded()
+	if revision == 0 {
 		return abi.Errorf(abi.CodeSandboxExited, "sandbox %s was destroyed meanwhile", u.key)
 	}
-	if err := u.save(ctx, change); err != nil || then == nil {
+	if err := change(&next); err != nil {
+		return err
+	}
+	if err := u.save(ctx, func(r *record) { *r = next }); err != nil || then == nil {
 		return err
 	}
 	return then(ctx)
+}
+
+// learning is the change to the record that a use with these options makes.
+func learning(o *abi.SandboxOptions) func(*record) error {
+	return func(r *record) error {
+		r.learn(o)
+		return nil
+	}
 }
 
 // SetEnvVars sets variables for every command that is started from now on, and
@@ -143,14 +156,11 @@ func (s *Sandbox) SetEnvVars(ctx context.Context, req *abi.SetEnvVarsRequest) (*
 		if _, _, err := u.running(ctx, &s.ref.SandboxOptions); err != nil {
 			return err
 		}
-		r, _ := u.recorded()
-		r.setVars(req.EnvVars)
-		if err := r.checkEnvSize(); err != nil {
-			return err
+		set := func(r *record) error {
+			r.setVars(req.EnvVars)
+			return r.checkEnvSize()
 		}
-		return u.note(ctx, func(r *record) { r.setVars(req.EnvVars) }, func(ctx context.Context) error {
-			return u.tellEnv(ctx, req.EnvVars)
-		})
+		return u.note(ctx, set, func(ctx context.Context) error { return u.tellEnv(ctx, req.EnvVars) })
 	})
 	if err != nil {
 		return nil, s.fail(op, err)
@@ -197,6 +207,6 @@ func (s *Sandbox) Touch(ctx context.Context, _ *abi.Empty) (*abi.SandboxState, e
 		if !learns {
 			return nil
 		}
-		return u.note(ctx, func(r *record) { r.learn(&s.ref.SandboxOptions) }, nil)
+		return u.note(ctx, learning(&s.ref.SandboxOptions), nil)
 	})
 }

@@ -1,8 +1,11 @@
 package sandboxmgr
 
 import (
+	"fmt"
 	"maps"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"edge/abi"
@@ -91,6 +94,34 @@ func TestSetEnvVarsIsBounded(t *testing.T) {
 	wantCode(t, err, abi.CodeInvalidRequest)
 	_, err = s.SetEnvVars(t.Context(), vars("=", ""))
 	wantCode(t, err, abi.CodeInvalidRequest)
+}
+
+// TestSetEnvVarsAtOnce is bounded too: what is remembered never keeps the sandbox
+// from starting.
+func TestSetEnvVarsAtOnce(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, newWorld(t), newMemory(), nil)
+	s, _, _ := e.start("s")
+	var set atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			_, err := s.SetEnvVars(t.Context(), vars(fmt.Sprint("V", i), strings.Repeat("x", 100<<10)))
+			if err == nil {
+				set.Add(1)
+			} else if abi.AsError(err).Code != abi.CodeInvalidRequest {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := set.Load(); n != maxEnvBytes/(100<<10) {
+		t.Errorf("%d were set", n)
+	}
+	if _, err := s.Stop(t.Context(), &abi.StopRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	e.start("s")
 }
 
 func TestTouchStartsNothing(t *testing.T) {

@@ -265,7 +265,7 @@ func (u *unit) beginUse(opts *abi.SandboxOptions) *step {
 		return u.begin(stepResume, u.resumeStep)
 	case u.current != nil:
 		return u.begin(stepNote, func(ctx context.Context, _ *step) error {
-			return u.noteStep(ctx, func(r *record) { r.learn(opts) }, nil)
+			return u.noteStep(ctx, learning(opts), nil)
 		})
 	case u.pending:
 		return u.begin(stepSettle, u.settle)
@@ -298,7 +298,7 @@ func (u *unit) explainStep(err error) error {
 		if errors.Is(err, errDestroyed) {
 			how = "destroyed"
 		}
-		return abi.Errorf(abi.CodeSandboxExited, "sandbox %s was %s while it started", u.key, how).WithStarted(abi.StartedNo)
+		return abi.Errorf(abi.CodeSandboxExited, "sandbox %s was %s meanwhile", u.key, how).WithStarted(abi.StartedNo)
 	case errors.Is(err, errClosed):
 		return errShuttingDown()
 	}
