@@ -291,7 +291,7 @@ func TestExecStreamBackgroundChild(t *testing.T) {
 func TestExecStreamSlowReader(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t)
-	size := 256 << 20
+	size := 64 << 20
 	if raceEnabled {
 		size = 32 << 20
 	}
