@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,6 +34,7 @@ type warmPool struct {
 	binding string
 	size    int
 	news    chan struct{} // something was taken, or has ended
+	ended   atomic.Bool   // one ended by itself: the next may too
 
 	mu    sync.Mutex
 	ready []*warmMachine // the oldest first
@@ -77,6 +79,9 @@ func (p *warmPool) keepFull() {
 			}
 			continue
 		}
+		if p.ended.Swap(false) && sleep(p.m.ctx, firstWarmPause) != nil {
+			continue
+		}
 		if err := p.add(p.m.ctx); err != nil {
 			if p.m.ctx.Err() == nil {
 				p.m.log.Warn("cannot start a sandbox ahead; it is tried again", "binding", p.binding, "in", pause, "error", err)
@@ -117,9 +122,15 @@ func (p *warmPool) add(ctx context.Context) error {
 		p.dispose(w)
 		return err
 	}
+	watching, unwatch := context.WithCancel(p.m.ctx)
+	w.unwatch, w.watched = unwatch, make(chan struct{})
 	p.mu.Lock()
 	p.ready = append(p.ready, w)
 	p.mu.Unlock()
+	// Now that it can be withdrawn: it may have ended already.
+	if !p.m.spawn(func() { p.watch(watching, w) }) {
+		close(w.watched)
+	}
 	return nil
 }
 
@@ -143,12 +154,6 @@ func (p *warmPool) start(ctx context.Context, w *warmMachine, image string, rt R
 	if _, err := w.init.Ready(hello); err != nil {
 		return fmt.Errorf("hello of the init: %w", err)
 	}
-	watching, unwatch := context.WithCancel(p.m.ctx)
-	w.unwatch, w.watched = unwatch, make(chan struct{})
-	if !p.m.spawn(func() { p.watch(watching, w) }) {
-		close(w.watched)
-		return errClosed
-	}
 	return nil
 }
 
@@ -163,6 +168,7 @@ func (p *warmPool) watch(ctx context.Context, w *warmMachine) {
 	if ctx.Err() == nil && p.withdraw(w) {
 		p.m.log.Warn("a sandbox that was started ahead has ended", "machine", w.name)
 		p.dispose(w)
+		p.ended.Store(true)
 		p.nudge()
 	}
 }

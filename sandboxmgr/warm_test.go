@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"edge/abi"
 )
@@ -186,6 +188,33 @@ func TestWarmMachineThatEndsIsReplaced(t *testing.T) {
 	w.named(name).end(1, false)
 	eventually(t, "another", func() bool { names := e.warmNames(); return len(names) == 1 && names[0] != name })
 	eventually(t, "removal", func() bool { return w.named(name) == nil })
+}
+
+// TestWarmMachinesThatEndAtOnce are replaced at a pace, on a clock of its own.
+func TestWarmMachinesThatEndAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.onWait = func() error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			for _, m := range w.machines {
+				m.end(1, false)
+			}
+			return nil
+		}
+		e := newEdge(t, w, newMemory(), func(c *Config) {
+			c.StateDir = dir
+			binding(func(b *Binding) { b.Warm = 1 })(c)
+		})
+		defer e.Close()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if starts, _ := w.count(); starts < 5 || starts > 15 {
+			t.Errorf("%d machines in 10 s", starts)
+		}
+	})
 }
 
 func TestWarmPoolWaitsForItsRuntime(t *testing.T) {

@@ -38,8 +38,8 @@ const (
 
 // BuildImage builds the image of a binding from a folder and its Dockerfile, a
 // path in that folder ("" is Dockerfile). What .dockerignore excludes is not
-// sent. The engine reuses what it has built before. The error has what the build
-// printed last.
+// sent. The engine reuses what it has built before. A build that fails is
+// ErrBuildFailed.
 func (r *Runtime) BuildImage(ctx context.Context, name, folder, dockerfile string) (string, error) {
 	ref := buildRepo + ":" + name
 	file := filepath.ToSlash(filepath.Clean(cmp.Or(dockerfile, defaultDockerfile)))
