@@ -228,7 +228,7 @@ func (r *Runtime) remove(ctx context.Context, name, folder string) error {
 	case !errors.Is(err, sandboxmgr.ErrNoMachine):
 		return err
 	}
-	return errors.Join(r.groups.at(name).remove(), removeAll(folder))
+	return errors.Join(r.groups.at(name).end(), removeAll(folder))
 }
 
 // removeAll deletes a folder that nobody uses any more, together with folders

@@ -160,7 +160,8 @@ func (b *birth) plan(context.Context) (err error) {
 }
 
 func (b *birth) makeGroups(context.Context) error {
-	_ = b.groups.at(b.spec.Name).remove() // with the counters of an earlier start
+	// With the counters of an earlier start, or with a machine whose record is lost.
+	_ = b.groups.at(b.spec.Name).end()
 	b.group = b.groups.make(b.spec.Name)
 	return nil
 }
