@@ -31,6 +31,9 @@ func (l *Link) Call(ctx context.Context, op string, req, resp any) error {
 	if len(body) > initproto.MaxBody {
 		return abi.Errorf(abi.CodeBodyTooLarge, "the request of %s is %d bytes long, at most %d can be sent", op, len(body), initproto.MaxBody)
 	}
+	if err := l.checkNewer(ctx, op, req); err != nil {
+		return err
+	}
 	if takesLong(op) {
 		if err := l.queue(ctx); err != nil {
 			return fmt.Errorf("%s: %w: %w", op, ErrUnsent, err)
@@ -57,6 +60,35 @@ func (l *Link) Call(ctx context.Context, op string, req, resp any) error {
 		return err
 	}
 	return nil
+}
+
+// checkNewer refuses a request with a field that an init of version 1 would pass
+// over in silence.
+func (l *Link) checkNewer(ctx context.Context, op string, req any) error {
+	var user, session string
+	switch r := req.(type) {
+	case *abi.ExecRequest:
+		user, session = r.User, r.Session
+	case *abi.StartProcessRequest:
+		user, session = r.User, r.Session
+	}
+	if user == "" && session == "" {
+		return nil
+	}
+	hello, err := l.Ready(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w: %w", op, ErrUnsent, err)
+	}
+	if hello.Version < initproto.StreamVersion {
+		return errOlder(op, "has neither users nor sessions")
+	}
+	return nil
+}
+
+// errOlder is UNSUPPORTED of an init that an earlier edge started.
+func errOlder(op, lack string) *abi.Error {
+	return abi.Errorf(abi.CodeUnsupported, "%s: the sandbox was started by an earlier edge, whose init %s", op, lack).
+		WithSuggestion("stop the sandbox and start it again; what it wrote stays as its persist says")
 }
 
 // takesLong tells whether a call lasts as long as its user likes.

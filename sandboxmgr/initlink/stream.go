@@ -41,8 +41,7 @@ func (l *Link) Open(ctx context.Context, op string, req any) (abi.Socket, error)
 		return nil, fmt.Errorf("%s: %w: %w", op, ErrUnsent, err)
 	}
 	if hello.Version < initproto.StreamVersion {
-		return nil, abi.Errorf(abi.CodeUnsupported, "%s: the sandbox was started by an earlier edge, whose init has no streams", op).
-			WithSuggestion("stop the sandbox and start it again; what it wrote stays as its persist says")
+		return nil, errOlder(op, "has no streams")
 	}
 	if l.streamsFull() {
 		return nil, errTooManyStreams()

@@ -48,6 +48,11 @@ func TestOlderInit(t *testing.T) {
 		_, err := h.Open(within(t), row.Name(), nil)
 		wantCode(t, err, abi.CodeUnsupported)
 	}
+	for op, req := range map[string]any{
+		"exec": &abi.ExecRequest{Command: "id", User: "nobody"}, "startProcess": &abi.StartProcessRequest{Command: "id", Session: "s"},
+	} {
+		wantCode(t, h.Call(within(t), op, req, nil), abi.CodeUnsupported)
+	}
 	for _, op := range ops {
 		done := make(chan error, 2)
 		var got struct{ Any string }
