@@ -124,7 +124,7 @@ type Connections interface {
 
 // The close codes that a Manager uses (RFC 6455, section 7.4.1).
 const (
-	closePolicy  = 1008 // the exposure was taken back
+	closePolicy  = 1008 // the exposure was taken back, or the time of a stream is over
 	closeRestart = 1012 // the sandbox ended
 )
 

@@ -19,7 +19,8 @@ func (s *Sandbox) Exec(ctx context.Context, req *abi.ExecRequest) (*abi.ExecResp
 }
 
 // ExecStream runs a command and tells what it prints while it prints it. Closing
-// the socket kills the command.
+// the socket kills the command. The init keeps the timeout, and is given time to
+// tell what was printed; then the host ends the stream.
 func (s *Sandbox) ExecStream(ctx context.Context, req *abi.ExecStreamRequest) (abi.Socket, error) {
 	op := abi.ExecStream.Name()
 	own := *req
@@ -27,7 +28,14 @@ func (s *Sandbox) ExecStream(ctx context.Context, req *abi.ExecStreamRequest) (a
 	if err := checkExecStream(&own); err != nil {
 		return nil, s.fail(op, err)
 	}
-	return s.stream(ctx, op, &own)
+	sock, err := s.stream(ctx, op, &own)
+	if err != nil {
+		return nil, err
+	}
+	limit := own.Timeout.D() + quickTimeout
+	late := abi.Errorf(abi.CodeTimeout, "sandbox %s did not end the command within %s", s.key, limit).WithStarted(abi.StartedMaybe)
+	late.Operation = op
+	return bounded(sock, limit, late), nil
 }
 
 // Terminal opens a terminal, or comes back to one. Closing the socket leaves a

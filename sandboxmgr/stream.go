@@ -2,6 +2,8 @@ package sandboxmgr
 
 import (
 	"context"
+	"sync/atomic"
+	"time"
 
 	"edge/abi"
 )
@@ -46,4 +48,50 @@ func (g *generation) open(ctx context.Context, op string, req any) (abi.Socket, 
 		return nil, g.explain(ctx, bound, op, 0, err)
 	}
 	return sock, nil
+}
+
+// boundedSocket is a stream that the edge ends when its time is over, whatever
+// the sandbox does.
+type boundedSocket struct {
+	abi.Socket
+	timer *time.Timer
+	late  *abi.Error // how it ends then
+	over  atomic.Bool
+}
+
+// bounded ends the stream after limit with the error late. Closing it closes
+// sock.
+func bounded(sock abi.Socket, limit time.Duration, late *abi.Error) *boundedSocket {
+	s := &boundedSocket{Socket: sock, late: late}
+	s.timer = time.AfterFunc(limit, s.expire)
+	return s
+}
+
+func (s *boundedSocket) expire() {
+	s.over.Store(true)
+	_ = s.Socket.Close(closePolicy, "its time is over")
+}
+
+// Receive returns the next message.
+func (s *boundedSocket) Receive(ctx context.Context) (byte, []byte, error) {
+	opcode, payload, err := s.Socket.Receive(ctx)
+	return opcode, payload, s.inTime(err)
+}
+
+// Send sends a message.
+func (s *boundedSocket) Send(ctx context.Context, opcode byte, payload []byte) error {
+	return s.inTime(s.Socket.Send(ctx, opcode, payload))
+}
+
+func (s *boundedSocket) inTime(err error) error {
+	if err != nil && s.over.Load() {
+		return s.late
+	}
+	return err
+}
+
+// Close closes the stream.
+func (s *boundedSocket) Close(code int, reason string) error {
+	s.timer.Stop()
+	return s.Socket.Close(code, reason)
 }
