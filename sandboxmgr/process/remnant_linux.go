@@ -12,8 +12,8 @@ import (
 
 // end kills what still runs in the groups and deletes them. That is a machine
 // whose folder somebody has deleted, and with it the record of which process it
-// is: only its groups know it still. The caller has the name's lock and knows of
-// no machine of that name.
+// is: only its groups know it still, and nobody could hold it. The caller has the
+// name's lock.
 func (c cgroup) end() error {
 	if c.frz1 != "" {
 		_ = set(filepath.Join(c.frz1, "freezer.state"), "THAWED") // what is frozen does not die

@@ -7,18 +7,24 @@ import (
 	"testing"
 	"time"
 
+	"edge/sandboxmgr"
 	"edge/sandboxmgr/runtimetest"
 )
 
 // TestFolderDeleted deletes the folders of running machines while no edge holds
-// them: the next edge finds them by their control groups, to remove them or to
-// start anew, and never has two under one name.
+// them: the next edge finds them by their control groups and ends them, and never has
+// two under one name.
 func TestFolderDeleted(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
 		next func(t *testing.T, b *bench)
 	}{
+		{"adopt", func(t *testing.T, b *bench) {
+			if _, err := b.rt.Adopt(t.Context(), b.Spec.Name); !errors.Is(err, sandboxmgr.ErrNoMachine) {
+				t.Errorf("Adopt = %v, want %v", err, sandboxmgr.ErrNoMachine)
+			}
+		}},
 		{"remove", func(t *testing.T, b *bench) {
 			if err := b.rt.Remove(t.Context(), b.Spec.Name); err != nil {
 				t.Errorf("Remove: %v", err)

@@ -120,6 +120,9 @@ func (r *Runtime) adopt(name, folder string) (*handle, error) {
 		return h, nil
 	}
 	rec, err := readRecord(folder)
+	if errors.Is(err, sandboxmgr.ErrNoMachine) {
+		return nil, errors.Join(err, r.groups.at(name).end())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +231,7 @@ func (r *Runtime) remove(ctx context.Context, name, folder string) error {
 	case !errors.Is(err, sandboxmgr.ErrNoMachine):
 		return err
 	}
-	return errors.Join(r.groups.at(name).end(), removeAll(folder))
+	return errors.Join(r.groups.at(name).remove(), removeAll(folder))
 }
 
 // removeAll deletes a folder that nobody uses any more, together with folders

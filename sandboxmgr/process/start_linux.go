@@ -160,8 +160,7 @@ func (b *birth) plan(context.Context) (err error) {
 }
 
 func (b *birth) makeGroups(context.Context) error {
-	// With the counters of an earlier start, or with a machine whose record is lost.
-	_ = b.groups.at(b.spec.Name).end()
+	_ = b.groups.at(b.spec.Name).remove() // with the counters of an earlier start
 	b.group = b.groups.make(b.spec.Name)
 	return nil
 }
