@@ -63,6 +63,12 @@ func impossible(path string, err error) error {
 	return fmt.Errorf("file %.200q: %w", path, err)
 }
 
+// isGone tells whether err, a system call's or fileError's, says that something is
+// not there any more.
+func isGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, abi.CodeFileNotFound.Err())
+}
+
 func notFound(path string) *abi.Error {
 	return abi.Errorf(abi.CodeFileNotFound, "%.200s does not exist", path)
 }

@@ -168,7 +168,7 @@ func removeTree(ctx context.Context, path string) error {
 	err = r.folder(parent, filepath.Base(path), 0)
 	var e *abi.Error
 	switch {
-	case err == nil || errors.Is(err, fs.ErrNotExist): // somebody else was faster
+	case err == nil || isGone(err): // somebody else was faster
 		return nil
 	case ctx.Err() != nil:
 		return lateError(ctx, "the deletion", path, "delete again: it goes on where it was")
@@ -222,10 +222,13 @@ func (r *removal) content(f *folder, depth int) error {
 		for {
 			some, err := f.ReadDir(1024)
 			for _, e := range some {
-				if err := r.entry(f, e, depth); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				err := r.entry(f, e, depth)
+				switch {
+				case err == nil:
+					removed++
+				case !isGone(err):
 					return err
 				}
-				removed++
 			}
 			if err == io.EOF {
 				break
@@ -313,8 +316,7 @@ func chmodFolder(ctx context.Context, f *folder, mode uint32, depth int) error {
 			return fileError(f.Name(), err)
 		}
 		for _, e := range entries {
-			err := chmodEntry(ctx, f, e, mode, depth)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, abi.CodeFileNotFound.Err()) {
+			if err := chmodEntry(ctx, f, e, mode, depth); err != nil && !isGone(err) {
 				return err
 			}
 		}

@@ -121,10 +121,7 @@ func removeMoved(ctx context.Context, path string) error {
 func discardTree(path string) { _ = os.RemoveAll(path) }
 
 // copying copies a file or folder with modes, owners, times and links.
-type copying struct {
-	ctx context.Context
-	buf []byte
-}
+type copying struct{ ctx context.Context }
 
 // entry copies the entry name of a folder to another folder, where it gets
 // another name.

@@ -30,8 +30,7 @@ func (s *supervisor) terminal(ctx context.Context, req *abi.TerminalRequest, st 
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s.wg.Add(1)
-	go s.takeInput(ctx, t, v, st, cancel)
+	st.attend(func() { s.takeInput(ctx, t, v, st, cancel) })
 	last, err := t.show(ctx, v, st)
 	var refused *abi.Error
 	switch {
@@ -91,7 +90,6 @@ func (t *terminal) send(v *viewer, st *stream) (n int, over bool, err error) {
 // takeInput takes what the connection types and says until it says no more or
 // ctx ends. A message that makes no sense ends the connection's hold.
 func (s *supervisor) takeInput(ctx context.Context, t *terminal, v *viewer, st *stream, fail context.CancelCauseFunc) {
-	defer s.wg.Done()
 	for {
 		text, data, err := st.Next()
 		switch {

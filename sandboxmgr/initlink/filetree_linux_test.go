@@ -1,10 +1,12 @@
 package initlink
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"edge/abi"
@@ -200,6 +202,31 @@ func TestDeleteMuch(t *testing.T) {
 	makeMany(t, dir, 10_000)
 	makeDeep(t, dir, 600)
 	call(t, s.Link, abi.DeleteFile, abi.DeleteFileRequest{Path: dir, Recursive: true})
+	if got := there(t, s.init.work); got != "" {
+		t.Errorf("there is %.200q", got)
+	}
+}
+
+// TestDeleteAtOnce: what another deletes meanwhile is no failure.
+func TestDeleteAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	dir := s.init.work + "/d"
+	for i := range 200 {
+		makeMany(t, fmt.Sprintf("%s/%d/sub", dir, i), 5)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			err := s.Link.Call(t.Context(), abi.DeleteFile.Name(), abi.DeleteFileRequest{Path: dir, Recursive: true}, &abi.Empty{})
+			var e *abi.Error
+			if err == nil || errors.As(err, &e) && e.Code == abi.CodeFileNotFound && e.Started != abi.StartedYes { // came late
+				return
+			}
+			t.Errorf("%v, started %s", err, e.Started)
+		})
+	}
+	wg.Wait()
 	if got := there(t, s.init.work); got != "" {
 		t.Errorf("there is %.200q", got)
 	}
