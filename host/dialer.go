@@ -63,14 +63,16 @@ type dialer struct {
 // bounded by wake, and by limit unless that is 0. The caller releases the dialer,
 // and calls letSleep when its connections are over.
 func newDialer(ctx context.Context, box sandbox, port int, wake abi.Wake, upgrade bool, limit time.Duration) (*dialer, error) {
+	bound := ctx
 	if limit > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, limit)
+		bound, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	run, release, err := box.Wake(ctx, wake, upgrade)
+	run, release, err := box.Wake(bound, wake, upgrade)
 	if err != nil {
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded) {
+		release()
+		if ctx.Err() == nil && bound.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 			err = abi.Errorf(abi.CodeTimeout, "the sandbox did not start within %s", limit).WithStarted(abi.StartedMaybe)
 		}
 		return nil, err

@@ -1,6 +1,8 @@
 package host
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -155,6 +157,21 @@ func TestPluginsSocketKeepsItsSandboxAwake(t *testing.T) {
 	box.wanted(t, 0)
 	if _, err := openSocket(t.Context(), boxes(box), ref("a"), 9999, abi.WebSocketOptions{}); err == nil {
 		t.Error("a closed port was opened")
+	}
+	box.wanted(t, 0)
+}
+
+// TestPluginsDeadlineEndsTheWait with the deadline's own error: the edge has no
+// limit of its own then, which an error could name.
+func TestPluginsDeadlineEndsTheWait(t *testing.T) {
+	t.Parallel()
+	box := newBox("a", nil)
+	box.block = true
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, err := openSocket(ctx, boxes(box), ref("a"), 8080, abi.WebSocketOptions{})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v, want the context's", err)
 	}
 	box.wanted(t, 0)
 }
