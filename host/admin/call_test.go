@@ -35,6 +35,7 @@ func TestCall(t *testing.T) {
 
 		{"another sandbox", "POST", box + "/start", `{"sandbox":{"id":"b"}}`, 400, "INVALID_REQUEST"},
 		{"another binding", "POST", box + "/start", `{"sandbox":{"binding":"B"}}`, 400, "INVALID_REQUEST"},
+		{"another sandbox in capitals", "POST", box + "/start", `{"SANDBOX":{"id":"b"}}`, 400, "INVALID_REQUEST"},
 		{"unknown option", "POST", box + "/start", `{"sandbox":{"sleep":1}}`, 400, "INVALID_REQUEST"},
 		{"sandbox is a text", "POST", box + "/start", `{"sandbox":"a"}`, 400, "INVALID_REQUEST"},
 		{"two values", "POST", box + "/start", `{}{}`, 400, "INVALID_REQUEST"},

@@ -41,13 +41,13 @@ type exchange struct {
 
 // serve answers one request, whatever happens on the way.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	if !s.enter() {
-		w.Header().Set("Connection", "close")
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
+	entered := s.enter()
+	if entered {
+		defer s.serving.Done()
 	}
-	defer s.serving.Done()
 	x := &exchange{s: s, w: w, r: r, control: http.NewResponseController(w), id: s.ids.next(), begun: time.Now(), ctx: r.Context()}
+	// The last answer on this connection left a deadline behind.
+	_ = x.control.SetWriteDeadline(time.Time{})
 	defer x.finish()
 	h := w.Header()
 	h.Set("X-Request-Id", x.id)
@@ -60,6 +60,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		// What is behind the head was not looked at.
 		h.Set("Connection", "close")
 		x.refuse(status, refusal)
+		return
+	}
+	if !entered {
+		h.Set("Connection", "close")
+		e := shuttingDown()
+		x.refuse(e.Code.Status(), e)
 		return
 	}
 	cancel, err := x.bound()
@@ -147,9 +153,8 @@ func (x *exchange) answerWith(v any) error {
 const answerPiece = 256 << 10
 
 // writeAll writes an answer in pieces, so that the bound counts from the last
-// progress. A client that is gone is no error of ours.
+// progress; leaveAnswer has the last bound. A client that is gone is no error of ours.
 func (x *exchange) writeAll(b []byte) error {
-	defer x.control.SetWriteDeadline(time.Time{})
 	for len(b) > 0 {
 		piece := b[:min(len(b), answerPiece)]
 		_ = x.control.SetWriteDeadline(time.Now().Add(x.s.pace.answer))
@@ -241,13 +246,32 @@ func (x *exchange) finish() {
 		}
 	}
 	x.leaveBody()
+	x.leaveAnswer()
 	x.logAccess()
 	if p != nil {
 		panic(http.ErrAbortHandler) // closes the connection
 	}
 }
 
+// leaveAnswer bounds the end of the answer, which the server writes after this.
+func (x *exchange) leaveAnswer() {
+	if x.status != http.StatusSwitchingProtocols { // then the connection is not the server's any more
+		_ = x.control.SetWriteDeadline(time.Now().Add(x.s.pace.answer))
+	}
+}
+
 var errPanic = errors.New("panic")
+
+// maxLoggedPath is more than any path of the API has: who has no token fills no
+// disk with a long one.
+const maxLoggedPath = 256
+
+func loggedPath(path string) string {
+	if len(path) <= maxLoggedPath {
+		return path
+	}
+	return path[:maxLoggedPath] + "..."
+}
 
 // logAccess writes the request's line: no query, header or body.
 func (x *exchange) logAccess() {
@@ -258,7 +282,7 @@ func (x *exchange) logAccess() {
 	attrs := make([]slog.Attr, 0, 14)
 	attrs = append(attrs,
 		slog.String("request", x.id), slog.String("remote", remote), slog.String("method", x.r.Method),
-		slog.String("path", x.r.URL.Path), slog.Int("status", x.status),
+		slog.String("path", loggedPath(x.r.URL.Path)), slog.Int("status", x.status),
 		slog.Int64("in", x.in.Load()), slog.Int64("out", x.out.Load()), slog.Duration("duration", time.Since(x.begun)))
 	if x.address.row != nil {
 		attrs = append(attrs, slog.String("binding", x.address.binding), slog.String("sandbox", x.address.id), slog.String("operation", x.address.row.Name()))

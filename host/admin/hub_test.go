@@ -20,7 +20,7 @@ func TestEventsAreTold(t *testing.T) {
 	t.Parallel()
 	hub := new(Events)
 	w := start(t, &Server{Events: hub, pace: hurry(func(p *pace) { p.keepAlive = 10 * time.Millisecond }), Operations: &fakeOperations{}})
-	resp, err := w.client.Do(w.request("GET", "/v1/events?binding=B&id=a", nil))
+	resp, err := w.client.Do(w.request("GET", "/v1/events?binding=B&id=A", nil))
 	if err != nil {
 		t.Fatal(err)
 	}

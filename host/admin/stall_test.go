@@ -3,9 +3,11 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +62,35 @@ func TestStalls(t *testing.T) {
 			t.Errorf("closed with %d", code)
 		}
 	})
+}
+
+// TestUnreadSmallAnswers wants a client cut off that asks and asks and never reads,
+// though each answer fits into the server's buffer.
+func TestUnreadSmallAnswers(t *testing.T) {
+	t.Parallel()
+	w := start(t, &Server{pace: hurry(func(p *pace) { p.answer = 100 * time.Millisecond })})
+	c, err := net.Dial("tcp", w.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	for err == nil {
+		_, err = io.WriteString(c, strings.Repeat("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 100))
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the server still waits for its answers to be read")
+	}
+}
+
+// TestLongPathsAreCutInTheLog wants no log filled by who has no token.
+func TestLongPathsAreCutInTheLog(t *testing.T) {
+	t.Parallel()
+	w := start(t, &Server{})
+	raw(t, "tcp", w.addr, "GET /"+strings.Repeat("x", 10_000)+" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+	if n := len(w.log.String()); n > 1000 {
+		t.Errorf("the log has %d bytes", n)
+	}
 }
 
 // TestUnreadAnswer wants a client that does not read its answer cut off.

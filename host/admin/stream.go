@@ -71,11 +71,15 @@ func (x *exchange) streamError(ctx context.Context, err error) *abi.Error {
 		err = abi.Errorf(abi.CodeSandboxExited, "the stream broke off (%d %.100s)", c.Code, c.Reason).WithStarted(abi.StartedYes)
 	}
 	if cause := context.Cause(ctx); cause == errShutdown {
-		e := abi.Errorf(abi.CodeRuntimeUnavailable, "the edge is shutting down").WithStarted(abi.StartedYes)
-		e.RetryAfterMs = 1000
-		err = e
+		err = shuttingDown().WithStarted(abi.StartedYes)
 	}
 	return x.border(err)
+}
+
+func shuttingDown() *abi.Error {
+	e := abi.Errorf(abi.CodeRuntimeUnavailable, "%v", errShutdown)
+	e.RetryAfterMs = 1000
+	return e
 }
 
 // errUnexpected is a message that a stream of its kind does not have. It came

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -512,6 +513,12 @@ func TestShutdownEndsEventStreams(t *testing.T) {
 		if err != nil || !strings.Contains(string(text), "event: error\n") || !strings.Contains(string(text), "RUNTIME_UNAVAILABLE") {
 			t.Errorf("%q, %v", text, err)
 		}
+	}
+	// A connection that was open already is answered, and in JSON.
+	late := httptest.NewRecorder()
+	w.server.serve(late, w.request("GET", "/v1/version", nil))
+	if got := late.Body.String(); late.Code != 503 || !strings.Contains(got, `"code":"RUNTIME_UNAVAILABLE"`) || late.Header().Get("X-Request-Id") == "" {
+		t.Errorf("late: %d %s", late.Code, got)
 	}
 	close(goOn)
 	if got := <-called; got.StatusCode != 200 || strings.TrimSpace(got.body) != `{"done":true}` {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"edge/abi"
 )
@@ -23,7 +24,8 @@ func (x *exchange) watchEvents() error {
 		return err
 	}
 	defer release()
-	sub, cancelSub := x.s.Events.subscribe(query.Get("binding"), query.Get("id"))
+	// Ids are lower case, whatever a caller writes.
+	sub, cancelSub := x.s.Events.subscribe(query.Get("binding"), strings.ToLower(query.Get("id")))
 	defer cancelSub()
 	out := newEventWriter(x)
 	if x.r.Method == http.MethodHead {
