@@ -278,12 +278,10 @@ func checkSession(id string) error {
 func checkUser(user string) error { return checkText("user", user, maxUser) }
 
 func checkExecStream(req *abi.ExecStreamRequest) error {
-	return firstError(
-		checkProgram(req.Command, req.Argv), checkDir(req.Cwd), checkEnv(req.Env),
-		checkOneOf("encoding", req.Encoding, "utf8", "base64"),
-		checkText("stdin", strings.ReplaceAll(req.Stdin, "\x00", ""), maxStdin),
-		checkSpan("timeout", req.Timeout.D(), maxWait), checkUser(req.User), checkSession(req.Session),
-	)
+	return checkExec(&abi.ExecRequest{
+		Command: req.Command, Argv: req.Argv, Cwd: req.Cwd, Env: req.Env, Stdin: req.Stdin,
+		Encoding: req.Encoding, Timeout: req.Timeout, User: req.User, Session: req.Session,
+	})
 }
 
 func checkTerminal(req *abi.TerminalRequest) error {
