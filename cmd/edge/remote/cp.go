@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"edge/abi"
 )
@@ -178,15 +179,26 @@ func (c *copier) leadsToFolder(ctx context.Context, file string) bool {
 	return err == nil
 }
 
-// uploadFolder copies a folder with all below it.
+// uploadFolder copies a folder with all below it. One that its owner cannot write
+// to, as in Go's module cache, becomes so when all is in it.
 func (c *copier) uploadFolder(ctx context.Context, source, target string) error {
 	st, err := os.Stat(source)
 	if err != nil {
 		return err
 	}
-	if err := c.makeFolder(ctx, target, st.Mode()); err != nil {
+	const usable = 0o700
+	if err := c.makeFolder(ctx, target, st.Mode()|usable); err != nil {
 		return err
 	}
+	if err := c.uploadContent(ctx, source, target); err != nil || st.Mode()&usable == usable {
+		return err
+	}
+	_, err = Call(ctx, c.Client, c.ref, abi.SetPermissions, &abi.SetPermissionsRequest{Path: target, Mode: bits(st.Mode())})
+	return err
+}
+
+// uploadContent copies what is in a folder into one that is there.
+func (c *copier) uploadContent(ctx context.Context, source, target string) error {
 	entries, err := os.ReadDir(source)
 	if err != nil {
 		return err
@@ -201,6 +213,9 @@ func (c *copier) uploadFolder(ctx context.Context, source, target string) error 
 			info, err = os.Stat(from)
 		}
 		switch {
+		case !utf8.ValidString(e.Name()):
+			c.skip(from, "its name is not UTF-8")
+			continue
 		case errors.Is(err, os.ErrNotExist):
 			c.skip(from, "it is not there any more, or leads nowhere")
 		case err != nil:
@@ -221,12 +236,14 @@ func (c *copier) uploadFolder(ctx context.Context, source, target string) error 
 	return nil
 }
 
-// makeFolder makes a folder in the sandbox; one that is there gets the mode.
+// makeFolder makes a folder in the sandbox; one that is there stays as it is.
 func (c *copier) makeFolder(ctx context.Context, target string, mode os.FileMode) error {
-	bits := fmt.Sprintf("%04o", mode.Perm())
-	_, err := Call(ctx, c.Client, c.ref, abi.Mkdir, &abi.MkdirRequest{Path: target, Recursive: true, Mode: bits})
+	_, err := Call(ctx, c.Client, c.ref, abi.Mkdir, &abi.MkdirRequest{Path: target, Recursive: true, Mode: bits(mode)})
 	return err
 }
+
+// bits writes a mode as operations have it.
+func bits(mode os.FileMode) string { return fmt.Sprintf("%04o", mode.Perm()) }
 
 func (c *copier) uploadFile(ctx context.Context, source, target string, st os.FileInfo) error {
 	f, err := os.Open(source)
@@ -234,7 +251,7 @@ func (c *copier) uploadFile(ctx context.Context, source, target string, st os.Fi
 		return err
 	}
 	defer f.Close()
-	if err := c.writeFile(ctx, c.ref, target, fmt.Sprintf("%04o", st.Mode().Perm()), st.Size(), f); err != nil {
+	if err := c.writeFile(ctx, c.ref, target, bits(st.Mode()), st.Size(), f); err != nil {
 		return fmt.Errorf("%s: %w", source, err)
 	}
 	c.files++

@@ -70,6 +70,12 @@ func (f *fileServer) serve(w http.ResponseWriter, r *http.Request, name string) 
 			f.t.Error(err)
 		}
 		answer(w, 200, abi.Empty{})
+	case "setPermissions":
+		mode, _ := strconv.ParseUint(req.Mode, 8, 32)
+		if err := os.Chmod(f.at(req.Path), os.FileMode(mode)); err != nil {
+			f.t.Error(err)
+		}
+		answer(w, 200, abi.Empty{})
 	case "listFiles":
 		list, err := f.list(req.Path, req.Recursive)
 		if err != nil {
@@ -99,6 +105,9 @@ func (f *fileServer) write(w http.ResponseWriter, r *http.Request) {
 		mode = os.FileMode(n)
 	}
 	b, err := io.ReadAll(r.Body)
+	if st, statErr := os.Stat(filepath.Dir(file)); statErr == nil && st.Mode()&0o200 == 0 {
+		err = fs.ErrPermission // which root, as whom tests may run, is never told
+	}
 	if err == nil {
 		err = errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, b, mode), os.Chmod(file, mode))
 	}
@@ -277,6 +286,59 @@ func TestCpKeepsModesAndTimes(t *testing.T) {
 	}
 	if st, err := os.Stat(filepath.Join(e.files.dir, "b")); err != nil || st.Mode().Perm() != 0o751 {
 		t.Errorf("up: %v, %v", st, err)
+	}
+}
+
+// TestCpFolderThatIsReadOnly copies a folder that its owner cannot write to.
+func TestCpFolderThatIsReadOnly(t *testing.T) {
+	t.Parallel()
+	e, s, here := startEdge(t), &screen{}, t.TempDir()
+	e.files = &fileServer{t: t, dir: t.TempDir()}
+	tree(t, here, map[string]string{"d/a": "1", "d/e/b": "2"})
+	modes := map[string]os.FileMode{"d": 0o555, "d/e": 0o500}
+	for name, mode := range modes {
+		if err := os.Chmod(filepath.Join(here, name), mode); err != nil {
+			t.Fatal(err)
+		}
+		defer os.Chmod(filepath.Join(here, name), 0o700)
+		defer os.Chmod(filepath.Join(e.files.dir, name), 0o700)
+	}
+	if err := (&cpCommand{Source: here + "/d", Target: "one:d"}).Run(t.Context(), s.env(e)); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := untree(t, e.files.dir), untree(t, here); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("copied %q, want %q", got, want)
+	}
+	for name, mode := range modes {
+		if st, err := os.Stat(filepath.Join(e.files.dir, name)); err != nil || st.Mode().Perm() != mode {
+			t.Errorf("%s: %v, %v; want %v", name, st.Mode(), err, mode)
+		}
+	}
+}
+
+// TestCpNamesThatJSONHasNot copies around files whose names are not UTF-8, which
+// operations cannot name.
+func TestCpNamesThatJSONHasNot(t *testing.T) {
+	t.Parallel()
+	e, s, here := startEdge(t), &screen{}, t.TempDir()
+	e.files = &fileServer{t: t, dir: t.TempDir()}
+	tree(t, here, map[string]string{"d/a": "1", "d/b\xff": "2", "d/c": "3"})
+	tree(t, e.files.dir, map[string]string{"d/a": "1", "d/b\xff": "2", "d/c": "3"})
+	want := map[string]string{"a": "1", "c": "3"}
+	if err := (&cpCommand{Source: "one:d", Target: here + "/n"}).Run(t.Context(), s.env(e)); err != nil {
+		t.Error(err)
+	}
+	if got := untree(t, here+"/n"); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("down: %q, want %q", got, want)
+	}
+	if err := (&cpCommand{Source: here + "/d", Target: "one:n"}).Run(t.Context(), s.env(e)); err != nil {
+		t.Error(err)
+	}
+	if got := untree(t, e.files.dir+"/n"); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("up: %q, want %q", got, want)
+	}
+	if got := s.err.String(); strings.Count(got, "left out") != 2 || strings.Count(got, "not UTF-8") != 2 {
+		t.Errorf("said %q", got)
 	}
 }
 

@@ -96,6 +96,10 @@ func (c *copier) downloadFolder(ctx context.Context, source, target string, info
 			if err = root.MkdirAll(path.Dir(f.Path), 0o755); err == nil {
 				err = c.downloadFile(ctx, path.Join(source, f.Path), root, f.Path)
 			}
+			if isCode(err, abi.CodeFileNotFound) {
+				c.skip(f.Path, "it is not there any more, or its name is not UTF-8")
+				err = nil
+			}
 		case abi.FileTypeSymlink:
 			c.skip(f.Path, "it is a symlink to "+f.Target)
 		default:
