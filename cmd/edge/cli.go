@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -100,14 +101,46 @@ func dispatch(ctx context.Context, args []string, t *terminal) error {
 	if err != nil {
 		return err
 	}
+	args = habitual(args)
 	command, err := parser.Parse(args)
 	switch {
 	case exited: // --help has been printed
 		return nil
 	case err != nil:
-		return misuse(args, fmt.Errorf("%w; edge --help says more", err))
+		return misuse(args, misread(err))
 	}
 	return command.Run()
+}
+
+// habitual turns what hands type at any program, "help VERB" and "--version",
+// into this one's words.
+func habitual(args []string) []string {
+	if len(args) == 0 {
+		return args
+	}
+	switch args[0] {
+	case "help":
+		return append(slices.Clone(args[1:]), "--help")
+	case "--version", "-v":
+		return append([]string{"version"}, args[1:]...)
+	}
+	return args
+}
+
+// misread says what the parser did not understand, and which help text says more.
+func misread(err error) error {
+	var p *kong.ParseError
+	if !errors.As(err, &p) {
+		return err
+	}
+	verb := p.Context.Selected()
+	if verb != nil {
+		return fmt.Errorf("%w; %s --help says more", err, verb.FullPath())
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "unexpected argument "); ok {
+		err = fmt.Errorf("there is no command %s", name)
+	}
+	return fmt.Errorf("%w; edge --help says more", err)
 }
 
 // misuse is a mistake in the command line. Where the exit code is the command's

@@ -25,7 +25,9 @@ func TestExitCodes(t *testing.T) {
 		want int
 	}{
 		{"help", []string{"--help"}, exitOK},
+		{"help of a verb", []string{"help", "exec"}, exitOK},
 		{"version", []string{"version"}, exitOK},
+		{"version as a flag", []string{"--version"}, exitOK},
 		{"nothing", nil, exitUsage},
 		{"unknown command", []string{"sing"}, exitUsage},
 		{"unknown flag", []string{"serve", "--loud"}, exitUsage},
@@ -43,6 +45,32 @@ func TestExitCodes(t *testing.T) {
 			}
 			if (errs.Len() > 0) != (tt.want != exitOK) {
 				t.Errorf("edge %q exits %d and prints %q to stderr", tt.args, tt.want, &errs)
+			}
+		})
+	}
+}
+
+// TestMisreadCommandLines holds what is said of command lines that mean nothing:
+// each names the help text that says more.
+func TestMisreadCommandLines(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"unknown command", []string{"sing"}, "edge: there is no command sing; edge --help says more\n"},
+		{"unknown command of a group", []string{"plugin", "sing"}, "edge: unexpected argument sing; edge plugin --help says more\n"},
+		{"unknown flag", []string{"top", "--loud", "one"}, "edge: unknown flag --loud; edge top --help says more\n"},
+		{"missing argument", []string{"logs"}, "edge: expected \"<sandbox>\"; edge logs --help says more\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var out, errs bytes.Buffer
+			run(t.Context(), tt.args, quietTerminal(&out, &errs))
+			if errs.String() != tt.want {
+				t.Errorf("edge %q says %q, want %q", tt.args, &errs, tt.want)
 			}
 		})
 	}
