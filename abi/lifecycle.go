@@ -34,7 +34,7 @@ type SandboxState struct {
 	SleepsAt *time.Time `json:"sleepsAt,omitempty"`
 	// Why says what keeps it awake ("2 connections", "1 terminal", "exec",
 	// "keepAlive") or why it does not run ("idle for 10m0s", "stopped",
-	// "exit code 137, out of memory").
+	// "lost: exit code 137, out of memory").
 	Why []string `json:"why,omitempty"`
 	// Runtime is "docker" or "process"; Dial is how ports are reached:
 	// "namespace" or "init".

@@ -80,7 +80,8 @@ type WebSocketOptions struct {
 // TargetOptions are the JSON that connect and proxy take.
 type TargetOptions struct {
 	Policy Policy `json:"policy,omitzero"`
-	// Wake says what wakes a sandbox that does not run; default "hold(30s)".
+	// Wake says what wakes a sandbox that does not run; default is what the
+	// exposure says, if the request goes to one, else "hold(30s)".
 	Wake    Wake            `json:"wake,omitempty"`
 	Sandbox *SandboxOptions `json:"sandbox,omitempty"`
 }
