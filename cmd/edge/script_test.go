@@ -23,7 +23,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(leakChecked{m}, map[string]func(){"edge": main})
+	// Where no init is embedded this program is copied into sandboxes as one.
+	testscript.Main(leakChecked{m}, map[string]func(){"edge": main, "init": main})
 }
 
 // leakChecked runs the tests and fails them if goroutines are left.
@@ -48,6 +49,8 @@ func (l leakChecked) Run() int {
 //	port NAME             sets NAME to a TCP port that is free
 //	exitcode N PROGRAM... runs a program that must end with that exit code
 //	get URL PATTERN       asks until the URL answers with a body that matches
+//	cleaned CONFIG        has the sandboxes of that edge destroyed at the script's
+//	                      end, however it ends
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	caches := goCaches(t)
@@ -62,7 +65,7 @@ func TestScripts(t *testing.T) {
 			return cond == "race" && raceEnabled || cond == "sandboxes" && haveSandboxes(t), nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"hex": writeHex, "answering": writeAnswering, "port": freePort, "get": getURL, "exitcode": exitCodeIs,
+			"hex": writeHex, "answering": writeAnswering, "port": freePort, "get": getURL, "exitcode": exitCodeIs, "cleaned": cleanAtEnd,
 		},
 	})
 }
@@ -177,4 +180,23 @@ func exitCodeIs(ts *testscript.TestScript, neg bool, args []string) {
 	if strconv.Itoa(code) != args[0] {
 		ts.Fatalf("exit code %d, want %s", code, args[0])
 	}
+}
+
+func cleanAtEnd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: cleaned config")
+	}
+	config := ts.MkAbs(args[0])
+	ts.Defer(func() {
+		for _, cmd := range ts.BackgroundCmds() {
+			_ = cmd.Process.Signal(os.Interrupt) // it may have ended
+		}
+		var err error
+		for end := time.Now().Add(patience); time.Now().Before(end); { // clean waits a while for the state folder itself
+			if err = ts.Exec("edge", "clean", "--config", config); err == nil {
+				return
+			}
+		}
+		ts.Fatalf("sandboxes may be left: %v", err)
+	})
 }
