@@ -38,7 +38,7 @@ func (s *server) openAdmin(o serverOptions) (err error) {
 	}
 	d := &adminDoor{log: o.log, server: &admin.Server{
 		Operations: &host.Operations{Sandboxes: s.manager}, Sandboxes: s.manager, Events: s.events,
-		Version: readBuild().String(), Log: o.log, AccessLog: o.access,
+		Hosts: adminHosts(settings.Listen), Version: readBuild().String(), Log: o.log, AccessLog: o.access,
 		Doctor: func(ctx context.Context) ([]sandboxmgr.Finding, error) { return s.examine(ctx, o.config), nil },
 	}}
 	s.admin = d
@@ -68,7 +68,17 @@ func (s *server) openAdmin(o serverOptions) (err error) {
 	return nil
 }
 
-// begin serves what was opened.
+// adminHosts are names by which the API may be called: the one that the address
+// has, if it is a name.
+func adminHosts(listen string) []string {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil || net.ParseIP(host) != nil {
+		return nil
+	}
+	return []string{host}
+}
+
+// begin serves what was opened. It is called before close, by the same goroutine.
 func (d *adminDoor) begin() {
 	if d == nil {
 		return

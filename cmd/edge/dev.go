@@ -134,6 +134,7 @@ func (d *developer) attend(ctx context.Context, signals <-chan os.Signal) error 
 	defer stop()
 	changes := make(chan change)
 	served, watched, followed := make(chan error, 1), make(chan struct{}), make(chan struct{})
+	d.server.admin.begin()
 	go d.server.runHost(served)
 	go d.runWatcher(following, changes, watched)
 	go d.runFollow(following, changes, followed)

@@ -35,13 +35,13 @@ type doctorCommand struct {
 func (c *doctorCommand) Run(ctx context.Context, t *terminal) error {
 	ctx, cancel := context.WithTimeout(ctx, examineTime)
 	defer cancel()
-	x := &examination{getenv: t.getenv}
+	x := &examination{}
 	config := x.configuration(c.Config)
 	settings, err := settle(c.Flags, t.getenv, config, doctoredState(config), serveLogLevel)
 	if err != nil {
 		return usageError{err}
 	}
-	x.machine(ctx, settings)
+	x.machine(settings)
 	x.places(ctx, settings)
 	x.knowOwner(ctx, settings.State)
 	at, err := engineAt(t.getenv)
@@ -71,7 +71,7 @@ func (s *server) examine(ctx context.Context, c *Config) []sandboxmgr.Finding {
 	ctx, cancel := context.WithTimeout(ctx, examineTime)
 	defer cancel()
 	x := &examination{}
-	x.machine(ctx, s.settings)
+	x.machine(s.settings)
 	x.ownedBy(ctx, s.store)
 	for _, b := range c.Sandboxes {
 		if bound, ok := s.manager.Bindings()[b.Name]; ok {
@@ -83,7 +83,6 @@ func (s *server) examine(ctx context.Context, c *Config) []sandboxmgr.Finding {
 
 // examination collects what the checks find.
 type examination struct {
-	getenv   func(string) string
 	findings []sandboxmgr.Finding
 	// owner is the id of the edge whose machine it is, empty if that is not
 	// known; othersTold is set when the edge that runs has told of others.
@@ -220,7 +219,7 @@ func missing(ctx context.Context, o serverOptions) []string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), examineTime)
 	defer cancel()
 	x := &examination{}
-	x.machine(ctx, o.settings)
+	x.machine(o.settings)
 	x.places(ctx, o.settings)
 	r := &runtimes{state: o.settings.State, at: o.engine}
 	x.bindings(ctx, r, o.config)

@@ -26,7 +26,7 @@ const (
 const maxSocketPath = 107
 
 // machine checks what every edge needs of the machine.
-func (x *examination) machine(_ context.Context, s Settings) {
+func (x *examination) machine(s Settings) {
 	x.stateFolder(s.State)
 	x.socketPath(s)
 	x.descriptors()

@@ -108,6 +108,7 @@ func (s *server) attend(ctx context.Context, file string, signals <-chan os.Sign
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	served, watched, hangups := make(chan error, 1), make(chan error, 1), make(chan struct{}, 1)
+	s.admin.begin()
 	go s.runHost(served)
 	go s.runWatch(working, watched)
 	var reloads sync.WaitGroup
@@ -155,11 +156,8 @@ func (s *server) runHangups(ctx context.Context, file string, hangups <-chan str
 	}
 }
 
-// runHost serves until the server is shut down, and the admin API with it.
-func (s *server) runHost(served chan<- error) {
-	s.admin.begin()
-	served <- s.host.Serve(s.listener)
-}
+// runHost serves until the server is shut down.
+func (s *server) runHost(served chan<- error) { served <- s.host.Serve(s.listener) }
 
 // runWatch reloads plugins whose modules change, until ctx ends.
 func (s *server) runWatch(ctx context.Context, watched chan<- error) {

@@ -60,9 +60,6 @@ func (c *Client) Close() {
 	c.http.CloseIdleConnections()
 }
 
-// Address is where the edge was found.
-func (c *Client) Address() Address { return c.address }
-
 func (c *Client) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	c.mu.Lock()
 	conn := c.first
