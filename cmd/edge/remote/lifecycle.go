@@ -14,36 +14,49 @@ type sandboxes struct {
 }
 
 // change carries an operation out in each sandbox, and prints the name of each
-// in which it worked.
-func change[Req, Resp any](ctx context.Context, env *Env, s *sandboxes, op *abi.Operation[Req, Resp], req *Req) error {
+// in which it worked, which is one that there is then and that fits.
+func change[Req any](ctx context.Context, env *Env, s *sandboxes, op *abi.Operation[Req, abi.SandboxState], req *Req, fits func(*abi.SandboxState) bool) error {
 	return s.inEach(ctx, env, s.Sandboxes, func(s *session) error {
-		if _, err := Call(ctx, s.Client, s.ref, op, req); err != nil {
+		st, err := Call(ctx, s.Client, s.ref, op, req)
+		switch {
+		case err != nil:
 			return err
+		case st.State == abi.StateAbsent:
+			return absent(s.ref)
+		case !fits(st):
+			return abi.Errorf(abi.CodeInvalidRequest, "%s is %s: there is nothing to %s", s.ref, stateText(*st), op.Name())
 		}
 		fmt.Fprintln(env.Out, s.ref)
 		return nil
 	})
 }
 
+// absent is the error of a verb for sandboxes that there are.
+func absent(ref Ref) error {
+	return abi.Errorf(abi.CodeNotFound, "there is no sandbox %s", ref).WithSuggestion("edge ps -a lists those that there are")
+}
+
+func anyState(*abi.SandboxState) bool { return true }
+
 type startCommand struct{ sandboxes }
 
 // Run starts sandboxes.
 func (v *startCommand) Run(ctx context.Context, env *Env) error {
-	return change(ctx, env, &v.sandboxes, abi.Start, &abi.Empty{})
+	return change(ctx, env, &v.sandboxes, abi.Start, &abi.Empty{}, anyState)
 }
 
 type pauseCommand struct{ sandboxes }
 
 // Run freezes sandboxes.
 func (v *pauseCommand) Run(ctx context.Context, env *Env) error {
-	return change(ctx, env, &v.sandboxes, abi.Pause, &abi.Empty{})
+	return change(ctx, env, &v.sandboxes, abi.Pause, &abi.Empty{}, func(st *abi.SandboxState) bool { return st.Paused })
 }
 
 type resumeCommand struct{ sandboxes }
 
 // Run lets sandboxes run on.
 func (v *resumeCommand) Run(ctx context.Context, env *Env) error {
-	return change(ctx, env, &v.sandboxes, abi.Resume, &abi.Empty{})
+	return change(ctx, env, &v.sandboxes, abi.Resume, &abi.Empty{}, func(st *abi.SandboxState) bool { return alive(st.State) })
 }
 
 type stopCommand struct {
@@ -54,7 +67,7 @@ type stopCommand struct {
 
 // Run stops sandboxes.
 func (v *stopCommand) Run(ctx context.Context, env *Env) error {
-	return change(ctx, env, &v.sandboxes, abi.Stop, &abi.StopRequest{Signal: abi.Signal(v.Signal), Grace: v.Time.duration()})
+	return change(ctx, env, &v.sandboxes, abi.Stop, &abi.StopRequest{Signal: abi.Signal(v.Signal), Grace: v.Time.duration()}, anyState)
 }
 
 type rmCommand struct {
@@ -74,7 +87,7 @@ func (v *rmCommand) remove(ctx context.Context, env *Env, s *session) error {
 		case err != nil:
 			return err
 		case st.State == abi.StateAbsent:
-			return abi.Errorf(abi.CodeNotFound, "there is no sandbox %s", s.ref).WithSuggestion("edge ps -a lists those that there are")
+			return absent(s.ref)
 		case alive(st.State):
 			return abi.Errorf(abi.CodeInvalidRequest, "%s is %s", s.ref, stateText(*st)).WithSuggestion("stop it first, or destroy it as it is with edge rm -f")
 		}

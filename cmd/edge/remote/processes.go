@@ -39,6 +39,9 @@ func (s *session) processes(ctx context.Context) (*abi.ProcessList, error) {
 	if err != nil {
 		return nil, err
 	}
+	if st.State == abi.StateAbsent {
+		return nil, absent(s.ref)
+	}
 	if !alive(st.State) {
 		return nil, abi.Errorf(abi.CodeSandboxAsleep, "%s is %s, so it has no processes", s.ref, st.State).WithSuggestion("edge start %s starts it", s.ref)
 	}
@@ -91,11 +94,15 @@ func (v *killCommand) Run(ctx context.Context, env *Env) error {
 			fmt.Fprintln(env.Out, counted(killed.Count, "process", "processes"))
 			return nil
 		case len(v.Processes) == 0:
-			_, err := Call(ctx, s.Client, s.ref, abi.Stop, &abi.StopRequest{Signal: signal, Grace: grace})
-			if err == nil {
-				fmt.Fprintln(env.Out, s.ref)
+			st, err := Call(ctx, s.Client, s.ref, abi.Stop, &abi.StopRequest{Signal: signal, Grace: grace})
+			if err != nil {
+				return err
 			}
-			return err
+			if st.State == abi.StateAbsent {
+				return absent(s.ref)
+			}
+			fmt.Fprintln(env.Out, s.ref)
+			return nil
 		}
 		return each(v.Processes, func(id string) error {
 			_, err := Call(ctx, s.Client, s.ref, abi.KillProcess, &abi.KillRequest{ProcessID: id, Signal: signal, Grace: grace})

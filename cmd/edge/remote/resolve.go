@@ -17,7 +17,7 @@ type bindingList struct {
 }
 
 // resolve returns the sandbox that a person named: "BINDING/ID", or ID alone
-// where there is one binding.
+// where there is one binding, or one sandbox of that id.
 func (c *Client) resolve(ctx context.Context, name string) (Ref, error) {
 	binding, id, found := strings.Cut(name, "/")
 	if !found {
@@ -55,11 +55,34 @@ func (c *Client) onlyBinding(ctx context.Context, id string) (string, error) {
 	case 1:
 		return names[0], nil
 	}
-	for i, n := range names {
-		names[i] = n + "/" + id
+	return c.bindingWith(ctx, id, names)
+}
+
+// bindingWith returns the binding that has a sandbox of that id, of several
+// bindings; it is an error where that is none, or more than one.
+func (c *Client) bindingWith(ctx context.Context, id string, names []string) (string, error) {
+	boxes, err := c.list(ctx, "")
+	if err != nil {
+		return "", err
 	}
-	return "", abi.Errorf(abi.CodeInvalidRequest, "%s could be %s", id, orList(names)).
-		WithSuggestion("the edge has several bindings; write BINDING/ID")
+	var with []string
+	for _, box := range boxes {
+		if box.ID == id {
+			with = append(with, box.Binding)
+		}
+	}
+	switch len(with) {
+	case 0:
+		return "", abi.Errorf(abi.CodeNotFound, "no binding has a sandbox %s", id).
+			WithSuggestion("to make one write BINDING/%s; the bindings are %s", id, strings.Join(names, ", "))
+	case 1:
+		return with[0], nil
+	}
+	for i, n := range with {
+		with[i] = n + "/" + id
+	}
+	return "", abi.Errorf(abi.CodeInvalidRequest, "%s could be %s", id, orList(with)).
+		WithSuggestion("write BINDING/ID")
 }
 
 // orList is "a, b or c".

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -85,7 +86,9 @@ func TestResolve(t *testing.T) {
 	}{
 		{"only binding", []string{"Sandbox"}, "One", "Sandbox/one", ""},
 		{"in full", []string{"Sandbox", "Py"}, "Py/one", "Py/one", ""},
-		{"several", []string{"Sandbox", "Py"}, "one", "", "INVALID_REQUEST: one could be Py/one or Sandbox/one"},
+		{"in one of several", []string{"Sandbox", "Py"}, "lone", "Py/lone", ""},
+		{"in several", []string{"Sandbox", "Py"}, "one", "", "INVALID_REQUEST: one could be Py/one or Sandbox/one"},
+		{"in none of several", []string{"Sandbox", "Py"}, "two", "", "NOT_FOUND: no binding has a sandbox two"},
 		{"none", nil, "one", "", "UNKNOWN_BINDING: the edge's configuration has no sandboxes"},
 		{"bad id", []string{"Sandbox"}, "a_b", "", `INVALID_SANDBOX_ID: sandbox id "a_b" holds a character that is not a-z, 0-9 or "-"`},
 		{"bad binding", []string{"Sandbox"}, "1x/one", "", `UNKNOWN_BINDING: "1x" cannot be a binding`},
@@ -97,6 +100,7 @@ func TestResolve(t *testing.T) {
 			t.Parallel()
 			e, s := startEdge(t), &screen{}
 			e.bindings = tt.bindings
+			e.list = `{"sandboxes":[{"binding":"Py","id":"lone"},{"binding":"Py","id":"one"},{"binding":"Sandbox","id":"one"}]}`
 			client, err := Connection{}.open(t.Context(), s.env(e))
 			if err != nil {
 				t.Fatal(err)
@@ -147,7 +151,7 @@ func TestLifecycleVerbs(t *testing.T) {
 			var request string
 			e.calls[tt.op] = func(_ Ref, body []byte) (any, error) {
 				request = string(body)
-				return abi.SandboxState{State: abi.StateRunning}, nil
+				return abi.SandboxState{State: abi.StateRunning, Paused: tt.op == "pause"}, nil
 			}
 			if err := tt.run(t, s.env(e)); err != nil {
 				t.Fatal(err)
@@ -157,6 +161,42 @@ func TestLifecycleVerbs(t *testing.T) {
 			}
 			if got := s.out.String(); got != "Sandbox/one\n" {
 				t.Errorf("printed %q", got)
+			}
+		})
+	}
+}
+
+// TestNothingToChange holds what the verbs say where the edge's answer shows that
+// nothing was done: it is idempotent, and a person may have mistyped a name.
+func TestNothingToChange(t *testing.T) {
+	t.Parallel()
+	one := sandboxes{Sandboxes: []string{"one"}}
+	tests := []struct {
+		name string
+		verb interface {
+			Run(context.Context, *Env) error
+		}
+		op    string
+		state abi.State
+		want  string
+	}{
+		{"stop", &stopCommand{sandboxes: one}, "stop", abi.StateAbsent, "NOT_FOUND: there is no sandbox Sandbox/one"},
+		{"kill", &killCommand{Sandbox: "one", Signal: "KILL"}, "stop", abi.StateAbsent, "NOT_FOUND: there is no sandbox Sandbox/one"},
+		{"pause", &pauseCommand{one}, "pause", abi.StateAbsent, "NOT_FOUND: there is no sandbox Sandbox/one"},
+		{"pause a stopped one", &pauseCommand{one}, "pause", abi.StateStopped, "INVALID_REQUEST: Sandbox/one is stopped: there is nothing to pause"},
+		{"resume a stopped one", &resumeCommand{one}, "resume", abi.StateStopped, "INVALID_REQUEST: Sandbox/one is stopped: there is nothing to resume"},
+		{"top", &topCommand{Sandbox: "one"}, "getState", abi.StateAbsent, "NOT_FOUND: there is no sandbox Sandbox/one"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			e, s := startEdge(t), &screen{}
+			e.calls[tt.op] = func(Ref, []byte) (any, error) { return abi.SandboxState{State: tt.state}, nil }
+			if err := tt.verb.Run(t.Context(), s.env(e)); err == nil || err.Error() != tt.want {
+				t.Errorf("err = %v, want %s", err, tt.want)
+			}
+			if s.out.Len() > 0 {
+				t.Errorf("printed %q", &s.out)
 			}
 		})
 	}
