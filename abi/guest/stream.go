@@ -74,6 +74,16 @@ func (s *EventStream[E]) NextWithin(timeout time.Duration) (event *E, data []byt
 	return event, nil, nil
 }
 
+// object is Next where nothing but an event can come. What comes is the sandbox's
+// word.
+func (s *EventStream[E]) object() (*E, error) {
+	event, _, err := s.Next()
+	if err == nil && event == nil {
+		err = abi.Errorf(abi.CodeInternal, "%s: the sandbox answered with bytes", s.op).WithStarted(abi.StartedYes)
+	}
+	return event, err
+}
+
 // closedWell is the close code of a stream that came to its end (RFC 6455,
 // section 7.4.1).
 const closedWell = 1000
@@ -150,7 +160,7 @@ func (s *Sandbox) WriteFileFrom(path string, r io.Reader, opts ...WriteFileOptio
 	if err := stream.CloseInput(); err != nil {
 		return 0, err
 	}
-	done, _, err := stream.Next()
+	done, err := stream.object()
 	if err != nil {
 		return 0, err
 	}
@@ -166,7 +176,7 @@ func (s *Sandbox) OpenFile(path string, opts ...ReadFileStreamOptions) (*FileInf
 	if err != nil {
 		return nil, nil, err
 	}
-	info, _, err := stream.Next()
+	info, err := stream.object()
 	if err != nil {
 		_ = stream.Close() // it has failed already
 		return nil, nil, err

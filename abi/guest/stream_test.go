@@ -190,6 +190,28 @@ func TestFileContents(t *testing.T) {
 	}
 }
 
+// TestFilesOfAWickedSandbox has bytes come where an object must.
+func TestFilesOfAWickedSandbox(t *testing.T) {
+	t.Parallel()
+	host := new(guesttest.Host)
+	bytes := func() (abi.Socket, error) { return &guesttest.Socket{Binary: [][]byte{{1}}}, nil }
+	guesttest.OnStream(host, abi.WriteFileStream, func(guesttest.Call, *abi.WriteFileStreamRequest) (abi.Socket, error) { return bytes() })
+	guesttest.OnStream(host, abi.ReadFileStream, func(guesttest.Call, *abi.ReadFileStreamRequest) (abi.Socket, error) { return bytes() })
+	host.Handler = func(*guest.Request) (guest.Response, error) {
+		s := guest.GetSandbox("Sandbox", "a")
+		if _, err := s.WriteFileFrom("a", strings.NewReader("x")); guest.CodeOf(err) != abi.CodeInternal {
+			return nil, fmt.Errorf("upload: %w", err)
+		}
+		if _, _, err := s.OpenFile("a"); guest.CodeOf(err) != abi.CodeInternal {
+			return nil, fmt.Errorf("download: %w", err)
+		}
+		return guest.Next(), nil
+	}
+	if result := host.Do(guesttest.Request("GET", "/")); result.Failed() != nil {
+		t.Fatalf("%v %+v", result.Failed(), result.Logs)
+	}
+}
+
 func TestSandboxEvents(t *testing.T) {
 	t.Parallel()
 	var told []guest.SandboxEvent
