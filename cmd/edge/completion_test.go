@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -65,7 +66,7 @@ func TestCompletionScriptsParse(t *testing.T) {
 		t.Run(shell, func(t *testing.T) {
 			t.Parallel()
 			path, err := exec.LookPath(shell)
-			if err != nil && shell != "bash" {
+			if err != nil && shell != "bash" && os.Getenv("CI") != "true" {
 				t.Skipf("NOT TESTED: there is no %s here", shell)
 			} else if err != nil {
 				t.Fatal(err)
