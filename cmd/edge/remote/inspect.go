@@ -35,6 +35,13 @@ func (v *inspectCommand) Run(ctx context.Context, env *Env) error {
 	})
 }
 
+// Where the text of a fact begins, and how much of it is a name of its own that
+// further lines leave free.
+const (
+	factIndent = 14
+	factName   = 11
+)
+
 // page is a list of facts, each behind its name.
 type page struct{ facts [][2]string }
 
@@ -45,10 +52,16 @@ func (p *page) fact(name, value string) {
 	}
 }
 
+// write prints the facts, those that would not fit a terminal on several lines.
 func (p *page) write(w io.Writer) error {
 	var b strings.Builder
+	room := columnsOf(w)
 	for _, f := range p.facts {
-		fmt.Fprintf(&b, "  %-11s %s\n", f[0], f[1])
+		lines := folded(f[1], room-factIndent, room-factIndent-factName)
+		fmt.Fprintf(&b, "  %-11s %s\n", f[0], lines[0])
+		for _, l := range lines[1:] {
+			b.WriteString(strings.Repeat(" ", factIndent+factName) + l + "\n")
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -70,7 +83,7 @@ func writeInspection(w io.Writer, ref Ref, in *abi.Inspection) error {
 	p.fact("network", in.Network)
 	p.fact("persist", in.Persist)
 	for i, l := range in.Limits {
-		p.fact(first(i, "limits"), fmt.Sprintf("%-7s %-9s by %s", l.Name, l.Value, l.By))
+		p.fact(first(i, "limits"), limitText(l))
 	}
 	for i, k := range slices.Sorted(maps.Keys(in.Facts)) {
 		p.fact(first(i, "facts"), fmt.Sprintf("%-10s %s", k, in.Facts[k]))
@@ -82,6 +95,14 @@ func writeInspection(w io.Writer, ref Ref, in *abi.Inspection) error {
 		p.fact(first(i, "ports"), fmt.Sprintf("%-5d %s", e.Port, e.URL))
 	}
 	return p.write(w)
+}
+
+// limitText is "memory  1 GiB     by cgroup v1".
+func limitText(l abi.Limit) string {
+	if l.By == "" || l.By == "nothing" {
+		return fmt.Sprintf("%-7s %s", l.Name, l.Value)
+	}
+	return fmt.Sprintf("%-7s %-9s by %s", l.Name, l.Value, l.By)
 }
 
 // first is a heading for the first of several lines.

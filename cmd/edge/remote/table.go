@@ -89,6 +89,42 @@ func cut(text string, room int) string {
 	return string([]rune(text)[:max(room, minLast)-1]) + "…"
 }
 
+// folded breaks text at spaces into lines of that many characters, the first of
+// its own; a longer word stays whole.
+func folded(text string, head, rest int) []string {
+	room := head
+	var lines []string
+	for {
+		runes := []rune(text)
+		at := len(runes)
+		if at > max(room, minLast) {
+			at = breakAt(runes, max(room, minLast))
+		}
+		lines = append(lines, strings.TrimRight(string(runes[:at]), " "))
+		text = strings.TrimLeft(string(runes[at:]), " ")
+		if text == "" {
+			return lines
+		}
+		room = rest
+	}
+}
+
+// breakAt is the last space within room, else the first one after it, else the
+// end.
+func breakAt(text []rune, room int) int {
+	for at := room; at > 0; at-- {
+		if text[at] == ' ' {
+			return at
+		}
+	}
+	for at := room; at < len(text); at++ {
+		if text[at] == ' ' {
+			return at
+		}
+	}
+	return len(text)
+}
+
 // unbounded is a width that no line reaches.
 const unbounded = 1 << 30
 

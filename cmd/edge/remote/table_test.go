@@ -99,3 +99,29 @@ func TestCandidates(t *testing.T) {
 		t.Errorf("operations: %v", list)
 	}
 }
+
+func TestFolded(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, text string
+		head, rest int
+		want       []string
+	}{
+		{"fits", "one two three", 20, 15, []string{"one two three"}},
+		{"just fits", "one two three", 13, 13, []string{"one two three"}},
+		{"two lines", "one two three four", 13, 12, []string{"one two three", "four"}},
+		{"rest is narrower", "one two three four five six", 14, 13, []string{"one two three", "four five six"}},
+		{"long word", "of /a/path/that/is/longer end", 14, 14, []string{"of", "/a/path/that/is/longer", "end"}},
+		{"no room", "one two three four", -5, -5, []string{"one two", "three four"}},
+		{"empty", "", 20, 15, []string{""}},
+		{"unbounded", "one two", unbounded, unbounded, []string{"one two"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if got := folded(tt.text, tt.head, tt.rest); !slices.Equal(got, tt.want) {
+				t.Errorf("folded(%q, %d, %d) = %q, want %q", tt.text, tt.head, tt.rest, got, tt.want)
+			}
+		})
+	}
+}

@@ -276,7 +276,7 @@ func TestInspect(t *testing.T) {
   network     none
   persist     all
   limits      memory  1 GiB     by cgroup v1
-              disk    none      by nothing
+              disk    none
   facts       engine     20.10
               seccomp    own profile
   labels      team=a
