@@ -221,7 +221,7 @@ func TestFailures(t *testing.T) {
 			if n := strings.Count(r.log.String(), tt.logged); tt.logged != "" && n < 2 {
 				t.Errorf("log has the reason %d times, want once for each of 2 requests: %s", n, r.log.String())
 			}
-			if tt.code == abi.CodePortNotListening && (!strings.Contains(got.body, "listening_on") || !strings.Contains(page.body, "3000, 9000")) {
+			if tt.code == abi.CodePortNotListening && (!strings.Contains(got.body, "listening_on:[3000 9000]") || !strings.Contains(page.body, "listens on [3000 9000]")) {
 				t.Errorf("the diagnosis is missing: %s %s", got.body, page.body)
 			}
 		})

@@ -141,7 +141,7 @@ func (b *fakeBox) DialRun(ctx context.Context, generation int64, port int) (net.
 	}
 	if addr == "" {
 		return nil, abi.Errorf(abi.CodePortNotListening, "nothing listens on port %d", port).
-			WithDetails(map[string]any{"listening_on": []int{3000, 9000}})
+			WithDetails(abi.NotReady{Diagnosis: "listening_on:[3000 9000]"}).WithSuggestion("the sandbox listens on [3000 9000]")
 	}
 	return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 }

@@ -2,7 +2,6 @@ package host
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -29,8 +28,7 @@ code{font:.9em ui-monospace,monospace}
 </style>
 <h1>{{.Title}}</h1>
 <p>{{.Message}}</p>
-{{with .Listening}}<p>It listens on: {{.}}</p>
-{{end}}{{with .Suggestion}}<p>{{.}}</p>
+{{with .Suggestion}}<p>{{.}}</p>
 {{end}}<p><small><code>{{.Status}} {{.Code}}</code> &middot; request <code>{{.ID}}</code></small></p>
 </html>
 `))
@@ -51,27 +49,17 @@ var titles = map[abi.Code]string{
 	abi.CodeRuntimeUnavailable: "Sandboxes cannot be started now",
 }
 
-// errorPage renders the page of an error.
+// errorPage renders the page of an error. Details are for programs alone; what
+// helps a person is in the suggestion, such as the ports that are listened on.
 func errorPage(status int, e *abi.Error, id string) []byte {
 	title := titles[e.Code]
 	if title == "" {
 		title = or(http.StatusText(status), fmt.Sprintf("Error %d", status))
 	}
-	var details struct {
-		ListeningOn []int `json:"listening_on"`
-	}
-	_ = json.Unmarshal(e.Details, &details) // other details are not for the page
-	listening := ""
-	for i, port := range details.ListeningOn {
-		if i > 0 {
-			listening += ", "
-		}
-		listening += fmt.Sprint(port)
-	}
 	var b bytes.Buffer
 	// Writing to memory and a fixed template: there is no error to come.
 	_ = page.Execute(&b, map[string]any{
-		"Title": title, "Message": sentence(e.Message), "Suggestion": sentence(e.Suggestion), "Listening": listening,
+		"Title": title, "Message": sentence(e.Message), "Suggestion": sentence(e.Suggestion),
 		"Status": status, "Code": string(e.Code), "ID": id,
 	})
 	return b.Bytes()
