@@ -411,7 +411,7 @@ func TestUnwritableStore(t *testing.T) {
 	e := newEdge(t, newWorld(t), newMemory(), nil)
 	e.store.full.Store(true)
 	_, err := e.sandbox("s").Running(t.Context())
-	wantCode(t, err, abi.CodeInternal)
+	wantCode(t, err, abi.CodeRuntimeUnavailable)
 	_, err = e.sandbox("s").ExposePort(t.Context(), &abi.ExposePortRequest{Port: 8080})
 	wantCode(t, err, abi.CodeInternal)
 	if starts, _ := e.w.count(); starts != 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"syscall"
 	"time"
 
 	"edge/abi"
@@ -165,10 +166,20 @@ func (s *Sandbox) fail(op string, err error) error {
 		if e.Code == abi.CodeInternal {
 			s.m.log.Error("operation failed", "sandbox", s.key.String(), "operation", op, "error", err)
 		}
+		if diskFull(err) {
+			e = unavailable("the disk of the edge's state folder is full").
+				WithSuggestion("destroy sandboxes that are not needed, or make room on the edge's computer; its log has the details")
+		}
 	}
 	own := *e // several callers may share one start's error
 	own.Operation = op
 	return &own
+}
+
+// diskFull tells whether there was no space, or no more for this user, on a disk
+// that the edge writes to.
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // orContext is fail, except that ctx's own error stays as it is.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 )
 
 // memory is a disk of records; each edge has its own handle on it.
@@ -30,7 +31,7 @@ type handle struct {
 
 var (
 	errKilled = errors.New("killed")
-	errFull   = errors.New("disk full")
+	errFull   = fmt.Errorf("write state: %w", syscall.ENOSPC)
 )
 
 func (h *handle) Get(_ context.Context, key string) (Entry, error) {

@@ -185,7 +185,7 @@ func (u *unit) destroyStep(parent context.Context) error {
 	if revision == 0 {
 		return u.m.exposures.removeSandbox(ctx, u.key)
 	}
-	if err := u.save(ctx, func(r *record) { r.State = stateDestroying }); err != nil {
+	if err := u.doom(ctx); err != nil {
 		return err
 	}
 	u.mu.Lock()
@@ -208,6 +208,20 @@ func (u *unit) destroyStep(parent context.Context) error {
 	u.m.emit(u.key, EventDestroyed, r.Generation, "")
 	u.hook(abi.SandboxEvent{Type: abi.SandboxStopped, Generation: r.Generation, Reason: reasonDestroy, ExitCode: r.exitCode()})
 	return nil
+}
+
+// doom records that the sandbox is being removed. A full disk takes no record,
+// and what the sandbox wrote may be what fills it: then that goes first. A crash
+// in between leaves a sandbox that was lost.
+func (u *unit) doom(ctx context.Context) error {
+	mark := func() error { return u.save(ctx, func(r *record) { r.State = stateDestroying }) }
+	err := mark()
+	if diskFull(err) {
+		if err = u.discard(ctx); err == nil {
+			err = mark()
+		}
+	}
+	return err
 }
 
 // mind waits for the end of a serving generation. An end that a stop or a

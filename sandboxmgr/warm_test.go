@@ -245,7 +245,7 @@ func TestWarmMachineIsRecordedBeforeItIsUsed(t *testing.T) {
 	name := e.awaitWarm(1)[0]
 	e.store.full.Store(true)
 	_, err := e.sandbox("s").Running(t.Context())
-	wantCode(t, err, abi.CodeInternal)
+	wantCode(t, err, abi.CodeRuntimeUnavailable)
 	if e.state("s") != "absent" || w.named(name) != nil {
 		t.Errorf("state %s, machine %v", e.state("s"), w.named(name))
 	}
