@@ -26,10 +26,10 @@ ldflags := -ldflags '-s -w -X main.version=$(VERSION)'
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
-.PHONY: help run test race check build wasm image bench fuzz soak clean setup go-version FORCE
+.PHONY: help run test race check build wasm image bench bench-sandbox fuzz soak clean setup go-version FORCE
 
 help: ## Say what each target does
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-7s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-13s %s\n' "$$name" "$$what"; done
 
 run: bin/edge $(bun) ## Set everything up, then serve the examples on http://localhost:8787 while you edit them
 	bin/edge dev examples/wasm
@@ -57,7 +57,10 @@ image: ## Build the sandbox image edge-sandbox (needs Docker, and root for deboo
 	sandboxmgr/docker/image/build.sh
 
 bench: setup ## Print what it costs: decision, request, upgrade, cold start on both runtimes, binary size
-	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) ./cmd/edge/e2e
+	$(GO) test -run '^$$' -bench . -skip '^BenchmarkSandbox' -benchtime $(BENCHTIME) ./cmd/edge/e2e
+
+bench-sandbox: setup ## Print what sandboxes cost, with the goals beside it: exec, starts, dials, files, memory (10 minutes)
+	$(GO) test -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkSandbox' -benchtime 1x ./cmd/edge/e2e
 
 soak: setup ## Kill the edge 100 times under load, on both runtimes, and look for what was lost or left
 	EDGE_CRASH_ROUNDS=100 $(GO) test -count=1 -timeout 60m -v -run '^TestCrash' ./cmd/edge/e2e

@@ -47,6 +47,7 @@ type settings struct {
 	routes  [][2]string       // path, plugin
 	binding string            // more keys of the binding: "sleepAfter: 1s, warm: 1"
 	env     []string          // for the edge process
+	files   string            // keys of the binding; "" is what the runtime needs
 }
 
 // examples are the example plugins and their routes.
@@ -76,8 +77,17 @@ func eachRuntime(t *testing.T, test func(t *testing.T, runtime string)) {
 
 func needDocker(t testing.TB) {
 	t.Helper()
-	out, err := exec.Command("docker", "image", "inspect", "edge-sandbox", "--format", "{{.Id}}").CombinedOutput()
-	need(t, err == nil, fmt.Sprintf("Docker with the image edge-sandbox (make image): %s", out))
+	if err := findDocker(); err != nil {
+		need(t, false, err.Error())
+	}
+}
+
+// findDocker tells what is missing to use Docker.
+func findDocker() error {
+	if out, err := exec.Command("docker", "image", "inspect", "edge-sandbox", "--format", "{{.Id}}").CombinedOutput(); err != nil {
+		return fmt.Errorf("Docker with the image edge-sandbox (make image): %s", bytes.TrimSpace(out))
+	}
+	return nil
 }
 
 // need fails in CI and skips elsewhere.
@@ -131,7 +141,10 @@ func linkCache(state string) error {
 func (s settings) yaml(e *edge) []byte {
 	var b bytes.Buffer
 	files := "image: edge-sandbox"
-	if s.runtime == "process" {
+	switch {
+	case s.files != "":
+		files = s.files
+	case s.runtime == "process":
 		files = fmt.Sprintf("tools: [%q]", filepath.Join(root, "bin", "tools"))
 	}
 	if s.binding != "" {
@@ -233,7 +246,9 @@ func eventually(t testing.TB, what string, check func() error) {
 	var err error
 	for time.Since(start) < patience {
 		if err = check(); err == nil {
-			t.Logf("%s after %v", what, time.Since(start).Round(time.Millisecond))
+			if _, ok := t.(*testing.B); !ok { // which prints figures of its own
+				t.Logf("%s after %v", what, time.Since(start).Round(time.Millisecond))
+			}
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
