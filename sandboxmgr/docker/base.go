@@ -195,7 +195,7 @@ func (r *Runtime) removeOutdated(ctx context.Context, name, ref string) {
 				continue
 			}
 			rerr := r.call(ctx, callTimeout, func(ctx context.Context) error {
-				_, err := r.client.ImageRemove(ctx, tag, image.RemoveOptions{})
+				_, err := r.client.ImageRemove(ctx, tag, image.RemoveOptions{PruneChildren: true})
 				return err
 			})
 			if rerr != nil && !errdefs.IsNotFound(rerr) && !errdefs.IsConflict(rerr) {

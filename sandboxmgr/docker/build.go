@@ -93,7 +93,7 @@ func (r *Runtime) removeReplaced(ctx context.Context, ref, before string) {
 		return
 	}
 	err = r.call(ctx, callTimeout, func(ctx context.Context) error {
-		_, err := r.client.ImageRemove(ctx, before, image.RemoveOptions{})
+		_, err := r.client.ImageRemove(ctx, before, image.RemoveOptions{PruneChildren: true})
 		return err
 	})
 	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {

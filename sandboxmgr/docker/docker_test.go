@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
 
 	"edge/sandboxmgr"
 	"edge/sandboxmgr/runtimetest"
@@ -152,6 +154,33 @@ func TestInterruptedReplacement(t *testing.T) {
 	if got := g.Do(t, command{Read: "/workspace/file"}); got != "kept" {
 		t.Errorf("file %q", got)
 	}
+}
+
+// TestInterruptedSnapshot: a snapshot of which nothing was made goes with its
+// machine, or when the next one is made.
+func TestInterruptedSnapshot(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	m, _ := b.Start(t)
+	runtimetest.Stop(t, m)
+	leave := func() {
+		t.Helper()
+		if _, err := b.rt.snapshot(t.Context(), b.wish(t), b.look(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leave()
+	b.Spec.Env = map[string]string{"A": "1"}
+	m, _ = b.Start(t) // replaces the container
+	snapshots, err := b.rt.client.ImageList(t.Context(), image.ListOptions{
+		Filters: filters.NewArgs(filters.Arg("label", labelSnapshot+"="+b.Spec.Name)),
+	})
+	if err != nil || len(snapshots) != 1 {
+		t.Errorf("%d snapshots, %v; want the one in use", len(snapshots), err)
+	}
+	runtimetest.Stop(t, m)
+	leave()
+	b.Remove(t, m.PID())
 }
 
 func TestStartErrors(t *testing.T) {

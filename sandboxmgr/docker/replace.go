@@ -47,6 +47,7 @@ func (r *Runtime) remake(ctx context.Context, w wish, c container.InspectRespons
 	if err := r.removeContainer(ctx, next); err != nil {
 		return err
 	}
+	r.removeSnapshots(ctx, w.Name)
 	from, err := r.snapshot(ctx, w, c)
 	if err != nil {
 		return fmt.Errorf("keep the files: %w", again(err))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/errdefs"
 
@@ -253,6 +254,7 @@ func (r *Runtime) Remove(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
+		r.removeSnapshots(ctx, name)
 		return r.removeVolume(ctx, name+workspaceSuffix)
 	})
 	if err != nil {
@@ -307,6 +309,24 @@ func (r *Runtime) removeImage(ctx context.Context, id string) {
 	})
 	if err != nil && !errdefs.IsNotFound(err) {
 		r.log.Warn("a sandbox's snapshot stays behind", "image", id, "error", err)
+	}
+}
+
+// removeSnapshots deletes the machine's snapshots of which no container is made:
+// what an edge left that ended before it had made one.
+func (r *Runtime) removeSnapshots(ctx context.Context, name string) {
+	err := r.call(ctx, callTimeout, func(ctx context.Context) error {
+		images, err := r.client.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelSnapshot+"="+name))})
+		for _, img := range images {
+			_, rerr := r.client.ImageRemove(ctx, img.ID, image.RemoveOptions{PruneChildren: true})
+			if rerr != nil && !errdefs.IsNotFound(rerr) && !errdefs.IsConflict(rerr) {
+				err = rerr
+			}
+		}
+		return err
+	})
+	if err != nil {
+		r.log.Warn("a sandbox's snapshot may stay behind", "machine", name, "error", err)
 	}
 }
 
