@@ -143,6 +143,24 @@ func TestSplitCall(t *testing.T) {
 	}
 }
 
+// TestSplitCallNamesTheFields says which fields there are where one is unknown.
+func TestSplitCallNamesTheFields(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		row  abi.Row
+		want string
+	}{
+		{abi.SetEnvVars, "the fields of setEnvVars are envVars"},
+		{abi.CreateSession, "the fields of createSession are cwd, env, id"},
+		{abi.Touch, "touch has no fields"},
+	} {
+		_, _, err := abi.SplitCall(tt.row, []byte(`{"sandbox":{"binding":"S","id":"a"},"nam":1}`))
+		if e := abi.AsError(err); e.Suggestion != tt.want || e.Message != tt.row.Name()+`: unknown field "nam"` {
+			t.Errorf("%s: %q, %q; want the suggestion %q", tt.row.Name(), e.Message, e.Suggestion, tt.want)
+		}
+	}
+}
+
 func FuzzSplitCall(f *testing.F) {
 	f.Add("exec", []byte(`{"sandbox":{"binding":"Sandbox","id":"a"},"command":"ls","timeout":"10s"}`))
 	f.Add("waitForPort", []byte(`{"sandbox":{"binding":"Sandbox","id":"a"},"port":8080,"status":{"min":200,"max":299}}`))

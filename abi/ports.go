@@ -2,6 +2,8 @@ package abi
 
 import (
 	"encoding/json"
+	"reflect"
+	"strings"
 	"time"
 )
 
@@ -110,7 +112,22 @@ func SplitCall(r Row, body []byte) (SandboxRef, any, error) {
 	}
 	req := r.NewRequest()
 	if err := strictJSON(rest, req); err != nil {
-		return SandboxRef{}, nil, Errorf(CodeInvalidRequest, "%s: %v", r.Name(), err)
+		return SandboxRef{}, nil, misfit(r, req, err)
 	}
 	return call.Sandbox, req, nil
+}
+
+// misfit is the error of fields that are not the request's; it names those that
+// are where one is unknown.
+func misfit(r Row, req any, err error) *Error {
+	text := strings.TrimPrefix(err.Error(), "json: ")
+	e := Errorf(CodeInvalidRequest, "%s: %s", r.Name(), text)
+	if !strings.HasPrefix(text, "unknown field ") {
+		return e
+	}
+	names := fieldNames(reflect.TypeOf(req))
+	if len(names) == 0 {
+		return e.WithSuggestion("%s has no fields", r.Name())
+	}
+	return e.WithSuggestion("the fields of %s are %s", r.Name(), strings.Join(names, ", "))
 }
