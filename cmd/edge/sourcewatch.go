@@ -235,8 +235,9 @@ func skippedFolder(name string) bool {
 }
 
 // skippedFile tells whether a file of that name makes no difference to a module:
-// what editors leave beside it, tests, and modules themselves.
+// what editors leave beside it, tests, modules themselves, and logs, which may be
+// this very program's: each of its lines would be a change.
 func skippedFile(name string) bool {
 	return skippedFolder(name) || strings.HasPrefix(name, "#") || strings.HasSuffix(name, "~") || strings.HasSuffix(name, ".swp") ||
-		strings.HasSuffix(name, ".wasm") || strings.HasSuffix(name, "_test.go") || name == "4913"
+		strings.HasSuffix(name, ".wasm") || strings.HasSuffix(name, ".log") || strings.HasSuffix(name, "_test.go") || name == "4913"
 }

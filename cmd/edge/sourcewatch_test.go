@@ -87,7 +87,7 @@ func TestWatchPassesOverWhatIsNoSource(t *testing.T) {
 	t.Parallel()
 	dir, changes := watchTree(t)
 	for _, file := range []string{
-		"src/.git/index", "src/node_modules/x.js", "src/out.wasm", "src/main_test.go", "src/main.go~", "src/.main.go.swp", "src/state/state.db", "other.wasm",
+		"src/.git/index", "src/node_modules/x.js", "src/out.wasm", "src/main_test.go", "src/main.go~", "src/.main.go.swp", "src/state/state.db", "src/edge.log", "other.wasm",
 	} {
 		touch(t, filepath.Join(dir, file))
 	}
