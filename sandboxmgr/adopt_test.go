@@ -413,7 +413,7 @@ func TestUnwritableStore(t *testing.T) {
 	_, err := e.sandbox("s").Running(t.Context())
 	wantCode(t, err, abi.CodeRuntimeUnavailable)
 	_, err = e.sandbox("s").ExposePort(t.Context(), &abi.ExposePortRequest{Port: 8080})
-	wantCode(t, err, abi.CodeInternal)
+	wantCode(t, err, abi.CodeRuntimeUnavailable)
 	if starts, _ := e.w.count(); starts != 0 {
 		t.Error("a machine was started that is not recorded")
 	}
