@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,6 +36,11 @@ func (x *examination) knowOwner(ctx context.Context, dir string) {
 		return
 	}
 	store, err := state.Open(file)
+	if errors.Is(err, state.ErrInUse) {
+		x.found(levelNote, "state file", "", "an edge runs with this state folder and does not tell about it: which machines are other edges' is not known")
+		x.othersTold = true // by nobody, but what a runtime could say is wrong
+		return
+	}
 	if err != nil {
 		x.found(levelBad, "state file", "", "%v", err)
 		return

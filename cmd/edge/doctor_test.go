@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"edge/sandboxmgr"
+	"edge/sandboxmgr/state"
 )
 
 func TestDoctorsReport(t *testing.T) {
@@ -75,6 +76,25 @@ func TestDoctor(t *testing.T) {
 	}
 	if _, err := os.Stat(state); err == nil {
 		t.Error("doctor made the state folder")
+	}
+}
+
+// TestDoctorWhileASilentEdgeRuns wants no fault found with an edge that has no
+// admin API to be asked.
+func TestDoctorWhileASilentEdgeRuns(t *testing.T) {
+	t.Parallel()
+	config := configIn(t, "listen: 127.0.0.1:0\nadmin: off\nstate: ./state\nsandboxes: {S: {runtime: process}}\n")
+	store, err := state.Open(filepath.Join(filepath.Dir(config), "state", stateFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	found, _ := findingsOf(t, "--config", config)
+	if f := found["state file"]; f.Level != levelNote || !strings.HasPrefix(f.Text, "an edge runs with this state folder") {
+		t.Errorf("found %+v", f)
+	}
+	if f, there := found[othersName]; there {
+		t.Errorf("machines of others are told of: %+v", f)
 	}
 }
 
