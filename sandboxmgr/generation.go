@@ -44,6 +44,7 @@ type generation struct {
 	unmet bool
 	// carried is set once the runtime has said that it cannot dial.
 	carried atomic.Bool
+	boot    string // the id that the init chose; set by the start
 }
 
 // openGeneration puts the edge's end of the init into the run folder, which is
@@ -198,13 +199,18 @@ const dialProbe = time.Second
 // learnDial finds out how ports are reached, so that getState can say it before
 // the first connection. Port 1 is below every port that can be served.
 func (g *generation) learnDial(ctx context.Context) {
+	g.carried.Store(cannotDial(ctx, g.machine))
+}
+
+// cannotDial tells whether the runtime cannot dial into the machine.
+func cannotDial(ctx context.Context, machine Machine) bool {
 	ctx, cancel := context.WithTimeout(ctx, dialProbe)
 	defer cancel()
-	conn, err := g.machine.Dial(ctx, 1)
-	g.carried.Store(errors.Is(err, ErrNoDial))
+	conn, err := machine.Dial(ctx, 1)
 	if err == nil {
 		_ = conn.Close()
 	}
+	return errors.Is(err, ErrNoDial)
 }
 
 // dialName is what SandboxState.Dial says.

@@ -77,7 +77,7 @@ func (u *unit) attempt(parent context.Context, opts *abi.SandboxOptions) (*gener
 	defer cancel()
 	g, err := u.launch(ctx, image, opts)
 	if err == nil {
-		err = u.save(ctx, func(r *record) { r.State = abi.StateRunning })
+		err = u.save(ctx, func(r *record) { r.State, r.Boot = abi.StateRunning, g.boot })
 	}
 	return g, err
 }
@@ -116,14 +116,12 @@ func (u *unit) launch(ctx context.Context, image string, opts *abi.SandboxOption
 	if err != nil {
 		return g, err
 	}
-	boot, err := u.hello(ctx, g)
-	if err != nil {
+	if g.boot, err = u.hello(ctx, g); err != nil {
 		return g, err
 	}
-	if err := u.save(ctx, func(r *record) { r.Boot = boot }); err != nil {
-		return g, err
+	if w == nil {
+		g.learnDial(ctx)
 	}
-	g.learnDial(ctx)
 	r, _ = u.recorded()
 	if err := g.setEnv(ctx, r.environ()); err != nil {
 		return g, err
@@ -136,6 +134,7 @@ func (u *unit) machine(ctx context.Context, image string, w *warmMachine) (*gene
 	r, _ := u.recorded()
 	if w != nil {
 		g := u.newGeneration(r.Generation, w.init)
+		g.carried.Store(w.carried)
 		if !u.attach(g, w.machine) {
 			return g, errClosed
 		}

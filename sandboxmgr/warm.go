@@ -22,6 +22,10 @@ const (
 	lastWarmPause  = time.Minute
 )
 
+// warmLull is how long the computer is left to whoever has just taken a machine
+// over, and waits for what it starts there, before the next one is made.
+const warmLull = 50 * time.Millisecond
+
 // drainTimeout bounds the removal of what nobody took when the manager closes.
 const drainTimeout = 15 * time.Second
 
@@ -38,6 +42,7 @@ type warmPool struct {
 
 	mu    sync.Mutex
 	ready []*warmMachine // the oldest first
+	taken time.Time      // when the last one was
 	// mine has the names of the machines that are the pool's, from before they
 	// are made until they are removed or recorded as a sandbox's, with their run
 	// folders' names.
@@ -50,6 +55,7 @@ type warmMachine struct {
 
 	machine Machine
 	init    Init
+	carried bool // see generation
 	unwatch context.CancelFunc
 	watched chan struct{} // closed when nobody waits for its end any more
 }
@@ -82,6 +88,10 @@ func (p *warmPool) keepFull() {
 		if p.ended.Swap(false) && sleep(p.m.ctx, firstWarmPause) != nil {
 			continue
 		}
+		if lull := p.lull(); lull > 0 {
+			_ = sleep(p.m.ctx, lull) // its end is looked at above
+			continue
+		}
 		if err := p.add(p.m.ctx); err != nil {
 			if p.m.ctx.Err() == nil {
 				p.m.log.Warn("cannot start a sandbox ahead; it is tried again", "binding", p.binding, "in", pause, "error", err)
@@ -99,6 +109,13 @@ func (p *warmPool) full() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.ready) >= p.size
+}
+
+// lull is how long to wait before the next machine is made.
+func (p *warmPool) lull() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Until(p.taken.Add(warmLull))
 }
 
 // add starts a machine and puts it into the pool.
@@ -195,7 +212,7 @@ func (p *warmPool) take() *warmMachine {
 	p.mu.Lock()
 	var w *warmMachine
 	if len(p.ready) > 0 {
-		w, p.ready = p.ready[0], p.ready[1:]
+		w, p.ready, p.taken = p.ready[0], p.ready[1:], time.Now()
 	}
 	p.mu.Unlock()
 	if w == nil {
