@@ -139,6 +139,7 @@ func (x *examination) configuration(file string) *Config {
 		for _, line := range lines(err) {
 			x.found(levelBad, "configuration", "", "%s", line)
 		}
+		x.found(levelNote, "configuration", "", "what follows is about the defaults; look again when the file is right")
 	}
 	return &Config{File: name, Dir: "."}
 }

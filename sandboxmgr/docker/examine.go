@@ -156,8 +156,8 @@ func (r *Runtime) examineOthers(ctx context.Context, owner string) []sandboxmgr.
 	for o, names := range others {
 		slices.Sort(names)
 		found = append(found, sandboxmgr.Finding{Name: "other edges", Level: levelNote,
-			Text: fmt.Sprintf("%d containers of edge %s: %s", len(names), cmp.Or(o, "without a name"), strings.Join(names, ", ")),
-			Mend: "run edge clean in its folder, or docker rm -f them if that is gone"})
+			Text: fmt.Sprintf("sandboxes of edge %s: %s", cmp.Or(o, "without a name"), strings.Join(names, ", ")),
+			Mend: "nothing if it is in use; else edge clean in its folder, or docker rm -f them if that is gone"})
 	}
 	slices.SortFunc(found, func(a, b sandboxmgr.Finding) int { return cmp.Compare(a.Text, b.Text) })
 	return found

@@ -28,9 +28,9 @@ type execCommand struct {
 	Interactive bool     `short:"i" help:"Send this standard input to the command."`
 	TTY         bool     `short:"t" name:"tty" help:"Give the command a terminal."`
 	Timeout     Span     `placeholder:"SPAN" help:"Kill the command after that long; default is the binding's execTimeout. Not with -t."`
-	Terminal    string   `placeholder:"NAME" help:"With -t: name of the terminal, to come back to it later."`
+	Terminal    string   `placeholder:"NAME" help:"With -t: name of the terminal. It lives on when this program goes away, as by closing the window, and the same name comes back to it."`
 	Takeover    bool     `help:"With --terminal: take it from where it is open now."`
-	Sandbox     string   `arg:"" passthrough:"" complete:"sandbox" help:"[BINDING/]ID; it is started if it does not run."`
+	Sandbox     string   `arg:"" passthrough:"" complete:"sandbox" help:"[BINDING/]ID; it is made or started if it does not run."`
 	Command     []string `arg:"" optional:"" passthrough:"" help:"Command and its arguments; with -t by default a shell."`
 }
 

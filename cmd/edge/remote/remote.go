@@ -45,15 +45,15 @@ type Connection struct {
 type Commands struct {
 	Ps      psCommand      `cmd:"" group:"sandboxes" help:"List sandboxes."`
 	Inspect inspectCommand `cmd:"" group:"sandboxes" help:"Tell all about sandboxes."`
-	Start   startCommand   `cmd:"" group:"sandboxes" help:"Start sandboxes."`
+	Start   startCommand   `cmd:"" group:"sandboxes" help:"Start sandboxes; those that there are not are made."`
 	Stop    stopCommand    `cmd:"" group:"sandboxes" help:"Stop sandboxes; what they keep is as persist says."`
-	Pause   pauseCommand   `cmd:"" group:"sandboxes" help:"Freeze all that runs in sandboxes."`
+	Pause   pauseCommand   `cmd:"" group:"sandboxes" help:"Freeze all that runs in sandboxes, until resume or their next use."`
 	Resume  resumeCommand  `cmd:"" aliases:"unpause" group:"sandboxes" help:"Let paused sandboxes run on."`
 	Rm      rmCommand      `cmd:"" group:"sandboxes" help:"Destroy sandboxes with all they wrote."`
 	Events  eventsCommand  `cmd:"" group:"sandboxes" help:"Tell of starts, stops and failures while they happen."`
 
 	Exec execCommand `cmd:"" group:"processes" help:"Run a command in a sandbox."`
-	Run  runCommand  `cmd:"" group:"processes" help:"Start a process that lives on, and follow it."`
+	Run  runCommand  `cmd:"" group:"processes" help:"Start a process that lives on, and follow it; the sandbox is made if need be."`
 	Logs logsCommand `cmd:"" group:"processes" help:"Print what a process printed."`
 	Top  topCommand  `cmd:"" group:"processes" help:"List the processes of a sandbox."`
 	Kill killCommand `cmd:"" group:"processes" help:"Signal processes, or end a sandbox at once."`
