@@ -23,7 +23,7 @@ func (s *supervisor) find(ctx context.Context, id string) (*process, error) {
 		return nil, err
 	}
 	if p.child == nil { // its start failed in between
-		return nil, abi.Errorf(abi.CodeProcessNotFound, "there is no process with id %.60q", id)
+		return nil, noProcess(id)
 	}
 	return p, nil
 }

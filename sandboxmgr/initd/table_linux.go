@@ -93,7 +93,12 @@ func (t *table) get(id string) (*process, error) {
 	if p := t.byID[id]; p != nil {
 		return p, nil
 	}
-	return nil, abi.Errorf(abi.CodeProcessNotFound, "there is no process with id %.60q", id)
+	return nil, noProcess(id)
+}
+
+func noProcess(id string) error {
+	return abi.Errorf(abi.CodeProcessNotFound, "there is no process with id %.60q", id).
+		WithSuggestion("listProcesses (edge top) tells those that there are")
 }
 
 // list returns all processes, the oldest first.
