@@ -175,7 +175,8 @@ func (l *lab) kill(s *sandboxmgr.Sandbox, port int) {
 
 func (l *lab) waitForPort(s *sandboxmgr.Sandbox, port int) {
 	l.b.Helper()
-	if _, err := s.WaitForPort(l.b.Context(), &abi.WaitForPortRequest{Port: port}); err != nil {
+	req := &abi.WaitForPortRequest{Port: port, ProcessID: fmt.Sprint("server-", port)}
+	if _, err := s.WaitForPort(l.b.Context(), req); err != nil {
 		l.b.Fatal(err)
 	}
 }
