@@ -59,6 +59,11 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// noConfig is the error of a configuration that there is not.
+type noConfig struct{ error }
+
+func (e noConfig) Unwrap() error { return e.error }
+
 // run carries one command line out and returns the exit code.
 func run(ctx context.Context, args []string, t *terminal) int {
 	// What runs inside a sandbox comes first: it shall stay small and start fast.
@@ -191,11 +196,14 @@ func report(w io.Writer, err error) {
 func suggestion(err error) string {
 	var e *abi.Error
 	var n *remote.NotRunning
+	var none noConfig
 	switch {
 	case errors.As(err, &e):
 		return strings.ReplaceAll(e.Suggestion, "\n", " ")
 	case errors.As(err, &n):
 		return n.Suggestion()
+	case errors.As(err, &none):
+		return `the line "sandboxes: {Sandbox: {}}" is enough for one; edge plugin new DIR writes a project that has one`
 	}
 	return ""
 }

@@ -58,6 +58,9 @@ type serverOptions struct {
 // the log. Its error is a usageError but for an executable that is not found.
 func (f Flags) configure(file string, t *terminal, state func(*Config) string, level string) (serverOptions, error) {
 	config, err := LoadConfig(file)
+	if _, none := os.Stat(file); errors.Is(none, fs.ErrNotExist) && err != nil {
+		err = noConfig{err}
+	}
 	if err != nil {
 		return serverOptions{}, usageError{err}
 	}
