@@ -18,6 +18,8 @@ package initd
 import (
 	"log/slog"
 	"time"
+
+	"edge/sandboxmgr/initproto"
 )
 
 // Release is the init's own version, which it tells in its hello.
@@ -53,9 +55,9 @@ const (
 	ringFloor    = 16 << 10 // ... of which each stream always gets this much
 	outputBudget = 64 << 20 // bytes of output of all running exec calls together
 	outputFloor  = 64 << 10
-	maxDrains    = 128     // pipes that are held open for children which outlived their exec
-	smallBody    = 1 << 20 // requests and files beyond it are handled maxLarge at a time
-	maxLarge     = 4
+	maxDrains    = 128                 // pipes that are held open for children which outlived their exec
+	smallBody    = initproto.LargeBody // requests and files beyond it are handled maxLarge at a time
+	maxLarge     = initproto.MaxLarge
 	maxCommand   = 4 << 10 // bytes of a command that listings show
 	maxPattern   = 8 << 10 // bytes
 	maxLine      = 64 << 10

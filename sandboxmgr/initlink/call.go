@@ -35,10 +35,16 @@ func (l *Link) Call(ctx context.Context, op string, req, resp any) error {
 		return err
 	}
 	if takesLong(op) {
-		if err := l.queue(ctx); err != nil {
+		if err := l.queue(ctx, l.long); err != nil {
 			return fmt.Errorf("%s: %w: %w", op, ErrUnsent, err)
 		}
 		defer func() { <-l.long }()
+	}
+	if len(body) > initproto.LargeBody {
+		if err := l.queue(ctx, l.large); err != nil {
+			return fmt.Errorf("%s: %w: %w", op, ErrUnsent, err)
+		}
+		defer func() { <-l.large }()
 	}
 	x, err := l.begin(ctx, op, body)
 	if err != nil {
@@ -100,10 +106,10 @@ func takesLong(op string) bool {
 	return false
 }
 
-// queue waits until one more long call may be made.
-func (l *Link) queue(ctx context.Context) error {
+// queue waits until one more long or large call may be made.
+func (l *Link) queue(ctx context.Context, calls chan<- struct{}) error {
 	select {
-	case l.long <- struct{}{}:
+	case calls <- struct{}{}:
 		return nil
 	case <-l.ended:
 		return l.reason()

@@ -212,6 +212,32 @@ func TestCancelKills(t *testing.T) {
 }
 
 // TestManyCalls has more callers than connections may be open.
+// TestManyLargeCalls makes more calls with large bodies than the init reads at a
+// time, each longer than a link waits for an init that does not read.
+func TestManyLargeCalls(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	const callers = initproto.MaxLarge + 2
+	seconds := (usualTiming.write + time.Second).Seconds()
+	errs := make(chan error, callers)
+	for range callers {
+		go func() {
+			var got abi.ExecResponse
+			err := s.Call(within(t), "exec", abi.ExecRequest{Command: fmt.Sprintf("sleep %v", seconds), Stdin: strings.Repeat("x", 2*initproto.LargeBody)}, &got)
+			if err == nil && !got.Success {
+				err = fmt.Errorf("got %+v", got)
+			}
+			errs <- err
+		}()
+	}
+	for range callers {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	call(t, s.Link, abi.Exists, abi.PathRequest{Path: s.init.work}) // the link is whole
+}
+
 func TestManyCalls(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t)

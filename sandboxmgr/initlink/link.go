@@ -108,6 +108,7 @@ type Link struct {
 	ended chan struct{} // closed when the link is closed or broken
 	ready chan struct{} // closed when hello is set
 	long  chan struct{} // has one for each call under way that can take long
+	large chan struct{} // and for each with a large body
 	wg    sync.WaitGroup
 
 	mu         sync.Mutex // guards all below
@@ -161,7 +162,8 @@ func open(cfg Config, times timing) (*Link, error) {
 	l := &Link{
 		cfg: cfg, times: times, log: cfg.Log, ln: ln,
 		ended: make(chan struct{}), ready: make(chan struct{}), peerKnown: make(chan struct{}),
-		long: make(chan struct{}, initproto.MaxConns-reservedConns), conns: make(map[*conn]struct{}),
+		long: make(chan struct{}, initproto.MaxConns-reservedConns), large: make(chan struct{}, initproto.MaxLarge),
+		conns: make(map[*conn]struct{}),
 	}
 	l.wg.Add(1)
 	go l.accept()

@@ -46,6 +46,12 @@ func (l *Link) Open(ctx context.Context, op string, req any) (abi.Socket, error)
 	if l.streamsFull() {
 		return nil, errTooManyStreams()
 	}
+	if len(body) > initproto.LargeBody {
+		if err := l.queue(ctx, l.large); err != nil {
+			return nil, fmt.Errorf("%s: %w: %w", op, ErrUnsent, err)
+		}
+		defer func() { <-l.large }() // the init has read it when it answers
+	}
 	x, err := l.begin(ctx, op, body)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", op, ErrUnsent, err)

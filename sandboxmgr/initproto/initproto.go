@@ -64,6 +64,12 @@ const (
 	MaxConns   = 64
 	MaxTunnels = 1024
 	MaxStreams = 256
+	// An init reads MaxLarge calls at a time whose body has more than LargeBody
+	// bytes, and the rest of any other when one of those has been answered. The
+	// edge does not send more at once, because it takes an init that does not
+	// read for one that is broken.
+	LargeBody = 1 << 20
+	MaxLarge  = 4
 )
 
 // StreamVersion is the version that brought streams.
