@@ -81,7 +81,7 @@ var CommonErrors = []Code{
 var (
 	Start      = row[Empty, SandboxState]("start", "Starts the sandbox, or does nothing if it runs.")
 	Stop       = row[StopRequest, SandboxState]("stop", "Stops the sandbox; what it wrote stays as the binding's persist says.")
-	Pause      = row[Empty, SandboxState]("pause", "Freezes everything that runs in the sandbox; the next use of it, or resume, goes on where it stood.", CodeUnsupported)
+	Pause      = row[Empty, SandboxState]("pause", "Freezes everything that runs in the sandbox; the next use of it, or resume, goes on where it stood. It does not sleep until then.", CodeUnsupported)
 	Resume     = row[Empty, SandboxState]("resume", "Lets a paused sandbox run on. One that is not paused is left as it is.", CodeUnsupported)
 	Destroy    = row[Empty, Empty]("destroy", "Removes the sandbox with everything it wrote and its exposures. Idempotent.")
 	Touch      = row[Empty, SandboxState]("touch", "Counts as use of the sandbox, so that it sleeps later. Starts nothing.")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 
@@ -71,6 +72,25 @@ func (x *exchange) proxy(d *abi.Proxy) {
 	x.relay(target{ref: d.Sandbox, port: d.Port, policy: d.Policy, wake: d.Wake})
 }
 
+// visitorCodes are the errors of waking a sandbox whose details and suggestion
+// are meant for whoever asked. Those of all others tell of the sandbox's inside,
+// such as what a process printed that a start waited for, and stay in the log.
+var visitorCodes = []abi.Code{
+	abi.CodeSandboxAsleep, abi.CodeSandboxLost, abi.CodePortNotListening, abi.CodeTooManyRequests, abi.CodeInvalidSandboxID, abi.CodeUnknownBinding,
+}
+
+// failStart answers that the sandbox cannot be reached.
+func (x *exchange) failStart(err error) {
+	e := abi.AsError(err)
+	if (len(e.Details) > 0 || e.Suggestion != "") && !slices.Contains(visitorCodes, e.Code) {
+		x.s.Log.Warn("sandbox cannot be reached", "request", x.id, "error", e, "details", string(e.Details), "suggestion", e.Suggestion)
+		outside := *e
+		outside.Details, outside.Suggestion = nil, ""
+		e = &outside
+	}
+	x.fail(e)
+}
+
 // relay carries the request, or the WebSocket that it asks for, to its target.
 func (x *exchange) relay(t target) {
 	x.target = t
@@ -88,7 +108,7 @@ func (x *exchange) relay(t target) {
 	d, err := newDialer(x.ctx, box, t.port, t.wake, x.head.upgrade, x.s.StartTimeout)
 	unwatch()
 	if err != nil {
-		x.fail(err)
+		x.failStart(err)
 		return
 	}
 	x.letSleep = d.letSleep // by the end of the exchange, whoever carries it

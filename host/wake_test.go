@@ -110,6 +110,8 @@ func TestSandboxThatIsNotWoken(t *testing.T) {
 		"asleep":        {asleep(), 503, "5", `"SANDBOX_ASLEEP"`},
 		"lost":          {lost(), 410, "", `"generation":7`},
 		"held too long": {abi.Errorf(abi.CodeTimeout, "the sandbox did not start within 10s"), 504, "", `"TIMEOUT"`},
+		"server failed": {abi.Errorf(abi.CodeProcessExitedBeforeReady, "process %q exited", "web").
+			WithDetails(abi.NotReady{StderrTail: "secret"}).WithSuggestion("secret"), 502, "", `"PROCESS_EXITED_BEFORE_READY"`},
 		"too many run":  {abi.Errorf(abi.CodeQuotaExceeded, "2 sandboxes run"), 429, "1", `"QUOTA_EXCEEDED"`},
 	} {
 		for _, host := range []string{"a", "8080-a.localhost"} {
@@ -122,7 +124,7 @@ func TestSandboxThatIsNotWoken(t *testing.T) {
 					f.labels = map[string]sandboxmgr.Exposure{"8080-a": {Ref: ref("a"), Port: 8080, Wake: abi.WakeNever}}
 					r := start(t, &Server{boxes: f}, all(always(&abi.Proxy{Sandbox: ref("a"), Port: 8080, Wake: abi.WakeNever})))
 					got := r.get(t, host, "/", extra)
-					if got.StatusCode != tt.status || got.Header.Get("Retry-After") != tt.retry || !strings.Contains(got.body, tt.says) {
+					if got.StatusCode != tt.status || got.Header.Get("Retry-After") != tt.retry || !strings.Contains(got.body, tt.says) || strings.Contains(got.body, "secret") {
 						t.Errorf("answer %d, Retry-After %q: %s", got.StatusCode, got.Header.Get("Retry-After"), got.body)
 					}
 					box.wanted(t, 0)

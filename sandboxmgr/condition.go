@@ -48,6 +48,9 @@ func (u *unit) why(connections int) []string {
 		return append([]string{"a start"}, u.activity.why(connections)...)
 	case abi.StateRunning:
 		why := u.activity.why(connections)
+		if u.paused {
+			why = append(why, "paused")
+		}
 		if u.record.KeepAlive {
 			why = append(why, "keepAlive")
 		} else if u.record.sleepsAfter(&u.binding) == 0 {

@@ -1,6 +1,7 @@
 package sandboxmgr
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -133,10 +134,22 @@ func TestStopAndDestroyOfAPausedOne(t *testing.T) {
 	}
 }
 
-func TestAPausedOneSleeps(t *testing.T) {
+// What is paused stays as it was left: it does not sleep before it runs on.
+func TestAPausedOneDoesNotSleep(t *testing.T) {
 	t.Parallel()
-	e := newEdge(t, newWorld(t), newMemory(), binding(func(b *Binding) { b.SleepAfter = 10 * time.Millisecond }))
-	e.pause("s")
+	const after = 10 * time.Millisecond
+	e := newEdge(t, newWorld(t), newMemory(), binding(func(b *Binding) { b.SleepAfter = after }))
+	s, _ := e.pause("s")
+	if st := e.look("s"); st.SleepsAt != nil || !slices.Contains(st.Why, "paused") {
+		t.Errorf("it sleeps at %v; kept awake by %v", st.SleepsAt, st.Why)
+	}
+	u := e.units[s.key]
+	if _, ok := u.drowse(time.Now().Add(time.Hour)); ok || e.state("s") != "running" {
+		t.Errorf("an hour later it is %s", e.state("s"))
+	}
+	if _, err := s.Resume(t.Context(), &abi.Empty{}); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, "sleep", func() bool { return e.state("s") == "stopped" })
 }
 

@@ -81,7 +81,7 @@ func (u *unit) due() (at time.Time, does dueKind, ok bool) {
 	switch {
 	case u.current != nil:
 		after := u.record.sleepsAfter(&u.binding)
-		if after == 0 || u.activity.busy() {
+		if after == 0 || u.paused || u.activity.busy() {
 			return time.Time{}, 0, false
 		}
 		return later(last.Add(after), u.awakeUntil), dueSleep, true
