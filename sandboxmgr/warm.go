@@ -171,6 +171,7 @@ func (p *warmPool) start(ctx context.Context, w *warmMachine, image string, rt R
 	if _, err := w.init.Ready(hello); err != nil {
 		return fmt.Errorf("hello of the init: %w", err)
 	}
+	w.carried = cannotDial(ctx, w.machine)
 	return nil
 }
 
