@@ -17,10 +17,10 @@ import (
 
 type cpCommand struct {
 	Connection
-	Follow bool   `short:"L" name:"follow-link" help:"Copy what symlinks of this machine name; else symlinks are left out, and said."`
+	Follow bool   `short:"L" name:"follow-link" help:"Copy what symlinks of this machine name; without it symlinks are left out, with a warning."`
 	Quiet  bool   `short:"q" help:"Do not tell what was copied."`
-	Source string `arg:"" complete:"path" help:"[BINDING/]ID:PATH, a path of this machine, or - for standard input."`
-	Target string `arg:"" complete:"path" help:"[BINDING/]ID:PATH, a path of this machine, or - for standard output."`
+	Source string `arg:"" complete:"path" help:"[BINDING/]ID:PATH, a path of this machine, or - for standard input (bytes of one file, no archive)."`
+	Target string `arg:"" complete:"path" help:"[BINDING/]ID:PATH, a path of this machine, or - for standard output (bytes of one file, no archive)."`
 }
 
 // Run copies a file or a folder with all below it into a sandbox or out of it.
