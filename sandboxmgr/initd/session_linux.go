@@ -120,23 +120,6 @@ func (s *supervisor) prepare(req request, around surroundings) (*command, error)
 	return cmd, nil
 }
 
-// environ returns the environment of a command of the session id (empty: of
-// none), as prepare does: extra comes over all the others.
-func (s *supervisor) environ(id string, extra map[string]string) ([]string, error) {
-	var in *session
-	if id != "" {
-		var err error
-		if in, err = s.sessions.get(id); err != nil {
-			return nil, err
-		}
-	}
-	env, err := s.layers(in, nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	return environment(env, extra)
-}
-
 // layers returns all variables but the request's.
 func (s *supervisor) layers(in *session, user *identity, defaults map[string]string) ([]string, error) {
 	env, err := s.env, error(nil)

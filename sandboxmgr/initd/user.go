@@ -118,7 +118,9 @@ func groupsOf(name string, groups io.Reader) ([]uint32, error) {
 // accountLines yields the fields of the lines that have at least n of them.
 func accountLines(r io.Reader, n int) func(func([]string) bool) {
 	return func(yield func([]string) bool) {
-		for s := bufio.NewScanner(io.LimitReader(r, maxAccounts)); s.Scan(); {
+		s := bufio.NewScanner(io.LimitReader(r, maxAccounts))
+		s.Buffer(nil, maxAccounts) // a group's line can have many members
+		for s.Scan() {
 			f := strings.Split(s.Text(), ":")
 			if len(f) >= n && f[0] != "" && !yield(f) {
 				return
