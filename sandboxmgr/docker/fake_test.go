@@ -28,6 +28,7 @@ type fake struct {
 	sysctls map[string]string // of the last create
 	waits   int
 	breaks  map[string]int // how often the connection breaks after an operation was done
+	lags    int            // how often a paused container is said not to be
 	onStart func(f *fake) error
 	onWait  func(f *fake, w http.ResponseWriter, n int)
 }
@@ -89,6 +90,13 @@ func (f *fake) do(w http.ResponseWriter, r *http.Request, path string) {
 		w.WriteHeader(http.StatusNoContent)
 	case strings.HasSuffix(path, "/stop"):
 		f.state["Running"], f.state["Status"] = false, "exited"
+		w.WriteHeader(http.StatusNoContent)
+	case strings.HasSuffix(path, "/unpause") && f.lags > 0:
+		f.lags--
+		w.WriteHeader(http.StatusConflict)
+		json.NewEncoder(w).Encode(map[string]string{"message": "Container is not paused"})
+	case strings.HasSuffix(path, "/pause"), strings.HasSuffix(path, "/unpause"):
+		f.state["Paused"] = strings.HasSuffix(path, "/pause")
 		w.WriteHeader(http.StatusNoContent)
 	case r.Method == http.MethodDelete:
 		f.state = nil
@@ -174,6 +182,23 @@ func TestWaitThroughRestart(t *testing.T) {
 				t.Errorf("Wait = %+v, %v; want %+v", exit, err, tt.want)
 			}
 		})
+	}
+}
+
+// TestResumeOfAnEngineThatLags: an engine that has not noted yet that it paused a
+// container is asked again.
+func TestResumeOfAnEngineThatLags(t *testing.T) {
+	t.Parallel()
+	for lags, works := range map[int]bool{freezeTries - 1: true, freezeTries: false} {
+		f := &fake{state: map[string]any{"Status": "paused", "Running": true, "Paused": true}, lags: lags}
+		m, err := newFake(t, f).Adopt(t.Context(), "m")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		if err := m.(sandboxmgr.Pauser).Resume(t.Context()); (err == nil) != works {
+			t.Errorf("refused %d times: %v", lags, err)
+		}
 	}
 }
 

@@ -17,15 +17,26 @@ func (m *machine) Resume(ctx context.Context) error {
 	return m.freeze(ctx, false, m.runtime.client.ContainerUnpause)
 }
 
+// freezeTries is how often an engine that contradicts itself is asked.
+const freezeTries = 3
+
 // freeze does what makes the container paused or not, and looks at it when that
-// failed: somebody may have done it before.
-func (m *machine) freeze(ctx context.Context, paused bool, do func(context.Context, string) error) error {
-	err := m.runtime.call(ctx, callTimeout, func(ctx context.Context) error { return do(ctx, m.id) })
-	if err == nil {
-		return nil
-	}
-	if is, perr := m.Paused(ctx); perr == nil && is == paused {
-		return nil
+// failed: somebody may have done it before. If nobody has, it is tried again,
+// because an engine notes a change some moments after it has made it, and refuses
+// to undo one that it has not noted.
+func (m *machine) freeze(ctx context.Context, paused bool, do func(context.Context, string) error) (err error) {
+	for range freezeTries {
+		err = m.runtime.call(ctx, callTimeout, func(ctx context.Context) error { return do(ctx, m.id) })
+		if err == nil {
+			return nil
+		}
+		is, perr := m.Paused(ctx)
+		if perr != nil {
+			break
+		}
+		if is == paused {
+			return nil
+		}
 	}
 	return fmt.Errorf("pause or resume %s: %w", m.name, m.gone(err))
 }
