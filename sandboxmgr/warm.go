@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"edge/abi"
 )
 
 // warmName stands in the place of an id in the name of a machine that is not
@@ -172,7 +174,18 @@ func (p *warmPool) start(ctx context.Context, w *warmMachine, image string, rt R
 		return fmt.Errorf("hello of the init: %w", err)
 	}
 	w.carried = cannotDial(ctx, w.machine)
+	p.rehearse(ctx, w)
 	return nil
+}
+
+// rehearse runs a command that does nothing, so that what is slow the first time,
+// for the init and for the file system below it, has been done when somebody waits.
+func (p *warmPool) rehearse(ctx context.Context, w *warmMachine) {
+	ctx, cancel := context.WithTimeout(ctx, quickTimeout)
+	defer cancel()
+	if err := w.init.Call(ctx, abi.Exec.Name(), &abi.ExecRequest{Argv: []string{"true"}}, nil); err != nil {
+		p.m.log.Debug("a sandbox that was started ahead has run no command", "machine", w.name, "error", err) // its image may have none
+	}
 }
 
 // watch removes a machine that ends before anybody took it.
