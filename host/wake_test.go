@@ -112,7 +112,7 @@ func TestSandboxThatIsNotWoken(t *testing.T) {
 		"held too long": {abi.Errorf(abi.CodeTimeout, "the sandbox did not start within 10s"), 504, "", `"TIMEOUT"`},
 		"server failed": {abi.Errorf(abi.CodeProcessExitedBeforeReady, "process %q exited", "web").
 			WithDetails(abi.NotReady{StderrTail: "secret"}).WithSuggestion("secret"), 502, "", `"PROCESS_EXITED_BEFORE_READY"`},
-		"too many run":  {abi.Errorf(abi.CodeQuotaExceeded, "2 sandboxes run"), 429, "1", `"QUOTA_EXCEEDED"`},
+		"too many run": {abi.Errorf(abi.CodeQuotaExceeded, "2 sandboxes run"), 429, "1", `"QUOTA_EXCEEDED"`},
 	} {
 		for _, host := range []string{"a", "8080-a.localhost"} {
 			for _, extra := range []string{"", handshake} {

@@ -26,6 +26,9 @@ here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 image=${EDGE_IMAGE:-edge-sandbox}
 suite=${EDGE_DEBIAN_SUITE:-bookworm}
 docker=${DOCKER:-docker}
+# Sandboxes run as this user unless their preset is trusted: shells show its name.
+user='sandbox:x:10001:10001:sandbox:/workspace:/bin/bash'
+group='sandbox:x:10001:'
 packages="python3 python-is-python3 python3-websockets git ca-certificates procps"
 
 say() { printf 'image: %s\n' "$*" >&2; }
@@ -123,6 +126,9 @@ build_from_debian() {
 	upgrade_debian "$root"
 	rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/* "$root"/tmp/* "$root"/dev/* "$root"/etc/hostname "$root"/etc/resolv.conf
 	fetch_programs "$root"
+	printf '%s\n' "$user" >>"$root/etc/passwd"
+	printf '%s\n' "$group" >>"$root/etc/group"
+	chown 10001:10001 "$root/workspace"
 	say "import as $image"
 	tar -C "$root" --numeric-owner -c . | "$docker" import \
 		--change "LABEL edge.recipe=$recipe" \
@@ -157,6 +163,7 @@ build_from_image() {
 		USER root
 		RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages && rm -rf /var/lib/apt/lists/*
 		COPY tree/ /
+		RUN printf '%s\\n' '$user' >>/etc/passwd && printf '%s\\n' '$group' >>/etc/group && chown 10001:10001 /workspace
 		LABEL edge.recipe=$recipe
 		ENV LANG=C.UTF-8
 		WORKDIR /workspace
