@@ -27,6 +27,10 @@ type Config struct {
 	Sandboxes []Sandbox // in the order of the file, as are the others
 	Plugins   []Plugin
 	Routes    []Route
+
+	// shown are the folders that sandboxes see; settle looks at them once the
+	// state folder is known.
+	shown []shownFolder
 }
 
 // LoadConfig reads and checks a configuration file. Its error has one line for

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"runtime"
 	"time"
 
@@ -117,7 +116,7 @@ func (c *Config) readSandbox(name string, v value) Sandbox {
 		"build":        func(v value) { s.Build = c.readBuild(v) },
 		"entrypoint":   func(v value) { set(&s.Entrypoint)(v.eitherOr("image", "none")) },
 		"ociRuntime":   func(v value) { set(&s.OCIRuntime)(v.text("a runtime of the engine, like runc")) },
-		"rootfs":       func(v value) { s.Rootfs = c.existingFolder(v) },
+		"rootfs":       func(v value) { s.Rootfs = c.shownFolder(v) },
 		"tools":        func(v value) { s.Tools = c.tools(v) },
 		"preset":       func(v value) { set(&s.Preset)(v.oneOf([]string{"strict", presetDefault, "trusted"}, nil)) },
 		"network":      func(v value) { set(&s.Network)(v.network()) },
@@ -190,34 +189,4 @@ func (v value) startProcess() StartProcess {
 		v.fail("processId is longer than 128 characters")
 	}
 	return p
-}
-
-// tools returns the folders, which must exist.
-func (c *Config) tools(v value) []string {
-	var dirs []string
-	v.list(func(_ int, item value) {
-		if dir := c.existingFolder(item); dir != "" {
-			dirs = append(dirs, dir)
-		}
-	})
-	return dirs
-}
-
-// existingFolder returns the absolute path of a folder, or nothing if there is
-// none, which is a problem.
-func (c *Config) existingFolder(v value) string {
-	s, ok := v.text("a folder")
-	if !ok {
-		return ""
-	}
-	dir := c.abs(s)
-	switch st, err := os.Stat(dir); {
-	case err != nil:
-		v.fail("%s: %s", s, reason(err))
-	case !st.IsDir():
-		v.fail("%s is a file; want the folder that it is in", s)
-	default:
-		return dir
-	}
-	return ""
 }

@@ -165,6 +165,10 @@ routes:
 			{Host: "*", Path: "/*", Plugins: []string{"built"}},
 		},
 	}
+	if len(got.shown) != 2 || got.shown[0].dir != filepath.Join(dir, "src") || got.shown[1].dir != filepath.Join(dir, "tools") {
+		t.Errorf("folders that sandboxes see: %+v", got.shown)
+	}
+	got.shown = nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("LoadConfig =\n%+v\nwant\n%+v", got, want)
 	}

@@ -80,6 +80,9 @@ func settle(f Flags, getenv func(string) string, c *Config, state, level string)
 	if err := s.settleAdmin(f.AdminListen, getenv("EDGE_ADMIN_LISTEN"), c); err != nil {
 		return Settings{}, err
 	}
+	if err := c.refuseShownSecrets(s); err != nil {
+		return Settings{}, err
+	}
 	err = s.settleLog(f, getenv, level)
 	return s, err
 }
