@@ -84,6 +84,7 @@ type Server struct {
 	calm, base         context.Context
 	becalm, cancelBase context.CancelCauseFunc
 	streams            atomic.Int64
+	bodies             *bodyPlaces
 
 	mu       sync.Mutex
 	stopping bool           // no request begins any more

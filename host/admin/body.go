@@ -70,15 +70,30 @@ func (x *exchange) readBody() ([]byte, error) {
 	if x.r.ContentLength > MaxBodyBytes {
 		return nil, errBodyTooLarge()
 	}
+	if x.r.ContentLength > largeBody {
+		if err := x.enlarge(x.ctx); err != nil {
+			return nil, err
+		}
+	}
 	var buf bytes.Buffer
 	if x.r.ContentLength > 0 {
-		buf.Grow(int(min(x.r.ContentLength, 1<<20)) + bytes.MinRead)
+		buf.Grow(int(min(x.r.ContentLength, largeBody)) + bytes.MinRead)
 	}
 	body, done := x.bodyReader(x.ctx, x.s.pace.body)
-	n, err := buf.ReadFrom(io.LimitReader(body, MaxBodyBytes+1))
-	done(err == nil && n <= MaxBodyBytes)
+	n, err := buf.ReadFrom(io.LimitReader(body, largeBody+1))
+	var refusal error
+	if err == nil && n > largeBody {
+		if refusal = x.enlarge(x.ctx); refusal == nil {
+			var m int64
+			m, err = buf.ReadFrom(io.LimitReader(body, MaxBodyBytes+1-n))
+			n += m
+		}
+	}
+	done(err == nil && refusal == nil && n <= MaxBodyBytes)
 	x.in.Add(n)
 	switch {
+	case refusal != nil:
+		return nil, refusal
 	case err != nil:
 		return nil, x.bodyError(err)
 	case n > MaxBodyBytes:

@@ -35,6 +35,7 @@ func (x *exchange) short(row abi.Row) error {
 
 func (x *exchange) operate(row abi.Row, body json.RawMessage) error {
 	answer, err := x.s.Operations.Operate(x.ctx, row.Name(), body)
+	x.shrink()
 	if err != nil {
 		return err
 	}

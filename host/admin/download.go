@@ -27,6 +27,7 @@ func (x *exchange) download() error {
 		return err
 	}
 	sock, err := x.s.Operations.Open(x.ctx, x.address.row.Name(), body)
+	x.shrink()
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ func (x *exchange) events() error {
 	ctx, cancel := x.endless()
 	defer cancel(nil)
 	sock, err := x.s.Operations.Open(ctx, x.address.row.Name(), body)
+	x.shrink()
 	if err != nil {
 		return err
 	}

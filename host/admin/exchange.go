@@ -30,6 +30,8 @@ type exchange struct {
 
 	// bodyRead is set when the whole body was read.
 	bodyRead bool
+	// large is set while the request takes one of the places for large ones.
+	large bool
 
 	// What the access log tells. in and out count the bytes of bodies and
 	// messages; a WebSocket's are counted by two goroutines.
@@ -237,6 +239,7 @@ func (x *exchange) refuse(status int, e *abi.Error) {
 // begun.
 func (x *exchange) finish() {
 	p := recover()
+	x.shrink()
 	if p != nil && p != any(http.ErrAbortHandler) {
 		x.s.Log.Error("panic", "request", x.id, "path", x.r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		x.code = abi.CodeInternal

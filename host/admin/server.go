@@ -54,6 +54,7 @@ func (s *Server) prepare() {
 		s.pace = defaultPace
 	}
 	s.ids.init()
+	s.bodies = newBodyPlaces(maxLargeBodies, maxLargeWaiting)
 	s.resources = resources()
 	s.document = sync.OnceValues(s.describe)
 	s.base, s.cancelBase = context.WithCancelCause(context.Background())

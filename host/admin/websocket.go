@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -140,8 +141,11 @@ func (w *webSocket) first() ([]byte, error) {
 	stop := context.AfterFunc(w.ctx, func() { _ = w.conn.SetReadDeadline(time.Now()) })
 	defer stop()
 	w.conn.SetReadLimit(MaxBodyBytes)
-	kind, body, err := w.conn.ReadMessage()
+	kind, body, err := w.readFirst()
 	w.x.in.Add(int64(len(body)))
+	if e, ok := errors.AsType[*abi.Error](err); ok {
+		return nil, e
+	}
 	ne, isNet := errors.AsType[net.Error](err)
 	switch {
 	case isNet && ne.Timeout():
@@ -159,9 +163,32 @@ func (w *webSocket) first() ([]byte, error) {
 	return addressed(w.x.address, body)
 }
 
+// readFirst reads a whole message; a large one waits for its place midway.
+func (w *webSocket) readFirst() (kind int, body []byte, err error) {
+	kind, r, err := w.conn.NextReader()
+	if err != nil {
+		return 0, nil, err
+	}
+	var buf bytes.Buffer
+	n, err := buf.ReadFrom(io.LimitReader(r, largeBody+1))
+	if err != nil || n <= largeBody {
+		return kind, buf.Bytes(), err
+	}
+	if err := w.x.enlarge(w.ctx); err != nil {
+		return kind, buf.Bytes(), err
+	}
+	_ = w.conn.SetReadDeadline(time.Now().Add(w.x.s.pace.first)) // the wait was not the client's
+	if err := w.ctx.Err(); err != nil {                          // its own deadline may just have been replaced
+		return kind, buf.Bytes(), err
+	}
+	_, err = buf.ReadFrom(r)
+	return kind, buf.Bytes(), err
+}
+
 // stream opens the operation and passes on what it sends, until its end.
 func (w *webSocket) stream(request []byte) error {
 	sock, err := w.x.s.Operations.Open(w.ctx, w.x.address.row.Name(), request)
+	w.x.shrink()
 	if err != nil {
 		return err
 	}
