@@ -21,10 +21,17 @@ const (
 	lastWords = time.Second
 )
 
-// firstPauses are the pauses after the first tries: a server that starts in a
-// few milliseconds is not kept waiting for a tenth of a second.
-var firstPauses = [...]time.Duration{
-	time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond,
+// The kernel tells nobody that a port is listened on, so it is tried. The first
+// pauses are short, and none is longer than a part of what the wait has taken so
+// far: a server is noticed late by no more than that part of its own start.
+const (
+	firstPause = 500 * time.Microsecond
+	pausePart  = 8
+)
+
+// nextPause is the pause after a try, elapsed since the wait began.
+func nextPause(elapsed, interval time.Duration) time.Duration {
+	return min(max(elapsed/pausePart, firstPause), interval)
 }
 
 // Causes of the end of a wait.
@@ -136,11 +143,7 @@ func (g *generation) waitForPort(ctx context.Context, w *portWait) (time.Duratio
 			joined = make(chan struct{})
 			go g.awaitProcess(probing, w.process, exit, stop, joined)
 		}
-		pause := w.interval
-		if try < len(firstPauses) {
-			pause = min(pause, firstPauses[try])
-		}
-		if sleep(probing, pause) == nil {
+		if sleep(probing, nextPause(time.Since(began), w.interval)) == nil {
 			continue
 		}
 		switch cause := context.Cause(probing); {
