@@ -5,7 +5,6 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strconv"
@@ -45,9 +44,19 @@ func serve(port string) error {
 	}
 }
 
+// echo ends when whoever is there has enough.
 func echo(c net.Conn) {
 	defer c.Close()
-	_, _ = io.Copy(c, c) // until whoever is there has enough
+	b := make([]byte, 512)
+	for {
+		n, err := c.Read(b)
+		if err != nil {
+			return
+		}
+		if _, err := c.Write(b[:n]); err != nil {
+			return
+		}
+	}
 }
 
 // blockBytes is the size of a numbered block: a line with the number, and one that
