@@ -25,6 +25,10 @@ const (
 	awayBackoff = time.Second
 )
 
+// fewParked is how many parked connections are so few that more are made while
+// those that were taken are at work. Most come back before anybody wants another.
+const fewParked = initproto.Parked / 2
+
 var errOrphaned = errors.New("no host for too long")
 
 // server keeps connections to the edge and serves the calls that come over
@@ -157,7 +161,15 @@ func (s *server) away() time.Duration {
 // taken, parked, tunnelled, untunnelled and hangUp keep count of a connection's
 // life: parked, taken for a call, parked again or become a tunnel, ended.
 // mayStream and unstreamed do so for streams.
-func (s *server) taken() { s.count(&s.idle, -1) }
+func (s *server) taken() {
+	s.mu.Lock()
+	s.idle--
+	few := s.idle < fewParked
+	s.mu.Unlock()
+	if few {
+		s.look()
+	}
+}
 
 func (s *server) parked() { s.count(&s.idle, +1) }
 
