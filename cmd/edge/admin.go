@@ -65,7 +65,16 @@ func (s *server) openAdmin(o serverOptions) (err error) {
 	if err != nil {
 		return fmt.Errorf("admin API: %w (--admin-listen or EDGE_ADMIN_LISTEN takes another address, or off)", err)
 	}
+	d.warnExposed()
 	return nil
+}
+
+// warnExposed warns when other machines can reach the admin API.
+func (d *adminDoor) warnExposed() {
+	if at, ok := d.tcp.Addr().(*net.TCPAddr); ok && !at.IP.IsLoopback() {
+		d.log.Warn("other machines can reach the admin API, which does not encrypt: its token and all that it carries can be read on the way; "+
+			"listen on a loopback address behind a proxy that ends TLS, or keep the network private", "listen", at.String())
+	}
 }
 
 // adminHosts are names by which the API may be called: the one that the address

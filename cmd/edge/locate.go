@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,6 +29,9 @@ func (t *terminal) locate(c remote.Connection) ([]remote.Address, error) {
 	if text != "" && c.Admin == "" && c.Config != "" {
 		text = "" // a flag comes before the environment
 	}
+	if text == "" && c.TokenFile != "" {
+		return nil, usageError{errors.New("--token-file: an edge that is found by its socket asks for no token; name its address with --admin HOST:PORT, or leave the file out")}
+	}
 	known, err := t.knownEdges(c)
 	if text == "" {
 		if err != nil {
@@ -39,16 +43,36 @@ func (t *terminal) locate(c remote.Connection) ([]remote.Address, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	if address.Socket == "" {
+	switch {
+	case address.Socket == "":
 		address.Token, err = t.adminToken(c, address, known.tokens)
+	case c.TokenFile != "":
+		return nil, usageError{fmt.Errorf("--token-file: the socket %s asks for no token; leave the file out", address.Socket)}
 	}
 	return []remote.Address{address}, err
 }
 
-// edges are places of edges, and files that may hold the token of one.
+// edges are places of edges, and the files with the tokens of those whose
+// configuration names an address.
 type edges struct {
 	addresses []remote.Address
-	tokens    []string
+	tokens    []tokenFile
+}
+
+// tokenFile holds the token for the address listen, "host:port".
+type tokenFile struct{ listen, path string }
+
+// opens tells whether the token is for the address. Whoever else listens on this
+// machine must not be sent it.
+func (f tokenFile) opens(a remote.Address) bool {
+	host, port, err := net.SplitHostPort(f.listen)
+	name, isHTTP := strings.CutPrefix(a.URL, "http://")
+	askedHost, askedPort, askedErr := net.SplitHostPort(name)
+	if err != nil || askedErr != nil || !isHTTP || !a.Local() || port != askedPort {
+		return false
+	}
+	ip, asked := net.ParseIP(host), net.ParseIP(askedHost)
+	return strings.EqualFold(host, askedHost) || ip != nil && (ip.IsUnspecified() || ip.Equal(asked))
 }
 
 func (e *edges) add(a AdminSettings, from string) {
@@ -57,7 +81,7 @@ func (e *edges) add(a AdminSettings, from string) {
 		return
 	}
 	e.addresses = append(e.addresses, remote.Address{Socket: a.Socket, From: from})
-	e.tokens = append(e.tokens, a.Token)
+	e.tokens = append(e.tokens, tokenFile{a.Listen, a.Token})
 }
 
 // sameFile tells whether two paths are written differently at most.
@@ -84,7 +108,9 @@ func (t *terminal) knownEdges(c remote.Connection) (edges, error) {
 		return e, fmt.Errorf("%s turns the admin API off; name another edge with --admin or EDGE_ADMIN", file)
 	default:
 		for _, state := range statesOf(config, t.getenv("EDGE_STATE")) {
-			e.add(adminPaths(config.Admin, state), file)
+			paths := adminPaths(config.Admin, state)
+			paths.Listen = config.Admin.Listen // empty where the file does not say
+			e.add(paths, file)
 		}
 		if c.Config != "" {
 			return e, nil
@@ -134,9 +160,9 @@ func adminConfig(file string) (*Config, error) {
 }
 
 // adminToken is the token for an address: of the file that is named, of the
-// environment, or, for an address of this machine, of an edge that is known here.
-// Without any there is none, and the edge says so.
-func (t *terminal) adminToken(c remote.Connection, a remote.Address, files []string) (string, error) {
+// environment, or, for the address that the configuration names, of its edge.
+// Without any there is none, and the edge says how to name one.
+func (t *terminal) adminToken(c remote.Connection, a remote.Address, files []tokenFile) (string, error) {
 	if c.TokenFile != "" {
 		b, err := os.ReadFile(c.TokenFile)
 		if err != nil {
@@ -151,11 +177,11 @@ func (t *terminal) adminToken(c remote.Connection, a remote.Address, files []str
 	if token := t.getenv("EDGE_ADMIN_TOKEN"); token != "" {
 		return token, nil
 	}
-	if !a.Local() {
-		return "", nil // nobody else's business
-	}
 	for _, file := range files {
-		if b, err := os.ReadFile(file); err == nil {
+		if !file.opens(a) {
+			continue
+		}
+		if b, err := os.ReadFile(file.path); err == nil {
 			return strings.TrimSpace(string(b)), nil
 		}
 	}

@@ -20,6 +20,7 @@ func TestLocate(t *testing.T) {
 	if os.Geteuid() == 0 {
 		beside += ", /var/lib/edge/run/admin.sock CONFIG"
 	}
+	at := func(listen string) string { return "state: ./s\nadmin: {listen: \"" + listen + "\"}\n" }
 	tests := []struct {
 		name, config string // of the file that --config names; empty names none
 		flags        remote.Connection
@@ -36,7 +37,12 @@ func TestLocate(t *testing.T) {
 		{"flag", "state: /s\n", remote.Connection{Admin: "/a.sock"}, map[string]string{"EDGE_ADMIN": "/b.sock"}, "/a.sock --admin"},
 		{"environment", "", remote.Connection{}, map[string]string{"EDGE_ADMIN": "/b.sock"}, "/b.sock EDGE_ADMIN"},
 		{"a flag before the environment", "state: /s\n", remote.Connection{}, map[string]string{"EDGE_ADMIN": "/b.sock"}, "/s/run/admin.sock CONFIG"},
-		{"address with its token", "state: ./s\n", remote.Connection{Admin: "127.0.0.1:1"}, nil, "http://127.0.0.1:1 --admin token-of-s"},
+		{"address with its token", at("127.0.0.1:1"), remote.Connection{Admin: "127.0.0.1:1"}, nil, "http://127.0.0.1:1 --admin token-of-s"},
+		{"one of all addresses", at("0.0.0.0:1"), remote.Connection{Admin: "http://localhost:1"}, nil, "http://localhost:1 --admin token-of-s"},
+		{"no token for another port", at("127.0.0.1:2"), remote.Connection{Admin: "127.0.0.1:1"}, nil, "http://127.0.0.1:1 --admin"},
+		{"no token for another address", at("127.0.0.1:1"), remote.Connection{Admin: "127.0.0.2:1"}, nil, "http://127.0.0.2:1 --admin"},
+		{"no token for another protocol", at("127.0.0.1:1"), remote.Connection{Admin: "https://127.0.0.1:1"}, nil, "https://127.0.0.1:1 --admin"},
+		{"no token for an address that is not named", "state: ./s\n", remote.Connection{Admin: "127.0.0.1:8788"}, nil, "http://127.0.0.1:8788 --admin"},
 		{"token in the environment", "state: ./s\n", remote.Connection{Admin: "127.0.0.1:1"}, map[string]string{"EDGE_ADMIN_TOKEN": "t"}, "http://127.0.0.1:1 --admin t"},
 		{"no token for others", "state: ./s\n", remote.Connection{Admin: "https://elsewhere.example"}, nil, "https://elsewhere.example --admin"},
 		{"named token for others", "", remote.Connection{Admin: "https://elsewhere.example", TokenFile: "DIR/s/admin.token"}, nil, "https://elsewhere.example --admin token-of-s"},
@@ -85,6 +91,8 @@ func TestLocateRefuses(t *testing.T) {
 		{"no file", "", remote.Connection{Config: "nowhere.yaml"}, "nowhere.yaml: no such file or directory"},
 		{"bad section", "admin: {lisen: x}\n", remote.Connection{}, `edge.yaml:1:9: admin: unknown key "lisen"; did you mean "listen"?`},
 		{"bad address", "", remote.Connection{Admin: "ftp://x"}, `--admin: "ftp://x" is not an address; want a URL like "http://127.0.0.1:8788", HOST:PORT, or the path of a socket`},
+		{"token file without an address", "", remote.Connection{TokenFile: "t"}, "--token-file: an edge that is found by its socket asks for no token; name its address with --admin HOST:PORT, or leave the file out"},
+		{"token file for a socket", "", remote.Connection{Admin: "/a.sock", TokenFile: "t"}, "--token-file: the socket /a.sock asks for no token; leave the file out"},
 		{"no token", "", remote.Connection{Admin: "a:1", TokenFile: "/dev/null"}, "--token-file: /dev/null does not hold a token"},
 	}
 	for _, tt := range tests {

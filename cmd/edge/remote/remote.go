@@ -37,7 +37,7 @@ type Env struct {
 // Connection are the flags that say which edge is meant.
 type Connection struct {
 	Admin     string `placeholder:"ADDRESS" group:"connection" help:"Admin API of the edge: a URL, HOST:PORT or the path of its socket; EDGE_ADMIN."`
-	TokenFile string `placeholder:"FILE" group:"connection" complete:"file" help:"File with the token for an address; else EDGE_ADMIN_TOKEN, or admin.token of the state folder."`
+	TokenFile string `placeholder:"FILE" group:"connection" complete:"file" help:"File with the token for an address; else EDGE_ADMIN_TOKEN, or the token of the configuration that names the address."`
 	Config    string `short:"c" placeholder:"FILE" group:"connection" complete:"file" help:"Configuration of the edge; default edge.yaml."`
 }
 
