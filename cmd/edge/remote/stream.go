@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -43,22 +44,34 @@ func (c *Client) Open(ctx context.Context, ref Ref, operation string, request an
 
 // openPath opens a WebSocket and sends the first message, if there is one.
 func (c *Client) openPath(ctx context.Context, path string, first []byte) (*Stream, error) {
-	dialer := websocket.Dialer{NetDialContext: c.dial}
+	// The package looks at ctx until there is a connection, and not after that.
+	release := func() bool { return true }
+	dialer := websocket.Dialer{NetDialContext: func(dialing context.Context, network, address string) (net.Conn, error) {
+		conn, err := c.dial(dialing, network, address)
+		if err == nil {
+			release = context.AfterFunc(ctx, func() { conn.Close() })
+		}
+		return conn, err
+	}}
 	header := http.Header{}
 	if c.address.Token != "" {
 		header.Set("Authorization", "Bearer "+c.address.Token)
 	}
 	conn, resp, err := dialer.DialContext(ctx, "ws"+strings.TrimPrefix(c.base, "http")+path, header)
 	if err != nil {
+		release()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		if resp == nil {
 			return nil, fmt.Errorf("the edge at %s does not answer: %w", c.address, err)
 		}
+		// The package keeps 1,024 bytes of it.
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorText))
-		return nil, c.refusal(resp.StatusCode, body)
+		return nil, c.refusal(resp.StatusCode, mendFailure(body))
 	}
 	conn.SetReadLimit(maxMessage)
-	s := &Stream{conn: conn}
-	s.release = context.AfterFunc(ctx, func() { conn.Close() })
+	s := &Stream{conn: conn, release: release}
 	if first == nil {
 		return s, nil
 	}
