@@ -55,7 +55,7 @@ func ParseError(b []byte) (*Error, error) {
 	}
 	read.Started = StartedNo
 	if err := strictJSON(b, &read); err != nil {
-		return nil, Errorf(CodeInvalidRequest, "error: %v", err)
+		return nil, Errorf(CodeInvalidRequest, "error: %s", JSONReason(err))
 	}
 	e := read.Error
 	row, known := meanings[e.Code]

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -24,6 +25,45 @@ func strictJSON(b []byte, v any) error {
 		return errors.New("more than one JSON value")
 	}
 	return nil
+}
+
+// JSONReason says in the words of JSON why a text could not be decoded: which
+// field, what was wanted there, and what was found. No Go type is named.
+func JSONReason(err error) string {
+	var t *json.UnmarshalTypeError
+	if !errors.As(err, &t) {
+		return strings.TrimPrefix(err.Error(), "json: ")
+	}
+	text := fmt.Sprintf("want %s, not %s", jsonKind(t.Type), t.Value) // like "number 1.5"
+	// Structs that are embedded are in the path, with their Go names.
+	path := slices.DeleteFunc(strings.Split(t.Field, "."), func(s string) bool { return s == "" || 'A' <= s[0] && s[0] <= 'Z' })
+	if len(path) > 0 {
+		text = strings.Join(path, ".") + ": " + text
+	}
+	return text
+}
+
+// jsonKind is what JSON calls values that become a type.
+func jsonKind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return jsonKind(t.Elem())
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a string"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "an integer that is not negative"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return "an integer"
+	}
+	return "another value"
 }
 
 // fieldNames are the names that a struct's fields have in JSON, in order.

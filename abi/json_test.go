@@ -128,17 +128,24 @@ func TestSplitCall(t *testing.T) {
 	}
 	for name, tt := range map[string]struct{ body, says string }{
 		"not JSON":             {`{`, "waitForPort"},
-		"not an object":        {`[]`, "not a JSON object"},
+		"not an object":        {`[]`, "waitForPort: the request is not a JSON object: want an object, not array"},
 		"no sandbox":           {`{"port":1}`, "sandbox"},
 		"null sandbox field":   {`{"sandbox":{"binding":"S","id":"a","nam":1}}`, `"nam"`},
 		"unknown field":        {`{"sandbox":{"binding":"S","id":"a"},"prot":1}`, `"prot"`},
-		"wrong type":           {`{"sandbox":{"binding":"S","id":"a"},"port":"x"}`, "port"},
+		"wrong type":           {`{"sandbox":{"binding":"S","id":"a"},"port":"x"}`, "waitForPort: port: want an integer, not string"},
+		"fraction":             {`{"sandbox":{"binding":"S","id":"a"},"port":1.5}`, "waitForPort: port: want an integer, not number 1.5"},
+		"sandbox is a number":  {`{"sandbox":1}`, "waitForPort: sandbox: want an object, not number"},
+		"wrong option":         {`{"sandbox":{"binding":"S","id":"a","keepAlive":"yes"}}`, "waitForPort: sandbox: keepAlive: want true or false, not string"},
+		"wrong variable":       {`{"sandbox":{"binding":"S","id":"a","env":[]}}`, "waitForPort: sandbox: env: want an object, not array"},
 		"two values":           {`{"sandbox":{"binding":"S","id":"a"}} {}`, "waitForPort"},
 		"duration of no sense": {`{"sandbox":{"binding":"S","id":"a"},"timeout":"soon"}`, "soon"},
 	} {
 		_, _, err := abi.SplitCall(abi.WaitForPort, []byte(tt.body))
 		if !errors.Is(err, abi.CodeInvalidRequest.Err()) || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: %v; want INVALID_REQUEST that says %q", name, err, tt.says)
+		}
+		if err != nil && strings.Contains(err.Error(), "Go ") {
+			t.Errorf("%s: %v names a Go type", name, err)
 		}
 	}
 }

@@ -100,10 +100,10 @@ func SplitCall(r Row, body []byte) (SandboxRef, any, error) {
 	var call OperationCall
 	fields := map[string]json.RawMessage{}
 	if err := json.Unmarshal(body, &fields); err != nil {
-		return SandboxRef{}, nil, Errorf(CodeInvalidRequest, "%s: the request is not a JSON object: %v", r.Name(), err)
+		return SandboxRef{}, nil, Errorf(CodeInvalidRequest, "%s: the request is not a JSON object: %s", r.Name(), JSONReason(err))
 	}
 	if err := strictJSON(fields["sandbox"], &call.Sandbox); err != nil {
-		return SandboxRef{}, nil, Errorf(CodeInvalidRequest, "%s: sandbox: %v", r.Name(), err)
+		return SandboxRef{}, nil, Errorf(CodeInvalidRequest, "%s: sandbox: %s", r.Name(), JSONReason(err))
 	}
 	delete(fields, "sandbox")
 	rest, err := json.Marshal(fields)
@@ -120,7 +120,7 @@ func SplitCall(r Row, body []byte) (SandboxRef, any, error) {
 // misfit is the error of fields that are not the request's; it names those that
 // are where one is unknown.
 func misfit(r Row, req any, err error) *Error {
-	text := strings.TrimPrefix(err.Error(), "json: ")
+	text := JSONReason(err)
 	e := Errorf(CodeInvalidRequest, "%s: %s", r.Name(), text)
 	if !strings.HasPrefix(text, "unknown field ") {
 		return e

@@ -196,7 +196,7 @@ func addressed(a address, body []byte) (json.RawMessage, error) {
 	}
 	fields := map[string]json.RawMessage{}
 	if err := json.Unmarshal(body, &fields); err != nil {
-		return nil, abi.Errorf(abi.CodeInvalidRequest, "the body is not one JSON object: %v", err)
+		return nil, abi.Errorf(abi.CodeInvalidRequest, "the body is not one JSON object%s", because(err))
 	}
 	fields["sandbox"] = name
 	return json.Marshal(fields)
@@ -206,7 +206,7 @@ func because(err error) string {
 	if err == nil {
 		return ""
 	}
-	return ": " + err.Error()
+	return ": " + abi.JSONReason(err)
 }
 
 // splice puts the sandbox in front of the object's fields.
@@ -227,7 +227,7 @@ func (a address) ref(options json.RawMessage) (abi.SandboxRef, error) {
 		d := json.NewDecoder(bytes.NewReader(options))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&ref); err != nil {
-			return ref, abi.Errorf(abi.CodeInvalidRequest, "sandbox: %v", err)
+			return ref, abi.Errorf(abi.CodeInvalidRequest, "sandbox: %s", abi.JSONReason(err))
 		}
 	}
 	if ref.Binding != "" && ref.Binding != a.binding || ref.ID != "" && !strings.EqualFold(ref.ID, a.id) {

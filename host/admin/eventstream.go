@@ -65,7 +65,7 @@ func resume(row abi.Row, body json.RawMessage, last string) (json.RawMessage, er
 	}
 	fields := map[string]json.RawMessage{}
 	if err := json.Unmarshal(body, &fields); err != nil {
-		return nil, abi.Errorf(abi.CodeInvalidRequest, "the body is not one JSON object: %v", err)
+		return nil, abi.Errorf(abi.CodeInvalidRequest, "the body is not one JSON object%s", because(err))
 	}
 	since, err := json.Marshal(last)
 	if err != nil {
