@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,22 +31,37 @@ func Listen(path string) (net.Listener, error) {
 		}
 	}
 	// It gets its name when nobody else can open it any more.
-	dir, err := os.MkdirTemp(filepath.Dir(path), ".s")
-	if err != nil {
+	made := makingPath(path)
+	dir := filepath.Dir(made)
+	// Of an edge that was killed meanwhile; what else may be there stays.
+	_ = os.Remove(made)
+	_ = os.Remove(dir)
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("admin socket: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	ln, err := net.Listen("unix", filepath.Join(dir, "s"))
+	ln, err := net.Listen("unix", made)
 	if err != nil {
 		return nil, fmt.Errorf("admin socket: %w", err)
 	}
 	ln.(*net.UnixListener).SetUnlinkOnClose(false)
 	s := &socketListener{Listener: ln, path: path}
-	if err := s.publish(filepath.Join(dir, "s")); err != nil {
+	if err := s.publish(made); err != nil {
 		_ = ln.Close()
 		return nil, fmt.Errorf("admin socket: %w", err)
 	}
 	return s, nil
+}
+
+// makingPath is where the socket of that path is made: in a folder beside it that
+// nobody else can enter. It is no longer than the path, which may be as long as
+// the kernel takes, unless the socket's name has less than 4 characters, and
+// always the same, so that the next start removes what a killed edge left.
+func makingPath(path string) string {
+	dir, name := filepath.Split(path)
+	sum := sha256.Sum256([]byte(name))
+	folder := "." + hex.EncodeToString(sum[:])
+	return filepath.Join(dir, folder[:min(max(len(name)-len("/s"), 2), 10)], "s")
 }
 
 // socketListener removes its socket when it is closed.

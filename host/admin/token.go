@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 const (
@@ -20,7 +21,8 @@ const (
 
 // LoadToken returns the token in the file, and makes file and token at the first
 // call: 32 random bytes in hex, mode 0600. A file that others than its owner can
-// read is refused, with the command that mends it. A token that somebody wrote
+// read, or that is neither the edge's user's nor root's, is refused, with the
+// command that mends it. A token that somebody wrote
 // there has 32 to 512 visible ASCII characters.
 func LoadToken(path string) (string, error) {
 	token, err := readToken(path)
@@ -34,7 +36,8 @@ func LoadToken(path string) (string, error) {
 }
 
 func readToken(path string) (string, error) {
-	f, err := os.Open(path)
+	// A pipe would hold the open up until somebody writes to it.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return "", fmt.Errorf("admin token: %w", err)
 	}
@@ -45,6 +48,8 @@ func readToken(path string) (string, error) {
 		return "", fmt.Errorf("admin token: %w", err)
 	case !st.Mode().IsRegular():
 		return "", fmt.Errorf("admin token: %s is not a file", path)
+	case !trustedOwner(st):
+		return "", fmt.Errorf("admin token: %s belongs to another user, who could change it; run: chown %d %s", path, os.Geteuid(), quote(path))
 	case st.Mode().Perm()&0o077 != 0:
 		return "", fmt.Errorf("admin token: others than its owner can read %s (mode %04o); run: chmod 600 %s", path, st.Mode().Perm(), quote(path))
 	}
@@ -57,6 +62,12 @@ func readToken(path string) (string, error) {
 		return "", fmt.Errorf("admin token: %s does not hold %d to %d visible characters; remove it to have a new token made", path, minTokenLength, maxTokenLength)
 	}
 	return token, nil
+}
+
+// trustedOwner tells whether a file is the edge's own or root's.
+func trustedOwner(st fs.FileInfo) bool {
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	return ok && (sys.Uid == 0 || int(sys.Uid) == os.Geteuid())
 }
 
 func invisible(r rune) bool { return r <= ' ' || r > '~' }
