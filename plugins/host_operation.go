@@ -49,17 +49,17 @@ func opOpen(in *instance, a []uint64) uint64 {
 	if e := x.roomForSocket(); e != nil {
 		return x.fail(e)
 	}
+	handle, err := in.newHandle() // first: a panic must not leave an open socket behind
+	if err != nil {
+		panic(err)
+	}
 	var stream abi.Socket
-	err := in.wait(x, nil, func(ctx context.Context) (err error) {
+	err = in.wait(x, nil, func(ctx context.Context) (err error) {
 		stream, err = in.gen.openStream(ctx, name, body)
 		return err
 	})
 	if err != nil {
 		return x.fail(in.gen.sayable(err))
-	}
-	handle, err := in.newHandle()
-	if err != nil {
-		panic(err)
 	}
 	x.addSocket(handle, stream)
 	return abi.Result(abi.OK, handle)

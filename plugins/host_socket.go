@@ -115,17 +115,17 @@ func wsOpen(in *instance, a []uint64) uint64 {
 	if e != nil {
 		return x.fail(e)
 	}
+	handle, err := in.newHandle() // first: a panic must not leave an open socket behind
+	if err != nil {
+		panic(err)
+	}
 	var conn abi.Socket
-	err := in.wait(x, nil, func(ctx context.Context) (err error) {
+	err = in.wait(x, nil, func(ctx context.Context) (err error) {
 		conn, err = in.gen.reg.config.Sockets.OpenSocket(ctx, ref, t.port, opts)
 		return err
 	})
 	if err != nil {
 		return x.fail(in.gen.sayable(err))
-	}
-	handle, err := in.newHandle()
-	if err != nil {
-		panic(err)
 	}
 	x.addSocket(handle, conn)
 	return abi.Result(abi.OK, handle)
