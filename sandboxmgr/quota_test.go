@@ -1,6 +1,9 @@
 package sandboxmgr
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -54,4 +57,33 @@ func TestMaxSandboxes(t *testing.T) {
 
 	e = successor(t, e, limited) // what runs counts from the first moment on
 	full("c")
+}
+
+// TestFailedStartThatCannotBeEndedKeepsItsPlace: its machine runs on.
+func TestFailedStartThatCannotBeEndedKeepsItsPlace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := newEdge(t, w, newMemory(), binding(func(b *Binding) { b.MaxSandboxes = 1 }))
+	s := e.handle(abi.SandboxRef{Binding: "B", ID: "s", SandboxOptions: abi.SandboxOptions{Env: map[string]string{"A": "b"}}})
+	if _, err := s.Running(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Stop(t.Context(), &abi.StopRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	w.set(func() {
+		w.handle["setEnvVars"] = func(*machine, json.RawMessage) (any, error) {
+			return nil, abi.Errorf(abi.CodeInvalidRequest, "no")
+		}
+		w.onStop = func(context.Context) error { return errors.New("it cannot be ended") }
+	})
+	if _, err := s.Running(t.Context()); err == nil {
+		t.Fatal("the start did not fail")
+	}
+	if _, running := w.count(); running != 1 {
+		t.Fatalf("%d machines run", running)
+	}
+	_, err := e.sandbox("other").Running(t.Context())
+	wantCode(t, err, abi.CodeQuotaExceeded)
+	w.set(func() { w.onStop = nil })
 }

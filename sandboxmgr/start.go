@@ -47,8 +47,9 @@ func (u *unit) start(parent context.Context, s *step, opts *abi.SandboxOptions) 
 		if cause := context.Cause(parent); !errors.Is(cause, errClosed) {
 			tried, _ := u.recorded()
 			u.show(shown)
-			u.unwind(before, revision == 0)
-			u.m.dismiss(u)
+			if u.unwind(before, revision == 0) {
+				u.m.dismiss(u)
+			}
 			if cause == nil {
 				u.hookError(tried.Generation, err)
 			}
@@ -112,6 +113,33 @@ func (u *unit) launch(ctx context.Context, image string, opts *abi.SandboxOption
 	if err != nil {
 		return nil, err
 	}
+	g, err := u.bringUp(ctx, image, w)
+	if w != nil && g != nil && ctx.Err() == nil && (err != nil && !g.alive() || errors.Is(err, abi.CodeSandboxExited.Err())) {
+		u.log.Warn("a sandbox that was started ahead ended when it was taken over; starting another", "error", err)
+		if err := errors.Join(g.release(), u.replace(ctx)); err != nil {
+			return nil, err
+		}
+		g, err = u.bringUp(ctx, image, nil)
+	}
+	if err != nil {
+		return g, err
+	}
+	return g, u.autostart(ctx, g, nil)
+}
+
+// replace removes the machine that was taken over, and records that another one
+// is to be made.
+func (u *unit) replace(ctx context.Context) error {
+	if err := u.discard(ctx); err != nil {
+		return err
+	}
+	return u.save(ctx, func(r *record) {
+		r.Runtime, r.RunDir, r.Token = u.binding.Runtime.Name(), randomHex(runNameLength), randomHex(tokenLength)
+	})
+}
+
+// bringUp takes over or starts the machine, and waits until its init takes calls.
+func (u *unit) bringUp(ctx context.Context, image string, w *warmMachine) (*generation, error) {
 	g, err := u.machine(ctx, image, w)
 	if err != nil {
 		return g, err
@@ -122,11 +150,8 @@ func (u *unit) launch(ctx context.Context, image string, opts *abi.SandboxOption
 	if w == nil {
 		g.learnDial(ctx)
 	}
-	r, _ = u.recorded()
-	if err := g.setEnv(ctx, r.environ()); err != nil {
-		return g, err
-	}
-	return g, u.autostart(ctx, g, nil)
+	r, _ := u.recorded()
+	return g, g.setEnv(ctx, r.environ())
 }
 
 // machine takes over the machine that was started ahead, or starts one.
@@ -262,13 +287,14 @@ func (m *Manager) machineSpec(binding, image, runDir, token string, labels map[s
 }
 
 // unwind brings things back to what they were before a start that failed. What
-// it cannot undo it records, and it is done later.
-func (u *unit) unwind(before record, first bool) {
+// it cannot undo it records, and it is done later. It tells whether nothing runs
+// any more: a machine that could not be ended keeps its place among maxSandboxes.
+func (u *unit) unwind(before record, first bool) (ended bool) {
 	ctx, cancel := context.WithTimeout(u.m.ctx, unwindTimeout)
 	defer cancel()
 	r, revision := u.recorded()
 	if revision == 0 || r.Generation == before.Generation && !first {
-		return // not even recorded
+		return true // not even recorded
 	}
 	var err error
 	switch {
@@ -288,6 +314,7 @@ func (u *unit) unwind(before record, first bool) {
 	default:
 		err = u.halt(ctx, nil, 0)
 	}
+	ended = err == nil
 	if !first {
 		err = errors.Join(err, u.save(ctx, func(r *record) {
 			r.State, r.Exit, r.Boot, r.Why, r.EndedAt = before.State, before.Exit, "", before.Why, before.EndedAt
@@ -296,6 +323,7 @@ func (u *unit) unwind(before record, first bool) {
 	if err != nil {
 		u.log.Warn("cannot clean up after a start that failed", "error", err)
 	}
+	return ended
 }
 
 // serve makes g the generation that runs.

@@ -2,6 +2,7 @@ package sandboxmgr
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -262,4 +263,27 @@ func (e *edge) start2(id string) *Sandbox {
 		e.t.Fatal(err)
 	}
 	return s
+}
+
+// TestWarmMachineThatEndsWhileItIsTaken is replaced by one that is started then.
+func TestWarmMachineThatEndsWhileItIsTaken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := newEdge(t, w, newMemory(), binding(func(b *Binding) { b.Warm = 1 }))
+	name := e.awaitWarm(1)[0]
+	w.handle["setEnvVars"] = func(m *machine, _ json.RawMessage) (any, error) {
+		if m.spec.Name == name {
+			m.end(1, false)
+			return nil, abi.Errorf(abi.CodeSandboxExited, "gone")
+		}
+		return abi.Empty{}, nil
+	}
+	s := e.handle(abi.SandboxRef{Binding: "B", ID: "s", SandboxOptions: abi.SandboxOptions{Env: map[string]string{"A": "b"}}})
+	run, err := s.Running(t.Context())
+	if err != nil || run.Generation != 1 {
+		t.Fatalf("%+v, %v", run, err)
+	}
+	if w.named(name) != nil || w.machine("s") == nil {
+		t.Error("the machine that ended was not replaced")
+	}
 }
