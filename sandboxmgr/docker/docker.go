@@ -64,6 +64,7 @@ import (
 // Bounds on calls of the engine.
 const (
 	pingTimeout   = 5 * time.Second
+	dyingTimeout  = 5 * time.Second // what the first process of a container may take to die
 	callTimeout   = time.Minute     // what an engine under load may take for one call
 	commitTimeout = 5 * time.Minute // copies all that was written
 )

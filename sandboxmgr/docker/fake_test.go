@@ -28,6 +28,7 @@ type fake struct {
 	sysctls map[string]string // of the last create
 	waits   int
 	breaks  map[string]int // how often the connection breaks after an operation was done
+	dying   int            // how often a container cannot be deleted
 	lags    int            // how often a paused container is said not to be
 	onStart func(f *fake) error
 	onWait  func(f *fake, w http.ResponseWriter, n int)
@@ -98,6 +99,12 @@ func (f *fake) do(w http.ResponseWriter, r *http.Request, path string) {
 	case strings.HasSuffix(path, "/pause"), strings.HasSuffix(path, "/unpause"):
 		f.state["Paused"] = strings.HasSuffix(path, "/pause")
 		w.WriteHeader(http.StatusNoContent)
+	case r.Method == http.MethodDelete && f.dying > 0:
+		f.dying--
+		w.WriteHeader(http.StatusInternalServerError)
+		json.NewEncoder(w).Encode(map[string]string{"message": "Could not kill running container, cannot remove"})
+	case strings.HasSuffix(path, "/wait"):
+		fmt.Fprint(w, `{"StatusCode":137}`)
 	case r.Method == http.MethodDelete:
 		f.state = nil
 		w.WriteHeader(http.StatusNoContent)
@@ -374,5 +381,17 @@ func TestAlone(t *testing.T) {
 	close(leave)
 	if err := errors.Join(<-first, r.alone(t.Context(), "m", func() error { return nil })); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRemoveOfADyingOne asks an engine again that could not end a container.
+func TestRemoveOfADyingOne(t *testing.T) {
+	t.Parallel()
+	for dying, works := range map[int]bool{removeTries - 1: true, removeTries: false} {
+		f := &fake{state: map[string]any{"Status": "running", "Running": true}, dying: dying}
+		rt := newFake(t, f)
+		if err := rt.Remove(t.Context(), "m"); (err == nil) != works {
+			t.Errorf("refused %d times: %v", dying, err)
+		}
 	}
 }

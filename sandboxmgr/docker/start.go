@@ -283,12 +283,26 @@ func (r *Runtime) remove(ctx context.Context, name string) error {
 	return nil
 }
 
+// removeTries is how often an engine is asked to delete a container that it could
+// not end: its first process may have been dying, which it calls a failure.
+const removeTries = 3
+
 // removeContainer deletes a container, and waits for one that somebody else is
 // deleting.
 func (r *Runtime) removeContainer(ctx context.Context, name string) error {
-	err := r.call(ctx, callTimeout, func(ctx context.Context) error {
-		return r.client.ContainerRemove(ctx, name, container.RemoveOptions{Force: true, RemoveVolumes: true})
-	})
+	var err error
+	for range removeTries {
+		err = r.call(ctx, callTimeout, func(ctx context.Context) error {
+			return r.client.ContainerRemove(ctx, name, container.RemoveOptions{Force: true, RemoveVolumes: true})
+		})
+		if !errdefs.IsSystem(err) || ctx.Err() != nil {
+			break
+		}
+		r.log.Debug("the engine could not delete a container; asking again", "container", name, "error", err)
+		_ = r.call(ctx, dyingTimeout, func(ctx context.Context) error { // that it ends, or time passes, is all that is wanted
+			return first(r.client.ContainerWait(ctx, name, container.WaitConditionNotRunning))
+		})
+	}
 	if errdefs.IsConflict(err) {
 		err = r.call(ctx, callTimeout, func(ctx context.Context) error {
 			return first(r.client.ContainerWait(ctx, name, container.WaitConditionRemoved))
