@@ -61,6 +61,7 @@ bench: setup ## Print what it costs: decision, request, upgrade, cold start on b
 
 bench-sandbox: setup ## Print what sandboxes cost, with the goals beside it: exec, starts, dials, files, memory (10 minutes)
 	$(GO) test -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkSandbox' -benchtime 1x ./cmd/edge/e2e
+	$(GO) test -count=1 -run '^$$' -bench '^Benchmark(ColdStart|FirstCommand)$$' -benchtime 20x ./sandboxmgr/process ./sandboxmgr/docker
 
 soak: setup ## Kill the edge 100 times under load, on both runtimes, and look for what was lost or left
 	EDGE_CRASH_ROUNDS=100 $(GO) test -count=1 -timeout 60m -v -run '^TestCrash' ./cmd/edge/e2e
