@@ -63,8 +63,8 @@ bench-sandbox: setup ## Print what sandboxes cost, with the goals beside it: exe
 	$(GO) test -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkSandbox' -benchtime 1x ./cmd/edge/e2e
 	$(GO) test -count=1 -run '^$$' -bench '^Benchmark(ColdStart|FirstCommand)$$' -benchtime 20x ./sandboxmgr/process ./sandboxmgr/docker
 
-soak: setup ## Kill the edge 100 times under load, on both runtimes, and look for what was lost or left
-	EDGE_CRASH_ROUNDS=100 $(GO) test -count=1 -timeout 60m -v -run '^TestCrash' ./cmd/edge/e2e
+soak: setup ## Kill the edge 100 times under load, race 10,000 calls on ten sandboxes, and look for what was lost or left
+	EDGE_CRASH_ROUNDS=100 EDGE_RACING_ROUNDS=10000 $(GO) test -count=1 -timeout 90m -v -run '^Test(Crash|Racing)$$' ./cmd/edge/e2e
 
 fuzz: go-version ## Run each fuzz target for FUZZTIME (20s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
