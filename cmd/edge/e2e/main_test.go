@@ -91,8 +91,8 @@ func compileExamples() error {
 func run(name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	for _, kv := range os.Environ() {
-		// A make above us owns its own job slots.
-		if key, _, _ := cutEnv(kv); key != "MAKEFLAGS" && key != "MFLAGS" && key != "MAKELEVEL" {
+		// A make above us owns its own job slots; cgo is for the race detector alone.
+		if key, _, _ := cutEnv(kv); key != "MAKEFLAGS" && key != "MFLAGS" && key != "MAKELEVEL" && key != "CGO_ENABLED" {
 			cmd.Env = append(cmd.Env, kv)
 		}
 	}
