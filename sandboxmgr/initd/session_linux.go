@@ -58,13 +58,26 @@ func (s *supervisor) deleteSession(ctx context.Context, req *abi.SessionRequest)
 	if err != nil {
 		return nil, err
 	}
+	var own []*process
 	for _, p := range s.table.list() {
 		if p.session == gone && !p.exited() {
 			p.asked.Store(true)
+			own = append(own, p)
 		}
 	}
 	if !s.reaper.killSession(ctx, gone, defaultSignal, abi.DefaultGrace) {
 		return nil, abi.Errorf(abi.CodeTimeout, "a process of session %.60q did not end, not even by SIGKILL", req.ID).WithStarted(abi.StartedYes)
+	}
+	for _, p := range own { // a moment after its child's end: then its state says so
+		if err := await(ctx, p.started); err != nil {
+			return nil, err
+		}
+		if p.child == nil {
+			continue // it could not be started
+		}
+		if err := await(ctx, p.ended); err != nil {
+			return nil, err
+		}
 	}
 	return &abi.Empty{}, nil
 }
