@@ -624,9 +624,7 @@ func TestTerminalSession(t *testing.T) {
 	if e := term.last(); e.Type != abi.TerminalExit {
 		t.Errorf("last came %+v", e)
 	}
-	if alive(t, "sleep 961") {
-		t.Error("the job was left")
-	}
+	until(t, "the job is gone", func() bool { return !alive(t, "sleep 961") })
 	other.enter("echo still\" \"here\r")
 	other.expect("still here")
 }
