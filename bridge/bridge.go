@@ -76,11 +76,35 @@ type Policy struct {
 	MaxMessageBytes int64
 	// MaxBytes bounds both directions together (1008).
 	MaxBytes int64
+	// MessagesPerSecond bounds the WebSocket data messages that a client begins,
+	// by a token bucket that holds one second's worth (1013). The message that
+	// would pass it is not sent on.
+	MessagesPerSecond int
+	// PingInterval is how long nothing may go to or come from the client before
+	// it is sent an empty Ping, between two frames. A client of which nothing
+	// comes for two further intervals, no Pong either, is cut. Its Pongs go on to
+	// the backend as any frame does (RFC 6455, section 5.5.3, allows those that
+	// nobody asked for).
+	PingInterval time.Duration
 	// Deflate says that permessage-deflate was agreed on, which allows RSV1 on
 	// the first frame of a message (RFC 7692, section 6). Relay.WebSocket sets
 	// it from the backend's answer.
 	Deflate bool
 }
+
+// Breach names the bound of a Policy that ended a connection, for counting.
+// Whoever refuses connections before they are dialled may have names of its own.
+type Breach string
+
+// The bounds of a Policy; none is the empty Breach.
+const (
+	BreachIdle         Breach = "idle"          // IdleTimeout
+	BreachDuration     Breach = "duration"      // MaxDuration
+	BreachMessageBytes Breach = "message-bytes" // MaxMessageBytes
+	BreachBytes        Breach = "bytes"         // MaxBytes
+	BreachRate         Breach = "rate"          // MessagesPerSecond
+	BreachPing         Breach = "ping"          // PingInterval
+)
 
 // Summary is what is known of a connection when all is over.
 type Summary struct {
@@ -93,8 +117,10 @@ type Summary struct {
 	MessagesIn, MessagesOut int64
 	Duration                time.Duration
 	// Close tells how a WebSocket ended: who ("client", "backend", "edge") and
-	// the close code, or "eof" or "reset" where there was none.
+	// the close code, or "eof", "reset", "stalled" or "dead" where there was none.
 	Close string
+	// Breach is the bound that ended the connection, if one did.
+	Breach Breach
 	// Err is why the connection broke; nil for an orderly end.
 	Err error
 }
@@ -128,6 +154,7 @@ const (
 const (
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultResponseTimeout  = 2 * time.Minute
+	DefaultDeadPeer         = time.Minute
 )
 
 // Relay carries exchanges. The zero value works; it must not be copied once
@@ -143,6 +170,9 @@ type Relay struct {
 	// ResponseTimeout bounds the wait for an HTTP answer's head, from the last
 	// progress of the request body; default 2 minutes.
 	ResponseTimeout time.Duration
+	// DeadPeer bounds how long a WebSocket's peer may be gone without a word, or
+	// leave what waits for it untaken, before the bridge is cut; default 1 minute.
+	DeadPeer time.Duration
 
 	pair    Pair
 	own     Table

@@ -33,6 +33,7 @@ const (
 	closeAbnormal  = 1006
 	closePolicy    = 1008
 	closeTooBig    = 1009
+	closeTryLater  = 1013
 )
 
 // scanner state bits.
