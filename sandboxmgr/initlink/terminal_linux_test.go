@@ -535,7 +535,7 @@ func TestTerminalSlowReader(t *testing.T) {
 func TestTerminalDeafProgram(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t)
-	req := abi.TerminalRequest{ID: "deaf", Command: "stty raw -echo; echo go; exec sleep 941"}
+	req := abi.TerminalRequest{ID: "deaf", Command: "stty raw -echo; echo go; exec sleep 987"}
 	term := openTerminal(t, s.Link, req)
 	term.expect("go\n")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -588,7 +588,7 @@ func TestTerminalEdgeRestart(t *testing.T) {
 	s := newSandbox(t)
 	req := abi.TerminalRequest{ID: "long", Command: "stty raw -echo; printf begin; exec cat"}
 	term := openTerminal(t, s.Link, req)
-	unnamed := openTerminal(t, s.Link, abi.TerminalRequest{Argv: []string{"sleep", "951"}})
+	unnamed := openTerminal(t, s.Link, abi.TerminalRequest{Argv: []string{"sleep", "986"}})
 	term.expect("begin")
 	s.Close()
 	until(t, "the one without a name has ended", func() bool { return os.IsNotExist(exists(unnamed.ready.PID)) })
@@ -612,9 +612,9 @@ func TestTerminalSession(t *testing.T) {
 	wantCode(t, err, abi.CodeSessionNotFound)
 	term := openTerminal(t, s.Link, abi.TerminalRequest{ID: "x", Session: "s", Shell: "/bin/sh", Env: map[string]string{"ENV": ""}})
 	other := openTerminal(t, s.Link, abi.TerminalRequest{Shell: "/bin/sh"})
-	term.enter("pwd; echo $A$TERM; sleep 961\r")
+	term.enter("pwd; echo $A$TERM; sleep 985\r")
 	term.expect(s.init.work + "\r\n1dumb\r\n")
-	until(t, "the job runs", func() bool { return alive(t, "sleep 961") })
+	until(t, "the job runs", func() bool { return alive(t, "sleep 985") })
 	if got := call(t, s.Link, abi.GetSession, abi.SessionRequest{ID: "s"}); got.Processes != 1 {
 		t.Errorf("session %+v", got)
 	}
@@ -624,7 +624,9 @@ func TestTerminalSession(t *testing.T) {
 	if e := term.last(); e.Type != abi.TerminalExit {
 		t.Errorf("last came %+v", e)
 	}
-	until(t, "the job is gone", func() bool { return !alive(t, "sleep 961") })
+	if alive(t, "sleep 985") {
+		t.Error("the job was left")
+	}
 	other.enter("echo still\" \"here\r")
 	other.expect("still here")
 }
