@@ -96,15 +96,11 @@ func (s *server) listFiles(ctx context.Context, req *abi.ListFilesRequest) (*abi
 	if err != nil {
 		return nil, err
 	}
-	if err := s.walks.take(ctx); err != nil {
-		return nil, err
-	}
-	defer s.walks.give()
-	top, err := openFolder(path)
+	top, leave, err := s.enterFolder(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	defer top.Close()
+	defer leave()
 	resp := &abi.ListFilesResponse{Files: []abi.FileInfo{}}
 	size := 0
 	w := &walk{ctx: ctx, hidden: req.IncludeHidden, visit: func(in *folder, e entry) (bool, error) {

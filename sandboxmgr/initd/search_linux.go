@@ -20,15 +20,11 @@ func (s *server) searchFiles(ctx context.Context, req *abi.SearchFilesRequest) (
 	if err != nil {
 		return nil, err
 	}
-	if err := s.walks.take(ctx); err != nil {
-		return nil, err
-	}
-	defer s.walks.give()
-	top, err := openFolder(path)
+	top, leave, err := s.enterFolder(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	defer top.Close()
+	defer leave()
 	w := &walk{ctx: ctx, hidden: req.IncludeHidden, visit: func(in *folder, e entry) (bool, error) {
 		return true, q.visit(ctx, in, e)
 	}}

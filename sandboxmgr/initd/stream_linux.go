@@ -12,6 +12,7 @@ import (
 
 	"edge/abi"
 	"edge/sandboxmgr/initproto"
+	"edge/sandboxmgr/initrelay"
 )
 
 // errStreamOver ends a connection that was a stream.
@@ -233,7 +234,7 @@ func (s *stream) listen() {
 			s.cancel(nil)
 			return
 		}
-		hungUp := awaitHangup(s.conn) // or until the next message is wanted
+		hungUp := initrelay.AwaitHangup(s.conn) // or until the next message is wanted
 		if hungUp || s.conn.SetReadDeadline(time.Time{}) != nil {
 			s.cancel(nil)
 			s.in <- message{err: io.ErrUnexpectedEOF}

@@ -11,9 +11,8 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"edge/abi"
+	"edge/sandboxmgr/initrelay"
 )
 
 // dialTimeout bounds connecting to a port, all addresses together.
@@ -94,7 +93,7 @@ func (t *tunnel) carry() {
 		return
 	}
 	t.finished.Store(true)
-	if awaitHangup(t.edge) {
+	if initrelay.AwaitHangup(t.edge) {
 		t.close() // what the server still says has no reader
 	}
 }
@@ -125,21 +124,4 @@ func relay(dst, src endpoint) bool {
 		err = readReady(rc, dst)
 	}
 	return err == io.EOF
-}
-
-// awaitHangup waits, after the edge's direction has ended, until the connection
-// has ended as a whole: the edge closed it, or both directions were shut down.
-// false means that it was closed here. A hang-up is the kernel's POLLHUP; of a
-// mere end of sending it tells POLLRDHUP.
-func awaitHangup(edge *net.UnixConn) bool {
-	rc, err := edge.SyscallConn()
-	if err != nil {
-		return false
-	}
-	err = rc.Read(func(fd uintptr) bool {
-		p := []unix.PollFd{{Fd: int32(fd)}}
-		n, err := unix.Poll(p, 0)
-		return n > 0 && p[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0 || err != nil && err != unix.EINTR
-	})
-	return err == nil
 }

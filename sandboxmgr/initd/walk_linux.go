@@ -42,6 +42,19 @@ func openFolder(path string) (*folder, error) {
 	return &folder{os.NewFile(uintptr(fd), path), ""}, nil
 }
 
+// enterFolder opens a folder for an operation with all that is in it, when there
+// is a place for one more of those. leave closes it and gives the place back.
+func (s *server) enterFolder(ctx context.Context, path string) (top *folder, leave func(), err error) {
+	if err := s.walks.take(ctx); err != nil {
+		return nil, nil, err
+	}
+	if top, err = openFolder(path); err != nil {
+		s.walks.give()
+		return nil, nil, err
+	}
+	return top, func() { top.Close(); s.walks.give() }, nil
+}
+
 // openAt is openat(2), once more when a signal came between.
 func openAt(dir int, name string, flags int) (int, error) {
 	for {

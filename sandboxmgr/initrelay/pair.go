@@ -36,7 +36,7 @@ func (p *pair) run() {
 	var in sync.WaitGroup
 	in.Go(p.inbound)
 	defer in.Wait()
-	if p.outbound() != io.EOF || p.send(nil) != nil || hungUp(p.conn) {
+	if p.outbound() != io.EOF || p.send(nil) != nil || AwaitHangup(p.conn) {
 		p.close()
 	}
 }

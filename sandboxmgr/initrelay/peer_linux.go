@@ -24,11 +24,11 @@ func from(c *net.UnixConn, pid int) bool {
 	return err == nil && sys == nil && int(cred.Pid) == pid
 }
 
-// hungUp waits, after the connection has ended its direction, until it has ended
-// as a whole: its owner closed it, or both directions were shut down. false means
-// that it was closed here. A hang-up is the kernel's POLLHUP; of a mere end of
+// AwaitHangup waits, after the peer of c has ended its direction, until the
+// connection has ended as a whole: its peer closed it, or both directions were
+// shut down. false means that it was closed here. A hang-up is the kernel's POLLHUP; of a mere end of
 // sending it tells POLLRDHUP.
-func hungUp(c *net.UnixConn) bool {
+func AwaitHangup(c *net.UnixConn) bool {
 	rc, err := c.SyscallConn()
 	if err != nil {
 		return false
