@@ -30,6 +30,10 @@ type ExposePortRequest struct {
 	// Wake says what wakes a sandbox that does not run; default "hold(30s)".
 	Wake   Wake   `json:"wake,omitempty"`
 	Policy Policy `json:"policy,omitzero"`
+	// MaxConnections bounds what may be open through the exposure at a time,
+	// WebSockets and HTTP exchanges together; beyond it is 429
+	// TOO_MANY_REQUESTS. 0, or left out, is no bound but the edge's own.
+	MaxConnections int `json:"maxConnections,omitempty"`
 }
 
 // ExposedPort is one exposure.

@@ -2,6 +2,7 @@ package host
 
 import (
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -80,16 +81,54 @@ func sameSite(origin, host string) bool {
 // stricter returns the policy that keeps to both.
 func stricter(a, b abi.Policy) abi.Policy {
 	return abi.Policy{
-		Wait:            least(a.Wait, b.Wait),
-		IdleTimeout:     least(a.IdleTimeout, b.IdleTimeout),
-		MaxDuration:     least(a.MaxDuration, b.MaxDuration),
-		MaxMessageBytes: least(a.MaxMessageBytes, b.MaxMessageBytes),
-		MaxBytes:        least(a.MaxBytes, b.MaxBytes),
+		Wait:              least(a.Wait, b.Wait),
+		IdleTimeout:       least(a.IdleTimeout, b.IdleTimeout),
+		MaxDuration:       least(a.MaxDuration, b.MaxDuration),
+		MaxMessageBytes:   least(a.MaxMessageBytes, b.MaxMessageBytes),
+		MaxBytes:          least(a.MaxBytes, b.MaxBytes),
+		MessagesPerSecond: least(a.MessagesPerSecond, b.MessagesPerSecond),
+		PingInterval:      least(a.PingInterval, b.PingInterval),
+		AllowOrigins:      inBoth(a.AllowOrigins, b.AllowOrigins, commonOrigin),
+		Protocols:         inBoth(a.Protocols, b.Protocols, func(p, q string) (string, bool) { return p, p == q }),
 	}
 }
 
+// inBoth is what two lists both allow, in the order of the first. Nil allows
+// everything, an empty list nothing.
+func inBoth(a, b []string, common func(p, q string) (string, bool)) []string {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	both := []string{}
+	for _, p := range a {
+		for _, q := range b {
+			if c, ok := common(p, q); ok && !slices.Contains(both, c) {
+				both = append(both, c)
+			}
+		}
+	}
+	return both
+}
+
+// commonOrigin is the pattern of the origins that two patterns match.
+func commonOrigin(p, q string) (string, bool) {
+	a, err := abi.ParseOriginPattern(p)
+	if err != nil {
+		return "", false
+	}
+	b, err := abi.ParseOriginPattern(q)
+	if err != nil {
+		return "", false
+	}
+	c, ok := a.Intersect(b)
+	return c.String(), ok
+}
+
 // least is the smaller of two limits, where 0 is none.
-func least[T abi.Duration | int64](a, b T) T {
+func least[T abi.Duration | int64 | int](a, b T) T {
 	if a == 0 || b != 0 && b < a {
 		return b
 	}

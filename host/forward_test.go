@@ -12,10 +12,10 @@ func TestStricter(t *testing.T) {
 	a := abi.Policy{IdleTimeout: abi.Duration(time.Second), MaxBytes: 10, MaxMessageBytes: 5}
 	b := abi.Policy{IdleTimeout: abi.Duration(time.Minute), MaxBytes: 3, MaxDuration: abi.Duration(time.Hour)}
 	want := abi.Policy{IdleTimeout: abi.Duration(time.Second), MaxBytes: 3, MaxMessageBytes: 5, MaxDuration: abi.Duration(time.Hour)}
-	if got := stricter(a, b); got != want {
+	if got := stricter(a, b); !got.Equal(want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if got := stricter(b, a); got != want {
+	if got := stricter(b, a); !got.Equal(want) {
 		t.Errorf("the other way round: %+v, want %+v", got, want)
 	}
 }

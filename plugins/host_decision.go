@@ -3,6 +3,7 @@ package plugins
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"edge/abi"
@@ -224,8 +225,10 @@ func strictOptions(b []byte, v any) error {
 	if d.More() {
 		return fmt.Errorf("more than one JSON value")
 	}
-	if o, ok := v.(*abi.TargetOptions); ok && (o.Policy.MaxBytes < 0 || o.Policy.MaxMessageBytes < 0) {
-		return fmt.Errorf("policy: a limit is negative")
+	if o, ok := v.(*abi.TargetOptions); ok {
+		if e := abi.AsError(o.Policy.Check()); e != nil {
+			return errors.New(e.Message)
+		}
 	}
 	return nil
 }

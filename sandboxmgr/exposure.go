@@ -23,6 +23,9 @@ type Exposure struct {
 	// Wake says what starts the sandbox when it does not run.
 	Wake   abi.Wake
 	Policy abi.Policy
+	// MaxConnections bounds what is open through the exposure at a time; 0 is no
+	// bound of its own.
+	MaxConnections int
 }
 
 // ExposureByLabel finds the live exposure whose URL has that whole first label,
@@ -135,13 +138,15 @@ const (
 func (m *Manager) checkExposePort(req *abi.ExposePortRequest) error {
 	_, _, _, wake := req.Wake.Parse()
 	err := firstError(
-		m.checkPort(req.Port), wake,
+		m.checkPort(req.Port), wake, req.Policy.Check(),
 		checkText("name", req.Name, maxName),
 		checkSpan("ttl", req.TTL.D(), maxTTL),
 		checkOneOf("access", string(req.Access), string(abi.AccessToken), string(abi.AccessPublic)),
 		checkOneOf("ifExposed", req.IfExposed, ifExposedKeep, ifExposedError),
 	)
 	switch {
+	case err == nil && req.MaxConnections < 0:
+		return invalid("maxConnections is %d; want a number above 0, or 0 for no bound", req.MaxConnections)
 	case err != nil || req.Token == "":
 		return err
 	case req.Access == abi.AccessPublic:
@@ -190,11 +195,14 @@ func (e Exposure) revise(req *abi.ExposePortRequest, now time.Time) (next Exposu
 	if req.TTL > 0 {
 		next.ExpiresAt = expiry(req.TTL, now)
 	}
-	if req.Policy != (abi.Policy{}) {
+	if !req.Policy.IsZero() {
 		next.Policy = req.Policy
 	}
 	if req.Wake != "" {
 		next.Wake = req.Wake
+	}
+	if req.MaxConnections != 0 {
+		next.MaxConnections = req.MaxConnections
 	}
 	if req.Token != "" {
 		next.Token, next.Access = req.Token, abi.AccessToken
@@ -213,7 +221,7 @@ func (e Exposure) revise(req *abi.ExposePortRequest, now time.Time) (next Exposu
 
 // same tells whether what can be revised is the same.
 func (e *Exposure) same(o *Exposure) bool {
-	return e.Name == o.Name && e.Token == o.Token && e.Access == o.Access && e.Policy == o.Policy && e.Wake == o.Wake && e.ExpiresAt == o.ExpiresAt
+	return e.Name == o.Name && e.Token == o.Token && e.Access == o.Access && e.Policy.Equal(o.Policy) && e.MaxConnections == o.MaxConnections && e.Wake == o.Wake && e.ExpiresAt == o.ExpiresAt
 }
 
 func expiry(ttl abi.Duration, now time.Time) *time.Time {

@@ -54,6 +54,8 @@ type exposureRecord struct {
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 	Policy    abi.Policy `json:"policy,omitzero"`
 	Wake      abi.Wake   `json:"wake,omitempty"`
+
+	MaxConnections int `json:"maxConnections,omitempty"`
 }
 
 func exposureKey(k key, port int) string {
@@ -110,6 +112,7 @@ func decodeExposure(e Entry) (*savedExposure, error) {
 	return newSavedExposure(k, Exposure{
 		Ref: k.ref(), Port: port, Name: r.Name, Token: r.Token, Access: r.Access,
 		CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, Policy: r.Policy, Wake: r.Wake,
+		MaxConnections: r.MaxConnections,
 	}, e.Revision), nil
 }
 
@@ -239,6 +242,7 @@ func (t *exposures) add(ctx context.Context, k key, req *abi.ExposePortRequest, 
 	e := Exposure{
 		Ref: k.ref(), Port: req.Port, Name: req.Name, Token: req.Token, Access: req.Access,
 		CreatedAt: now, ExpiresAt: expiry(req.TTL, now), Policy: req.Policy, Wake: req.Wake,
+		MaxConnections: req.MaxConnections,
 	}
 	if e.Access == "" {
 		e.Access = abi.AccessToken
@@ -276,7 +280,7 @@ func (t *exposures) save(ctx context.Context, s *savedExposure) error {
 	if t.taken(s) {
 		return errAlreadyExposed(s.Port) // whose it is stays unsaid
 	}
-	b, err := json.Marshal(exposureRecord{s.Name, s.Token, s.Access, s.CreatedAt, s.ExpiresAt, s.Policy, s.Wake})
+	b, err := json.Marshal(exposureRecord{s.Name, s.Token, s.Access, s.CreatedAt, s.ExpiresAt, s.Policy, s.Wake, s.MaxConnections})
 	if err != nil {
 		return fmt.Errorf("record of an exposure: %w", err)
 	}

@@ -149,7 +149,7 @@ type target struct {
 func (t *target) send(req *Request) error {
 	var options []byte
 	o := abi.TargetOptions{Policy: t.policy, Sandbox: t.sandbox.options()}
-	if o.Policy != (Policy{}) || o.Sandbox != nil {
+	if !o.Policy.IsZero() || o.Sandbox != nil {
 		var err error
 		if options, err = json.Marshal(o); err != nil {
 			return abi.Errorf(abi.CodeInvalidRequest, "%s: %v", t.name, err)
