@@ -28,6 +28,7 @@ func (x *exchange) fail(err error) {
 
 // refuse answers what the gate did not let in, and closes the connection.
 func (x *exchange) refuse(r *refusal) {
+	x.via = ViaRefused
 	x.rc.SetConnectionClose()
 	x.answerError(r.status, r.err)
 }

@@ -153,39 +153,3 @@ func (p Previews) NamesPreview(req *abi.Request) bool {
 	}
 	return false
 }
-
-// Connections lets the sandbox manager close and count the live connections of
-// a sandbox. Its nil fields mean that there are none.
-type Connections struct {
-	Table *bridge.Table
-	Relay *bridge.Relay
-}
-
-var _ sandboxmgr.Connections = Connections{}
-
-// CloseExposure closes the connections that came through an exposure.
-func (c Connections) CloseExposure(binding, id string, port, code int, reason string) {
-	if c.Table != nil {
-		c.Table.CloseSandbox(binding, id, func(o bridge.Owner) bool { return o.Exposure && o.Port == port }, code, reason)
-	}
-}
-
-// CloseSandbox closes every connection to one run of a sandbox, idle ones in the
-// pools included.
-func (c Connections) CloseSandbox(binding, id string, generation int64, code int, reason string) {
-	if c.Table != nil {
-		c.Table.CloseSandbox(binding, id, func(o bridge.Owner) bool { return o.Generation == generation }, code, reason)
-	}
-	if c.Relay != nil {
-		c.Relay.CloseUpstream(generationKey(binding, id, generation))
-	}
-}
-
-// Count counts a sandbox's live connections: all of them for port 0, else those
-// that came through the exposure of that port.
-func (c Connections) Count(binding, id string, port int) int {
-	if c.Table == nil {
-		return 0
-	}
-	return c.Table.CountSandbox(binding, id, func(o bridge.Owner) bool { return port == 0 || o.Exposure && o.Port == port })
-}

@@ -164,8 +164,8 @@ func (x *exchange) carry(d *dialer) error {
 		}
 		return err
 	}
-	if x.webSocket && x.rc.Hijacked() && x.s.Observe != nil {
-		x.s.Observe(x.event(EventWebSocketOpened, bridge.Summary{Status: 101, Duration: time.Since(x.start)}))
+	if x.webSocket && x.rc.Hijacked() {
+		x.observeOpened()
 	}
 	return nil
 }

@@ -35,6 +35,8 @@ type exchange struct {
 	plugin     string
 	target     target
 	failure    string // the error code of the answer
+	via        Via    // empty is ViaEdge
+	breach     string // the rule that refused the request; the bridge's are its own
 	webSocket  bool
 
 	// letSleep, if set, is called at the end: until then the exchange keeps its
@@ -102,6 +104,7 @@ func gate(h *fasthttp.RequestHeader) (*head, *refusal) {
 // plugins of a route, in this order.
 func (x *exchange) dispatch() {
 	if p, ok := x.s.previewOf(x.head.name, x.head.path); ok {
+		x.via = ViaPreview
 		x.servePreview(p)
 		return
 	}
@@ -114,9 +117,12 @@ func (x *exchange) dispatch() {
 			WithSuggestion("add a route for it to the edge's configuration"))
 		return
 	}
+	x.via = ViaPlugin
 	for _, p := range chain {
 		x.plugin = p.Name
+		asked := time.Now()
 		d, err := x.decide(p)
+		x.observeDecision(p.Name, d, err, asked)
 		if err != nil {
 			x.fail(err)
 			return
@@ -229,27 +235,6 @@ func (x *exchange) finish(sum bridge.Summary) {
 	x.observe(sum)
 	x.s.live.Add(-1)
 	x.s.wakeShutdown()
-}
-
-func (x *exchange) observe(sum bridge.Summary) {
-	if x.s.Observe == nil {
-		return
-	}
-	kind := EventAnswered
-	if x.webSocket && sum.Status == 101 {
-		kind = EventWebSocketClosed
-	}
-	x.s.Observe(x.event(kind, sum))
-}
-
-func (x *exchange) event(kind EventKind, sum bridge.Summary) Event {
-	e := Event{
-		Kind: kind, Request: x.id, Method: x.method, Host: x.host, Path: x.path, Status: sum.Status, Plugin: x.plugin,
-		Sandbox: x.target.ref, Port: x.target.port, Preview: x.target.exposure,
-		BytesIn: sum.BytesIn, BytesOut: sum.BytesOut, Messages: sum.MessagesIn + sum.MessagesOut,
-		Duration: sum.Duration, Close: sum.Close,
-	}
-	return e
 }
 
 // wantsPage tells whether the client is a person's browser.

@@ -178,6 +178,7 @@ func (s *Server) Serve(ln net.Listener) error {
 			// Out of descriptors, most likely: accepting at once would only spin.
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			s.Log.Warn("accept failed", "error", err, "pause", pause)
+			s.observePause(pause)
 			select {
 			case <-time.After(pause):
 			case <-s.base.Done():

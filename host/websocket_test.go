@@ -84,7 +84,9 @@ func (e *events) add(v Event) {
 	e.mu.Lock()
 	e.list = append(e.list, v)
 	e.mu.Unlock()
-	e.c <- v
+	if v.Kind != EventDecided { // comes with most of the others
+		e.c <- v
+	}
 }
 
 // next waits for the next event.
