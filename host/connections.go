@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"edge/abi"
 	"edge/bridge"
 	"edge/sandboxmgr"
 )
@@ -14,6 +15,8 @@ import (
 type Connections struct {
 	Table *bridge.Table
 	Relay *bridge.Relay
+	// Sandboxes know what exposures are called.
+	Sandboxes *sandboxmgr.Manager
 }
 
 var _ sandboxmgr.Connections = Connections{}
@@ -59,17 +62,20 @@ func (c Connections) CountBindings() map[string]int {
 // Connection is one live connection to a sandbox: a request under way or a
 // WebSocket. It holds no secret.
 type Connection struct {
-	ID          uint64
-	Kind        string // "http", "events" or "websocket"
-	Binding     string
-	Sandbox     string // its id
-	Generation  int64
-	Port        int
-	Exposure    bool   // through an exposure of that port
-	Plugin      string // who decided, if anybody
-	Request     string // its id, as in the log
-	Client      string // its address
-	ConnectedAt time.Time
+	ID         uint64
+	Kind       string // "http", "events" or "websocket"
+	Binding    string
+	Sandbox    string // its id
+	Generation int64
+	Port       int
+	// Exposure says that it came through an exposure of that port; ExposureName
+	// is what that is called, if it is known.
+	Exposure     bool
+	ExposureName string
+	Plugin       string // who decided, if anybody
+	Request      string // its id, as in the log
+	Client       string // its address
+	ConnectedAt  time.Time
 }
 
 // ConnectionFilter says which connections are meant: those that all its fields
@@ -103,8 +109,29 @@ func (c Connections) List(f ConnectionFilter, limit int) (list []Connection, mor
 		if e.Remote != nil {
 			list[i].Client = e.Remote.String()
 		}
+		if o.Exposure {
+			list[i].ExposureName = c.exposureName(o)
+		}
 	}
 	return list, more
+}
+
+// exposureName is the name of the exposure that there is now of the port; it may
+// have none, or be gone while its connections close.
+func (c Connections) exposureName(o bridge.Owner) string {
+	if c.Sandboxes == nil {
+		return ""
+	}
+	box, err := c.Sandboxes.Sandbox(abi.SandboxRef{Binding: o.Binding, ID: o.ID})
+	if err != nil {
+		return ""
+	}
+	for _, e := range box.Exposures() {
+		if e.Port == o.Port {
+			return e.Name
+		}
+	}
+	return ""
 }
 
 // CloseID closes one connection and says whether it was there. Of code and

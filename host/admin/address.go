@@ -17,6 +17,7 @@ type address struct {
 	resource *resource
 	row      abi.Row // of an operation
 	// binding and id are as they stand in the path; the operation checks them.
+	// For a connection id is its own.
 	binding, id string
 }
 
@@ -33,17 +34,18 @@ type method struct {
 	serve   func(*exchange) error
 	// query are the parameters it takes, besides pretty.
 	query []parameter
-	// status and answer are what it answers with; text/event-stream if events.
-	status int
-	answer any
-	events bool
+	// status and answer are what it answers with; text/event-stream if events,
+	// and text/plain if text.
+	status       int
+	answer       any
+	events, text bool
 }
 
 // parameter is one of a query.
 type parameter struct{ name, about string }
 
-// resources are the fixed paths and the two forms that name a sandbox. The third
-// form, of operations, comes from the table.
+// resources are the fixed paths and the forms that name a sandbox or a connection.
+// The form of operations comes from the table.
 func resources() []resource {
 	sandboxQuery := []parameter{
 		{"binding", "Only sandboxes of this binding."},
@@ -63,6 +65,15 @@ func resources() []resource {
 			{name: http.MethodGet, summary: abi.Inspect.Doc(), serve: (*exchange).inspect, answer: &abi.Inspection{}},
 			{name: http.MethodDelete, summary: abi.Destroy.Doc(), serve: (*exchange).destroy, answer: &abi.Empty{}},
 		}},
+		{connectionsPath, []method{
+			{name: http.MethodGet, summary: "Lists the live connections to sandboxes, oldest first.", serve: (*exchange).listConnections, query: connectionParameters(), answer: &ConnectionList{}},
+			{name: http.MethodDelete, summary: "Closes the connections that the query fits, which has to name something.", serve: (*exchange).closeConnections,
+				query: append(connectionParameters(), closeParameters()...), answer: &Closed{}},
+		}},
+		{connectionPath, []method{
+			{name: http.MethodDelete, summary: "Closes a connection.", serve: (*exchange).closeConnection, query: closeParameters(), answer: &Closed{}},
+		}},
+		{metricsPath, []method{{name: http.MethodGet, summary: "Returns what the edge counts, as Prometheus reads it.", serve: (*exchange).metrics, text: true}}},
 	}
 }
 
@@ -77,9 +88,12 @@ const (
 // there is not, UNKNOWN_OPERATION, and INVALID_REQUEST for a bad escape.
 func parseAddress(all []resource, escaped string) (address, error) {
 	for i := range all {
-		if all[i].path == escaped && all[i].path != sandboxPath {
+		if all[i].path == escaped && !strings.Contains(escaped, "{") {
 			return address{resource: &all[i]}, nil
 		}
+	}
+	if id, ok := strings.CutPrefix(escaped, connectionsPath+"/"); ok && !strings.Contains(id, "/") {
+		return address{resource: form(all, connectionPath), id: id}, nil
 	}
 	rest, ok := strings.CutPrefix(escaped, sandboxesPath+"/")
 	parts := strings.Split(rest, "/")
@@ -96,8 +110,7 @@ func parseAddress(all []resource, escaped string) (address, error) {
 	}
 	a := address{binding: parts[0], id: parts[1]}
 	if len(parts) == 2 {
-		i := slices.IndexFunc(all, func(r resource) bool { return r.path == sandboxPath })
-		a.resource = &all[i]
+		a.resource = form(all, sandboxPath)
 		return a, nil
 	}
 	if a.row = abi.Lookup(parts[2]); a.row == nil {
@@ -106,6 +119,11 @@ func parseAddress(all []resource, escaped string) (address, error) {
 	}
 	a.resource = &resource{path: operationPath, methods: operationMethods(a.row.Kind())}
 	return a, nil
+}
+
+// form is the resource of that form, which there is.
+func form(all []resource, path string) *resource {
+	return &all[slices.IndexFunc(all, func(r resource) bool { return r.path == path })]
 }
 
 // operationMethods are how an operation of the kind is asked for.

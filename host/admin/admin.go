@@ -62,6 +62,10 @@ type Server struct {
 	Hosts []string
 	// Events is what GET /v1/events tells; nil is UNSUPPORTED.
 	Events *Events
+	// Connections are listed and closed under /v1/connections, Metrics are GET
+	// /metrics; nil is UNSUPPORTED.
+	Connections Connections
+	Metrics     Metrics
 	// Doctor examines the machine for GET /v1/doctor; nil is UNSUPPORTED.
 	Doctor func(ctx context.Context) ([]sandboxmgr.Finding, error)
 	// Version is the edge's own.

@@ -5,14 +5,16 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"edge/abi"
+	"edge/host"
 )
 
 // FuzzAddress feeds paths to the parser: it answers with an *abi.Error or with
 // something that serves.
 func FuzzAddress(f *testing.F) {
-	for _, seed := range []string{"/healthz", "/v1/sandboxes", box, box + "/exec", box + "/fly", "/v1/sandboxes/%41/%2F/exec", "/v1/sandboxes/a/b/%zz", "//", "", sandboxPath} {
+	for _, seed := range []string{"/healthz", "/v1/sandboxes", box, box + "/exec", box + "/fly", "/v1/connections/1", connectionPath, "/v1/sandboxes/%41/%2F/exec", "/v1/sandboxes/a/b/%zz", "//", "", sandboxPath} {
 		f.Add(seed)
 	}
 	all := resources()
@@ -122,6 +124,33 @@ func FuzzRelay(f *testing.F) {
 			if strings.ContainsFunc(info, func(r rune) bool { return r < ' ' || r > '~' }) || !json.Valid([]byte(info)) {
 				t.Errorf("%q became %q", msg, info)
 			}
+		}
+	})
+}
+
+// FuzzConnectionQuery feeds queries on connections: what gets through closes with
+// what a close frame can hold, and is INVALID_REQUEST otherwise.
+func FuzzConnectionQuery(f *testing.F) {
+	for _, seed := range []string{"", "binding=A&id=B", "exposure=80&port=80", "client=::1%25eth0", "client=127.0.0.1", "code=1005", "code=4999&reason=x", "reason=%ff", "port=99999"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		values, err := knownQuery(query, append(names(connectionParameters()), names(closeParameters())...)...)
+		if err == nil {
+			var filter host.ConnectionFilter
+			if filter, err = connectionFilter(values); err == nil && (filter.Port < 0 || filter.Port > 65535 || filter.Exposure && filter.Port == 0) {
+				t.Errorf("%q became %+v", query, filter)
+			}
+		}
+		if err == nil {
+			var code int
+			var reason string
+			if code, reason, err = closing(values); err == nil && (code < 1000 || code > 4999 || len(reason) > 123 || !utf8.ValidString(reason)) {
+				t.Errorf("%q became %d %q", query, code, reason)
+			}
+		}
+		if e, ok := err.(*abi.Error); err != nil && (!ok || e.Code != abi.CodeInvalidRequest) {
+			t.Errorf("%q: %v", query, err)
 		}
 	})
 }

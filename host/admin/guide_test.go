@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"edge/abi"
+	"edge/host"
 	"edge/sandboxmgr"
 )
 
@@ -87,7 +88,7 @@ func serveGuide(t *testing.T, dir string) string {
 	}
 	s := &Server{
 		Operations: &fakeOperations{operate: guideCall, open: stream(t, guideStream)}, Sandboxes: guideList{},
-		Token: token, Version: "1.0.0",
+		Token: token, Version: "1.0.0", Connections: guideConnections(), Metrics: fakeMetrics{},
 		Doctor: func(context.Context) ([]sandboxmgr.Finding, error) {
 			return []sandboxmgr.Finding{{Name: "docker engine", Level: "ok", Text: "version 20.10"}}, nil
 		},
@@ -171,6 +172,16 @@ func guideUpload(s *fakeStream, path string) error {
 		}
 		size += len(m.payload)
 	}
+}
+
+// guideConnections are the live ones in the page's world.
+func guideConnections() *fakeConnections {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	box := host.Connection{Kind: "websocket", Binding: "Sandbox", Sandbox: "my-box", Generation: 1, Port: 8080, ConnectedAt: at}
+	chat, preview := box, box
+	chat.ID, chat.Plugin, chat.Client, chat.Request = 41, "chat", "203.0.113.7:50123", "9f2c41d0a7be-1j"
+	preview.ID, preview.Exposure, preview.ExposureName, preview.Client, preview.Request = 43, true, "web", "198.51.100.2:40001", "9f2c41d0a7be-1k"
+	return &fakeConnections{all: []host.Connection{chat, preview}}
 }
 
 // guideList is what there is in the page's world.

@@ -97,6 +97,8 @@ func parameters() object {
 			"schema": object{"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]{0,31}$"}},
 		"id": object{"name": "id", "in": "path", "required": true, "description": "The sandbox's id. Upper case is taken as lower case.",
 			"schema": object{"type": "string", "pattern": "^[A-Za-z0-9]([A-Za-z0-9-]{0,38}[A-Za-z0-9])?$"}},
+		"connection": object{"name": "connection", "in": "path", "required": true, "description": "A connection's id.",
+			"schema": object{"type": "integer"}},
 		"pretty": object{"name": "pretty", "in": "query", "description": "Indents the answer, for people.",
 			"allowEmptyValue": true, "schema": object{"type": "string"}},
 		"timeout": object{"name": timeoutHeader, "in": "header", "description": "Bounds the request, a stream as a whole: `10s`, or milliseconds. After it the answer is `TIMEOUT`.",
@@ -118,13 +120,21 @@ func parameterRefs(names ...string) []object {
 func (d *document) resource(r resource) {
 	path := object{}
 	names := []string{"pretty"}
-	if r.path == sandboxPath {
+	switch r.path {
+	case sandboxPath:
 		names = append(names, "binding", "id", "timeout")
+	case connectionPath:
+		names = append(names, "connection")
 	}
 	path["parameters"] = parameterRefs(names...)
 	for _, m := range r.methods {
-		answer := content("application/json", d.of(m.answer))
-		if m.events {
+		var answer object
+		switch {
+		case m.text:
+			answer = content("text/plain", object{"type": "string"})
+		default:
+			answer = content("application/json", d.of(m.answer))
+		case m.events:
 			answer = content("text/event-stream", object{"type": "string", "description": "Server-sent events; the data of each is an Event.", "x-edge-event": d.of(m.answer)})
 		}
 		op := object{
