@@ -149,7 +149,7 @@ func (b *answerBody) send(client, c net.Conn) {
 		b.settle((*upload).linger)
 		return
 	}
-	if t, ok := c.(*net.TCPConn); ok {
+	if t, ok := c.(interface{ SetLinger(sec int) error }); ok {
 		t.SetLinger(0) // the client must not take this for the end
 	}
 	c.Close()

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"syscall"
+
+	"edge/bridge/socket"
 )
 
 // smallRead is what a source holds while it waits on a connection that cannot
@@ -35,6 +37,8 @@ func (s *source) init(conn net.Conn, buffers *bufferPool) {
 	// Only the concrete types: a wrapper may promote SyscallConn and still mean
 	// its own Read.
 	switch c := conn.(type) {
+	case *socket.Conn:
+		s.raw, _ = c.SyscallConn()
 	case *net.TCPConn:
 		s.raw, _ = c.SyscallConn()
 	case *net.UnixConn:

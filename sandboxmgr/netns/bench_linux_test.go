@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"edge/bridge/socket"
 )
 
 // What a dial by namespace may take at the median, and how many are wanted each
@@ -19,7 +21,7 @@ const (
 
 // drop closes a connection so that no port stays in TIME_WAIT.
 func drop(c net.Conn) {
-	c.(*net.TCPConn).SetLinger(0)
+	c.(*socket.Conn).SetLinger(0)
 	c.Close()
 }
 

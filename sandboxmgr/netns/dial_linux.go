@@ -1,6 +1,7 @@
 package netns
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"edge/bridge/socket"
 )
 
 // dialTimeout bounds a Dial whose context has no deadline: a server whose
@@ -19,45 +22,46 @@ const dialTimeout = 10 * time.Second
 
 // Dial connects to a TCP port in the namespace: on 127.0.0.1, then on ::1, then
 // on the namespace's own addresses, going on when one refuses. What it returns
-// is a *net.TCPConn with TCP_NODELAY set, which the caller closes. When nothing
+// is a *socket.Conn with TCP_NODELAY set, which the caller closes. When nothing
 // listens on any of them the error wraps syscall.ECONNREFUSED.
+//
+// Over loopback the connection is there when connect returns, so that nothing
+// waits: no timer, no poller, and the socket was mostly made ahead (spares).
 func (n *Namespace) Dial(ctx context.Context, port int) (net.Conn, error) {
 	if port < 1 || port > 65535 {
 		return nil, fmt.Errorf("dial sandbox port %d: %w", port, syscall.EINVAL)
 	}
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, dialTimeout)
-		defer cancel()
+	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	c, err := n.dialAddr(ctx, netip.AddrPortFrom(loopback, uint16(port)))
+	if err != nil && elsewhere(loopback, err) {
+		c, err = n.dialFurther(ctx, uint16(port), err)
 	}
-	c, err := n.dialAny(ctx, uint16(port))
 	if err != nil {
 		return nil, fmt.Errorf("dial sandbox port %d: %w", port, err)
 	}
 	return c, nil
 }
 
-// dialAny tries the addresses in turn until one answers otherwise than that
-// nothing is there. When none does, a refusal is what counts.
-func (n *Namespace) dialAny(ctx context.Context, port uint16) (net.Conn, error) {
-	addrs := []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
-	loopbacks := len(addrs)
-	var failure error
+// dialFurther tries the addresses after 127.0.0.1 in turn, until one answers
+// otherwise than that nothing is there. When none does, a refusal is what counts.
+func (n *Namespace) dialFurther(ctx context.Context, port uint16, failure error) (net.Conn, error) {
+	addrs := []netip.Addr{netip.IPv6Loopback()}
 	for i := 0; i < len(addrs); i++ {
 		c, err := n.dialAddr(ctx, netip.AddrPortFrom(addrs[i], port))
 		if err == nil || !elsewhere(addrs[i], err) {
 			return c, err
 		}
-		if failure == nil || errors.Is(err, syscall.ECONNREFUSED) {
+		if errors.Is(err, syscall.ECONNREFUSED) {
 			failure = err
 		}
-		if i == loopbacks-1 {
-			own, err := n.addresses(ctx)
-			if err != nil {
-				return nil, err
-			}
-			addrs = append(addrs, own...)
+		if i > 0 {
+			continue
 		}
+		own, err := n.addresses(ctx)
+		if err != nil {
+			return nil, err
+		}
+		addrs = append(addrs, own...)
 	}
 	return nil, failure
 }
@@ -77,31 +81,48 @@ func elsewhere(addr netip.Addr, err error) bool {
 }
 
 func (n *Namespace) dialAddr(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	fd, err := n.socket(ctx, to.Addr())
 	if err != nil {
 		return nil, err
 	}
-	err = unix.Connect(fd, sockaddr(to))
-	// From here on the file owns the descriptor; net.FileConn makes its own.
-	f := os.NewFile(uintptr(fd), "sandbox:"+to.String())
-	defer f.Close()
-	if err != nil && err != syscall.EINPROGRESS {
-		return nil, os.NewSyscallError("connect", err)
-	}
-	if err := await(ctx, f, fd); err != nil {
+	c := socket.New(fd, to) // which owns the descriptor
+	if err := connect(ctx, c, fd, sockaddr(to)); err != nil {
+		c.Close()
 		return nil, err
 	}
-	c, err := net.FileConn(f)
-	if err != nil {
-		return nil, err
-	}
-	if c.LocalAddr().String() == c.RemoteAddr().String() {
+	if here, err := unix.Getsockname(fd); err != nil || samePort(here, to.Port()) && c.LocalAddr().String() == to.String() {
 		// Nothing listens, but the kernel picked the very port that we dial as
 		// ours, and TCP lets a socket connect to itself.
 		c.Close()
-		return nil, syscall.ECONNREFUSED
+		return nil, cmp.Or(err, error(syscall.ECONNREFUSED))
 	}
 	return c, nil
+}
+
+func samePort(a unix.Sockaddr, port uint16) bool {
+	switch a := a.(type) {
+	case *unix.SockaddrInet4:
+		return a.Port == int(port)
+	case *unix.SockaddrInet6:
+		return a.Port == int(port)
+	}
+	return false
+}
+
+// connect makes the connection. Asking a second time is what tells whether it is
+// there: over loopback it is, although the kernel first says that it is not.
+func connect(ctx context.Context, c *socket.Conn, fd int, to unix.Sockaddr) error {
+	err := unix.Connect(fd, to)
+	if err == unix.EINPROGRESS || err == unix.EINTR {
+		err = unix.Connect(fd, to)
+	}
+	if err == unix.EALREADY || err == unix.EINPROGRESS || err == unix.EINTR {
+		return await(ctx, c, fd)
+	}
+	return os.NewSyscallError("connect", err)
 }
 
 func sockaddr(to netip.AddrPort) unix.Sockaddr {
@@ -111,16 +132,17 @@ func sockaddr(to netip.AddrPort) unix.Sockaddr {
 	return &unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()}
 }
 
-// await waits until the connection that f's socket makes is there or has
-// failed. Over loopback it is there before connect returns; otherwise Go's
-// poller waits and no thread does.
-func await(ctx context.Context, f *os.File, fd int) error {
-	if connected(fd) {
-		return socketError(fd)
+// await waits until the connection is there or has failed. Go's poller waits and
+// no thread does.
+func await(ctx context.Context, c *socket.Conn, fd int) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, dialTimeout)
+		defer cancel()
 	}
-	stop := context.AfterFunc(ctx, func() { f.SetWriteDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { c.SetWriteDeadline(time.Unix(1, 0)) })
 	defer stop()
-	raw, err := f.SyscallConn()
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return err
 	}

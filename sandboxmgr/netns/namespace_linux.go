@@ -33,6 +33,8 @@ func NewGate(threads int) *Gate {
 type Namespace struct {
 	gate *Gate
 
+	spares spares // sockets of the namespace, made ahead
+
 	mu     sync.RWMutex // held for reading while a thread is inside
 	target int          // the namespace; -1 once closed
 	home   int          // the one to come back to
@@ -93,6 +95,7 @@ func (n *Namespace) Close() error {
 	if n.target < 0 {
 		return nil
 	}
+	n.spares.close()
 	err := errors.Join(unix.Close(n.target), unix.Close(n.home))
 	n.target, n.home = -1, -1
 	return err
@@ -116,19 +119,46 @@ func (n *Namespace) inside(ctx context.Context, do func() error) error {
 	return <-done
 }
 
-// socket makes a TCP socket of the address's family in the namespace. It is
-// non-blocking and closed on exec.
+// socket returns a TCP socket of the address's family in the namespace, which the
+// caller closes. It is non-blocking, closed on exec, and sends without delay.
 func (n *Namespace) socket(ctx context.Context, addr netip.Addr) (int, error) {
-	family := unix.AF_INET
-	if addr.Is6() {
-		family = unix.AF_INET6
+	family, ahead := unix.AF_INET6, 0
+	if addr.Is4() {
+		fd, more := n.spares.take()
+		if fd >= 0 {
+			return fd, nil
+		}
+		family, ahead = unix.AF_INET, more
 	}
 	fd := -1
+	var spare []int
 	err := n.inside(ctx, func() (err error) {
-		fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_TCP)
-		return os.NewSyscallError("socket", err)
+		if fd, err = newSocket(family); err != nil {
+			return err
+		}
+		for range ahead {
+			more, err := newSocket(family)
+			if err != nil {
+				break // the one that is wanted is there
+			}
+			spare = append(spare, more)
+		}
+		return nil
 	})
+	n.spares.put(spare)
 	return fd, err
+}
+
+func newSocket(family int) (int, error) {
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_TCP)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		unix.Close(fd)
+		return -1, os.NewSyscallError("setsockopt", err)
+	}
+	return fd, nil
 }
 
 // addresses are the namespace's own, those of the loopback interface and of

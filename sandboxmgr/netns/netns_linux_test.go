@@ -18,6 +18,8 @@ import (
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"edge/bridge/socket"
 )
 
 // helperEnv makes the test binary the helper; portRangeEnv is the range of
@@ -225,9 +227,9 @@ func TestDial(t *testing.T) {
 
 func checkTCP(t *testing.T, c net.Conn) {
 	t.Helper()
-	tc, ok := c.(*net.TCPConn)
+	tc, ok := c.(*socket.Conn)
 	if !ok {
-		t.Fatalf("Dial returned a %T, want *net.TCPConn", c)
+		t.Fatalf("Dial returned a %T, want *socket.Conn", c)
 	}
 	raw, err := tc.SyscallConn()
 	if err != nil {
@@ -308,6 +310,41 @@ func TestDialCanceled(t *testing.T) {
 	defer func() { <-n.gate.slots }()
 	if _, err := n.Dial(ctx, portV4); !errors.Is(err, context.Canceled) {
 		t.Errorf("Dial = %v, want %v", err, context.Canceled)
+	}
+}
+
+// TestSpares: sockets that were made ahead are closed when nobody dials any
+// more, and with the namespace.
+func TestSpares(t *testing.T) {
+	t.Parallel()
+	n := open(t, NewGate(1))
+	spares := func() int {
+		n.spares.mu.Lock()
+		defer n.spares.mu.Unlock()
+		return len(n.spares.fds)
+	}
+	fill := func() {
+		for spares() == 0 { // two visits within a short time make some
+			c, err := n.Dial(t.Context(), portV4)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if err := echo(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	fill()
+	for end := time.Now().Add(30 * spareFor); spares() > 0; time.Sleep(spareFor / 20) {
+		if time.Now().After(end) {
+			t.Fatalf("%d sockets are kept although nobody dials", spares())
+		}
+	}
+	fill()
+	n.Close()
+	if got := spares(); got > 0 {
+		t.Errorf("%d sockets left after Close", got)
 	}
 }
 
