@@ -107,8 +107,8 @@ func (b *answerBody) next() ([]byte, error) {
 	if max := b.x.maxBytes; max > 0 {
 		room := max - b.x.in.Load() - b.x.out.Load()
 		if room <= 0 {
-			b.x.breach("too many bytes")
-			return nil, b.fail(ErrPolicy)
+			b.x.breach(BreachBytes)
+			return nil, b.fail(BreachBytes.err())
 		}
 		n = min(n, room)
 	}

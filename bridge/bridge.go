@@ -74,7 +74,8 @@ type Policy struct {
 	// MaxMessageBytes bounds one WebSocket message as it is on the wire, all
 	// fragments together (1009). A frame that would pass it is not sent on.
 	MaxMessageBytes int64
-	// MaxBytes bounds both directions together (1008).
+	// MaxBytes bounds both directions together (1008). A WebSocket frame counts
+	// whole when it begins, and one that would pass the bound is not sent on.
 	MaxBytes int64
 	// MessagesPerSecond bounds the WebSocket data messages that a client begins,
 	// by a token bucket that holds one second's worth (1013). The message that
@@ -84,12 +85,15 @@ type Policy struct {
 	// it is sent an empty Ping, between two frames. A client of which nothing
 	// comes for two further intervals, no Pong either, is cut. Its Pongs go on to
 	// the backend as any frame does (RFC 6455, section 5.5.3, allows those that
-	// nobody asked for).
+	// nobody asked for), but an empty one in answer does not count for IdleTimeout.
 	PingInterval time.Duration
 	// Deflate says that permessage-deflate was agreed on, which allows RSV1 on
 	// the first frame of a message (RFC 7692, section 6). Relay.WebSocket sets
 	// it from the backend's answer.
 	Deflate bool
+	// DeadPeer is that of the Relay, which sets it; 0: nothing looks for peers
+	// that are gone.
+	DeadPeer time.Duration
 }
 
 // Breach names the bound of a Policy that ended a connection, for counting.

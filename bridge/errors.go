@@ -24,8 +24,9 @@ var ErrProtocol = errors.New("bridge: websocket protocol error")
 // that is a timeout too.
 var ErrClientGone = errors.New("bridge: client closed the connection")
 
-// ErrStalled ends a half-closed WebSocket that made no progress.
-var ErrStalled = errors.New("bridge: half-closed connection stalled")
+// ErrStalled ends a WebSocket one side of which took nothing of what waited for it,
+// or that made no progress once it was half closed.
+var ErrStalled = errors.New("bridge: connection stalled")
 
 // ErrHead refuses a Head that cannot be written as HTTP/1.1.
 var ErrHead = errors.New("bridge: request head is not valid")

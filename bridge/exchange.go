@@ -88,8 +88,8 @@ func (x *exchange) Close(code int, reason string) {
 	x.cut(fmt.Errorf("%w: %d %s", ErrClosed, code, reason))
 }
 
-// breach cuts an exchange that passed a time bound.
-func (x *exchange) breach(reason string) { x.cut(fmt.Errorf("%w: %s", ErrPolicy, reason)) }
+// breach cuts an exchange that passed a bound.
+func (x *exchange) breach(b Breach) { x.cut(b.err()) }
 
 // gone cuts an exchange whose client has left.
 func (x *exchange) gone() { x.cut(ErrClientGone) }
@@ -169,7 +169,7 @@ func (x *exchange) count(dir *atomic.Int64, n int) {
 	dir.Add(int64(n))
 	x.limits.touch()
 	if dir == &x.in && x.maxBytes > 0 && x.in.Load()+x.out.Load() > x.maxBytes {
-		x.breach("too many bytes")
+		x.breach(BreachBytes)
 	}
 }
 
@@ -192,6 +192,7 @@ func (x *exchange) finish(err error) {
 		BytesIn:  x.in.Load(),
 		BytesOut: x.out.Load(),
 		Duration: time.Since(x.start),
+		Breach:   breachOf(err),
 		Err:      err,
 	})
 }

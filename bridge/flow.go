@@ -6,86 +6,89 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
-// flow is one direction of a pair: what src says goes to dst. All of it belongs
-// to the goroutine that runs it.
+// transport is how an engine carries out what a flow decides. It is called by
+// whoever runs the flow, wake and cut by anybody.
+type transport interface {
+	// send gives p to the flow's sink behind all that went before. An engine that
+	// does not wait keeps what the sink does not take at once, and has the flow
+	// take nothing more before that is gone. own is a frame of the edge's, which
+	// is not counted.
+	send(p []byte, own bool) error
+	// shut ends the sink's incoming half behind all that was sent.
+	shut()
+	// bound is until when the next step must have come: a read from the source, or
+	// the end of a write.
+	bound(until time.Time)
+	// age is how long the bridge has been, exact enough for its bounds.
+	age() time.Duration
+	// wake has the flow look at the splice's stop soon, and ends what it is
+	// writing by until.
+	wake(until time.Time)
+	// cut closes the source at once.
+	cut()
+}
+
+// flow is one direction of a bridge: what its source says goes to its sink, as
+// far as frames and policy allow. It decides and its engine's transport moves the
+// bytes, so that both engines have one behaviour. One goroutine at a time.
 type flow struct {
-	pair     *pair
-	from     string // who speaks: "client" or "backend"
-	src, dst net.Conn
-	scan     scanner
-	bytes    int64
+	splice *splice
+	io     transport
+	scan   scanner
+	bytes  int64 // that the sink took
 
 	held    [maxHeader]byte // beginning of a header that has not wholly come
-	heldLen int
+	heldLen uint8
 
-	eof     atomic.Bool // src says nothing more
-	refused atomic.Bool // dst takes nothing more
-	discard bool        // dst takes nothing more: read on, so that src is not reset
-	blind   bool        // src has left the protocol: its frames cannot be followed
-	stopped bool        // the pair's stop was carried out here
-
-	source source
+	discard bool        // the sink takes nothing more: read on, so that the source is not reset
+	blind   bool        // the source has left the protocol: its frames cannot be followed
+	stopped bool        // the splice's stop was carried out here
+	eof     atomic.Bool // the source says nothing more
+	refused atomic.Bool // the sink takes nothing more
 }
 
-func (f *flow) init(p *pair, from string, src, dst net.Conn, s scanner) {
-	f.pair, f.from, f.src, f.dst, f.scan = p, from, src, dst, s
-	f.source.init(src, p.buffers)
-}
+func (f *flow) init(p *splice, io transport, s scanner) { f.splice, f.io, f.scan = p, io, s }
 
-// run carries src to dst until src ends. early comes first.
-func (f *flow) run(early []byte) {
-	defer f.pair.leave()
-	err := f.replay(early)
-	for err == nil {
-		if s := f.pair.stop.Load(); s != nil && !f.stopped {
-			f.halt(s)
-		}
-		if f.stopped && f.scan.closed() {
-			return // the peer has answered the close
-		}
-		if err = f.source.wait(); err != nil {
-			err = f.wake(err)
-			continue
-		}
-		err = f.take(f.source.buf, f.source.w)
-		f.source.drop()
+// from is who speaks.
+func (f *flow) from() string {
+	if f.fromClient() {
+		return "client"
 	}
-	f.finish(err)
+	return "backend"
 }
 
-// replay sends on what came before the bridge did.
-func (f *flow) replay(early []byte) error {
-	for len(early) > 0 {
-		b := f.pair.buffers.get()
-		n := copy(b[headroom:], early)
-		early = early[n:]
-		err := f.take(b, headroom+n)
-		f.pair.buffers.put(b)
-		if err != nil {
-			return err
-		}
+// to is who is spoken to.
+func (f *flow) to() string {
+	if f.fromClient() {
+		return "backend"
 	}
-	return nil
+	return "client"
 }
 
-// take sends on what was read into b[headroom:end], behind the bytes held from
-// before.
-func (f *flow) take(b *buffer, end int) error {
-	f.pair.limits.touch()
-	at := headroom - f.heldLen
+func (f *flow) fromClient() bool { return f.scan.state&scanMasked != 0 }
+
+// over says that the source has answered the edge's close.
+func (f *flow) over() bool { return f.stopped && f.scan.closed() }
+
+// take sends on what was read into b[headroom:], behind the bytes held from
+// before, for which there is the headroom.
+func (f *flow) take(b []byte) error {
+	at := headroom - int(f.heldLen)
 	copy(b[at:headroom], f.held[:f.heldLen])
 	f.heldLen = 0
-	p := b[at:end]
-	if f.pair.half.Load() && f.pair.stop.Load() == nil && !f.discard {
+	p := b[at:]
+	if bs := f.splice.bounds; bs != nil {
+		bs.touch(f.io.age(), p, f.fromClient())
+	}
+	if f.splice.half.Load() && f.splice.stop.Load() == nil && !f.discard {
 		f.extend() // what is not sent on is no progress
 	}
 	for len(p) > 0 {
-		if s := f.pair.stop.Load(); s != nil && !f.stopped {
-			f.halt(s)
-		}
+		f.heed()
 		if f.discard {
 			f.skim(p)
 			return nil
@@ -96,7 +99,7 @@ func (f *flow) take(b *buffer, end int) error {
 		}
 		p = p[k:]
 		if k == 0 {
-			f.heldLen = copy(f.held[:], p)
+			f.heldLen = uint8(copy(f.held[:], p))
 			return nil
 		}
 	}
@@ -107,37 +110,59 @@ func (f *flow) take(b *buffer, end int) error {
 // the bridge is to stop there. It returns how many bytes are done with: none
 // when p is the beginning of a header.
 func (f *flow) forward(p []byte) (int, error) {
-	whole := f.scan.between()
-	n, ferr := f.scan.scan(p, f.pair.stop.Load() != nil)
-	if max := f.pair.maxBytes; max > 0 && f.pair.total.Add(int64(n)) > max {
-		f.overrun(whole)
-		return len(p), nil
-	}
-	if f.scan.closed() && f.pair.stop.Load() == nil {
-		f.pair.note(fmt.Sprintf("%s %d", f.from, f.scan.code), nil) // before the peer can answer
+	n, bad := f.follow(p, f.splice.stop.Load() != nil)
+	if f.scan.closed() && f.splice.stop.Load() == nil {
+		f.splice.note(fmt.Sprintf("%s %d", f.from(), f.scan.code), nil) // before the peer can answer
 	}
 	if n > 0 {
-		w, err := f.dst.Write(p[:n])
-		f.bytes += int64(w)
-		if err != nil {
+		if err := f.io.send(p[:n], false); err != nil {
 			return len(p), f.unsent(err)
 		}
 	}
-	if ferr != nil {
-		var fe *frameError
-		errors.As(ferr, &fe)
+	if bad != nil {
 		f.blind = true
-		f.pair.end(&stop{code: fe.code, reason: fe.reason, err: fmt.Errorf("%s: %w", f.from, ferr)})
-		return n, nil // take halts at this boundary
+		f.splice.end(&stop{code: closeFor(bad), reason: reasonOf(bad), err: fmt.Errorf("%s: %w", f.from(), bad)})
+	}
+	return n, nil // take halts at this boundary
+}
+
+// follow is scan within the bounds of the policy.
+func (f *flow) follow(p []byte, one bool) (int, error) {
+	bs := f.splice.bounds
+	if bs == nil {
+		return f.scan.scan(p, one)
+	}
+	if bs.rate > 0 && f.fromClient() {
+		f.scan.allow = bs.refill(f.io.age(), f.scan.allow)
+	}
+	if bs.maxBytes <= 0 {
+		return f.scan.scan(p, one)
+	}
+	n := 0
+	for n < len(p) {
+		s := f.scan
+		k, err := s.scan(p[n:], true)
+		if k > 0 && f.scan.between() && !bs.reserve(uint64(k)+s.left) {
+			return n, BreachBytes.err()
+		}
+		f.scan = s
+		n += k
+		if err != nil || k == 0 || one && s.between() {
+			return n, err
+		}
 	}
 	return n, nil
 }
 
-// halt carries out the pair's stop here: between frames the close frame goes out
-// and the sink's half is closed; inside one, forward goes on to its end.
-func (f *flow) halt(s *stop) {
-	f.src.SetReadDeadline(s.until)
-	f.dst.SetWriteDeadline(s.until)
+// heed carries out the splice's stop here, if there is one: between frames the
+// close frame goes out and the sink's half is closed; inside one, forward goes on
+// to its end.
+func (f *flow) heed() {
+	s := f.splice.stop.Load()
+	if s == nil || f.stopped {
+		return
+	}
+	f.io.bound(s.until)
 	if s.code == 0 || f.discard {
 		f.stopped, f.discard = true, true
 		return
@@ -154,28 +179,25 @@ func (f *flow) inject(s *stop) {
 	f.stopped, f.discard = true, true
 	if !f.scan.closed() {
 		var key []byte
-		if f.from == "client" {
+		if f.fromClient() {
 			key = mask()
 		}
-		f.dst.Write(appendClose(nil, s.code, s.reason, key))
+		f.io.send(appendClose(nil, s.code, s.reason, key), true)
 	}
-	closeWrite(f.dst)
+	f.io.shut()
 }
 
-// overrun ends a bridge whose bytes are used up. What is over is not sent: if
-// its frame had not begun, the close frame takes its place, otherwise the sink
-// is left with a torn one.
-func (f *flow) overrun(whole bool) {
-	f.pair.breach("too many bytes")
-	f.blind = true
-	s := f.pair.stop.Load()
-	f.src.SetReadDeadline(s.until)
-	if whole && s.code != 0 {
-		f.inject(s)
-		return
+// ping sends an empty Ping toward the client, if its stream stands between two
+// frames and neither side has begun to leave, and says whether it did.
+func (f *flow) ping() bool {
+	p := f.splice
+	if f.discard || !f.scan.between() || p.half.Load() || p.cause.Load() != nil || p.stop.Load() != nil {
+		return false
 	}
-	f.stopped, f.discard = true, true
-	closeWrite(f.dst)
+	if err := f.io.send([]byte{bitFin | opPing, 0}, true); err != nil {
+		f.unsent(err)
+	}
+	return true
 }
 
 // skim follows frames that are not sent on, to see the peer's Close.
@@ -188,71 +210,75 @@ func (f *flow) skim(p []byte) {
 		f.blind = true
 		return
 	}
-	f.heldLen = copy(f.held[:], p[n:])
+	f.heldLen = uint8(copy(f.held[:], p[n:]))
 }
 
 // unsent handles a sink that takes no more. What it has said itself may still be
-// on its way to src, its Close above all, so src is not cut off: it is read and
-// not sent on until the other direction ends, or for drainWait.
+// on its way to the source, its Close above all, so the source is not cut off: it
+// is read and not sent on until the other direction ends, or for drainWait. The
+// source of a sink that has stalled is told to go.
 func (f *flow) unsent(err error) error {
-	f.torn() // whatever comes, nothing may be injected here any more
+	f.discard, f.blind = true, true // whatever comes, nothing may be injected here any more
 	f.refused.Store(true)
-	if isTimeout(err) || errors.Is(err, net.ErrClosed) {
+	switch {
+	case errors.Is(err, ErrStalled):
+		f.splice.note(f.to()+" stalled", err)
+		f.splice.end(&stop{code: closeGoingAway, reason: f.to() + " stalled"})
+		return nil
+	case expired(err):
 		return errors.Join(errTorn, err)
 	}
-	f.pair.note(f.pair.other(f).from+" reset", err)
-	f.src.SetReadDeadline(time.Now().Add(drainWait))
-	f.pair.halfClosed(f)
+	f.splice.note(f.to()+broke(err), err)
+	f.io.bound(time.Now().Add(drainWait))
+	f.splice.halfClosed(f)
 	return nil
 }
-
-func (f *flow) torn() { f.discard, f.blind = true, true }
 
 // extend gives a half-closed flow time for its next step, reading or writing.
-func (f *flow) extend() {
-	t := time.Now().Add(drainWait)
-	f.src.SetReadDeadline(t)
-	f.dst.SetWriteDeadline(t)
-}
+func (f *flow) extend() { f.io.bound(time.Now().Add(drainWait)) }
 
-// wake judges a failed read: nil reads on.
-func (f *flow) wake(err error) error {
-	s := f.pair.stop.Load()
-	if !isTimeout(err) || s == nil || !time.Now().Before(s.until) {
-		return err
-	}
-	if f.stopped || !f.scan.between() {
-		f.src.SetReadDeadline(s.until)
-	}
-	return nil
-}
-
-// finish ends the flow: at src's end, dst is told so and may go on speaking.
+// finish ends the flow: at its source's end, the sink is told so and may go on
+// speaking.
 func (f *flow) finish(err error) {
-	p := f.pair
-	if s := p.stop.Load(); s != nil && !f.stopped {
-		f.halt(s) // src ended before it could be told
-	}
+	p := f.splice
+	f.heed() // the source ended before it could be told
 	switch {
 	case errors.Is(err, io.EOF):
-		p.note(f.from+" eof", nil)
+		p.note(f.from()+" eof", nil)
 		f.eof.Store(true)
 		if !f.discard {
-			if f.heldLen > 0 { // half a header and no more: as src said it
-				f.dst.Write(f.held[:f.heldLen])
+			if f.heldLen > 0 { // half a header and no more: as the source said it
+				f.io.send(f.held[:f.heldLen], false)
 			}
-			closeWrite(f.dst)
+			f.io.shut()
 		}
 		p.halfClosed(f)
 		if f.discard {
 			p.end(&stop{})
 		}
-	case isTimeout(err) || errors.Is(err, net.ErrClosed):
-		p.note(f.from+" stalled", ErrStalled)
+	case expired(err):
+		p.note(f.from()+" stalled", ErrStalled)
 		p.abort()
 	default:
-		p.note(f.from+" reset", err)
-		closeWrite(f.dst)
+		p.note(f.from()+broke(err), err)
+		f.io.shut()
 		p.end(&stop{})
 	}
 }
+
+// expired says that a bound passed or the edge closed the connection itself. A
+// connection that the kernel gave up (ETIMEDOUT) is something else.
+func expired(err error) bool {
+	return (isTimeout(err) || errors.Is(err, net.ErrClosed)) && !errors.Is(err, syscall.ETIMEDOUT)
+}
+
+// broke is how a broken connection is told of.
+func broke(err error) string {
+	if errors.Is(err, syscall.ETIMEDOUT) {
+		return " dead"
+	}
+	return " reset"
+}
+
+// errTorn ends a flow whose sink took only a part of a frame.
+var errTorn = errors.New("write cut short")

@@ -33,7 +33,7 @@ func (r *Relay) HTTP(ctx context.Context, rc *fasthttp.RequestCtx, head *Head, u
 		return err
 	}
 	x.maxBytes = pol.MaxBytes
-	x.limits.start(pol, x.breach)
+	x.limits.start(pol, x.breach, nil)
 	if err := x.http(ctx, rc, head, up); err != nil {
 		x.fail()
 		return err

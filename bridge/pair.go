@@ -1,22 +1,10 @@
 package bridge
 
 import (
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"net"
 	"sync/atomic"
 	"time"
-)
-
-// Bounds on how a bridge ends.
-const (
-	// closeWait is what a bridge that the edge ends has for the frame under way
-	// to finish, for the close frame to be taken and for the peers to answer.
-	closeWait = 2 * time.Second
-	// drainWait is how long the other direction of a half-closed bridge may go
-	// without progress.
-	drainWait = 30 * time.Second
 )
 
 // Pair is the portable Engine: two goroutines a bridge, which hold a buffer only
@@ -27,18 +15,21 @@ var _ Engine = (*Pair)(nil)
 
 // Bridge starts the two directions and returns.
 func (e *Pair) Bridge(client, backend net.Conn, early []byte, pol Policy, done func(Summary)) Live {
-	var answer []byte
-	if b, ok := backend.(interface{ Early() []byte }); ok {
-		answer = b.Early()
-	}
-	if b, ok := backend.(*earlyConn); ok {
-		backend = b.Conn
-	}
-	p := &pair{buffers: &e.buffers, done: done, start: time.Now(), maxBytes: pol.MaxBytes}
-	p.up.init(p, "client", client, backend, newScanner(true, pol.Deflate, pol.MaxMessageBytes))
-	p.down.init(p, "backend", backend, client, newScanner(false, pol.Deflate, pol.MaxMessageBytes))
+	backend, answer := unwrapEarly(backend)
+	p := &pair{splice: splice{done: done, start: time.Now()}, stall: pol.DeadPeer}
+	p.splice.up, p.splice.down = &p.up.flow, &p.down.flow
+	p.up.init(&p.splice, &p.up, pol.scanner(true))
+	p.down.init(&p.splice, &p.down, pol.scanner(false))
+	p.up.connect(p, client, backend, &e.buffers)
+	p.down.connect(p, backend, client, &e.buffers)
 	p.running.Store(2)
-	p.limits.start(pol, p.breach)
+	if p.limits.start(pol, p.pass, p.pingDue) {
+		p.bounds = &p.limits.bounds
+	}
+	if pol.DeadPeer > 0 {
+		findDead(client, pol.DeadPeer)
+		findDead(backend, pol.DeadPeer)
+	}
 	go p.up.run(early)
 	go p.down.run(answer)
 	return p
@@ -53,107 +44,38 @@ type earlyConn struct {
 // Early returns what came before the bridge did.
 func (c *earlyConn) Early() []byte { return c.early }
 
-// stop says how a bridge is to end.
-type stop struct {
-	code   int // 0: no close frame is sent
-	reason string
-	err    error
-	until  time.Time
+// unwrapEarly takes a connection and the bytes that came early apart.
+func unwrapEarly(c net.Conn) (net.Conn, []byte) {
+	var early []byte
+	if b, ok := c.(interface{ Early() []byte }); ok {
+		early = b.Early()
+	}
+	if b, ok := c.(*earlyConn); ok {
+		c = b.Conn
+	}
+	return c, early
 }
 
-// pair is one bridge. Each flow is touched by its own goroutine alone; what they
-// share is atomic.
+// pair is one bridge of a Pair.
 type pair struct {
-	up, down flow
-	buffers  *bufferPool
+	splice
+	up, down pairFlow
 	limits   limits
-	done     func(Summary)
-	start    time.Time
-
-	maxBytes int64
-	total    atomic.Int64 // both directions, counted when maxBytes is set
-	stop     atomic.Pointer[stop]
-	half     atomic.Bool           // one direction has ended
-	cause    atomic.Pointer[ended] // how the bridge ended: the first to say wins
+	stall    time.Duration
 	running  atomic.Int32
-}
-
-// ended is one side's word on how a bridge ended.
-type ended struct {
-	text string
-	err  error
+	wantPing atomic.Bool
 }
 
 // Close ends the bridge with a close frame to both sides; see Live.
-func (p *pair) Close(code int, reason string) {
-	p.end(&stop{code: code, reason: reason, err: nil})
-}
+func (p *pair) Close(code int, reason string) { p.end(&stop{code: code, reason: reason}) }
 
-// abort closes both connections at once, in the middle of whatever.
-func (p *pair) abort() {
-	p.note("edge", ErrClosed)
-	p.up.src.Close()
-	p.down.src.Close()
-}
-
-func (p *pair) breach(reason string) {
-	p.end(&stop{code: closePolicy, reason: reason, err: fmt.Errorf("%w: %s", ErrPolicy, reason)})
-}
-
-// end makes s the way this bridge ends, if nothing else is yet, and wakes the
-// flows to see it: a flow that waits for data by a read deadline that has
-// passed, one that writes by a deadline a little ahead. Injection itself is the
-// flows' own work, so that nobody writes beside them.
-func (p *pair) end(s *stop) {
-	s.until = time.Now().Add(closeWait)
-	if !p.stop.CompareAndSwap(nil, s) {
+// pingDue has the flow toward the client send a Ping.
+func (p *pair) pingDue() {
+	p.wantPing.Store(true)
+	if p.half.Load() {
 		return
 	}
-	p.noteStop()
-	for _, c := range []net.Conn{p.up.src, p.down.src} {
-		c.SetWriteDeadline(s.until)
-		c.SetReadDeadline(past)
-	}
-}
-
-// past is a deadline that has passed.
-var past = time.Unix(1, 0)
-
-// note keeps the first word on how the bridge ended. A stop speaks when it is made,
-// even if a flow that saw it is here before end is.
-func (p *pair) note(text string, err error) {
-	p.noteStop()
-	p.cause.CompareAndSwap(nil, &ended{text, err})
-}
-
-func (p *pair) noteStop() {
-	if s := p.stop.Load(); s != nil && s.code != 0 && p.cause.Load() == nil {
-		p.cause.CompareAndSwap(nil, &ended{fmt.Sprintf("edge %d %s", s.code, s.reason), s.err})
-	}
-}
-
-// halfClosed tells the other flow that it goes on alone.
-func (p *pair) halfClosed(f *flow) {
-	p.half.Store(true)
-	if p.up.eof.Load() && p.down.refused.Load() { // the client is gone: what the backend says is for nobody
-		p.end(&stop{})
-	}
-	if p.stop.Load() != nil {
-		return
-	}
-	o := p.other(f)
-	o.extend()
-	if s := p.stop.Load(); s != nil { // set meanwhile: its deadlines win, and its call to wake
-		o.dst.SetWriteDeadline(s.until)
-		o.src.SetReadDeadline(past)
-	}
-}
-
-func (p *pair) other(f *flow) *flow {
-	if f == &p.up {
-		return &p.down
-	}
-	return &p.up
+	p.down.src.SetReadDeadline(past)
 }
 
 // leave is called by each flow as its last act; the second one ends the bridge.
@@ -164,26 +86,152 @@ func (p *pair) leave() {
 	p.limits.stop()
 	p.up.src.Close()
 	p.down.src.Close()
-	s := Summary{
-		Status:      101,
-		BytesIn:     p.up.bytes,
-		BytesOut:    p.down.bytes,
-		MessagesIn:  p.up.scan.messages,
-		MessagesOut: p.down.scan.messages,
-		Duration:    time.Since(p.start),
-	}
-	if c := p.cause.Load(); c != nil {
-		s.Close, s.Err = c.text, c.err
-	}
-	p.done(s)
+	p.done(p.summary())
 }
 
-// mask draws the key of a frame toward the backend (RFC 6455, section 5.3).
-func mask() []byte {
-	var key [4]byte
-	rand.Read(key[:])
-	return key[:]
+// pairFlow carries one direction with a goroutine that waits.
+type pairFlow struct {
+	flow
+	pair     *pair
+	src, dst net.Conn
+	source   source
+	patience patience
+	armed    time.Time // the sink's write deadline
 }
+
+var _ transport = (*pairFlow)(nil)
+
+func (f *pairFlow) connect(p *pair, src, dst net.Conn, buffers *bufferPool) {
+	f.pair, f.src, f.dst = p, src, dst
+	f.source.init(src, buffers)
+}
+
+// run carries the source to the sink until the source ends. early comes first.
+func (f *pairFlow) run(early []byte) {
+	defer f.pair.leave()
+	err := f.replay(early)
+	for err == nil {
+		f.heed()
+		if f.over() {
+			return
+		}
+		if err = f.source.wait(); err != nil {
+			err = f.judge(err)
+			continue
+		}
+		err = f.take(f.source.buf[:f.source.w])
+		f.source.drop()
+	}
+	f.finish(err)
+}
+
+// replay sends on what came before the bridge did.
+func (f *pairFlow) replay(early []byte) error {
+	for len(early) > 0 {
+		b := f.source.buffers.get()
+		n := copy(b[headroom:], early)
+		early = early[n:]
+		err := f.take(b[:headroom+n])
+		f.source.buffers.put(b)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge looks at a failed read: nil reads on.
+func (f *pairFlow) judge(err error) error {
+	s := f.splice.stop.Load()
+	switch {
+	case !expired(err) || errors.Is(err, net.ErrClosed):
+		return err
+	case s == nil && f == &f.pair.down && (f.pair.wantPing.Load() || !f.splice.half.Load()):
+		f.remind()
+		return nil
+	case s == nil || !time.Now().Before(s.until):
+		return err
+	}
+	if f.stopped || !f.scan.between() {
+		f.src.SetReadDeadline(s.until)
+	}
+	return nil
+}
+
+// remind sends the Ping for which the flow was woken by its read deadline. Who set
+// the deadline anew meanwhile is heeded.
+func (f *pairFlow) remind() {
+	f.src.SetReadDeadline(time.Time{})
+	if f.pair.wantPing.Swap(false) {
+		f.splice.bounds.pinging(f.age(), f.ping())
+	}
+	if f.splice.half.Load() {
+		f.extend()
+	}
+	if s := f.splice.stop.Load(); s != nil {
+		f.wake(s.until)
+	}
+}
+
+func (f *pairFlow) send(p []byte, own bool) error {
+	for f.patience = (patience{}); ; {
+		f.arm()
+		w, err := f.dst.Write(p)
+		if !own {
+			f.bytes += int64(w)
+		}
+		if err == nil {
+			return nil
+		}
+		if p = p[w:]; f.splice.stop.Load() != nil || f.splice.half.Load() || !expired(err) || f.pair.stall <= 0 {
+			return err
+		}
+		if f.patience.lost(untaken(f.dst), time.Now(), w > 0, f.pair.stall) {
+			return ErrStalled
+		}
+	}
+}
+
+// arm puts the write deadline off that looks whether the sink takes anything, now
+// and then. A half-closed or ending bridge has its own.
+func (f *pairFlow) arm() {
+	step := f.pair.stall / stallSteps
+	if step <= 0 || f.splice.half.Load() {
+		return
+	}
+	now := time.Now()
+	if f.armed.Sub(now) > step/2 {
+		return
+	}
+	f.armed = now.Add(step)
+	f.dst.SetWriteDeadline(f.armed)
+	if f.splice.half.Load() {
+		f.extend()
+	}
+	if s := f.splice.stop.Load(); s != nil {
+		f.dst.SetWriteDeadline(s.until)
+	}
+}
+
+func (f *pairFlow) shut() { closeWrite(f.dst) }
+
+func (f *pairFlow) bound(until time.Time) {
+	f.src.SetReadDeadline(until)
+	f.dst.SetWriteDeadline(until)
+}
+
+func (f *pairFlow) age() time.Duration { return time.Since(f.pair.limits.begun) }
+
+// wake ends a read by a deadline that has passed, a write by one a little ahead.
+func (f *pairFlow) wake(until time.Time) {
+	f.dst.SetWriteDeadline(until)
+	f.src.SetReadDeadline(past)
+}
+
+func (f *pairFlow) cut() { f.src.Close() }
+
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)
 
 // closeWrite ends c's outgoing half, or all of c where it has no halves.
 func closeWrite(c net.Conn) {
@@ -193,6 +241,3 @@ func closeWrite(c net.Conn) {
 	}
 	c.Close()
 }
-
-// errTorn ends a flow whose sink took only a part of a frame.
-var errTorn = errors.New("write cut short")

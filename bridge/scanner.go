@@ -44,6 +44,7 @@ const (
 	scanLast                      // the current frame ends a data message
 	scanClose                     // the current frame is a Close
 	scanClosed                    // a Close has passed, whole
+	scanRated                     // allow bounds how many messages may begin
 )
 
 // scanner follows the frames of one direction without touching them: it checks
@@ -58,6 +59,7 @@ type scanner struct {
 	message  int64  // payload bytes of the current message
 	max      int64  // bound of message; 0: none
 	messages int64  // whole data messages
+	allow    uint32 // messages that may begin, with scanRated
 	code     uint16 // of the Close frame
 	state    uint8
 }
@@ -69,6 +71,15 @@ func newScanner(fromClient, deflate bool, maxMessage int64) scanner {
 	}
 	if deflate {
 		s.state |= scanDeflate
+	}
+	return s
+}
+
+// scanner follows one direction of a connection with this policy.
+func (pol *Policy) scanner(fromClient bool) scanner {
+	s := newScanner(fromClient, pol.Deflate, pol.MaxMessageBytes)
+	if fromClient && pol.MessagesPerSecond > 0 {
+		s.state |= scanRated
 	}
 	return s
 }
@@ -188,6 +199,12 @@ func (s *scanner) header(p []byte) (int, error) {
 	}
 	if s.max > 0 && length > uint64(s.max-s.message) {
 		return 0, &frameError{closeTooBig, "message too big"}
+	}
+	if s.state&scanRated != 0 && b0&0xf != opContinuation {
+		if s.allow == 0 {
+			return 0, &frameError{closeTryLater, "too many messages"}
+		}
+		s.allow--
 	}
 	s.begin(b0, length)
 	return h, nil

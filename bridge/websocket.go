@@ -64,7 +64,7 @@ func (x *exchange) upgrade(ctx context.Context, rc *fasthttp.RequestCtx, head *H
 	if err == nil && a.status != 101 {
 		a.keep = false // the request asked for the connection to change
 		x.maxBytes = pol.MaxBytes
-		x.limits.start(pol, x.breach)
+		x.limits.start(pol, x.breach, nil)
 		return x.respond(rc, t, a)
 	}
 	t.w.stop()
@@ -74,6 +74,7 @@ func (x *exchange) upgrade(ctx context.Context, rc *fasthttp.RequestCtx, head *H
 		return err
 	}
 	pol.Deflate = deflates(a)
+	pol.DeadPeer = orDefault(x.relay.DeadPeer, DefaultDeadPeer)
 	return x.bridge(rc, c, a, pol)
 }
 
