@@ -31,6 +31,9 @@ func (x *exchange) logAccess(sum bridge.Summary) {
 	if x.failure != "" {
 		attrs = append(attrs, slog.String("code", x.failure))
 	}
+	if breach := or(x.breach, string(sum.Breach)); breach != "" {
+		attrs = append(attrs, slog.String("breach", breach))
+	}
 	if x.webSocket && sum.Close != "" {
 		attrs = append(attrs, slog.String("close", sum.Close), slog.Int64("messages", sum.MessagesIn+sum.MessagesOut))
 	}

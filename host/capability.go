@@ -76,6 +76,9 @@ func dialSocket(ctx context.Context, box sandbox, port int, wait time.Duration) 
 	defer d.release()
 	if c, err = d.connect(ctx, wait); err != nil {
 		d.letSleep()
+		if outOfDescriptors(err) {
+			err = errDescriptors()
+		}
 		return nil, nil, err
 	}
 	return c, d.letSleep, nil

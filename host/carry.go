@@ -39,6 +39,10 @@ type target struct {
 	// exposure is set for what comes through an exposure. Its server then sees
 	// "localhost:port" as Host (see backendHead).
 	exposure bool
+	// ownName is set when that exposure was found by a host name that is its alone.
+	ownName bool
+	// maxConnections is the exposure's own bound; 0 is none.
+	maxConnections int
 	// live tells whether that exposure is still there; nil is always.
 	live func() bool
 	// path replaces the request's path; empty keeps it.
@@ -81,6 +85,10 @@ var visitorCodes = []abi.Code{
 
 // failStart answers that the sandbox cannot be reached.
 func (x *exchange) failStart(err error) {
+	if outOfDescriptors(err) {
+		x.breach = breachDescriptors
+		err = errDescriptors()
+	}
 	e := abi.AsError(err)
 	if (len(e.Details) > 0 || e.Suggestion != "") && !slices.Contains(visitorCodes, e.Code) {
 		x.s.Log.Warn("sandbox cannot be reached", "request", x.id, "error", e, "details", string(e.Details), "suggestion", e.Suggestion)
@@ -104,6 +112,10 @@ func (x *exchange) relay(t target) {
 		return
 	}
 	x.target.ref = box.Ref()
+	if err := x.admit(); err != nil {
+		x.fail(err)
+		return
+	}
 	unwatch := x.whileClientStays()
 	d, err := newDialer(x.ctx, box, t.port, t.wake, x.head.upgrade, x.s.StartTimeout)
 	unwatch()
@@ -144,6 +156,7 @@ func (x *exchange) carry(d *dialer) error {
 	p := x.target.policy
 	pol := bridge.Policy{
 		IdleTimeout: p.IdleTimeout.D(), MaxDuration: p.MaxDuration.D(), MaxMessageBytes: p.MaxMessageBytes, MaxBytes: p.MaxBytes,
+		MessagesPerSecond: p.MessagesPerSecond, PingInterval: p.PingInterval.D(),
 	}
 	up := bridge.Upstream{Key: upstreamKey(own), Dial: d.dial}
 	x.handed = true
@@ -192,6 +205,9 @@ func (x *exchange) upstreamError(err error, d *dialer) error {
 	port := x.target.port
 	var e *abi.Error
 	switch {
+	case outOfDescriptors(err):
+		x.breach = breachDescriptors
+		e = errDescriptors()
 	case errors.Is(err, bridge.ErrClientGone):
 		e = abi.Errorf(abi.CodeCanceled, "the client went away before it was answered")
 	case errors.Is(err, bridge.ErrShutdown):

@@ -42,6 +42,8 @@ type exchange struct {
 	// letSleep, if set, is called at the end: until then the exchange keeps its
 	// sandbox awake.
 	letSleep func()
+	// slot is the exchange's place in what the limits count.
+	slot slot
 
 	over atomic.Bool // finish ran
 	// handed is set when somebody else (a relay, a stream) finishes the
@@ -225,6 +227,7 @@ func (x *exchange) finish(sum bridge.Summary) {
 		}
 	}
 	x.stop()
+	x.s.slots.give(&x.slot)
 	if x.letSleep != nil {
 		x.letSleep()
 	}

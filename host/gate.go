@@ -22,10 +22,13 @@ type head struct {
 	headers []abi.Header
 	// contentLength is the body's size; -1 is chunked, 0 none.
 	contentLength int64
-	closing       bool // the client wants no further request on its connection
-	asksUpgrade   bool // there is an Upgrade header, of whatever kind
-	upgrade       bool // a complete WebSocket handshake (RFC 6455, section 4.1)
-	expect        bool // Expect: 100-continue
+	// origin is the Origin header that came last, origins how many there were.
+	origin      string
+	origins     int
+	closing     bool // the client wants no further request on its connection
+	asksUpgrade bool // there is an Upgrade header, of whatever kind
+	upgrade     bool // a complete WebSocket handshake (RFC 6455, section 4.1)
+	expect      bool // Expect: 100-continue
 }
 
 // refusal is why the gate sends a request away. The connection closes with it,
@@ -137,10 +140,13 @@ func (h *head) note(name, value string, f *fields) *refusal {
 			f.hosts++
 			h.host = value
 		}
-	case len("Expect"):
+	case len("Expect"): // and Origin
 		if strings.EqualFold(name, "Expect") {
 			f.expects++
 			f.expect = value
+		} else if strings.EqualFold(name, "Origin") {
+			h.origins++
+			h.origin = value
 		}
 	case len("Upgrade"):
 		if strings.EqualFold(name, "Upgrade") {

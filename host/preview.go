@@ -86,7 +86,7 @@ func (x *exchange) servePreview(p preview) {
 // relayExposure relays the request to what is exposed. wake, if given, comes over
 // the exposure's.
 func (x *exchange) relayExposure(e sandboxmgr.Exposure, p preview, pol abi.Policy, wake abi.Wake) {
-	t := target{ref: e.Ref, port: e.Port, policy: stricter(e.Policy, pol), wake: or(wake, e.Wake), exposure: true}
+	t := target{ref: e.Ref, port: e.Port, policy: stricter(e.Policy, pol), wake: or(wake, e.Wake), exposure: true, ownName: p.label != "", maxConnections: e.MaxConnections}
 	t.live = func() bool {
 		now, ok := x.s.exposure(p)
 		return ok && now.Ref.Binding == e.Ref.Binding && now.Ref.ID == e.Ref.ID && now.Port == e.Port
@@ -170,7 +170,7 @@ func (x *exchange) proxyByExposure(d *abi.Proxy) {
 		x.fail(err)
 		return
 	}
-	x.relay(target{ref: d.Sandbox, port: e.Port, policy: stricter(e.Policy, d.Policy), wake: or(d.Wake, e.Wake), exposure: true, live: func() bool {
+	x.relay(target{ref: d.Sandbox, port: e.Port, policy: stricter(e.Policy, d.Policy), wake: or(d.Wake, e.Wake), exposure: true, maxConnections: e.MaxConnections, live: func() bool {
 		now, err := x.onlyExposure(d.Sandbox)
 		return err == nil && now.Port == e.Port
 	}})

@@ -51,12 +51,15 @@ type Server struct {
 	// DrainTimeout is how long Shutdown lets requests and WebSockets go on;
 	// default 10s.
 	DrainTimeout time.Duration
+	// Limits bound what is carried at a time; none by default.
+	Limits Limits
 
 	routes   atomic.Pointer[[]Route]
 	draining atomic.Bool
 	live     atomic.Int64 // exchanges under way, bridged ones included
 	ids      requestIDs
 	ready    readiness
+	slots    limiter
 
 	// boxes and carrier are what tests put in the place of Sandboxes and Relay.
 	boxes   sandboxes

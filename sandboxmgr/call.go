@@ -170,6 +170,11 @@ func (s *Sandbox) fail(op string, err error) error {
 			e = unavailable("the disk of the edge's state folder is full").
 				WithSuggestion("destroy sandboxes that are not needed, or make room on the edge's computer; its log has the details")
 		}
+		if outOfDescriptors(err) {
+			e = unavailable("the edge has no file descriptor left").
+				WithSuggestion("try again in a moment; the edge's log has the details")
+			e.RetryAfterMs = 1000
+		}
 	}
 	own := *e // several callers may share one start's error
 	own.Operation = op
@@ -180,6 +185,12 @@ func (s *Sandbox) fail(op string, err error) error {
 // that the edge writes to.
 func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// outOfDescriptors tells whether this process, or this machine, can open no
+// further file for now.
+func outOfDescriptors(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // orContext is fail, except that ctx's own error stays as it is.

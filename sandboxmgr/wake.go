@@ -127,7 +127,8 @@ func errNoSession(id string) func() error {
 }
 
 // DialRun connects to a port of that run and of no other: when it is over the
-// error is SANDBOX_EXITED, and nothing is started. Otherwise it is as Dial.
+// error is SANDBOX_EXITED, and nothing is started. Otherwise it is as Dial, except
+// that EMFILE and ENFILE stay what they are.
 func (s *Sandbox) DialRun(ctx context.Context, generation int64, port int) (net.Conn, error) {
 	const op = "connect"
 	if err := s.m.checkPort(port); err != nil {
@@ -142,6 +143,9 @@ func (s *Sandbox) DialRun(ctx context.Context, generation int64, port int) (net.
 		conn, err = g.connect(ctx, port)
 		return err
 	})
+	if outOfDescriptors(err) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, s.orContext(ctx, op, err)
 	}
