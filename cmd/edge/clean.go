@@ -50,7 +50,7 @@ func (s *server) clean(ctx context.Context, t *terminal, o serverOptions) error 
 	if err := s.openState(); err != nil {
 		return err
 	}
-	relay, table := s.newRelay()
+	relay, table := s.newRelay(o.config.Limits)
 	if err := s.openSandboxes(ctx, o, relay, table); err != nil {
 		return err
 	}

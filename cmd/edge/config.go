@@ -23,6 +23,8 @@ type Config struct {
 	Admin Admin
 	// ReservedPorts are ports that no sandbox may expose or be connected to.
 	ReservedPorts []int
+	// Limits are how much is carried at a time.
+	Limits Limits
 
 	Sandboxes []Sandbox // in the order of the file, as are the others
 	Plugins   []Plugin
@@ -44,7 +46,7 @@ func LoadConfig(file string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{File: file, Dir: dir}
+	c := &Config{File: file, Dir: dir, Limits: defaultLimits()}
 	c.read(root)
 	if err := doc.err(); err != nil {
 		return nil, err
@@ -60,6 +62,7 @@ func (c *Config) read(root value) {
 		"state":         func(v value) { c.State = c.folder(v) },
 		"admin":         func(v value) { c.Admin = v.admin() },
 		"reservedPorts": func(v value) { c.ReservedPorts = v.ports() },
+		"limits":        c.Limits.read,
 		"sandboxes":     c.readSandboxes,
 		"plugins":       c.readPlugins,
 		"routes":        func(v value) { routes = v },

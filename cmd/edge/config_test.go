@@ -82,6 +82,9 @@ reservedPorts: [3000, 8081]
 previews: native
 tls: off
 admin: {listen: "127.0.0.1:0", socket: /run/edge.sock, token: secrets/admin}
+limits:
+  {connections: 100, connectionsPerBinding: 50, connectionsPerSandbox: 20, connectionsPerExposure: 10, connectionsPerClient: 5, head: 32KiB,
+   headTimeout: 5s, handshakeTimeout: 3s, deadPeer: 30s}
 sandboxes:
   Sandbox:
     runtime: process
@@ -126,6 +129,10 @@ routes:
 	want := &Config{
 		File: file, Dir: dir, Listen: "127.0.0.1:0", Domain: "edge.example", State: "/srv/edge",
 		Admin: Admin{Listen: "127.0.0.1:0", Socket: "/run/edge.sock", Token: "secrets/admin"}, ReservedPorts: []int{3000, 8081},
+		Limits: Limits{
+			Connections: 100, PerBinding: 50, PerSandbox: 20, PerExposure: 10, PerClient: 5,
+			Head: 32 << 10, HeadTimeout: 5 * time.Second, HandshakeTimeout: 3 * time.Second, DeadPeer: 30 * time.Second,
+		},
 		Sandboxes: []Sandbox{
 			{
 				Name: "Sandbox", Runtime: "process", Image: defaultImage, MemoryBytes: 3 << 29, CPUs: 0.5, PIDs: 64, Persist: "nothing", ExecTimeout: 90 * time.Second,
@@ -152,13 +159,13 @@ routes:
 		},
 		Plugins: []Plugin{
 			{
-				Name: "chat", Source: filepath.Join(dir, "chat.wasm"), Deadline: 2 * time.Minute, MemoryBytes: 128 << 20, At: place{file, 36, 13},
+				Name: "chat", Source: filepath.Join(dir, "chat.wasm"), Deadline: 2 * time.Minute, MemoryBytes: 128 << 20, At: place{file, 39, 13},
 				Config: map[string]json.RawMessage{
 					"rooms":  json.RawMessage(`["a","2",3,4.5,true,null]`),
 					"limits": json.RawMessage(`{"max":18446744073709551615}`),
 				},
 			},
-			{Name: "built", Source: filepath.Join(dir, "src"), Folder: true, Deadline: defaultDeadline, MemoryBytes: defaultPluginMemory, At: place{file, 40, 19}},
+			{Name: "built", Source: filepath.Join(dir, "src"), Folder: true, Deadline: defaultDeadline, MemoryBytes: defaultPluginMemory, At: place{file, 43, 19}},
 		},
 		Routes: []Route{
 			{Host: "*.example.org", Path: "/exact", Plugins: []string{"chat", "built"}},
@@ -236,7 +243,7 @@ func TestServerKeysAreRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, content, want string }{
 		{"typo", "lisen: \":1\"\n", `edge.yaml:1:1: unknown key "lisen"; did you mean "listen"?`},
-		{"unknown", "zzz: 1\n", `edge.yaml:1:1: unknown key "zzz"; known: admin, domain, listen, plugins, previews, reservedPorts, routes, sandboxes, state, tls`},
+		{"unknown", "zzz: 1\n", `edge.yaml:1:1: unknown key "zzz"; known: admin, domain, limits, listen, plugins, previews, reservedPorts, routes, sandboxes, state, tls`},
 		{"no value", "listen:\n", `edge.yaml:1:1: listen: has no value; want an address like ":8787"`},
 		{"empty", "listen: \"\"\n", `edge.yaml:1:9: listen: is empty; want an address like ":8787"`},
 		{"no port", "listen: localhost\n", `edge.yaml:1:9: listen: "localhost" is not an address; want "host:port" like ":8787" or "127.0.0.1:8787"`},

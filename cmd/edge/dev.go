@@ -109,6 +109,7 @@ func (d *developer) start(ctx context.Context) error {
 		d.console.line(dimText, "runtime", "%s", n)
 	}
 	d.console.line(dimText, "state", "%s", d.server.settings.State)
+	d.console.line(dimText, "limits", "%s", d.config.Limits.describe(budgetDescriptors(d.config.Sandboxes)))
 	if err := d.watcher.set(configSource, source{files: []string{d.configFile()}}); err != nil {
 		return err
 	}

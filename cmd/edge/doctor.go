@@ -41,7 +41,7 @@ func (c *doctorCommand) Run(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return usageError{err}
 	}
-	x.machine(settings)
+	x.machine(settings, config)
 	x.places(ctx, settings)
 	x.knowOwner(ctx, settings.State)
 	at, err := engineAt(t.getenv)
@@ -71,7 +71,7 @@ func (s *server) examine(ctx context.Context, c *Config) []sandboxmgr.Finding {
 	ctx, cancel := context.WithTimeout(ctx, examineTime)
 	defer cancel()
 	x := &examination{}
-	x.machine(s.settings)
+	x.machine(s.settings, c)
 	x.ownedBy(ctx, s.store)
 	for _, b := range c.Sandboxes {
 		if bound, ok := s.manager.Bindings()[b.Name]; ok {
@@ -141,7 +141,7 @@ func (x *examination) configuration(file string) *Config {
 		}
 		x.found(levelNote, "configuration", "", "what follows is about the defaults; look again when the file is right")
 	}
-	return &Config{File: name, Dir: "."}
+	return &Config{File: name, Dir: ".", Limits: defaultLimits()}
 }
 
 func writeFindingsJSON(w io.Writer, findings []sandboxmgr.Finding) error {
@@ -220,7 +220,7 @@ func missing(ctx context.Context, o serverOptions) []string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), examineTime)
 	defer cancel()
 	x := &examination{}
-	x.machine(o.settings)
+	x.machine(o.settings, o.config)
 	x.places(ctx, o.settings)
 	r := &runtimes{state: o.settings.State, at: o.engine}
 	x.bindings(ctx, r, o.config)

@@ -26,10 +26,10 @@ const (
 const maxSocketPath = 107
 
 // machine checks what every edge needs of the machine.
-func (x *examination) machine(s Settings) {
+func (x *examination) machine(s Settings, c *Config) {
 	x.stateFolder(s.State)
 	x.socketPath(s)
-	x.descriptors()
+	x.descriptors(c)
 }
 
 // stateFolder checks that the state folder can be made or used.
@@ -88,23 +88,22 @@ func (x *examination) socketPath(s Settings) {
 	x.found(levelOK, "socket paths", "", "at most %d of %d bytes", len(longest), maxSocketPath)
 }
 
-// descriptors checks how many files the edge may have open.
-func (x *examination) descriptors() {
+// descriptors checks how many files the edge may have open, and what that is
+// enough for.
+func (x *examination) descriptors(c *Config) {
 	const name = "descriptors"
 	const mend = "ulimit -n 65536, or LimitNOFILE=65536 in the service's unit"
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		x.note(fmt.Errorf("descriptor limit: %w", err))
-		return
-	}
-	// A Go program raises the soft limit to the hard one by itself.
-	switch hard := limit.Max; {
-	case hard < fewDescriptors:
-		x.found(levelBad, name, mend, "%d can be open; each connection that is carried takes two", hard)
-	case hard < goodDescriptors:
-		x.found(levelNote, name, mend, "%d can be open, enough for some %d connections", hard, hard/2-fewDescriptors/4)
+	b := budgetDescriptors(c.Sandboxes)
+	told := c.Limits.describe(b)
+	switch {
+	case b.limit == 0:
+		x.found(levelNote, name, "", "%s", told)
+	case b.limit < fewDescriptors:
+		x.found(levelBad, name, mend, "%s", told)
+	case b.limit < goodDescriptors, c.Limits.Connections > b.connections():
+		x.found(levelNote, name, mend, "%s", told)
 	default:
-		x.found(levelOK, name, "", "%d can be open", hard)
+		x.found(levelOK, name, "", "%s", told)
 	}
 }
 

@@ -100,6 +100,7 @@ func needsRestart(old, new *Config) []string {
 		{"state", old.State, new.State},
 		{"admin", old.Admin, new.Admin},
 		{"reservedPorts", old.ReservedPorts, new.ReservedPorts},
+		{"limits", old.Limits, new.Limits},
 		{"sandboxes", old.Sandboxes, new.Sandboxes},
 	} {
 		if !reflect.DeepEqual(k.old, k.new) {

@@ -98,6 +98,7 @@ func (s *server) announce() {
 	for _, n := range s.runtimes.notes {
 		s.log.Info("runtime", "is", n)
 	}
+	s.log.Info("descriptors", "allow", s.config.Limits.describe(budgetDescriptors(s.config.Sandboxes)))
 	s.log.Info("serving", "url", s.url(), "listen", s.listener.Addr().String(), "admin", s.settings.Admin.Socket, "plugins", s.describePlugins(), "state", s.settings.State)
 }
 

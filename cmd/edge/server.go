@@ -122,7 +122,7 @@ func openServer(ctx context.Context, o serverOptions) (s *server, err error) {
 	if err = s.openState(); err != nil {
 		return s, err
 	}
-	relay, table := s.newRelay()
+	relay, table := s.newRelay(o.config.Limits)
 	if err = s.openSandboxes(ctx, o, relay, table); err != nil {
 		return s, err
 	}
@@ -132,6 +132,7 @@ func openServer(ctx context.Context, o serverOptions) (s *server, err error) {
 	s.host = &host.Server{
 		Sandboxes: s.manager, Relay: relay, Domain: o.settings.Domain, DrainTimeout: o.drain,
 		Log: o.log, AccessLog: o.access, Observe: o.onRequest,
+		Limits: o.config.Limits.host(budgetDescriptors(o.config.Sandboxes)), MaxHeadBytes: int(o.config.Limits.Head), HeadTimeout: o.config.Limits.HeadTimeout,
 	}
 	err = s.openAdmin(o)
 	return s, err
@@ -153,9 +154,9 @@ func (s *server) openState() error {
 	return nil
 }
 
-func (s *server) newRelay() (*bridge.Relay, *bridge.Table) {
+func (s *server) newRelay(l Limits) (*bridge.Relay, *bridge.Table) {
 	table := new(bridge.Table)
-	return &bridge.Relay{Table: table}, table
+	return &bridge.Relay{Table: table, HandshakeTimeout: l.HandshakeTimeout, DeadPeer: l.DeadPeer}, table
 }
 
 func (s *server) openSandboxes(ctx context.Context, o serverOptions, relay *bridge.Relay, table *bridge.Table) error {
