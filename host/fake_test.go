@@ -88,6 +88,19 @@ func newBox(id string, ports map[int]string) *fakeBox {
 	return &fakeBox{id: id, generation: 1, ports: ports, ended: make(chan struct{}), startedAt: time.Unix(1, 0)}
 }
 
+// dialled and woken count what was asked of it so far.
+func (b *fakeBox) dialled() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.dials
+}
+
+func (b *fakeBox) woken() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.wakes)
+}
+
 func (b *fakeBox) Ref() abi.SandboxRef { return abi.SandboxRef{Binding: "Sandbox", ID: b.id} }
 
 func (b *fakeBox) Wake(ctx context.Context, wake abi.Wake, upgrade bool) (sandboxmgr.Run, func(), error) {
