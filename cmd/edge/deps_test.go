@@ -35,6 +35,7 @@ var house = map[string]struct{ ours, heavy []string }{
 	"sandboxmgr/state":         {ours: []string{"sandboxmgr"}, heavy: []string{"go.etcd.io/bbolt"}},
 	"host":                     {ours: []string{"abi", "bridge", "sandboxmgr"}, heavy: []string{"github.com/valyala/fasthttp"}},
 	"host/admin":               {ours: []string{"abi", "host", "sandboxmgr"}, heavy: []string{"github.com/fasthttp/websocket"}},
+	"host/metrics":             {ours: []string{"host"}, heavy: []string{"github.com/prometheus/client_golang", "github.com/prometheus/common"}},
 	"cmd/edge":                 {ours: []string{"*"}, heavy: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/fsnotify/fsnotify"}},
 	"cmd/edge/remote":          {ours: []string{"abi"}, heavy: []string{"github.com/fasthttp/websocket", "golang.org/x/term"}},
 	"cmd/edge/e2e":             {}, // tests alone

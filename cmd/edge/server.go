@@ -19,6 +19,7 @@ import (
 	"edge/bridge"
 	"edge/host"
 	"edge/host/admin"
+	"edge/host/metrics"
 	"edge/plugins"
 	"edge/sandboxmgr"
 	"edge/sandboxmgr/docker"
@@ -92,8 +93,12 @@ type server struct {
 	manager  *sandboxmgr.Manager
 	registry *plugins.Registry
 	host     *host.Server
+	metrics  *metrics.Metrics
 	events   *admin.Events
 	admin    *adminDoor // nil when there is no admin API
+
+	// connections are the live ones, of which the manager and the admin API ask.
+	connections host.Connections
 
 	// hooks are the plugins that are told what happens to sandboxes, once they
 	// are open.
@@ -178,7 +183,7 @@ func (s *server) openSandboxes(ctx context.Context, o serverOptions, relay *brid
 		InitPath: program.Path, InitArgs: program.Args,
 		Previews:      sandboxmgr.PreviewConfig{Domain: s.settings.Domain, Port: s.port()},
 		ReservedPorts: o.config.ReservedPorts,
-		Connections:   &host.Connections{Table: table, Relay: relay},
+		Connections:   s.connections,
 		Observe:       s.observer(o.onSandbox), FollowOutput: o.onSandbox != nil,
 		Hook: s.notifyPlugins,
 		Log:  s.log,
@@ -190,12 +195,27 @@ func (s *server) openSandboxes(ctx context.Context, o serverOptions, relay *brid
 	return err
 }
 
-// observer tells the admin API what happens to sandboxes, and a person who
+// requestObserver counts what happens to requests, and tells a person who
 // watches, if there is one.
+func (s *server) requestObserver(person func(host.Event)) func(host.Event) {
+	if person == nil {
+		return s.metrics.Observe
+	}
+	return func(e host.Event) {
+		s.metrics.Observe(e)
+		person(e)
+	}
+}
+
+// observer tells the admin API what happens to sandboxes, and a person who
+// watches, if there is one. What was counted of a sandbox ends with it.
 func (s *server) observer(person func(sandboxmgr.Event)) func(sandboxmgr.Event) {
 	return func(e sandboxmgr.Event) {
 		if person != nil {
 			person(e)
+		}
+		if e.Kind == sandboxmgr.EventDestroyed {
+			s.metrics.Forget(e.Ref.Binding, e.Ref.ID)
 		}
 		if s.events != nil && e.Kind != sandboxmgr.EventOutput { // logs are asked for
 			s.events.Publish(e)

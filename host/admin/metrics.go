@@ -9,9 +9,8 @@ import (
 
 // Metrics are what the edge counts; *metrics.Metrics does.
 type Metrics interface {
-	// Exposition returns them as text in the form that the Accept header asks
-	// for, of those that Prometheus reads.
-	Exposition(accept string) (contentType string, body []byte, err error)
+	// Exposition returns them as text that Prometheus reads.
+	Exposition() (contentType string, body []byte, err error)
 }
 
 // metricsPath is where Prometheus looks unless it is told otherwise.
@@ -25,7 +24,7 @@ func (x *exchange) metrics() error {
 	if err := x.onlyPretty(); err != nil {
 		return err
 	}
-	contentType, body, err := x.s.Metrics.Exposition(x.r.Header.Get("Accept"))
+	contentType, body, err := x.s.Metrics.Exposition()
 	if err != nil {
 		return err
 	}
