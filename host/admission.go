@@ -1,9 +1,7 @@
 package host
 
 import (
-	"errors"
 	"strings"
-	"syscall"
 
 	"edge/abi"
 )
@@ -88,18 +86,4 @@ func (x *exchange) chooseProtocols(allowed []string) error {
 		x.req.SetHeader("Sec-WebSocket-Protocol", strings.Join(common, ", "))
 	}
 	return nil
-}
-
-// outOfDescriptors tells whether an error means that this process, or this
-// machine, can open no further connection for now.
-func outOfDescriptors(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
-}
-
-// errDescriptors is how a client is told of that.
-func errDescriptors() *abi.Error {
-	e := abi.Errorf(abi.CodeRuntimeUnavailable, "the edge has no file descriptor left for another connection").
-		WithSuggestion("try again in a moment")
-	e.RetryAfterMs = retryLater
-	return e
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-		"sync/atomic"
+	"sync/atomic"
 	"testing"
 
 	"edge/abi"

@@ -86,8 +86,8 @@ var visitorCodes = []abi.Code{
 // failStart answers that the sandbox cannot be reached.
 func (x *exchange) failStart(err error) {
 	if outOfDescriptors(err) {
-		x.breach = breachDescriptors
-		err = errDescriptors()
+		x.fail(x.withoutDescriptors(err))
+		return
 	}
 	e := abi.AsError(err)
 	if (len(e.Details) > 0 || e.Suggestion != "") && !slices.Contains(visitorCodes, e.Code) {
@@ -189,6 +189,9 @@ func (x *exchange) upstreamError(err error, d *dialer) error {
 	if x.ctx.Err() != nil { // whatever came of that
 		return x.ctx.Err()
 	}
+	if outOfDescriptors(err) {
+		return x.withoutDescriptors(err)
+	}
 	var own *abi.Error
 	if errors.As(err, &own) {
 		return err
@@ -205,9 +208,6 @@ func (x *exchange) upstreamError(err error, d *dialer) error {
 	port := x.target.port
 	var e *abi.Error
 	switch {
-	case outOfDescriptors(err):
-		x.breach = breachDescriptors
-		e = errDescriptors()
 	case errors.Is(err, bridge.ErrClientGone):
 		e = abi.Errorf(abi.CodeCanceled, "the client went away before it was answered")
 	case errors.Is(err, bridge.ErrShutdown):
@@ -229,6 +229,14 @@ func (x *exchange) upstreamError(err error, d *dialer) error {
 	}
 	x.s.Log.Warn("upstream failed", "request", x.id, "sandbox", x.target.ref.ID, "port", port, "code", e.Code, "error", err)
 	return e.WithStarted(started)
+}
+
+// withoutDescriptors is how the client is told that the edge could not connect for
+// want of file descriptors. The log is told once for all whom that hits.
+func (x *exchange) withoutDescriptors(err error) error {
+	x.breach = breachDescriptors
+	x.s.shortage.tell(x.s.Log, "a sandbox cannot be connected to", err)
+	return errDescriptors()
 }
 
 // isRefused tells whether nobody listened on the port, so that nothing was sent.

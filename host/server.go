@@ -60,6 +60,7 @@ type Server struct {
 	ids      requestIDs
 	ready    readiness
 	slots    limiter
+	shortage shortage
 
 	// boxes and carrier are what tests put in the place of Sandboxes and Relay.
 	boxes   sandboxes
@@ -153,73 +154,6 @@ func (s *Server) onHead(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 		}
 	}
 	return fasthttp.RequestConfig{}
-}
-
-// Serve accepts connections until Shutdown, and then returns nil. It owns ln
-// and closes it. Several listeners may be served at the same time.
-func (s *Server) Serve(ln net.Listener) error {
-	s.once.Do(s.prepare)
-	defer ln.Close()
-	s.mu.Lock()
-	s.listeners = append(s.listeners, ln)
-	stopped := s.stopped
-	s.mu.Unlock()
-	if stopped {
-		return nil
-	}
-	for pause := time.Duration(0); ; {
-		c, err := ln.Accept()
-		switch {
-		case err == nil:
-			pause = 0
-			s.admit(c)
-		case s.draining.Load():
-			return nil
-		case !transient(err):
-			return err
-		default:
-			// Out of descriptors, most likely: accepting at once would only spin.
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.Log.Warn("accept failed", "error", err, "pause", pause)
-			s.observePause(pause)
-			select {
-			case <-time.After(pause):
-			case <-s.base.Done():
-				return nil
-			}
-		}
-	}
-}
-
-// transient tells whether accepting may work again later.
-func transient(err error) bool {
-	var ne net.Error
-	if errors.Is(err, net.ErrClosed) {
-		return false
-	}
-	return errors.As(err, &ne)
-}
-
-// admit starts serving one connection.
-func (s *Server) admit(c net.Conn) {
-	cc := &clientConn{Conn: c, stall: s.BodyTimeout}
-	if !s.conns.add(cc) {
-		_ = c.Close()
-		return
-	}
-	go s.serveConn(cc)
-}
-
-// serveConn serves one connection until it is closed or a bridge has taken it.
-// Shutdown waits for it.
-func (s *Server) serveConn(c *clientConn) {
-	defer s.conns.serving.Done()
-	err := s.http.ServeConn(c)
-	if err != nil && !errors.Is(err, errFraming) {
-		s.Log.Debug("connection ended", "remote", c.RemoteAddr(), "error", err)
-	}
-	s.conns.remove(c)
-	s.wakeShutdown()
 }
 
 // fasthttpLog sends what fasthttp has to say to the log.
