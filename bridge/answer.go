@@ -22,6 +22,7 @@ type answer struct {
 	length  int64 // of the body, or one of the length constants
 	stated  int64 // Content-Length as sent, -1 without; it can stand without a body
 	keep    bool  // the connection may be used again
+	chunked bool  // Transfer-Encoding says so; it can stand without a body too
 	plain   bool  // the client cannot read chunks
 }
 
@@ -63,7 +64,7 @@ func (a *answer) frame(minor byte, method string) error {
 	case nte == 1 && (minor == '0' || !strings.EqualFold(te, "chunked")):
 		return fmt.Errorf("%w: transfer coding %q", errAnswer, te)
 	case nte == 1:
-		a.length = lengthChunked
+		a.length, a.chunked = lengthChunked, true
 	case ncl == 1:
 		n, err := parseLength(cl)
 		if err != nil {
@@ -77,7 +78,7 @@ func (a *answer) frame(minor byte, method string) error {
 		a.length = lengthNone
 	}
 	if a.status < 200 || a.status == 204 {
-		a.stated = -1 // it must not stand there (RFC 9110, section 8.6)
+		a.stated, a.chunked = -1, false // neither must stand there (RFC 9110, section 8.6; RFC 9112, section 6.1)
 	}
 	a.keep = minor == '1' && !hasToken(a.headers, "Connection", "close") && a.length != lengthClose && a.status >= 200
 	return nil
@@ -96,8 +97,9 @@ func parseLength(s string) (int64, error) {
 	return n, nil
 }
 
-// appendAnswer appends the head as the client is sent it, framing last.
-// keep leaves Connection away, otherwise the client is told to close.
+// appendAnswer appends the head as the client is sent it. What frames the body
+// stays where and as it was; where the body is framed anew, it stands last. keep
+// leaves Connection away, otherwise the client is told to close.
 func (a *answer) appendAnswer(dst []byte, keep bool) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(a.status), 10)
@@ -106,20 +108,36 @@ func (a *answer) appendAnswer(dst []byte, keep bool) []byte {
 	dst = append(dst, "\r\n"...)
 	tokens := connectionTokens(a.headers)
 	for _, h := range a.headers {
-		if endToEnd(h, tokens) && !strings.EqualFold(h.Name, "Content-Length") {
+		if a.passes(h, tokens) {
 			dst = appendField(dst, h.Name, h.Value)
 		}
 	}
-	switch {
-	case a.stated >= 0:
-		dst = appendField(dst, "Content-Length", strconv.FormatInt(a.stated, 10))
-	case a.length < lengthNone && !a.plain:
+	if a.length == lengthClose && !a.plain {
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
 	}
 	if !keep {
 		dst = append(dst, "Connection: close\r\n"...)
 	}
 	return append(dst, "\r\n"...)
+}
+
+// passes says whether the client is sent the field.
+func (a *answer) passes(h Header, tokens []string) bool {
+	switch len(h.Name) {
+	case len("Trailer"):
+		if strings.EqualFold(h.Name, "Trailer") {
+			return a.chunked && !a.plain
+		}
+	case len("Content-Length"):
+		if strings.EqualFold(h.Name, "Content-Length") {
+			return a.stated >= 0
+		}
+	case len("Transfer-Encoding"):
+		if strings.EqualFold(h.Name, "Transfer-Encoding") {
+			return a.chunked && !a.plain
+		}
+	}
+	return endToEnd(h, tokens)
 }
 
 // parseAnswer reads a whole head, its empty line included, of an answer to a

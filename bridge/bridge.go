@@ -181,6 +181,7 @@ type Relay struct {
 	pair    Pair
 	own     Table
 	pool    pool
+	waits   waits
 	buffers bufferPool
 
 	mu      sync.Mutex // guards what follows

@@ -75,11 +75,11 @@ func TestHandshakeSplitAtEveryByte(t *testing.T) {
 func TestBackendThatRefuses(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, answer, atClient string }{
-		{"200", "HTTP/1.1 200 OK\r\nx-a: 1\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nx-a: 1\r\n\r\nhello"},
+		{"200", "HTTP/1.1 200 OK\r\nx-a: 1\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 200 OK\r\nx-a: 1\r\nContent-Length: 5\r\n\r\nhello"},
 		{"404 in chunks", "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nnot\r\n3\r\nyet\r\n0\r\n\r\n",
 			"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nnot\r\n3\r\nyet\r\n0\r\n\r\n"},
 		{"426", "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 8\r\nContent-Length: 0\r\n\r\n",
-			"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nSec-WebSocket-Version: 8\r\n\r\n"},
+			"HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 8\r\nContent-Length: 0\r\n\r\n"},
 		{"after interim", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n",
 			"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"},
 	} {
@@ -340,18 +340,16 @@ func TestHandshakeHonoursContext(t *testing.T) {
 	}
 }
 
-// cleared is a connection that tells when its read deadline is cleared, which the
-// relay does when it has read a whole answer head.
-type cleared struct {
+// telling is a connection that tells when something was read.
+type telling struct {
 	net.Conn
 	tell func()
 }
 
-func (c *cleared) SetReadDeadline(t time.Time) error {
-	if t.IsZero() {
-		c.tell()
-	}
-	return c.Conn.SetReadDeadline(t)
+func (c *telling) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.tell()
+	return n, err
 }
 
 // TestRevocationBeforeTheHijack: what is closed after the backend's 101 and before
@@ -360,7 +358,7 @@ func TestRevocationBeforeTheHijack(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, backend(t, func(c *raw) { c.head(); c.send(upgradeAnswer); c.br.ReadByte() }), func(e *edge) {
 		e.wrap = func(c net.Conn) net.Conn {
-			return &cleared{c, func() { e.relay.Table.Close(nil, 1008, "revoked") }}
+			return &telling{c, func() { e.relay.Table.Close(nil, 1008, "revoked") }}
 		}
 	})
 	c := e.dial()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 )
@@ -22,7 +21,7 @@ func TestWire(t *testing.T) {
 			"GET /a%2fb?c HTTP/1.1\r\nHost: h\r\nx-LOWER: 1\r\nAccept: */*\r\nx-LOWER: 2\r\nUser-Agent: u\r\nCookie: a=b; c=d\r\n\r\n",
 			"GET /a%2fb?c HTTP/1.1\r\nHost: h\r\nx-LOWER: 1\r\nAccept: */*\r\nx-LOWER: 2\r\nUser-Agent: u\r\nCookie: a=b; c=d\r\n\r\n",
 			"HTTP/1.1 200 Fine\r\nDate: now\r\nx-b: 1\r\nX-A: 2\r\nx-b: 3\r\nContent-Length: 2\r\nSet-Cookie: a=1; Path=/\r\nset-cookie: a=2\r\n\r\nhi",
-			"HTTP/1.1 200 Fine\r\nContent-Length: 2\r\nDate: now\r\nx-b: 1\r\nX-A: 2\r\nx-b: 3\r\nSet-Cookie: a=1; Path=/\r\nSet-Cookie: a=2\r\n\r\nhi",
+			"HTTP/1.1 200 Fine\r\nDate: now\r\nx-b: 1\r\nX-A: 2\r\nx-b: 3\r\nContent-Length: 2\r\nSet-Cookie: a=1; Path=/\r\nset-cookie: a=2\r\n\r\nhi",
 		},
 		{
 			"hop by hop",
@@ -30,11 +29,11 @@ func TestWire(t *testing.T) {
 				"Proxy-Connection: a\r\nProxy-Authorization: b\r\nTE: trailers, gzip\r\nUpgrade: h2c\r\nX-Stays: 1\r\n\r\n",
 			"GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.2.3.4\r\nX-Stays: 1\r\nTE: trailers\r\n\r\n",
 			"HTTP/1.1 200 OK\r\nConnection: X-Theirs\r\nX-Theirs: 1\r\nKeep-Alive: 5\r\nProxy-Authenticate: x\r\nUpgrade: h2c\r\nX-Stays: 1\r\nContent-Length: 0\r\n\r\n",
-			"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Stays: 1\r\nConnection: close\r\n\r\n",
+			"HTTP/1.1 200 OK\r\nX-Stays: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 		},
 		{
 			"post", "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\nx: y\r\n\r\nhello", "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\nx: y\r\n\r\nhello",
-			"HTTP/1.1 201 Created\r\nContent-Length: 1\r\nContent-Type: a\r\n\r\nx", "HTTP/1.1 201 Created\r\nContent-Type: a\r\nContent-Length: 1\r\n\r\nx",
+			"HTTP/1.1 201 Created\r\ncontent-length: 1\r\nContent-Type: a\r\n\r\nx", "HTTP/1.1 201 Created\r\ncontent-length: 1\r\nContent-Type: a\r\n\r\nx",
 		},
 		{
 			"post of nothing", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n",
@@ -57,11 +56,11 @@ func TestWire(t *testing.T) {
 			"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
 		},
 		{"head with length", "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n", "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"},
-		{"head in chunks", "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n", "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nx: y\r\n\r\n", "HTTP/1.1 200 OK\r\nx: y\r\n\r\n"},
+		{"head in chunks", "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n", "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nx: y\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nx: y\r\n\r\n"},
 		{"head of nothing", "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n", "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 200 OK\r\nx: y\r\n\r\n", "HTTP/1.1 200 OK\r\nx: y\r\n\r\n"},
-		{"304", get, getAtBackend, "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 500\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nContent-Length: 500\r\nETag: \"x\"\r\n\r\n"},
-		{"odd status", get, getAtBackend, "HTTP/1.1 799 \r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 799 "},
-		{"bare line feeds", get, getAtBackend, "HTTP/1.1 200 OK\ncontent-length: 2\nx: y\n\nhi", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nx: y\r\n\r\nhi"},
+		{"304", get, getAtBackend, "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 500\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 500\r\n\r\n"},
+		{"odd status", get, getAtBackend, "HTTP/1.1 799 \r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 799 \r\nContent-Length: 0\r\n\r\n"},
+		{"bare line feeds", get, getAtBackend, "HTTP/1.1 200 OK\ncontent-length: 2\nx: y\n\nhi", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx: y\r\n\r\nhi"},
 		{"made-up method", "FROB / HTTP/1.1\r\nHost: h\r\n\r\n", "FROB / HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"},
 		{"old client", "GET / HTTP/1.0\r\nHost: h\r\n\r\n", getAtBackend, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhi"},
 	} {
@@ -79,7 +78,7 @@ func TestWire(t *testing.T) {
 				t.Errorf("summary %+v", s)
 			}
 			c.CloseWrite()
-			if rest := c.rest(); strings.Trim(rest, "\r\nUnknow Sat") != "" && tc.name != "odd status" {
+			if rest := c.rest(); rest != "" {
 				t.Errorf("and then %q", rest)
 			}
 			if n := e.relay.Table.Count(nil); n != 0 {

@@ -35,6 +35,7 @@ type edge struct {
 	accept  func(net.Conn) net.Conn // of the client's
 	silence time.Duration           // how long the client may be silent in its body
 	ended   chan Summary
+	quiet   bool // nobody asks for ended
 	failed  chan error
 	policy  Policy
 	owner   Owner
@@ -115,6 +116,9 @@ func (e *edge) handle(rc *fasthttp.RequestCtx) {
 		rc.Conn().SetReadDeadline(time.Now().Add(e.silence))
 	}
 	done := func(s Summary) { e.ended <- s }
+	if e.quiet {
+		done = nil
+	}
 	relay := e.relay.HTTP
 	if strings.EqualFold(string(rc.Request.Header.Peek("Upgrade")), "websocket") {
 		relay = e.relay.WebSocket

@@ -34,8 +34,13 @@ type pool struct {
 	closed bool
 }
 
-// take returns an idle connection that is still open, or nil.
-func (p *pool) take(key string) *upstreamConn {
+// freshFor is how long an idle connection is taken to be open for a request that
+// can be repeated: to look would cost more than it saves.
+const freshFor = 500 * time.Millisecond
+
+// take returns an idle connection that is still open, or nil. One that was used a
+// moment ago is not looked at if the request can be repeated.
+func (p *pool) take(key string, repeatable bool) *upstreamConn {
 	for {
 		p.mu.Lock()
 		list := p.idle[key]
@@ -46,7 +51,7 @@ func (p *pool) take(key string) *upstreamConn {
 		c := list[len(list)-1]
 		p.set(key, list[:len(list)-1])
 		p.mu.Unlock()
-		if c.idleAndOpen() {
+		if repeatable && time.Since(c.since) < freshFor || c.idleAndOpen() {
 			c.reused = true
 			return c
 		}

@@ -2,182 +2,134 @@ package bridge
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"strconv"
 	"strings"
 
 	"github.com/valyala/fasthttp"
 )
 
-// respond starts the answer's way to the client. A short one that has come
-// whole is copied; others are streamed by fasthttp; one that comes before the
-// client has sent its request takes the connection with it, as does one that an
-// HTTP/1.0 client can only be given up to the connection's end.
+// respond leaves the answer to fasthttp as a response of no length, in the place
+// of whose body all of the real one is written (see WriteTo). fasthttp's own way
+// would put some fields first and others last, and cost a second parser and a
+// second copy; and it could not answer a client that still sends its request.
 func (x *exchange) respond(rc *fasthttp.RequestCtx, t *trip, a *answer) error {
 	x.status = a.status
-	a.plain = a.length < lengthNone && !rc.Request.Header.IsHTTP11()
-	if t.u.unread() || a.plain {
-		x.respondAlone(rc, t, a)
-		return nil
-	}
-	if err := loadHead(&rc.Response.Header, a); err != nil {
-		t.w.stop()
-		t.c.src.drop()
-		t.c.Close()
-		return x.refuse(rc, t.u, &UpstreamError{Stage: StageAnswer, Started: true, Err: err})
-	}
-	if hasToken(t.head.Headers, "Connection", "close") { // fasthttp knows it only where it stands alone
+	a.plain = !rc.Request.Header.IsHTTP11()
+	if t.u.unread() || a.plain && a.length < lengthNone || hasToken(t.head.Headers, "Connection", "close") {
 		rc.Response.SetConnectionClose()
 	}
-	b := x.newBody(t.c, a, t.u, t.w)
-	u := t.c.src.unread()
-	if a.length == lengthNone || a.length >= 0 && int64(len(u)) >= a.length && x.fits(a.length) {
-		if n := max(a.length, 0); n > 0 {
-			rc.Response.SetBody(u[:n])
-			b.consume(int(n))
-		} else if a.length == 0 {
-			rc.Response.ResetBody()
-		}
-		b.err = io.EOF
-		b.Close()
-		return nil
+	if rc.IsHead() { // to which fasthttp would ask for no body
+		rc.Request.Header.SetMethod(fasthttp.MethodGet)
 	}
 	x.mu.Lock()
 	x.stream, x.events = true, eventStream(a)
 	x.mu.Unlock()
-	b.ended = func(trailers []Header) {
-		for _, h := range trailers {
-			addTrailer(&rc.Response.Header, h)
-		}
-	}
-	rc.Response.ImmediateHeaderFlush = true
-	rc.Response.SetBodyStream(b, int(max(a.length, -1)))
+	t.body.init(t, a)
+	rc.Response.SetStatusCode(fasthttp.StatusOK)
+	rc.Response.SetBodyStream(&t.body, 0)
 	return nil
-}
-
-// fits says whether n more bytes keep to the policy.
-func (x *exchange) fits(n int64) bool {
-	return x.maxBytes <= 0 || x.in.Load()+x.out.Load()+n <= x.maxBytes
-}
-
-// addTrailer adds a field behind the body, which may have been announced.
-func addTrailer(h *fasthttp.ResponseHeader, f Header) {
-	for _, name := range h.PeekTrailerKeys() {
-		if string(name) == f.Name {
-			h.Add(f.Name, f.Value)
-			return
-		}
-	}
-	if h.AddTrailer(f.Name) == nil {
-		h.Add(f.Name, f.Value)
-	}
 }
 
 func eventStream(a *answer) bool {
+	const events = "text/event-stream"
 	ct, _ := get(a.headers, "Content-Type")
-	return strings.HasPrefix(strings.ToLower(ct), "text/event-stream")
+	return len(ct) >= len(events) && strings.EqualFold(ct[:len(events)], events)
 }
 
-// loadHead puts the answer's head into fasthttp's. Its own parser is the only way
-// in for some fields: Add ignores Date and makes a second Content-Type the only
-// one.
-func loadHead(h *fasthttp.ResponseHeader, a *answer) error {
-	h.DisableNormalizing()
-	h.SetNoDefaultContentType(true)
-	p := a.appendAnswer(nil, true)
-	br := bufio.NewReaderSize(bytes.NewReader(p), len(p))
-	if err := h.Read(br); err != nil {
-		return fmt.Errorf("%w: %w", errAnswer, err)
-	}
-	if a.stated < 0 && a.length == lengthNone { // fasthttp takes it for a body up to the end
-		h.ResetConnectionClose()
-		h.Del("Transfer-Encoding")
-	}
-	if a.length == lengthChunked {
-		for _, f := range a.headers {
-			if strings.EqualFold(f.Name, "Trailer") {
-				h.AddTrailer(f.Value)
-			}
+// errWriter is why an answer could not be written: fasthttp's writer did not hold
+// what it must.
+var errWriter = errors.New("bridge: an answer of the server's own was not sent before this one")
+
+// SupportsBodyWriteTo lets fasthttp use WriteTo.
+func (b *answerBody) SupportsBodyWriteTo() bool { return true }
+
+// WriteTo writes the answer, head and body, and ends the exchange. It takes the
+// head that fasthttp has made, and not sent, out of w first.
+func (b *answerBody) WriteTo(w io.Writer) (int64, error) {
+	err := b.send(w)
+	switch {
+	case err == nil && b.t.u.unread():
+		closeWrite(unwrap(b.x.client))
+		b.settle((*upload).linger)
+	case err != nil && b.a.plain: // the client must not take this for the end
+		if c, ok := unwrap(b.x.client).(interface{ SetLinger(sec int) error }); ok {
+			c.SetLinger(0)
 		}
+		fallthrough
+	default:
+		b.settle((*upload).stop)
+	}
+	return 0, err
+}
+
+// Read fails: nobody but WriteTo knows how to send an answer.
+func (b *answerBody) Read([]byte) (int, error) { return 0, b.fail(errWriter) }
+
+func (b *answerBody) send(w io.Writer) error {
+	resp := &b.t.rc.Response
+	bw, ok := w.(*bufio.Writer)
+	if !ok || bw.Buffered() != len(resp.Header.Header()) {
+		return b.fail(errWriter)
+	}
+	bw.Reset(b.x.client)
+	if err := b.x.because(nil); err != nil {
+		return b.fail(err)
+	}
+	b.head(bw, resp.ConnectionClose())
+	b.c.src.idle = func() { bw.Flush() } // its error comes again with the next write
+	defer func() { b.c.src.idle = nil }()
+	var err error
+	switch {
+	case b.a.length == lengthNone:
+		b.err = io.EOF
+	case b.a.length == lengthChunked && !b.a.plain:
+		err = b.passChunks(bw)
+	case b.a.length == lengthClose && !b.a.plain:
+		err = b.copy(&chunkWriter{w: bw})
+	default:
+		err = b.copy(bw)
+	}
+	if err != nil {
+		bw.Flush() // what came before the break is the client's
+		return err
+	}
+	if err := bw.Flush(); err != nil {
+		return b.fail(err)
 	}
 	return nil
 }
 
-// respondAlone sends an answer that is the last on its connection, which is taken
-// from fasthttp: while the client still sends its request, fasthttp could neither
-// send the answer to its end nor close without a reset.
-func (x *exchange) respondAlone(rc *fasthttp.RequestCtx, t *trip, a *answer) {
-	b := x.newBody(t.c, a, t.u, t.w)
-	rc.Response.SetStatusCode(a.status)
-	rc.Response.SetConnectionClose()
-	x.mu.Lock()
-	x.stream, x.events = true, eventStream(a)
-	x.mu.Unlock()
-	x.hijack(rc, func(c, _ net.Conn) {
-		defer c.Close()
-		b.send(x.client, c)
-	}, func() {
-		b.fail(ErrClientGone)
-		b.Close()
-	})
-}
-
-// send writes the whole answer to a hijacked connection and ends the exchange. It
-// writes as fasthttp would, through the connection that the host gave it, whose
-// rules for a client that does not read go on; c is the socket below.
-func (b *answerBody) send(client, c net.Conn) {
-	w := bufio.NewWriter(client)
-	w.Write(b.a.appendAnswer(nil, false))
-	if b.a.length < lengthNone && !b.a.plain {
-		cw := &chunkWriter{w: w}
-		b.ended = func(trailers []Header) { cw.trailers = trailers }
-		if _, err := b.WriteTo(cw); err == nil {
-			cw.end()
-		}
-	} else {
-		b.WriteTo(w)
+// head writes the answer's head.
+func (b *answerBody) head(bw *bufio.Writer, closing bool) {
+	keep := !closing
+	p := b.a.appendAnswer(bw.AvailableBuffer(), keep)
+	if keep && !b.t.rc.Request.Header.IsHTTP11() { // a client of HTTP/1.0 wants to be told
+		p = append(p[:len(p)-len("\r\n")], "Connection: keep-alive\r\n\r\n"...)
 	}
-	if err := w.Flush(); err != nil {
-		b.fail(err)
-	}
-	if errors.Is(b.err, io.EOF) {
-		closeWrite(c)
-		b.settle((*upload).linger)
-		return
-	}
-	if t, ok := c.(interface{ SetLinger(sec int) error }); ok {
-		t.SetLinger(0) // the client must not take this for the end
-	}
-	c.Close()
-	b.settle((*upload).stop)
+	bw.Write(p)
 }
 
 // chunkWriter frames what is written as chunks.
-type chunkWriter struct {
-	w        *bufio.Writer
-	trailers []Header
-}
+type chunkWriter struct{ w *bufio.Writer }
 
 // Write makes one chunk of p.
 func (c *chunkWriter) Write(p []byte) (int, error) {
-	var size [headroom]byte
-	c.w.Write(append(strconv.AppendInt(size[:0], int64(len(p)), 16), "\r\n"...))
+	c.w.Write(appendChunkSize(c.w.AvailableBuffer(), int64(len(p))))
 	c.w.Write(p)
 	_, err := c.w.WriteString("\r\n")
 	return len(p), err
 }
 
-// Flush sends what is buffered.
-func (c *chunkWriter) Flush() error { return c.w.Flush() }
-
-func (c *chunkWriter) end() {
-	end := []byte("0\r\n")
-	for _, h := range c.trailers {
-		end = appendField(end, h.Name, h.Value)
+// end makes the last chunk, with its trailers.
+func (c *chunkWriter) end(trailers []Header) error {
+	p := append(c.w.AvailableBuffer(), "0\r\n"...)
+	for _, h := range trailers {
+		p = appendField(p, h.Name, h.Value)
 	}
-	c.w.Write(append(end, "\r\n"...))
+	if _, err := c.w.Write(append(p, "\r\n"...)); err != nil {
+		return fmt.Errorf("last chunk: %w", err)
+	}
+	return nil
 }

@@ -318,8 +318,8 @@ func TestStreamLimits(t *testing.T) {
 		pol  Policy
 		is   error
 	}{
-		{"idle", Policy{IdleTimeout: 50 * time.Millisecond}, ErrPolicy},
-		{"duration", Policy{MaxDuration: 50 * time.Millisecond}, ErrPolicy},
+		{"idle", Policy{IdleTimeout: 500 * time.Millisecond}, ErrPolicy},
+		{"duration", Policy{MaxDuration: 500 * time.Millisecond}, ErrPolicy},
 		{"bytes", Policy{MaxBytes: 3}, ErrPolicy},
 		{"revoked", Policy{}, ErrClosed},
 	} {

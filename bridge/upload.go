@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -111,7 +110,7 @@ func (u *upload) write(b *buffer, n int) error {
 	at, end := headroom, headroom+n
 	if u.size < 0 {
 		var size [headroom]byte
-		line := append(strconv.AppendInt(size[:0], int64(n), 16), "\r\n"...)
+		line := appendChunkSize(size[:0], int64(n))
 		at -= copy(b[headroom-len(line):], line)
 		end += copy(b[end:], "\r\n")
 	}

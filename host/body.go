@@ -77,6 +77,16 @@ func (b *requestBody) state() (complete bool, read, left int64) {
 	return b.complete, b.read, b.left
 }
 
+// through tells whether the whole body was read. One that somebody reads right now
+// was not.
+func (b *requestBody) through() bool {
+	if !b.mu.TryLock() {
+		return false
+	}
+	defer b.mu.Unlock()
+	return b.complete
+}
+
 // drain reads and drops at most limit bytes within wait and tells whether that
 // was all there was.
 func (b *requestBody) drain(limit int64, wait time.Duration) bool {

@@ -15,6 +15,7 @@ import (
 type clientConn struct {
 	net.Conn
 	framing framing // used by the one goroutine that reads
+	rest    []byte  // of what was read, what belongs to the next request; likewise
 	heard   bool    // something was read, ever; likewise
 	busy    atomic.Bool
 	// taken is set when the connection is about to become a bridge's.
@@ -27,18 +28,29 @@ type clientConn struct {
 // returned in their place before the error, because fasthttp answers a head
 // that breaks off in the middle (onReadError) and is silent about one that never
 // began.
+//
+// No read goes past the end of a message. A client that sends its requests ahead
+// is so served one after the other: fasthttp, which would keep an answer back while
+// it knows of a next request, sends each at once, and what is written beside its
+// writer (bridge.Relay.HTTP) comes in order.
 func (c *clientConn) Read(p []byte) (int, error) {
 	if c.framing.err != nil {
 		return 0, c.framing.err
 	}
-	n, err := c.Conn.Read(p)
-	if n <= 0 {
-		return n, err
+	n, err := copy(p, c.rest), error(nil)
+	c.rest = c.rest[n:]
+	if n == 0 {
+		if n, err = c.Conn.Read(p); n <= 0 {
+			return n, err
+		}
 	}
 	c.heard = true
 	c.busy.Store(true)
-	good, bad := c.framing.scan(p[:n])
+	good, bad := c.framing.scanMessage(p[:n])
 	switch {
+	case bad == nil && good < n:
+		c.rest = append(append([]byte(nil), p[good:n]...), c.rest...)
+		return good, nil // err comes again
 	case bad == nil:
 		return n, err
 	case c.framing.phase <= phaseHeader:

@@ -205,8 +205,7 @@ func (x *exchange) unusable() bool {
 	if !x.handed {
 		return !x.body.drain(drainBytes, drainTime)
 	}
-	complete, _, _ := x.body.state()
-	return !complete
+	return !x.body.through()
 }
 
 const (

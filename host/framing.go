@@ -49,6 +49,17 @@ const maxFrameLine = 8 << 10
 // violation sticks: it is reported at once when nothing good precedes it in the
 // message, else with the next call.
 func (f *framing) scan(p []byte) (good int, err error) {
+	for good < len(p) {
+		n, err := f.scanMessage(p[good:])
+		if good += n; err != nil || n == 0 {
+			return good, err
+		}
+	}
+	return good, nil
+}
+
+// scanMessage is scan that goes no further than the message under way.
+func (f *framing) scanMessage(p []byte) (good int, err error) {
 	for i := 0; i < len(p); {
 		switch f.phase {
 		case phaseTunnel:
@@ -72,7 +83,10 @@ func (f *framing) scan(p []byte) (good int, err error) {
 			}
 			i += end + 1
 		}
-		if f.phase == phaseStart || f.phase == phaseBody || f.phase == phaseTunnel {
+		switch f.phase {
+		case phaseStart:
+			return i, nil
+		case phaseBody, phaseTunnel:
 			good = i
 		}
 	}
