@@ -182,9 +182,13 @@ func (l *line) child(word string) *kong.Node {
 	return nil
 }
 
-// flags are those of the command and of what is above it.
+// flags are those of the command and of what is above it, and of the command that
+// is meant when none is named.
 func (l *line) flags() []*kong.Flag {
 	var flags []*kong.Flag
+	if l.node.DefaultCmd != nil {
+		flags = append(flags, l.node.DefaultCmd.Flags...)
+	}
 	for n := l.node; n != nil; n = n.Parent {
 		flags = append(flags, n.Flags...)
 	}

@@ -47,6 +47,10 @@ func TestCompletion(t *testing.T) {
 		{[]string{"exec", "--ter"}, "--terminal"},
 		{[]string{"cp", "--admin", "/nowhere/sock", ""}, ":files"}, // no edge has nothing to offer
 		{[]string{"unpause", "--adm"}, "--admin"},
+		{[]string{"connections", ""}, "ls close"},
+		{[]string{"connections", "--pl"}, "--plugin"},
+		{[]string{"conns", "close", "--re"}, "--reason"},
+		{[]string{"conns", "--admin", "/nowhere/sock", "close", ""}, ""},
 		{[]string{"nonsense", ""}, ""},
 	}
 	for _, tt := range tests {

@@ -56,6 +56,8 @@ func Candidates(ctx context.Context, env *Env, c Connection, kind, word, sandbox
 		return list
 	case "sandbox":
 		return client.sandboxCandidates(ctx, word)
+	case "connection", "connected-plugin":
+		return client.connectionCandidates(ctx, kind)
 	case "process", "port":
 		ref, err := client.resolve(ctx, sandbox)
 		if err != nil {

@@ -37,9 +37,12 @@ type edge struct {
 	streams  map[string]func(s *serverStream, request []byte)
 	files    *fileServer
 	events   string
+	// connections is the JSON of GET /v1/connections; of those with the ids in it
+	// DELETE closes one, and by a query three.
+	connections string
 
 	mu   sync.Mutex
-	seen []string // "binding/id operation", in order
+	seen []string // "binding/id operation", or "GET /v1/connections?...", in order
 }
 
 func startEdge(t *testing.T) *edge {
@@ -76,12 +79,32 @@ func (e *edge) serve(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, e.events)
 		return
 	}
+	if id, ok := strings.CutPrefix(r.URL.Path, connectionsPath); ok {
+		e.serveConnections(w, r, strings.TrimPrefix(id, "/"))
+		return
+	}
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/v1/sandboxes/"), "/")
 	if len(parts) != 3 {
 		http.NotFound(w, r)
 		return
 	}
 	e.operation(w, r, Ref{parts[0], parts[1]}, parts[2])
+}
+
+func (e *edge) serveConnections(w http.ResponseWriter, r *http.Request, id string) {
+	e.mu.Lock()
+	e.seen = append(e.seen, r.Method+" "+r.URL.RequestURI())
+	e.mu.Unlock()
+	switch {
+	case r.Method == http.MethodGet:
+		io.WriteString(w, e.connections)
+	case id == "":
+		answer(w, http.StatusOK, map[string]int{"closed": 3})
+	case strings.Contains(e.connections, `"id":`+id+`,`):
+		answer(w, http.StatusOK, map[string]int{"closed": 1})
+	default:
+		refuse(w, abi.Errorf(abi.CodeNotFound, "there is no connection %q", id))
+	}
 }
 
 func (e *edge) operation(w http.ResponseWriter, r *http.Request, ref Ref, name string) {

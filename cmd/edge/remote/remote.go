@@ -65,6 +65,8 @@ type Commands struct {
 	Unexpose unexposeCommand `cmd:"" group:"ports" help:"Take the URL of a port back."`
 	Ports    portsCommand    `cmd:"" group:"ports" help:"List exposed ports."`
 
+	Connections connectionsCommand `cmd:"" aliases:"conns" group:"ports" help:"List and close live connections."`
+
 	Call callCommand `cmd:"" group:"sandboxes" help:"Carry out any operation."`
 }
 
@@ -72,7 +74,7 @@ type Commands struct {
 // tags name.
 func Groups() map[string]string {
 	return map[string]string{
-		"sandboxes": "Sandboxes of a running edge:", "processes": "Commands and processes:", "files": "Files:", "ports": "Ports:",
+		"sandboxes": "Sandboxes of a running edge:", "processes": "Commands and processes:", "files": "Files:", "ports": "Ports and connections:",
 		"connection": "Which edge:",
 	}
 }
