@@ -166,7 +166,8 @@ const (
 type Relay struct {
 	// Table holds what is live; nil makes one of the relay's own.
 	Table *Table
-	// Engine moves WebSocket bytes; nil is Pair.
+	// Engine moves WebSocket bytes; nil is a Loop of the relay's own on Linux, and
+	// a Pair elsewhere.
 	Engine Engine
 	// HandshakeTimeout bounds a WebSocket handshake with the backend, from the
 	// first byte sent to the last of its answer head; default 10 s.
@@ -178,7 +179,7 @@ type Relay struct {
 	// leave what waits for it untaken, before the bridge is cut; default 1 minute.
 	DeadPeer time.Duration
 
-	pair    Pair
+	splicer ownEngine
 	own     Table
 	pool    pool
 	waits   waits
@@ -214,7 +215,7 @@ func (r *Relay) engine() Engine {
 	if r.Engine != nil {
 		return r.Engine
 	}
-	return &r.pair
+	return &r.splicer
 }
 
 func orDefault(d, def time.Duration) time.Duration {

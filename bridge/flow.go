@@ -258,7 +258,7 @@ func (f *flow) finish(err error) {
 		}
 	case expired(err):
 		p.note(f.from()+" stalled", ErrStalled)
-		p.abort()
+		p.sever()
 	default:
 		p.note(f.from()+broke(err), err)
 		f.io.shut()

@@ -86,6 +86,15 @@ type bounds struct {
 	total  atomic.Int64  // bytes of the frames that have begun, counted when maxBytes is set
 }
 
+// newBounds is nil when pol bounds nothing.
+func newBounds(pol Policy) *bounds {
+	b := new(bounds)
+	if !b.set(pol) {
+		return nil
+	}
+	return b
+}
+
 // set takes over what pol bounds and says whether that is anything.
 func (b *bounds) set(pol Policy) bool {
 	b.idle, b.max, b.ping = max(pol.IdleTimeout, 0), max(pol.MaxDuration, 0), max(pol.PingInterval, 0)

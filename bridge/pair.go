@@ -69,6 +69,9 @@ type pair struct {
 // Close ends the bridge with a close frame to both sides; see Live.
 func (p *pair) Close(code int, reason string) { p.end(&stop{code: code, reason: reason}) }
 
+// abort closes both connections at once.
+func (p *pair) abort() { p.sever() }
+
 // pingDue has the flow toward the client send a Ping.
 func (p *pair) pingDue() {
 	p.wantPing.Store(true)

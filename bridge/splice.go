@@ -69,8 +69,8 @@ func (p *splice) end(s *stop) {
 	p.down.io.wake(s.until)
 }
 
-// abort closes both connections at once, in the middle of whatever.
-func (p *splice) abort() {
+// sever closes both connections at once, in the middle of whatever.
+func (p *splice) sever() {
 	p.note("edge", ErrClosed)
 	p.up.io.cut()
 	p.down.io.cut()
@@ -92,8 +92,8 @@ func (p *splice) noteStop() {
 // halfClosed tells the other flow that it goes on alone.
 func (p *splice) halfClosed(f *flow) {
 	p.half.Store(true)
-	if p.up.eof.Load() && p.down.refused.Load() { // the client is gone: what the backend says is for nobody
-		p.end(&stop{})
+	if p.up.eof.Load() && p.down.refused.Load() || p.down.eof.Load() && p.up.refused.Load() {
+		p.end(&stop{}) // one side neither speaks nor hears: what the other says is for nobody
 	}
 	if p.stop.Load() != nil {
 		return
