@@ -20,7 +20,8 @@ var house = map[string]struct{ ours, heavy []string }{
 	"abi/guest/internal/edge1": {ours: []string{"abi"}},
 	"bridge":                   {ours: []string{"bridge/socket"}, heavy: []string{"github.com/valyala/fasthttp", "github.com/fasthttp/websocket"}},
 	"bridge/socket":            {heavy: []string{"golang.org/x/sys"}},
-	"plugins":                  {ours: []string{"abi"}, heavy: []string{"github.com/tetratelabs/wazero", "github.com/fsnotify/fsnotify"}},
+	"plugins":                  {ours: []string{"abi", "plugins/meter"}, heavy: []string{"github.com/tetratelabs/wazero", "github.com/fsnotify/fsnotify"}},
+	"plugins/meter":            {},
 	"plugins/wasmasm":          {},
 	"sandboxmgr":               {ours: []string{"abi", "sandboxmgr/initlink", "sandboxmgr/initproto"}},
 	"sandboxmgr/initproto":     {ours: []string{"abi"}},
@@ -39,6 +40,7 @@ var house = map[string]struct{ ours, heavy []string }{
 	"cmd/edge":                 {ours: []string{"*"}, heavy: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/fsnotify/fsnotify"}},
 	"cmd/edge/remote":          {ours: []string{"abi"}, heavy: []string{"github.com/fasthttp/websocket", "golang.org/x/term"}},
 	"cmd/edge/e2e":             {}, // tests alone
+	"cmd/edge-bench":           {heavy: []string{"golang.org/x/sys"}},
 	"cmd/edge-init":            {ours: []string{"sandboxmgr/initd", "sandboxmgr/process/stage"}},
 }
 

@@ -1,0 +1,91 @@
+package meter
+
+// helper is one of the functions that are added to a module, if it needs them.
+type helper int
+
+// helperRefuel asks the host. The others charge for the size of the operand on
+// top of the stack and leave it there, so that they need no local at the call.
+const (
+	helperRefuel  = helper(iota)
+	helperBytes   // of memory
+	helperEntries // of a table
+	helperPages   // of memory
+	numHelpers
+	noHelper = helper(-1)
+)
+
+// bulkHelper is the helper that charges for an instruction behind opMisc.
+func bulkHelper(sub uint32) helper {
+	switch sub {
+	case miscMemoryInit, miscMemoryCopy, miscMemoryFill:
+		return helperBytes
+	case miscTableInit, miscTableCopy, miscTableFill, miscTableGrow:
+		return helperEntries
+	}
+	return noHelper
+}
+
+// helper returns the index of a helper in the new module.
+func (m *rewriter) helper(h helper) uint32 {
+	if m.helpers[h] == 0 {
+		m.helpers[h] = m.functions + 1 + uint32(len(m.added))
+		m.added = append(m.added, h)
+	}
+	return m.helpers[h]
+}
+
+// helperType is the index of a helper's type: neither parameters nor results for
+// helperRefuel, i32 to i32 for the others.
+func (m *rewriter) helperType(h helper) uint32 {
+	if h == helperRefuel {
+		return m.types
+	}
+	return m.types + 1
+}
+
+// appendHelper appends a helper's body with its size.
+func (m *rewriter) appendHelper(out []byte, h helper) []byte {
+	body := []byte{0} // no locals
+	if h == helperRefuel {
+		body = m.appendFuel(body, opGlobalGet)
+		body = appendU32(append(body, opCall), m.imports)
+		body = m.appendFuel(body, opGlobalSet)
+	} else {
+		body = m.appendFuel(body, opGlobalGet)
+		switch h {
+		case helperBytes: // n >> 6
+			body = append(body, opLocalGet, 0, opI32Const, 6, opI32ShrU)
+		case helperEntries: // n >> 3
+			body = append(body, opLocalGet, 0, opI32Const, 3, opI32ShrU)
+		case helperPages: // (n & 0x1ffff) << 10: beyond 0x10000 it grows by nothing
+			body = append(body, opLocalGet, 0, opI32Const, 0xff, 0xff, 0x07, opI32And, opI32Const, 10, opI32Shl)
+		}
+		body = append(body, opI32Sub)
+		body = m.appendFuel(body, opGlobalSet)
+		body = m.appendQuestion(body)
+		body = append(body, opLocalGet, 0)
+	}
+	body = append(body, opEnd)
+	return append(appendU32(out, uint32(len(body))), body...)
+}
+
+// appendFuel appends an access to the counter, the first global behind the
+// guest's.
+func (m *rewriter) appendFuel(out []byte, op byte) []byte {
+	return appendU32(append(out, op), m.globals)
+}
+
+// appendCharge appends: fuel -= cost.
+func (m *rewriter) appendCharge(out []byte, cost uint32) []byte {
+	out = m.appendFuel(out, opGlobalGet)
+	out = append(appendI32(append(out, opI32Const), cost), opI32Sub)
+	return m.appendFuel(out, opGlobalSet)
+}
+
+// appendQuestion appends: if fuel < 0, ask the host.
+func (m *rewriter) appendQuestion(out []byte) []byte {
+	out = m.appendFuel(out, opGlobalGet)
+	out = append(out, opI32Const, 0, opI32LtS, opIf, blockEmpty)
+	out = appendU32(append(out, opCall), m.helper(helperRefuel))
+	return append(out, opEnd)
+}

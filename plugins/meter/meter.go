@@ -1,0 +1,108 @@
+// Package meter makes WebAssembly modules stoppable: it rewrites a module so that
+// its code counts what it does and asks the host for leave to go on.
+//
+// It is for hosts that run code of others and must be able to end it at a
+// deadline, bound it by a budget, or share a processor fairly, with a runtime
+// that cannot interrupt compiled code cheaply, such as wazero: its
+// WithCloseOnContextDone checks at every call and loop and still cannot stop a
+// call tree without loops. The package needs no runtime and imports none.
+//
+// # What a rewritten module does
+//
+// It has a counter, fuel, which starts at Options.Quantum. At every entry into a
+// function and at every loop's header the code subtracts what the instructions up
+// to the next such place can cost at most; if fuel is then negative, it calls the
+// host:
+//
+//	fuel = import(fuel)  // (param i32) (result i32)
+//
+// The host either returns, with the fuel to go on with (Quantum, unless it wants
+// to be asked sooner or later), or unwinds the guest: with wazero, by a panic in
+// the host function. What the guest used since it was asked last is the fuel that
+// was given less the fuel that is left. Fuel survives from one call into the
+// module to the next, so that short calls rarely ask.
+//
+// An instruction costs one unit. Those whose work depends on an operand cost more:
+// a unit for each 64 bytes that memory.fill, memory.copy and memory.init write and
+// memory.grow adds, and for each 8 entries of a table, charged before they run.
+// The charge is never below the number of instructions that run, with one
+// exception: a function of at most 16 instructions that neither loops nor calls is
+// charged to its callers, so that an entry into it from the host is free.
+//
+// A guest cannot reach the counter: it is a mutable global behind all of its own,
+// not exported, and an index beyond the guest's own globals, functions or types is
+// refused before anything is added. Nor can it call the hidden import: a module
+// that imports anything from Options.Module is refused.
+//
+// # What is understood
+//
+// WebAssembly 2.0: 1.0 with multiple values, bulk memory, reference types, sign
+// extension, saturating conversions, mutable globals and SIMD; that is wazero's
+// default. Anything else is refused (ErrUnsupported) and never guessed at, and so
+// is an encoding that a lenient decoder might read in another way. Types are not
+// checked: whoever compiles the result does that, and every index was checked
+// here. A valid module stays valid, and behaves the same but for fuel.
+//
+// The hidden import comes after the guest's imports, so that the guest's own
+// functions move by one; calls, exports, elements, the start function and the
+// name section follow. Custom sections that tell positions in the code (.debug_*,
+// reloc.*, linking, metadata.code.*, sourceMappingURL) would lie afterwards and
+// are left out, the others stay.
+package meter
+
+import "errors"
+
+// ErrMalformed is a module that does not follow the binary format, or refers to
+// something it does not have.
+var ErrMalformed = errors.New("malformed module")
+
+// ErrUnsupported is a module with something that is not WebAssembly 2.0, or is
+// beyond a limit of this package.
+var ErrUnsupported = errors.New("unsupported module")
+
+// ErrReserved is a module that imports from Options.Module.
+var ErrReserved = errors.New("the module imports from a reserved name")
+
+// DefaultQuantum is the fuel between two questions to the host: some 3 to 20 us of
+// compiled code.
+const DefaultQuantum = 10_000
+
+const (
+	// MaxModule bounds a module's size in bytes. What one pass through a module
+	// can cost is below it, which keeps the counter from wrapping.
+	MaxModule = 1 << 28
+	// MaxBody bounds one function's size in bytes: the limit of the WebAssembly
+	// JavaScript interface (section 7, implementation limits).
+	MaxBody = 7_654_321
+)
+
+// Options is how Rewrite works. The two names are required.
+type Options struct {
+	// Module and Name are what the hidden function is imported as. Its type is
+	// (param i32) (result i32); see the package's documentation.
+	Module, Name string
+	// Quantum is the fuel of a new instance: at least 0, below 1<<30; 0 is
+	// DefaultQuantum.
+	Quantum int32
+}
+
+// Rewrite returns the metered module; the argument is only read, and not kept. A
+// module without code of its own comes back as it is. Its result needs at most a
+// few times the memory of the module. Errors wrap ErrMalformed, ErrUnsupported or
+// ErrReserved.
+func Rewrite(module []byte, options Options) ([]byte, error) {
+	if options.Quantum == 0 {
+		options.Quantum = DefaultQuantum
+	}
+	if len(module) > MaxModule {
+		return nil, unsupported("it is larger than %d bytes", MaxModule)
+	}
+	m := rewriter{options: options}
+	if err := m.read(module); err != nil {
+		return nil, err
+	}
+	if len(m.bodies) == 0 {
+		return append([]byte(nil), module...), nil
+	}
+	return m.write()
+}

@@ -1,0 +1,159 @@
+package meter
+
+// write puts the module together.
+func (m *rewriter) write() ([]byte, error) {
+	code, err := m.code()
+	if err != nil {
+		return nil, err
+	}
+	size := len(code) + 256
+	for _, s := range m.sections {
+		size += len(s.content) + 16
+	}
+	out := append(make([]byte, 0, size), "\x00asm\x01\x00\x00\x00"...)
+	missing := m.missing()
+	for _, s := range m.sections {
+		for s.id != sectionCustom && len(missing) > 0 && missing[0].id < s.id {
+			out = appendSection(out, missing[0].id, m.grown(missing[0]))
+			missing = missing[1:]
+		}
+		if s.id == sectionCode {
+			out = appendSection(out, s.id, code)
+			continue
+		}
+		out = appendSection(out, s.id, m.grown(s))
+	}
+	return out, nil
+}
+
+// missing returns the sections, empty, that the guest lacks and something is added
+// to. A module with code has the others.
+func (m *rewriter) missing() []section {
+	var ids []section
+	for _, id := range []byte{sectionImport, sectionGlobal} {
+		found := false
+		for _, s := range m.sections {
+			found = found || s.id == id
+		}
+		if !found {
+			ids = append(ids, section{id, []byte{0}})
+		}
+	}
+	return ids
+}
+
+func appendSection(out []byte, id byte, content []byte) []byte {
+	out = append(out, id)
+	return append(appendU32(out, uint32(len(content))), content...)
+}
+
+// grown returns a section's content with the entries that are added at its end.
+func (m *rewriter) grown(s section) []byte {
+	var more []byte
+	n := uint32(1)
+	switch s.id {
+	case sectionType: // () -> () and (i32) -> (i32)
+		more, n = []byte{0x60, 0, 0, 0x60, 1, 0x7f, 1, 0x7f}, 2
+	case sectionImport:
+		for _, name := range []string{m.options.Module, m.options.Name} {
+			more = append(appendU32(more, uint32(len(name))), name...)
+		}
+		more = appendU32(append(more, 0), m.types+1)
+	case sectionFunction:
+		for _, h := range m.added {
+			more = appendU32(more, m.helperType(h))
+		}
+		n = uint32(len(m.added))
+	case sectionGlobal:
+		more = append(more, 0x7f, 1, opI32Const) // a mutable i32
+		more = append(appendI32(more, uint32(m.options.Quantum)), opEnd)
+	default:
+		return s.content
+	}
+	r := &reader{b: s.content}
+	out := appendU32(make([]byte, 0, len(s.content)+len(more)+5), r.u32()+n)
+	return append(append(out, s.content[r.at:]...), more...)
+}
+
+// code rewrites the functions and returns the code section's content.
+func (m *rewriter) code() ([]byte, error) {
+	if err := m.findLeaves(); err != nil {
+		return nil, err
+	}
+	size := 0
+	for _, b := range m.bodies {
+		size += len(b)
+	}
+	bodies := make([]byte, 0, size+size/8)
+	var body []byte
+	for i, b := range m.bodies {
+		if err := m.walk.body(m, b); err != nil {
+			return nil, inFunction(m.imports+uint32(i), err)
+		}
+		body = m.walk.rewrite(body[:0], m.leaves[i] == 0)
+		bodies = append(appendU32(bodies, uint32(len(body))), body...)
+	}
+	for i := 0; i < len(m.added); i++ { // a helper may want another
+		bodies = m.appendHelper(bodies, m.added[i])
+	}
+	return append(appendU32(nil, uint32(len(m.bodies)+len(m.added))), bodies...), nil
+}
+
+// findLeaves finds the functions that their callers are charged for. Only short
+// bodies are looked at: each instruction has at most 21 bytes, and locals come
+// before.
+func (m *rewriter) findLeaves() error {
+	m.leaves = make([]uint8, len(m.bodies))
+	for i, b := range m.bodies {
+		if len(b) > MaxBody {
+			return inFunction(m.imports+uint32(i), unsupported("it is larger than %d bytes", MaxBody))
+		}
+		if len(b) > 4*maxLeaf {
+			continue
+		}
+		if err := m.walk.body(m, b); err != nil {
+			return inFunction(m.imports+uint32(i), err)
+		}
+		if m.walk.isLeaf() {
+			m.leaves[i] = uint8(m.walk.count)
+		}
+	}
+	return nil
+}
+
+// rewrite appends the function that was read with its edits and, if it is
+// metered, its points.
+func (w *walker) rewrite(out []byte, metered bool) []byte {
+	points := w.points
+	if !metered {
+		points = nil
+	}
+	copied := 0
+	copyTo := func(at int) {
+		out = append(out, w.b[copied:at]...)
+		copied = at
+	}
+	for edits := w.edits; len(edits) > 0 || len(points) > 0; {
+		if len(points) > 0 && (len(edits) == 0 || points[0].at <= edits[0].at) {
+			p := points[0]
+			points = points[1:]
+			if p.dominant == check {
+				copyTo(p.at)
+				out = w.m.appendQuestion(w.m.appendCharge(out, max(p.cost, 1)))
+			} else if p.cost > 0 {
+				copyTo(p.at)
+				out = w.m.appendCharge(out, p.cost)
+			}
+			continue
+		}
+		e := edits[0]
+		edits = edits[1:]
+		copyTo(e.at)
+		if e.isCall {
+			out = append(out, opCall)
+		}
+		out = appendU32(out, e.index)
+		copied += e.n
+	}
+	return append(out, w.b[copied:]...)
+}
