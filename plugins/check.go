@@ -103,7 +103,7 @@ func (r *Registry) check(ctx context.Context, spec Spec) (Report, error) {
 
 // describe fills in what the compiled module says of itself.
 func (g *generation) describe(report *Report) {
-	for _, def := range g.code.ImportedFunctions() {
+	for _, def := range g.imported() {
 		module, name, _ := def.Import()
 		report.Imports = append(report.Imports, module+"."+name)
 	}

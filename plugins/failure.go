@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/tetratelabs/wazero/sys"
-
 	"edge/abi"
 )
 
@@ -36,9 +34,7 @@ type guestError struct {
 }
 
 func (e *guestError) Error() string {
-	var exit *sys.ExitError
-	late := errors.Is(e.err, context.DeadlineExceeded)
-	if late || errors.As(e.err, &exit) && exit.ExitCode() == sys.ExitCodeDeadlineExceeded {
+	if errors.Is(e.err, context.DeadlineExceeded) {
 		return e.step + " did not return in time"
 	}
 	line, _, _ := strings.Cut(e.err.Error(), "\n")

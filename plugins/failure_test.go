@@ -105,13 +105,20 @@ func TestCallerLeaves(t *testing.T) {
 		return nil, ctx.Err()
 	})})
 	g := newAsm()
-	p := b.load(t, deciding(g, wasmasm.Do(g.call("op", req(), "exec", "{}", 0, 0), wasmasm.Drop(), g.call("next", req()))))
+	p := b.load(t, deciding(g, wasmasm.Do(g.call("op", req(), "exec", "{}", 0, 0), wasmasm.Drop(), g.call("next", req()))),
+		func(s *Spec) { s.MaxInstances = 1 })
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-entered; cancel() }()
 	_, err := p.Decide(ctx, newRequest())
 	wantCode(t, err, abi.CodeCanceled)
-	if n := p.current.Load().pool.size(); n != 1 {
-		t.Errorf("there are %d instances, want the first one alone", n)
+	pool := p.current.Load().pool
+	in, err := pool.take(t.Context(), time.Now().Add(patience)) // it is back when the guest is done
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.put(in)
+	if in.lastHandle != 1 {
+		t.Error("the instance was replaced")
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental"
+
+	"edge/plugins/meter"
 )
 
 const (
@@ -87,14 +89,18 @@ func (g *generation) build(ctx context.Context, module []byte) error {
 	return g.tryOut(ctx)
 }
 
-// compile makes the runtime and compiles the module in it. Each generation has
-// a runtime and an engine of its own, because closing one compiled module breaks
+// compile meters the module, makes the runtime and compiles the module in it. Each
+// generation has a runtime and an engine of its own, because closing one compiled module breaks
 // another with the same bytes; they share the folder with compiled code.
 func (g *generation) compile(ctx context.Context, module []byte) error {
 	if err := verifyFile(module); err != nil {
 		return refusal(err)
 	}
-	err := g.compileWith(ctx, module, g.reg.config.CacheDir)
+	module, err := meter.Rewrite(module, meterOptions())
+	if err != nil {
+		return refusal(&guestError{"compiling it", err})
+	}
+	err = g.compileWith(ctx, module, g.reg.config.CacheDir)
 	if err != nil && g.reg.config.CacheDir != "" {
 		// The folder may be full, or an entry of it broken: do without.
 		g.discardRuntime()
@@ -108,8 +114,7 @@ func (g *generation) compile(ctx context.Context, module []byte) error {
 
 func (g *generation) compileWith(ctx context.Context, module []byte, cacheDir string) error {
 	config := wazero.NewRuntimeConfig().
-		WithMemoryLimitPages(uint32(g.spec.Memory / wasmPage)).
-		WithCloseOnContextDone(true) // the deadline; lifeline is the context
+		WithMemoryLimitPages(uint32(g.spec.Memory / wasmPage))
 	if cacheDir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(cacheDir)
 		if err != nil {

@@ -43,6 +43,7 @@ type instance struct {
 	kept       []byte      // result of a call without a request, for result_read
 	completing *call       // the call that edge_complete is told of
 	holding    bool        // a slot
+	turn       turn
 	dying      bool
 	scratch    []byte
 	output     [2]lineBuffer
@@ -169,7 +170,7 @@ func (in *instance) hold(end <-chan struct{}) bool {
 // letGo gives the slot back if the instance holds one.
 func (in *instance) letGo() {
 	if in.holding {
-		in.holding = false
+		in.holding, in.turn = false, turn{}
 		in.gen.reg.slots.give()
 	}
 }
@@ -177,6 +178,8 @@ func (in *instance) letGo() {
 // park runs f, which may block, without a slot. After a missed deadline it traps
 // instead of returning to the guest.
 func (in *instance) park(f func()) {
+	in.life.watch()
+	defer in.life.unwatch()
 	in.letGo()
 	f()
 	if !in.hold(nil) {
@@ -267,7 +270,7 @@ func (in *instance) begin(x *exchange) error {
 		return fmt.Errorf("edge_request answered %d, which means nothing here", answer)
 	case answer == 1:
 		return nil // decided later, or already
-	case !x.decided.isSet():
+	case !x.decided.isSet() && !x.isAbandoned(): // it was told CLOSED if the client left
 		return errors.New("edge_request answered 0 without a decision")
 	}
 	if !in.gen.shape.async {

@@ -6,64 +6,101 @@ import (
 	"time"
 )
 
-// lifeline is the context under which wazero runs one instance's guest: the one
-// place where a deadline stops a guest (through RuntimeConfig's
-// WithCloseOnContextDone). It lives as long as its instance and is armed for
-// each entry into the guest, which costs no allocation. Once it is done the
-// instance can only be discarded.
+// lifeline is what stops one instance's guest, at a deadline or by kill. It lives
+// as long as its instance and is armed for each entry into the guest. A guest that
+// runs comes by again and again (refuel) and asks check; one that waits for the
+// host is watched by a timer. Once the lifeline is done the instance can only be
+// discarded.
+//
+// It is also the context under which wazero runs the guest, which is how a host
+// function finds its instance.
 //
 // Host calls that wait do not hang on it but on exchange.work, which also ends
 // when the client goes away: a client that hangs up costs no instance.
 type lifeline struct {
-	in    *instance // how a host function finds its instance
-	done  chan struct{}
-	timer *time.Timer
+	in   *instance
+	done chan struct{}
 
 	mu       sync.Mutex
 	deadline time.Time // zero while no guest runs
 	err      error
+	timer    *time.Timer // nil until the first watch
+	watched  bool
 }
 
 var _ context.Context = (*lifeline)(nil)
 
-func newLifeline(in *instance) *lifeline {
-	l := &lifeline{in: in, done: make(chan struct{})}
-	l.timer = time.AfterFunc(time.Hour, l.expire)
-	l.timer.Stop()
-	return l
-}
+func newLifeline(in *instance) *lifeline { return &lifeline{in: in, done: make(chan struct{})} }
 
-// arm starts the clock for one entry into the guest.
+// arm sets the deadline for one entry into the guest.
 func (l *lifeline) arm(deadline time.Time) {
 	l.mu.Lock()
 	l.deadline = deadline
 	l.mu.Unlock()
-	l.timer.Reset(time.Until(deadline))
 }
 
-// disarm stops the clock and returns why the lifeline is done, or nil.
+// disarm is the end of an entry. It returns why the lifeline is done, or nil.
 func (l *lifeline) disarm() error {
-	l.timer.Stop()
+	err := l.check(time.Now())
+	l.mu.Lock()
+	l.deadline = time.Time{}
+	l.mu.Unlock()
+	return err
+}
+
+// check returns why the lifeline is done: a deadline that has passed ends it.
+func (l *lifeline) check(now time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.deadline = time.Time{}
+	if l.err == nil && !l.deadline.IsZero() && !now.Before(l.deadline) {
+		l.end(context.DeadlineExceeded)
+	}
 	return l.err
 }
 
-// expire is the timer's. It may come late, when the entry it was meant for is
-// over and another has been armed.
+// end closes the lifeline. l.mu is held.
+func (l *lifeline) end(err error) {
+	l.err = err
+	close(l.done)
+}
+
+// watch has the deadline noticed while the guest waits; unwatch ends that.
+func (l *lifeline) watch() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.deadline.IsZero() {
+		return
+	}
+	l.watched = true
+	if l.timer == nil {
+		l.timer = time.AfterFunc(time.Until(l.deadline), l.expire)
+	} else {
+		l.timer.Reset(time.Until(l.deadline))
+	}
+}
+
+func (l *lifeline) unwatch() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.watched {
+		l.watched = false
+		l.timer.Stop()
+	}
+}
+
+// expire is the timer's. It may come late, when the wait it was meant for is over
+// and there is another one.
 func (l *lifeline) expire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.deadline.IsZero() || l.err != nil {
+	if !l.watched || l.deadline.IsZero() || l.err != nil {
 		return
 	}
 	if left := time.Until(l.deadline); left > 0 {
 		l.timer.Reset(left)
 		return
 	}
-	l.err = context.DeadlineExceeded
-	close(l.done)
+	l.end(context.DeadlineExceeded)
 }
 
 // kill ends the guest that runs now and every later one.
@@ -71,8 +108,7 @@ func (l *lifeline) kill() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err == nil {
-		l.err = context.Canceled
-		close(l.done)
+		l.end(context.Canceled)
 	}
 }
 

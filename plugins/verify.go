@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 )
 
@@ -70,7 +69,7 @@ func (g *generation) verify() error {
 	exports := g.code.ExportedFunctions()
 	for _, check := range []func() error{
 		func() error { return verifyMarker(exports) },
-		func() error { return verifyImports(g.code, g.reg.functions) },
+		func() error { return verifyImports(g.imported(), g.code.ImportedMemories(), g.reg.functions) },
 		func() error { return verifyExports(exports) },
 		func() error {
 			if g.code.ExportedMemories()["memory"] == nil {
@@ -86,6 +85,14 @@ func (g *generation) verify() error {
 	_, g.shape.async = exports["edge_complete"]
 	_, g.shape.hook = exports["edge_event"]
 	return nil
+}
+
+// imported returns the functions that the guest itself imports.
+func (g *generation) imported() []api.FunctionDefinition {
+	return slices.DeleteFunc(slices.Clone(g.code.ImportedFunctions()), func(def api.FunctionDefinition) bool {
+		module, _, _ := def.Import()
+		return module == meterModule
+	})
 }
 
 // verifyMarker checks the export that tells the ABI's major version.
@@ -104,9 +111,9 @@ func verifyMarker(exports map[string]api.FunctionDefinition) error {
 }
 
 // verifyImports refuses every import that is not in SPEC.md, by name.
-func verifyImports(code wazero.CompiledModule, known map[string]signature) error {
+func verifyImports(functions []api.FunctionDefinition, memories []api.MemoryDefinition, known map[string]signature) error {
 	var unknown []string
-	for _, def := range code.ImportedFunctions() {
+	for _, def := range functions {
 		module, name, _ := def.Import()
 		sig, ok := known[module+"."+name]
 		if !ok {
@@ -117,7 +124,7 @@ func verifyImports(code wazero.CompiledModule, known map[string]signature) error
 			return err
 		}
 	}
-	for _, def := range code.ImportedMemories() {
+	for _, def := range memories {
 		module, name, _ := def.Import()
 		unknown = append(unknown, "memory "+module+"."+name)
 	}
