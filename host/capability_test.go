@@ -134,11 +134,13 @@ func TestConnections(t *testing.T) {
 	direct.send(frame(1, "lives", true))
 	wantFrame(t, direct.r, 1, "lives")
 	conns.CloseSandbox("Sandbox", "my-app", 2, 1012, "another generation")
+	conns.CloseSockets("Sandbox", "my-app", 2, 1012, "another generation")
 	direct.send(frame(1, "lives on", true))
 	wantFrame(t, direct.r, 1, "lives on")
 	conns.CloseSandbox("Sandbox", "my-app", 1, 1012, "ended")
 	wantFrame(t, direct.r, 8, "\x03\xf4ended")
 	Connections{}.CloseSandbox("Sandbox", "my-app", 1, 1012, "")
+	Connections{}.CloseSockets("Sandbox", "my-app", 1, 1012, "")
 	Connections{}.CloseExposure("Sandbox", "my-app", 1, 1012, "")
 }
 

@@ -28,6 +28,19 @@ func (c Connections) CloseExposure(binding, id string, port, code int, reason st
 	}
 }
 
+// CloseSockets closes the WebSockets to one run of a sandbox.
+func (c Connections) CloseSockets(binding, id string, generation int64, code int, reason string) {
+	if c.Table == nil {
+		return
+	}
+	list, _ := c.Table.Select(bridge.Filter{Binding: binding, ID: id}, 0)
+	for _, e := range list {
+		if e.Kind == bridge.KindWebSocket && e.Owner.Generation == generation {
+			c.Table.CloseID(e.ID, code, reason)
+		}
+	}
+}
+
 // CloseSandbox closes every connection to one run of a sandbox, idle ones in the
 // pools included.
 func (c Connections) CloseSandbox(binding, id string, generation int64, code int, reason string) {

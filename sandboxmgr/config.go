@@ -115,6 +115,9 @@ type Connections interface {
 	// CloseExposure closes what came through the exposure of that port, with a
 	// WebSocket close code and reason.
 	CloseExposure(binding, id string, port int, code int, reason string)
+	// CloseSockets closes the WebSockets to that generation, which is about to be
+	// ended; HTTP answers may go on until it has.
+	CloseSockets(binding, id string, generation int64, code int, reason string)
 	// CloseSandbox closes what is open to that generation, which has ended.
 	CloseSandbox(binding, id string, generation int64, code int, reason string)
 	// Count counts what is open to the sandbox (port 0), or through the
@@ -125,7 +128,7 @@ type Connections interface {
 // The close codes that a Manager uses (RFC 6455, section 7.4.1).
 const (
 	closePolicy  = 1008 // the exposure was taken back, or the time of a stream is over
-	closeRestart = 1012 // the sandbox ended
+	closeRestart = 1012 // the sandbox ended, or is about to
 )
 
 const (
@@ -279,5 +282,6 @@ func validLabel(s string) bool {
 type noConnections struct{}
 
 func (noConnections) CloseExposure(string, string, int, int, string)  {}
+func (noConnections) CloseSockets(string, string, int64, int, string) {}
 func (noConnections) CloseSandbox(string, string, int64, int, string) {}
 func (noConnections) Count(string, string, int) int                   { return 0 }

@@ -58,7 +58,7 @@ func (t *exposures) removeExpired(s *savedExposure) error {
 	if t.get(s.key, s.Port) != s {
 		return nil
 	}
-	return t.removeLocked(t.m.ctx, []*savedExposure{s}, "the exposure expired")
+	return t.removeLocked(t.m.ctx, []*savedExposure{s}, closePolicy, "the exposure expired")
 }
 
 // nudge makes expire look again.

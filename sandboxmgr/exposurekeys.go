@@ -208,7 +208,7 @@ func (t *exposures) put(ctx context.Context, k key, req *abi.ExposePortRequest) 
 	now := time.Now()
 	old := t.get(k, req.Port)
 	if old != nil && old.expired(now) {
-		if err := t.removeLocked(ctx, []*savedExposure{old}, "the exposure expired"); err != nil {
+		if err := t.removeLocked(ctx, []*savedExposure{old}, closePolicy, "the exposure expired"); err != nil {
 			return Exposure{}, err
 		}
 		old = nil
@@ -303,7 +303,7 @@ func (t *exposures) remove(ctx context.Context, k key, port int, reason string) 
 	t.write.Lock()
 	defer t.write.Unlock()
 	if s := t.get(k, port); s != nil {
-		return t.removeLocked(ctx, []*savedExposure{s}, reason)
+		return t.removeLocked(ctx, []*savedExposure{s}, closePolicy, reason)
 	}
 	return nil
 }
@@ -318,13 +318,13 @@ func (t *exposures) removeSandbox(ctx context.Context, k key) error {
 		all = append(all, s)
 	}
 	t.mu.RUnlock()
-	return t.removeLocked(ctx, all, "the sandbox was destroyed")
+	return t.removeLocked(ctx, all, closeRestart, "the sandbox was destroyed")
 }
 
 // removeLocked removes exposures from the store, from the table, and closes what
-// came through them: in this order, so that an exposure which is gone stays gone
+// came through them with the code: in this order, so that an exposure which is gone stays gone
 // whatever happens next. t.write is held.
-func (t *exposures) removeLocked(ctx context.Context, all []*savedExposure, reason string) error {
+func (t *exposures) removeLocked(ctx context.Context, all []*savedExposure, code int, reason string) error {
 	if len(all) == 0 {
 		return nil
 	}
@@ -341,7 +341,7 @@ func (t *exposures) removeLocked(ctx context.Context, all []*savedExposure, reas
 	}
 	t.mu.Unlock()
 	for _, s := range all {
-		t.m.config.Connections.CloseExposure(s.key.binding, s.key.id, s.Port, closePolicy, reason)
+		t.m.config.Connections.CloseExposure(s.key.binding, s.key.id, s.Port, code, reason)
 		t.m.emit(s.key, EventUnexposed, 0, fmt.Sprintf("%d: %s", s.Port, reason))
 	}
 	return nil

@@ -174,6 +174,10 @@ func (c *connections) CloseExposure(binding, id string, port, code int, _ string
 	c.add(fmt.Sprintf("%s/%s:%d %d", binding, id, port, code))
 }
 
+func (c *connections) CloseSockets(binding, id string, generation int64, code int, _ string) {
+	c.add(fmt.Sprintf("%s/%s@%d sockets %d", binding, id, generation, code))
+}
+
 func (c *connections) CloseSandbox(binding, id string, generation int64, code int, _ string) {
 	c.add(fmt.Sprintf("%s/%s@%d %d", binding, id, generation, code))
 }

@@ -158,7 +158,7 @@ func TestStopAndStartAgain(t *testing.T) {
 				t.Errorf("the init was asked %+v", m.shutdown)
 			}
 			<-run.Ended
-			if got := e.conns.list(); !slices.Equal(got, []string{"B/s@1 1012"}) {
+			if got := e.conns.list(); !slices.Equal(got, []string{"B/s@1 sockets 1012", "B/s@1 1012"}) {
 				t.Errorf("closed %v", got)
 			}
 			_, statErr := os.Stat(m.spec.RunDir)
@@ -255,7 +255,7 @@ func TestDestroy(t *testing.T) {
 			t.Errorf("left on disk: %s", k)
 		}
 	}
-	if got := e.conns.list(); !slices.Equal(got, []string{"B/s:8080 1008", "B/s@1 1012"}) {
+	if got := e.conns.list(); !slices.Equal(got, []string{"B/s:8080 1012", "B/s@1 1012"}) {
 		t.Errorf("closed %v", got)
 	}
 	e.mu.Lock()

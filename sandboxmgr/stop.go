@@ -94,6 +94,10 @@ func (u *unit) stopStep(parent context.Context, req *abi.StopRequest, end ended)
 	u.mu.Unlock()
 	err := u.save(ctx, func(r *record) { r.State = abi.StateStopping })
 	if err == nil {
+		if g != nil {
+			// A server that ends first would leave its clients without a reason.
+			u.m.config.Connections.CloseSockets(u.key.binding, u.key.id, g.number, closeRestart, "the sandbox is stopping")
+		}
 		err = u.halt(ctx, req, grace)
 	}
 	if err != nil && (g == nil || g.alive()) {
