@@ -5,33 +5,31 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"edge/bridge/socket"
 )
 
-// tcpUserTimeout is TCP_USER_TIMEOUT (RFC 5482; tcp(7)), which package syscall
-// lacks.
-const tcpUserTimeout = 0x12
-
 // findDead has the kernel give up the connection of a TCP peer that has been gone
-// for about after: by probes when it is idle, by the bound on what is not
-// acknowledged when it is not. That is a little less than after, since probes are
-// whole seconds apart.
+// for about after; see socket.Guard.
 func findDead(c net.Conn, after time.Duration) {
 	raw := socketOf(c)
-	if raw == nil || c.LocalAddr().Network() != "tcp" {
-		return
+	switch c := c.(type) {
+	case *socket.Conn:
+		// Its listener has seen to it, or its peer is on this machine's loopback and
+		// cannot vanish without our own kernel saying so.
+		if c.Guarded() == after || c.Peer().Addr().IsLoopback() {
+			return
+		}
+	default:
+		if raw == nil || c.LocalAddr().Network() != "tcp" {
+			return
+		}
 	}
 	raw.Control(func(fd uintptr) { findDeadFD(int(fd), after) })
 }
 
-// findDeadFD is findDead for the descriptor of a TCP socket. Where an option is
-// refused, the others still count.
-func findDeadFD(fd int, after time.Duration) {
-	seconds := func(d time.Duration) int { return max(int(d/time.Second), 1) }
-	syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
-	syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, seconds(after/2))
-	syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, seconds(after/probeParts))
-	syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, tcpUserTimeout, int((after - after/probeParts).Milliseconds()))
-}
+// findDeadFD is findDead for the descriptor of a TCP socket.
+func findDeadFD(fd int, after time.Duration) { socket.Guard(fd, after) }
 
 // untaken is how many bytes the kernel holds for c's peer, 0 where it cannot be
 // asked.

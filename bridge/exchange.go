@@ -32,13 +32,13 @@ type exchange struct {
 
 	mu      sync.Mutex // guards what follows
 	cause   error      // why the exchange was ended from outside
-	cancel  context.CancelCauseFunc
-	backend net.Conn // closed with the exchange
-	stream  bool     // the answer is being sent: the client is cut too
-	events  bool     // and it never ends by itself
-	ready   bool     // handshake complete, the engine will start
-	pending *stop    // Close that came while ready
-	live    Live     // the engine's
+	dialing *dialing   // nil unless it is dialled
+	backend net.Conn   // closed with the exchange
+	stream  bool       // the answer is being sent: the client is cut too
+	events  bool       // and it never ends by itself
+	ready   bool       // handshake complete, the engine will start
+	pending *stop      // Close that came while ready
+	live    Live       // the engine's
 	over    bool
 }
 
@@ -103,8 +103,8 @@ func (x *exchange) cut(cause error) {
 		return
 	}
 	x.cause = cause
-	if x.cancel != nil {
-		x.cancel(cause)
+	if x.dialing != nil {
+		x.dialing.end(cause)
 	}
 	if x.backend != nil {
 		x.backend.Close()
@@ -142,17 +142,17 @@ func (x *exchange) hold(c net.Conn) error {
 
 // dial makes a connection that a cut also ends.
 func (x *exchange) dial(ctx context.Context, up Upstream) (net.Conn, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	d := &dialing{Context: ctx}
+	defer d.end(context.Canceled)
 	x.mu.Lock()
 	if x.cause != nil {
-		cancel(x.cause)
+		d.end(x.cause)
 	}
-	x.cancel = cancel
+	x.dialing = d
 	x.mu.Unlock()
-	c, err := up.Dial(ctx)
+	c, err := up.Dial(d)
 	x.mu.Lock()
-	x.cancel = nil
+	x.dialing = nil
 	x.mu.Unlock()
 	if err != nil {
 		return nil, &UpstreamError{Stage: StageDial, Err: x.because(err)}
@@ -213,6 +213,27 @@ func (x *exchange) close() bool {
 	first := !x.over
 	x.over, x.backend = true, nil
 	return first
+}
+
+// yielding is met by the connection of a server that lets go of it while the
+// handler runs, so that neither another goroutine nor a look into the server's
+// reader is needed.
+type yielding interface {
+	// Yield gives away the connection beneath, and what came on it behind the head
+	// of the request that is being handled. The server, when the handler returns,
+	// finds that nothing can be written any more, and closing does nothing.
+	Yield() (c net.Conn, early []byte)
+}
+
+// take takes a WebSocket's client from the server: run gets the connection, as it
+// is, and what came behind the handshake. Where the connection is yielding that is
+// at once, else when the handler has returned (see hijack).
+func (x *exchange) take(rc *fasthttp.RequestCtx, run func(c net.Conn, early []byte), lost func()) {
+	if y, ok := rc.Conn().(yielding); ok {
+		run(y.Yield())
+		return
+	}
+	x.hijack(rc, func(c, hc net.Conn) { run(c, x.buffered(c, hc)) }, lost)
 }
 
 // hijack takes the client's connection from fasthttp: then run gets it on a

@@ -25,8 +25,8 @@ const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 // upstream is an *UpstreamError; StageAccept is a 101 that is not the answer to
 // this handshake (RFC 6455, section 4.1). On nil done is called once, when both
 // connections are closed. The handshake has HandshakeTimeout; ctx bounds the
-// call, not the bridge. After nil the connection is hijacked: the caller returns
-// from its handler and writes nothing.
+// call, not the bridge. After nil the connection is hijacked, or was yielded: the
+// caller returns from its handler and writes nothing.
 func (r *Relay) WebSocket(ctx context.Context, rc *fasthttp.RequestCtx, head *Head, up Upstream, own Owner, pol Policy, done func(Summary)) error {
 	x, err := r.begin(rc, own, true, done)
 	if err != nil {
@@ -54,9 +54,8 @@ func (x *exchange) upgrade(ctx context.Context, rc *fasthttp.RequestCtx, head *H
 	}
 	c := &upstreamConn{Conn: conn, key: up.Key}
 	c.src.init(conn, &x.relay.buffers)
-	ctx, cancel := context.WithTimeoutCause(ctx, orDefault(x.relay.HandshakeTimeout, DefaultHandshakeTimeout), errHandshakeTimeout)
-	defer cancel()
 	t := &trip{x: x, rc: rc, head: bare, c: c, upgrade: true}
+	t.until = time.Now().Add(orDefault(x.relay.HandshakeTimeout, DefaultHandshakeTimeout))
 	a, err := t.run(ctx, &request{bytes: req})
 	if err == nil && a.status == 101 {
 		err = accepted(a, bare)
@@ -134,8 +133,7 @@ func (x *exchange) bridge(rc *fasthttp.RequestCtx, c *upstreamConn, a *answer, p
 		c.Close()
 		x.finish(ErrClientGone)
 	}
-	x.hijack(rc, func(client, hc net.Conn) {
-		early := x.buffered(client, hc)
+	x.take(rc, func(client net.Conn, early []byte) {
 		// What the backend sent behind its head goes out right after it, through
 		// the engine, which has to see every frame.
 		client.SetWriteDeadline(time.Now().Add(closeWait))
@@ -155,7 +153,7 @@ func (x *exchange) bridge(rc *fasthttp.RequestCtx, c *upstreamConn, a *answer, p
 // here on closes the engine's bridge.
 func (x *exchange) start101(client, backend net.Conn, early []byte, pol Policy) {
 	x.mu.Lock()
-	x.backend = nil
+	x.backend, x.client = nil, nil
 	pending := x.pending
 	x.mu.Unlock()
 	live := x.relay.engine().Bridge(client, backend, early, pol, x.report)
@@ -206,6 +204,7 @@ func (r *Relay) Shutdown(ctx context.Context) error {
 		idle = r.idle
 	}
 	r.mu.Unlock()
+	defer r.splicer.Close()
 	defer r.pool.close()
 	for _, x := range r.exchanges() {
 		x.drain()
