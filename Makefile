@@ -7,6 +7,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 TESTFLAGS ?= -p 2 -timeout 20m
 FUZZTIME  ?= 20s
 BENCHTIME ?= 2s
+# For edge-bench run: -quick, -only mode,..., -peers name,..., -rounds n
+BENCHFLAGS ?=
 
 export CGO_ENABLED ?= 0
 export GOFLAGS ?= -buildvcs=false
@@ -14,6 +16,7 @@ export GOFLAGS ?= -buildvcs=false
 # Everything the binary is made of; tests and generated inits aside.
 sources := $(shell find abi bridge cmd/edge host plugins sandboxmgr -type f ! -name '*_test.go' ! -path '*/testdata/*' ! -name 'init-linux-*') go.mod go.sum
 init    := $(shell find cmd/edge-init abi sandboxmgr/initd sandboxmgr/initproto -name '*.go' ! -name '*_test.go' 2>/dev/null) go.mod go.sum
+bench   := $(shell find cmd/edge-bench -maxdepth 1 -name '*.go' ! -name '*_test.go') go.mod go.sum
 sdk     := $(shell find abi -name '*.go' ! -name '*_test.go') go.mod
 
 inits    := cmd/edge/assets/init-linux-amd64 cmd/edge/assets/init-linux-arm64
@@ -26,7 +29,7 @@ ldflags := -ldflags '-s -w -X main.version=$(VERSION)'
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
-.PHONY: help run test race check build wasm image bench bench-sandbox fuzz soak clean setup go-version FORCE
+.PHONY: help run test race check build wasm image bench bench-parts bench-peers bench-readme bench-sandbox fuzz soak clean setup go-version FORCE
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-13s %s\n' "$$name" "$$what"; done
@@ -56,7 +59,23 @@ wasm: $(modules) ## Build the examples into bin/wasm
 image: ## Build the sandbox image edge-sandbox (needs Docker, and root for debootstrap)
 	sandboxmgr/docker/image/build.sh
 
-bench: setup ## Print what it costs: decision, request, upgrade, cold start on both runtimes, binary size
+bench: setup bin/edge-bench build/bench/route.wasm ## Measure the edge against the goals and against what bench-peers installed, into build/bench (20 minutes; BENCHFLAGS=-quick tries it, -h tells more)
+	bin/edge-bench run $(BENCHFLAGS)
+
+bench-readme: bin/edge-bench ## Put the last measured table and its figure into README.md
+	bin/edge-bench report -readme README.md -figure cmd/edge-bench/figures.svg
+
+bench-peers: ## Install what bench compares with: Debian's nginx and HAProxy (needs root), npm's workerd
+	@command -v $(NPM) >/dev/null || { echo "make: there is no npm here: install Node.js with npm"; exit 1; }
+	.ci/bench-peers
+	$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@mkdir -p bin/peers
+	@for b in node_modules/@cloudflare/workerd-*/bin/workerd; do \
+		if [ -x "$$b" ]; then ln -f "$$b" bin/peers/workerd 2>/dev/null || cp "$$b" bin/peers/workerd; fi; \
+	done
+	@[ -x bin/peers/workerd ] || { echo "make: npm has no workerd for this machine"; exit 1; }
+
+bench-parts: setup ## Print what the parts cost: decision, request, upgrade, cold start on both runtimes, binary size
 	$(GO) test -run '^$$' -bench . -skip '^BenchmarkSandbox' -benchtime $(BENCHTIME) ./cmd/edge/e2e
 
 bench-sandbox: setup ## Print what sandboxes cost, with the goals beside it: exec, starts, dials, files, memory (10 minutes)
@@ -86,6 +105,12 @@ go-version:
 bin/edge: $(sources) $(inits) | go-version
 	$(GO) build -trimpath $(ldflags) -o $@ ./cmd/edge
 
+bin/edge-bench: $(bench) | go-version
+	$(GO) build -trimpath -o $@ ./cmd/edge-bench
+
+build/bench/route.wasm: $(sdk) $(wildcard cmd/edge-bench/testdata/route/*.go) | go-version
+	GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -trimpath -o $@ ./cmd/edge-bench/testdata/route
+
 bin/edge-linux-%: $(sources) $(inits) | go-version
 	GOOS=linux GOARCH=$* $(GO) build -trimpath $(ldflags) -o $@ ./cmd/edge
 
@@ -99,7 +124,7 @@ bin/wasm/%.wasm: $(sdk) $$(shell find examples/wasm/$$* -type f 2>/dev/null) | g
 
 node_modules/.package-lock.json: package.json package-lock.json
 	@command -v $(NPM) >/dev/null || { echo "make: there is no npm here: install Node.js with npm"; exit 1; }
-	$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(NPM) ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # A link will not do: the folder is mounted into sandboxes, which see nothing else.
