@@ -97,8 +97,8 @@ type server struct {
 	events   *admin.Events
 	admin    *adminDoor // nil when there is no admin API
 
-	// connections are the live ones, of which the manager and the admin API ask.
-	connections host.Connections
+	// connections are the live ones, which the admin API lists and closes.
+	connections *host.Connections
 
 	// hooks are the plugins that are told what happens to sandboxes, once they
 	// are open.
@@ -128,15 +128,19 @@ func openServer(ctx context.Context, o serverOptions) (s *server, err error) {
 		return s, err
 	}
 	relay, table := s.newRelay(o.config.Limits)
+	if s.metrics, err = metrics.New(table.CountBindings); err != nil {
+		return s, err
+	}
 	if err = s.openSandboxes(ctx, o, relay, table); err != nil {
 		return s, err
 	}
+	s.connections = &host.Connections{Table: table, Relay: relay, Sandboxes: s.manager}
 	if err = s.openRegistry(o); err != nil {
 		return s, err
 	}
 	s.host = &host.Server{
 		Sandboxes: s.manager, Relay: relay, Domain: o.settings.Domain, DrainTimeout: o.drain,
-		Log: o.log, AccessLog: o.access, Observe: o.onRequest,
+		Log: o.log, AccessLog: o.access, Observe: s.requestObserver(o.onRequest),
 		Limits: o.config.Limits.host(budgetDescriptors(o.config.Sandboxes)), MaxHeadBytes: int(o.config.Limits.Head), HeadTimeout: o.config.Limits.HeadTimeout,
 	}
 	err = s.openAdmin(o)
@@ -183,7 +187,7 @@ func (s *server) openSandboxes(ctx context.Context, o serverOptions, relay *brid
 		InitPath: program.Path, InitArgs: program.Args,
 		Previews:      sandboxmgr.PreviewConfig{Domain: s.settings.Domain, Port: s.port()},
 		ReservedPorts: o.config.ReservedPorts,
-		Connections:   s.connections,
+		Connections:   &host.Connections{Table: table, Relay: relay},
 		Observe:       s.observer(o.onSandbox), FollowOutput: o.onSandbox != nil,
 		Hook: s.notifyPlugins,
 		Log:  s.log,
@@ -214,7 +218,7 @@ func (s *server) observer(person func(sandboxmgr.Event)) func(sandboxmgr.Event) 
 		if person != nil {
 			person(e)
 		}
-		if e.Kind == sandboxmgr.EventDestroyed {
+		if s.metrics != nil && e.Kind == sandboxmgr.EventDestroyed {
 			s.metrics.Forget(e.Ref.Binding, e.Ref.ID)
 		}
 		if s.events != nil && e.Kind != sandboxmgr.EventOutput { // logs are asked for
