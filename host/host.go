@@ -9,7 +9,9 @@
 // (preview.go), /healthz and /readyz are answered (health.go), anything else
 // goes to the first route that matches and its chain of plugins (route.go). The
 // decision is carried out in one type switch (carry.go), after the plugin's
-// instance is free again. The exchange ends exactly once, with one line in the
+// instance is free again. What is to be carried to a sandbox is admitted first, by
+// what its policy says of the request (admission.go) and by how much is carried
+// already (limits.go). The exchange ends exactly once, with one line in the
 // access log, when its last byte is on its way (exchange.go).
 //
 // ops.go and capability.go are what plugins, and whoever else calls an

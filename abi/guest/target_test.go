@@ -16,7 +16,10 @@ import (
 
 func TestTargets(t *testing.T) {
 	t.Parallel()
-	policy := guest.Policy{IdleTimeout: guest.Duration(time.Minute), MaxBytes: 5}
+	policy := guest.Policy{
+		IdleTimeout: guest.Duration(time.Minute), MaxBytes: 5, MessagesPerSecond: 6, PingInterval: guest.Duration(time.Second),
+		AllowOrigins: []string{"*.example.com"}, Protocols: []string{"chat"},
+	}
 	options := guest.SandboxOptions{KeepAlive: true, Env: map[string]string{"A": "b"}}
 	type decide = func(*guest.Sandbox, *guest.Request) (guest.Response, error)
 	for _, tt := range []struct {
@@ -38,6 +41,9 @@ func TestTargets(t *testing.T) {
 		{"bad id", "www", func(s *guest.Sandbox, r *guest.Request) (guest.Response, error) { return s.WSConnect(r, 8080) }, nil, abi.CodeInvalidSandboxID},
 		{"bad id, previews", "", func(s *guest.Sandbox, r *guest.Request) (guest.Response, error) { return s.ProxyToSandbox(r) }, nil, abi.CodeInvalidSandboxID},
 		{"bad port", "one", func(s *guest.Sandbox, r *guest.Request) (guest.Response, error) { return s.WSConnect(r, 1023) }, nil, abi.CodeInvalidPort},
+		{"bad policy", "one", func(s *guest.Sandbox, r *guest.Request) (guest.Response, error) {
+			return s.WSConnect(r, 8080, guest.Policy{AllowOrigins: []string{}})
+		}, nil, abi.CodeInvalidRequest},
 		{"no port", "one", func(s *guest.Sandbox, r *guest.Request) (guest.Response, error) { return s.ProxyTo(r, 0) }, nil, abi.CodeInvalidPort},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -43,9 +43,16 @@ func (c *console) requestEvent(e host.Event) {
 	case host.EventWebSocketOpened:
 		c.line(plainText, "websocket", "%s opened to %s/%s port %d", where, e.Sandbox.Binding, e.Sandbox.ID, e.Port)
 	case host.EventWebSocketClosed:
-		c.line(plainText, "websocket", "%s closed after %s, %d messages, %s", where, e.Duration.Round(time.Millisecond), e.Messages, e.Close)
+		how := e.Close
+		if e.Breach != "" {
+			how += " (" + e.Breach + ")"
+		}
+		c.line(plainText, "websocket", "%s closed after %s, %d messages, %s", where, e.Duration.Round(time.Millisecond), e.Messages, how)
 	case host.EventAnswered:
-		if e.Status >= 500 {
+		switch {
+		case e.Breach != "":
+			c.line(yellowText, "answered", "%s %s %d (%s)", e.Method, where, e.Status, e.Breach)
+		case e.Status >= 500:
 			c.line(yellowText, "answered", "%s %s %d", e.Method, where, e.Status)
 		}
 	}

@@ -57,6 +57,9 @@ func (b *border) target(binding, id string, options []byte) (abi.SandboxRef, abi
 		if err := json.Unmarshal(options, &o); err != nil {
 			return abi.SandboxRef{}, o, abi.Errorf(abi.CodeInvalidRequest, "options: %v", err)
 		}
+		if e := abi.AsError(o.Policy.Check()); e != nil {
+			return abi.SandboxRef{}, o, abi.Errorf(abi.CodeInvalidRequest, "options: %s", e.Message)
+		}
 	}
 	ref, err := b.sandbox(abi.SandboxRef{Binding: binding, ID: id})
 	if o.Sandbox != nil {
