@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"fmt"
+	"syscall"
 	"testing"
 
 	"edge/plugins/wasmasm"
@@ -58,6 +59,32 @@ func BenchmarkDecideGo(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkDecideConnect is one decision of a Go guest made with the SDK that says
+// connect and no more: what a WebSocket costs before the edge dials.
+func BenchmarkDecideConnect(b *testing.B) {
+	r := newBench(b, Config{})
+	p, err := r.Load(b.Context(), Spec{Name: "connect", Source: buildGuest(b, "./testdata/connect")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	req := upgradeRequest()
+	var before, after syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &before); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.Decide(context.Background(), req); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &after); err != nil {
+		b.Fatal(err)
+	}
+	cpu := after.Utime.Nano() - before.Utime.Nano() + after.Stime.Nano() - before.Stime.Nano()
+	b.ReportMetric(float64(cpu)/float64(b.N), "cpu-ns/op")
 }
 
 // BenchmarkLoad loads and swaps a module: a tiny one and a stock Go one, compiled

@@ -13,11 +13,14 @@ import (
 	"edge/abi"
 )
 
-// buildGo compiles the plugin in testdata with the stock toolchain.
-func buildGo(t testing.TB) string {
+// buildGo compiles the plugin testdata/goguest with the stock toolchain.
+func buildGo(t testing.TB) string { return buildGuest(t, "./testdata/goguest") }
+
+// buildGuest compiles a plugin with the stock toolchain.
+func buildGuest(t testing.TB, folder string) string {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "goguest.wasm")
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "./testdata/goguest")
+	out := filepath.Join(t.TempDir(), "guest.wasm")
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, folder)
 	cmd.Env = append(cmd.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, text)
