@@ -215,7 +215,7 @@ func (f *flow) skim(p []byte) {
 
 // unsent handles a sink that takes no more. What it has said itself may still be
 // on its way to the source, its Close above all, so the source is not cut off: it
-// is read and not sent on until the other direction ends, or for drainWait. The
+// is read and not sent on until the other direction ends, or for the drain. The
 // source of a sink that has stalled is told to go.
 func (f *flow) unsent(err error) error {
 	f.discard, f.blind = true, true // whatever comes, nothing may be injected here any more
@@ -229,13 +229,13 @@ func (f *flow) unsent(err error) error {
 		return errors.Join(errTorn, err)
 	}
 	f.splice.note(f.to()+broke(err), err)
-	f.io.bound(time.Now().Add(drainWait))
+	f.extend()
 	f.splice.halfClosed(f)
 	return nil
 }
 
 // extend gives a half-closed flow time for its next step, reading or writing.
-func (f *flow) extend() { f.io.bound(time.Now().Add(drainWait)) }
+func (f *flow) extend() { f.io.bound(time.Now().Add(f.splice.drain)) }
 
 // finish ends the flow: at its source's end, the sink is told so and may go on
 // speaking.

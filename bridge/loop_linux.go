@@ -4,7 +4,6 @@ import (
 	"net"
 	"runtime"
 	"sync"
-	"time"
 )
 
 // Loop is the Engine of plain sockets: a few goroutines, one for each
@@ -48,7 +47,7 @@ func (e *Loop) Bridge(client, backend net.Conn, early []byte, pol Policy, done f
 		e.release(r)
 		return e.pair.Bridge(client, backend, early, pol, done)
 	}
-	b := &loopBridge{splice: splice{done: done, start: time.Now()}, reactor: r, stall: max(pol.DeadPeer, 0)}
+	b := &loopBridge{splice: newSplice(pol, done), reactor: r, stall: max(pol.DeadPeer, 0)}
 	b.splice.up, b.splice.down = &b.up.flow, &b.down.flow
 	b.up.connect(b, fds[0], fds[1], pol.scanner(true))
 	b.down.connect(b, fds[1], fds[0], pol.scanner(false))

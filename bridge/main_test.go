@@ -3,8 +3,11 @@ package bridge
 import (
 	"bufio"
 	"context"
+	"flag"
 	"io"
 	"net"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,9 +19,24 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if runChild() {
+		return
+	}
+	waitTogether()
 	goleak.VerifyTestMain(m, // fasthttp's own: a clock, and a sweeper that notices its end within 10 s
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+}
+
+// waitTogether has more tests run at once than there are processors, since most of
+// a test is waiting; not what is fuzzed, nor if the command line says otherwise.
+func waitTogether() {
+	flag.Parse()
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" || f.Name == "test.fuzz" })
+	if !said {
+		flag.Set("test.parallel", strconv.Itoa(max(16, runtime.GOMAXPROCS(0))))
+	}
 }
 
 // wait is how long a test waits for what must come.

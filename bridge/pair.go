@@ -16,7 +16,7 @@ var _ Engine = (*Pair)(nil)
 // Bridge starts the two directions and returns.
 func (e *Pair) Bridge(client, backend net.Conn, early []byte, pol Policy, done func(Summary)) Live {
 	backend, answer := unwrapEarly(backend)
-	p := &pair{splice: splice{done: done, start: time.Now()}, stall: pol.DeadPeer}
+	p := &pair{splice: newSplice(pol, done), stall: pol.DeadPeer}
 	p.splice.up, p.splice.down = &p.up.flow, &p.down.flow
 	p.up.init(&p.splice, &p.up, pol.scanner(true))
 	p.down.init(&p.splice, &p.down, pol.scanner(false))

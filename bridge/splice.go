@@ -13,7 +13,7 @@ const (
 	// to finish, for the close frame to be taken and for the peers to answer.
 	closeWait = 2 * time.Second
 	// drainWait is how long the other direction of a half-closed bridge may go
-	// without progress.
+	// without progress, if Policy.DeadPeer is not shorter.
 	drainWait = 30 * time.Second
 )
 
@@ -24,10 +24,19 @@ type splice struct {
 	bounds   *bounds // nil without any
 	done     func(Summary)
 	start    time.Time
+	drain    time.Duration // drainWait or Policy.DeadPeer
 
 	stop  atomic.Pointer[stop]
 	cause atomic.Pointer[ended] // how the bridge ended: the first to say wins
 	half  atomic.Bool           // one direction has ended
+}
+
+func newSplice(pol Policy, done func(Summary)) splice {
+	drain := drainWait
+	if pol.DeadPeer > 0 {
+		drain = min(drain, pol.DeadPeer)
+	}
+	return splice{done: done, start: time.Now(), drain: drain}
 }
 
 // stop says how a bridge is to end.
