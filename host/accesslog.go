@@ -12,35 +12,35 @@ import (
 
 // logAccess writes the one line of an exchange. It holds no query, no header and
 // no preview token.
-func (x *exchange) logAccess(sum bridge.Summary) {
-	if x.s.AccessLog == nil {
+func (r *record) logAccess(sum bridge.Summary) {
+	if r.s.AccessLog == nil {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 16)
 	attrs = append(attrs,
-		slog.String("request", x.id), slog.String("remote", x.remote), slog.String("method", x.method),
-		slog.String("host", x.host), slog.String("path", x.path), slog.Int("status", sum.Status),
+		slog.String("request", r.id), slog.String("remote", r.remote), slog.String("method", r.method),
+		slog.String("host", r.host), slog.String("path", r.path), slog.Int("status", sum.Status),
 		slog.Int64("in", sum.BytesIn), slog.Int64("out", sum.BytesOut), slog.Duration("duration", sum.Duration))
-	if x.plugin != "" {
-		attrs = append(attrs, slog.String("plugin", x.plugin))
+	if r.plugin != "" {
+		attrs = append(attrs, slog.String("plugin", r.plugin))
 	}
-	if x.target.ref.ID != "" {
-		attrs = append(attrs, slog.String("binding", x.target.ref.Binding), slog.String("sandbox", x.target.ref.ID),
-			slog.Int("port", x.target.port), slog.Bool("preview", x.target.exposure))
+	if r.target.ref.ID != "" {
+		attrs = append(attrs, slog.String("binding", r.target.ref.Binding), slog.String("sandbox", r.target.ref.ID),
+			slog.Int("port", r.target.port), slog.Bool("preview", r.target.exposure))
 	}
-	if x.failure != "" {
-		attrs = append(attrs, slog.String("code", x.failure))
+	if r.failure != "" {
+		attrs = append(attrs, slog.String("code", r.failure))
 	}
-	if breach := or(x.breach, string(sum.Breach)); breach != "" {
+	if breach := or(r.breach, string(sum.Breach)); breach != "" {
 		attrs = append(attrs, slog.String("breach", breach))
 	}
-	if x.webSocket && sum.Close != "" {
+	if r.webSocket && sum.Close != "" {
 		attrs = append(attrs, slog.String("close", sum.Close), slog.Int64("messages", sum.MessagesIn+sum.MessagesOut))
 	}
 	if sum.Err != nil {
 		attrs = append(attrs, slog.Any("error", sum.Err))
 	}
-	x.s.AccessLog.LogAttrs(x.s.base, slog.LevelInfo, "request", attrs...)
+	r.s.AccessLog.LogAttrs(r.s.base, slog.LevelInfo, "request", attrs...)
 }
 
 // requestIDs makes names for requests: random per process, then counted.

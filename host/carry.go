@@ -158,28 +158,40 @@ func (x *exchange) carry(d *dialer) error {
 		IdleTimeout: p.IdleTimeout.D(), MaxDuration: p.MaxDuration.D(), MaxMessageBytes: p.MaxMessageBytes, MaxBytes: p.MaxBytes,
 		MessagesPerSecond: p.MessagesPerSecond, PingInterval: p.PingInterval.D(),
 	}
-	up := bridge.Upstream{Key: upstreamKey(own), Dial: d.dial}
-	x.handed = true
-	var err error
+	up := bridge.Upstream{Dial: d.dial}
 	if x.head.upgrade {
-		x.webSocket = true
-		if x.conn != nil {
-			x.conn.taken.Store(true)
-		}
-		err = x.s.carrier.WebSocket(x.ctx, x.rc, x.backendHead(), up, own, pol, x.finish)
-	} else {
-		err = x.s.carrier.HTTP(x.ctx, x.rc, x.backendHead(), up, own, pol, x.finish)
+		return x.carryWebSocket(up, own, pol)
 	}
-	if err != nil {
+	up.Key = upstreamKey(own)
+	x.handed = true
+	if err := x.s.carrier.HTTP(x.ctx, x.rc, x.backendHead(), up, own, pol, x.finish); err != nil {
+		x.handed = false
+		return err
+	}
+	return nil
+}
+
+// carryWebSocket is carry of a handshake. Of the exchange nothing is needed any
+// more once the two ends are joined.
+func (x *exchange) carryWebSocket(up bridge.Upstream, own bridge.Owner, pol bridge.Policy) error {
+	x.webSocket = true
+	if x.conn != nil {
+		x.conn.taken.Store(true)
+	}
+	j := x.join()
+	x.handed = true
+	if err := x.s.carrier.WebSocket(x.ctx, x.rc, x.backendHead(), up, own, pol, j.finish); err != nil {
 		x.handed = false
 		if x.conn != nil {
 			x.conn.taken.Store(false)
 		}
 		return err
 	}
-	if x.webSocket && x.rc.Hijacked() {
-		x.observeOpened()
+	if x.bridged() {
+		j.observeOpened()
 	}
+	x.stop()
+	j.let()
 	return nil
 }
 

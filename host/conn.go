@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -12,15 +13,48 @@ import (
 // clientConn is one accepted connection. It knows whether a request is under
 // way on it, which a graceful shutdown asks, and checks the framing of what is
 // read (framing.go), which fasthttp hides from those behind it.
+//
+// A WebSocket's connection is given away under fasthttp's hands, while the handler
+// runs.
 type clientConn struct {
 	net.Conn
 	framing framing // used by the one goroutine that reads
-	rest    []byte  // of what was read, what belongs to the next request; likewise
+	rest    []byte  // of what was read, what stands behind the message; likewise
 	heard   bool    // something was read, ever; likewise
 	busy    atomic.Bool
-	// taken is set when the connection is about to become a bridge's.
-	taken atomic.Bool
-	stall time.Duration // how long one write may wait for the client to read
+	// taken is set when the connection is about to become a bridge's, given when
+	// it is.
+	taken, given atomic.Bool
+	stall        time.Duration // how long one write may wait for the client to read
+}
+
+// errGiven is what fasthttp finds of a connection that was given away.
+var errGiven = errors.New("connection was given to a bridge")
+
+// Yield gives the connection beneath away, with what stands behind the handshake.
+// To those above it is a closed one from then on, and closing it does nothing.
+func (c *clientConn) Yield() (net.Conn, []byte) {
+	c.given.Store(true)
+	rest := c.rest
+	c.rest = nil
+	return c.Conn, rest
+}
+
+// Close closes the connection, unless it was given away.
+func (c *clientConn) Close() error {
+	if c.given.Load() {
+		return nil
+	}
+	return c.Conn.Close()
+}
+
+// SetWriteDeadline is how fasthttp learns, before it writes an answer to a
+// handshake (see onHead), that the connection was given away.
+func (c *clientConn) SetWriteDeadline(t time.Time) error {
+	if c.given.Load() {
+		return errGiven
+	}
+	return c.Conn.SetWriteDeadline(t)
 }
 
 // Read reads from the client. Bytes that break the framing rules are not
@@ -32,10 +66,14 @@ type clientConn struct {
 // No read goes past the end of a message. A client that sends its requests ahead
 // is so served one after the other: fasthttp, which would keep an answer back while
 // it knows of a next request, sends each at once, and what is written beside its
-// writer (bridge.Relay.HTTP) comes in order.
+// writer (bridge.Relay.HTTP) comes in order. And what stands behind a handshake is
+// not in fasthttp's reader when the connection is given away.
 func (c *clientConn) Read(p []byte) (int, error) {
-	if c.framing.err != nil {
+	switch {
+	case c.framing.err != nil:
 		return 0, c.framing.err
+	case c.given.Load():
+		return 0, errGiven
 	}
 	n, err := copy(p, c.rest), error(nil)
 	c.rest = c.rest[n:]
@@ -65,7 +103,10 @@ func (c *clientConn) Read(p []byte) (int, error) {
 // Write writes to the client and gives up on one that does not read; a bridge
 // has its own rules.
 func (c *clientConn) Write(p []byte) (int, error) {
-	if !c.taken.Load() {
+	switch {
+	case c.given.Load():
+		return 0, errGiven
+	case !c.taken.Load():
 		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
 			return 0, err
 		}

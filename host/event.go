@@ -67,32 +67,32 @@ type Event struct {
 	Breach string
 }
 
-// observe tells of the exchange's end.
-func (x *exchange) observe(sum bridge.Summary) {
-	if x.s.Observe == nil {
+// observe tells of the request's end.
+func (r *record) observe(sum bridge.Summary) {
+	if r.s.Observe == nil {
 		return
 	}
 	kind := EventAnswered
-	if x.webSocket && sum.Status == 101 {
+	if r.webSocket && sum.Status == 101 {
 		kind = EventWebSocketClosed
 	}
-	x.s.Observe(x.event(kind, sum))
+	r.s.Observe(r.event(kind, sum))
 }
 
 // observeOpened tells that client and sandbox are joined.
-func (x *exchange) observeOpened() {
-	if x.s.Observe != nil {
-		x.s.Observe(x.event(EventWebSocketOpened, bridge.Summary{Status: 101, Duration: time.Since(x.start)}))
+func (r *record) observeOpened() {
+	if r.s.Observe != nil {
+		r.s.Observe(r.event(EventWebSocketOpened, bridge.Summary{Status: 101, Duration: time.Since(r.start)}))
 	}
 }
 
-func (x *exchange) event(kind EventKind, sum bridge.Summary) Event {
+func (r *record) event(kind EventKind, sum bridge.Summary) Event {
 	return Event{
-		Kind: kind, Request: x.id, Method: x.method, Host: x.host, Path: x.path, Via: or(x.via, ViaEdge),
-		Status: sum.Status, Code: abi.Code(x.failure), Plugin: x.plugin,
-		Sandbox: x.target.ref, Port: x.target.port, Preview: x.target.exposure,
+		Kind: kind, Request: r.id, Method: r.method, Host: r.host, Path: r.path, Via: or(r.via, ViaEdge),
+		Status: sum.Status, Code: abi.Code(r.failure), Plugin: r.plugin,
+		Sandbox: r.target.ref, Port: r.target.port, Preview: r.target.exposure,
 		BytesIn: sum.BytesIn, BytesOut: sum.BytesOut, Messages: sum.MessagesIn + sum.MessagesOut,
-		Duration: sum.Duration, Close: sum.Close, Breach: or(x.breach, string(sum.Breach)),
+		Duration: sum.Duration, Close: sum.Close, Breach: or(r.breach, string(sum.Breach)),
 	}
 }
 

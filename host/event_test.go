@@ -68,7 +68,7 @@ func TestEventsTellTheDoor(t *testing.T) {
 // the host, which comes first.
 func TestEventNamesTheBreach(t *testing.T) {
 	t.Parallel()
-	x := &exchange{webSocket: true}
+	x := &record{webSocket: true}
 	sum := bridge.Summary{Status: 101, Close: "edge 1008 idle for too long", Breach: bridge.BreachIdle}
 	if e := x.event(EventWebSocketClosed, sum); e.Breach != "idle" || e.Close != sum.Close || e.Via != ViaEdge {
 		t.Errorf("event %+v", e)

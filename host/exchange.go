@@ -16,34 +16,14 @@ import (
 
 // exchange is one request from the gate to its log line.
 type exchange struct {
-	s     *Server
-	rc    *fasthttp.RequestCtx // of use only while serve runs
-	conn  *clientConn          // nil in unit tests
-	head  *head                // nil when the gate refused
-	req   *abi.Request
-	body  *requestBody // nil when there is none
-	ctx   context.Context
-	stop  context.CancelFunc
-	start time.Time
-	id    string
-
-	remote string // the client's "ip:port"
-	method string
-
-	// What the log line will say.
-	host, path string // without any token
-	plugin     string
-	target     target
-	failure    string // the error code of the answer
-	via        Via    // empty is ViaEdge
-	breach     string // the rule that refused the request; the bridge's are its own
-	webSocket  bool
-
-	// letSleep, if set, is called at the end: until then the exchange keeps its
-	// sandbox awake.
-	letSleep func()
-	// slot is the exchange's place in what the limits count.
-	slot slot
+	record
+	rc   *fasthttp.RequestCtx // of use only while serve runs
+	conn *clientConn          // nil in unit tests
+	head *head                // nil when the gate refused
+	req  *abi.Request
+	body *requestBody // nil when there is none
+	ctx  context.Context
+	stop context.CancelFunc
 
 	over atomic.Bool // finish ran
 	// handed is set when somebody else (a relay, a stream) finishes the
@@ -65,8 +45,7 @@ func (s *Server) serve(rc *fasthttp.RequestCtx) {
 // begin makes the exchange of a request.
 func (s *Server) begin(rc *fasthttp.RequestCtx) *exchange {
 	s.live.Add(1)
-	x := &exchange{s: s, rc: rc, start: time.Now(), id: s.ids.next()}
-	x.remote = rc.RemoteAddr().String()
+	x := &exchange{record: record{s: s, start: time.Now(), id: s.ids.next(), remote: rc.RemoteAddr().String()}, rc: rc}
 	x.conn, _ = rc.Conn().(*clientConn)
 	// The deadline was the head's. It bounds neither the body nor the answer.
 	_ = rc.Conn().SetReadDeadline(time.Time{})
@@ -165,15 +144,14 @@ func (x *exchange) whileClientStays() (stop func()) {
 func (x *exchange) settle() {
 	if r := recover(); r != nil {
 		x.s.Log.Error("request panicked", "request", x.id, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-		if !x.rc.Hijacked() {
+		if !x.bridged() {
 			x.handed = false
 			x.rc.Response.Reset()
 			x.rc.SetConnectionClose()
 			x.fail(abi.Errorf(abi.CodeInternal, "internal error; the edge's log has the details"))
 		}
 	}
-	if x.rc.Hijacked() {
-		x.slim()
+	if x.bridged() {
 		return
 	}
 	if x.s.draining.Load() || x.head == nil || x.head.closing || x.unusable() {
@@ -184,11 +162,9 @@ func (x *exchange) settle() {
 	}
 }
 
-// slim lets go of what a connection that was taken over does not need, while it
-// lives on, perhaps for days: the request and what it was read from.
-func (x *exchange) slim() {
-	x.method, x.host, x.path = strings.Clone(x.method), strings.Clone(x.host), strings.Clone(x.path)
-	x.rc, x.conn, x.head, x.req = nil, nil, nil, nil
+// bridged tells whether the client's connection is not the server's any more.
+func (x *exchange) bridged() bool {
+	return x.rc.Hijacked() || x.conn != nil && x.conn.given.Load()
 }
 
 // unusable tells whether the connection cannot carry another request, because a
@@ -226,17 +202,7 @@ func (x *exchange) finish(sum bridge.Summary) {
 		}
 	}
 	x.stop()
-	x.s.slots.give(&x.slot)
-	if x.letSleep != nil {
-		x.letSleep()
-	}
-	if sum.Duration == 0 {
-		sum.Duration = time.Since(x.start)
-	}
-	x.logAccess(sum)
-	x.observe(sum)
-	x.s.live.Add(-1)
-	x.s.wakeShutdown()
+	x.close(sum)
 }
 
 // wantsPage tells whether the client is a person's browser.

@@ -58,7 +58,8 @@ func (f *framing) scan(p []byte) (good int, err error) {
 	return good, nil
 }
 
-// scanMessage is scan that goes no further than the message under way.
+// scanMessage is scan that goes no further than the message under way, nor than the
+// head behind which it is no HTTP any more.
 func (f *framing) scanMessage(p []byte) (good int, err error) {
 	for i := 0; i < len(p); {
 		switch f.phase {
@@ -84,9 +85,9 @@ func (f *framing) scanMessage(p []byte) (good int, err error) {
 			i += end + 1
 		}
 		switch f.phase {
-		case phaseStart:
+		case phaseStart, phaseTunnel:
 			return i, nil
-		case phaseBody, phaseTunnel:
+		case phaseBody:
 			good = i
 		}
 	}

@@ -143,7 +143,9 @@ func (s *Server) newHTTP() *fasthttp.Server {
 }
 
 // onHead runs when a head was read, before its body. fasthttp knows an
-// expectation only in this spelling.
+// expectation only in this spelling. A handshake has a write timeout, because it is
+// by setting its deadline that fasthttp learns most cheaply that there is nothing
+// to write: a bridge has the connection.
 func (s *Server) onHead(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	if n := h.ContentLength(); n > 0 || n == -1 {
 		for name, value := range h.All() {
@@ -152,6 +154,9 @@ func (s *Server) onHead(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 				break
 			}
 		}
+	}
+	if h.ConnectionUpgrade() {
+		return fasthttp.RequestConfig{WriteTimeout: s.BodyTimeout}
 	}
 	return fasthttp.RequestConfig{}
 }
