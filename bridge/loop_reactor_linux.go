@@ -148,11 +148,14 @@ func (r *reactor) run() {
 			r.dispatch(&r.events[i])
 		}
 		r.wheel.advance(r.now(), (*loopBridge).fire)
-		if r.bridges == 0 && (r.ending || r.now()-r.empty >= linger) && r.loop.retire(r) {
-			r.mu.Lock()
-			r.gone = true
-			r.mu.Unlock()
-			return
+		if r.bridges == 0 && (r.ending || r.now()-r.empty >= linger) {
+			if r.loop.retire(r) {
+				r.mu.Lock()
+				r.gone = true
+				r.mu.Unlock()
+				return
+			}
+			r.empty = r.now() // a bridge is on its way
 		}
 	}
 }
@@ -161,7 +164,9 @@ func (r *reactor) run() {
 func (r *reactor) wait() {
 	r.ready, r.polled, r.yield = 0, 0, r.now()-r.parked > turnTime
 	r.setDeadline()
-	r.raw.Read(r.poll) // its error is the deadline, or the reactor's own end
+	if r.raw.Read(r.poll) != nil { // the deadline
+		r.ready = poll(r.ep, r.events[:])
+	}
 	r.clock = 0
 	if r.polled > 1 {
 		r.parked = r.now()
