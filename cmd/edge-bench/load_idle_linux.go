@@ -212,7 +212,7 @@ func (l *loop) untilAll(ctx context.Context, d *idleLoad, bound time.Duration) e
 		if l.clock.now() > end {
 			return fmt.Errorf("%d of %d bridges answered in %v", d.complete, d.awaited, bound)
 		}
-		if err := l.until(ctx, d, min(end, l.clock.now()+int64(20*time.Millisecond))); err != nil {
+		if err := l.until(ctx, d, min(end, l.clock.now()+int64(patience))); err != nil {
 			return err
 		}
 	}

@@ -153,13 +153,10 @@ func runCommand(ctx context.Context, args []string, stdout, stderr io.Writer) er
 		return err
 	}
 	r, err := measure(ctx, o, stderr)
-	if err != nil {
+	if r == nil || ctx.Err() != nil {
 		return err
 	}
-	if err := r.save(filepath.Join(o.outDir, resultsFile)); err != nil {
-		return err
-	}
-	return r.write(o.outDir, stdout)
+	return errors.Join(err, r.save(filepath.Join(o.outDir, resultsFile)), r.write(o.outDir, stdout))
 }
 
 // reportCommand writes the report of the results that a run left, and with

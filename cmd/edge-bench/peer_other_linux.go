@@ -95,10 +95,14 @@ defaults
   timeout tunnel 1h
   http-reuse always
 frontend front
-  bind %s backlog 4096
+  bind %[1]s backlog 4096
+  use_backend events if { path /events }
   default_backend back
 backend back
-  server echo %s
+  server echo %[2]s
+backend events
+  option http-no-delay
+  server echo %[2]s
 `
 
 func versionHAProxy(ctx context.Context, _ *site) (string, error) {

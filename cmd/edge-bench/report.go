@@ -55,7 +55,9 @@ func (r *results) markdown() string {
 	b.WriteString(r.delayTable())
 	b.WriteString("\n## Idle bridges\n\nWhat each costs all processes of the proxy: memory that is resident and shared with nobody, and descriptors.\n\n")
 	b.WriteString(r.idleTable())
-	b.WriteString("\n## How busy\n\nThe thread of the load alone, the core that it shares with the backend, and the proxy's core, in percent; medians.\n\n")
+	b.WriteString("\n## Self-check\n\nIs the load the bottleneck? What the load and the backend do together on their one core without a proxy, beside the fastest proxy.\n\n")
+	b.WriteString(r.selfTable())
+	b.WriteString("\nThe thread of the load alone, the core that it shares with the backend, and the proxy's core, in percent of the time; medians.\n\n")
 	b.WriteString(r.shareTable())
 	return b.String()
 }
@@ -203,6 +205,30 @@ func (r *results) idleTable() string {
 		}
 		return s
 	})
+}
+
+// selfTable compares the load with what it loads.
+func (r *results) selfTable() string {
+	var rows [][]string
+	for i := range r.Modes {
+		m := &r.Modes[i]
+		direct := median(m.of(nameDirect, byRate().pick))
+		if m.idle() || m.delayed() || direct == 0 {
+			continue
+		}
+		fastest, best := "-", 0.0
+		for _, name := range r.measured() {
+			if v := median(m.of(name, byRate().pick)); name != nameDirect && v > best {
+				fastest, best = name, v
+			}
+		}
+		row := []string{m.Title, thousands(direct), "-", "-"}
+		if best > 0 {
+			row[2], row[3] = thousands(best)+" "+fastest, fmt.Sprintf("%.1fx", direct/best)
+		}
+		rows = append(rows, row)
+	}
+	return table([]string{"mode", "direct", "fastest proxy", "direct to it"}, rows)
 }
 
 func (r *results) shareTable() string {

@@ -47,6 +47,17 @@ type modeResult struct {
 	Samples map[string][]sample `json:"samples"`
 }
 
+// lacks names a check that a mode needs and that the server failed, if there is
+// one.
+func (p *peerResult) lacks(m mode) string {
+	for _, need := range m.needs {
+		if p.Failed[need] != "" {
+			return need
+		}
+	}
+	return ""
+}
+
 // peer is the result of the named one; it must be there.
 func (r *results) peer(name string) *peerResult {
 	for i := range r.Peers {

@@ -24,11 +24,13 @@ type run struct {
 	peers []peer // those that are installed
 	out   results
 	told  io.Writer // progress
+	// left is what went wrong when servers were ended, which spoils no figure.
+	left error
 }
 
-// measure runs the benchmark and returns what it found. Everything that it
-// starts has ended when it returns.
-func measure(ctx context.Context, o options, told io.Writer) (_ *results, err error) {
+// measure runs the benchmark and returns what it found, also beside an error of
+// the end. Everything that it starts has ended when it returns.
+func measure(ctx context.Context, o options, told io.Writer) (found *results, err error) {
 	r := &run{options: o, told: told}
 	if err := r.choose(); err != nil {
 		return nil, err
@@ -49,13 +51,8 @@ func measure(ctx context.Context, o options, told io.Writer) (_ *results, err er
 		return nil, err
 	}
 	defer backend.end()
-	if err := r.steady(ctx); err != nil {
-		return nil, err
-	}
-	if err := r.fresh(ctx); err != nil {
-		return nil, err
-	}
-	return &r.out, nil
+	err = errors.Join(r.steady(ctx), r.fresh(ctx))
+	return &r.out, errors.Join(err, r.left)
 }
 
 // choose settles which modes are run.
@@ -118,13 +115,11 @@ func (r *run) prepare(ctx context.Context, dir string) error {
 
 // steady runs the modes for which all servers run side by side: each round has
 // every mode, and each mode all servers in turn, another one first each round.
-func (r *run) steady(ctx context.Context) (err error) {
+func (r *run) steady(ctx context.Context) error {
 	servers := map[string]*server{}
 	defer func() {
-		for _, p := range r.peers {
-			if s := servers[p.name]; s != nil {
-				err = errors.Join(err, s.close())
-			}
+		for _, s := range servers {
+			r.close(s)
 		}
 	}()
 	for _, p := range r.peers {
@@ -157,6 +152,9 @@ func (r *run) steady(ctx context.Context) (err error) {
 			r.tell(i, round)
 		}
 	}
+	if edge := servers[nameEdge]; r.profile && edge != nil {
+		return r.profiles(ctx, edge)
+	}
 	return nil
 }
 
@@ -167,6 +165,9 @@ func (r *run) fresh(ctx context.Context) error {
 			continue
 		}
 		for round := range min(r.rounds, freshRounds) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			for _, p := range rotated(r.peers, round) {
 				if p.name == nameDirect || (len(m.only) > 0 && !slices.Contains(m.only, p.name)) {
 					continue
@@ -181,18 +182,37 @@ func (r *run) fresh(ctx context.Context) error {
 	return nil
 }
 
-func (r *run) freshSample(ctx context.Context, i, round int, p peer) (err error) {
-	srv, err := r.start(ctx, p, fmt.Sprintf("fresh-%d-%d", i, round))
-	if err != nil {
-		return err
+// freshSample starts a server, measures it and ends it. One that cannot hold all
+// the bridges is asked to hold half of them, down to a thousand.
+func (r *run) freshSample(ctx context.Context, i, round int, p peer) error {
+	m := r.modes[i]
+	for m.conns = r.bridges; ; m.conns /= 2 {
+		s, err := r.freshOnce(ctx, m, fmt.Sprintf("fresh-%d-%d-%d", i, round, m.conns), p)
+		if err != nil {
+			return err
+		}
+		if s.Failed == "" || r.out.peer(p.name).lacks(m) != "" || m.conns < 2*fewestBridges {
+			r.keep(i, round, p.name, s)
+			return nil
+		}
+		fmt.Fprintf(r.told, "%s does not hold %d bridges: %s\n", p.name, m.conns, s.Failed)
 	}
-	defer func() { err = errors.Join(err, srv.close()) }()
-	s, err := r.sample(ctx, r.modes[i], p.name, srv.target)
-	if err == nil {
-		r.keep(i, round, p.name, s)
-	}
-	return err
 }
+
+// fewestBridges is how many a server must hold to be measured idle.
+const fewestBridges = 1000
+
+func (r *run) freshOnce(ctx context.Context, m mode, dir string, p peer) (sample, error) {
+	srv, err := r.start(ctx, p, dir)
+	if err != nil {
+		return sample{}, err
+	}
+	defer r.close(srv)
+	return r.sample(ctx, m, p.name, srv.target)
+}
+
+// close ends a server.
+func (r *run) close(s *server) { r.left = errors.Join(r.left, s.close()) }
 
 func (r *run) start(ctx context.Context, p peer, name string) (*server, error) {
 	dir := filepath.Join(r.site.dir, name, p.name)
@@ -211,11 +231,8 @@ func rotated(list []peer, round int) []peer {
 // sample measures one mode against one server. What fails there is in the
 // sample; the error is the end of ctx.
 func (r *run) sample(ctx context.Context, m mode, name string, t target) (sample, error) {
-	failed := r.out.peer(name).Failed
-	for _, need := range m.needs {
-		if why := failed[need]; why != "" {
-			return sample{Failed: "fails the check \"" + need + "\""}, nil
-		}
+	if need := r.out.peer(name).lacks(m); need != "" {
+		return sample{Failed: fmt.Sprintf("fails the check %q", need)}, nil
 	}
 	var runs []sample
 	for range max(1, (m.runs+r.rounds-1)/r.rounds) {
@@ -247,7 +264,7 @@ func (r *run) once(ctx context.Context, m mode, t target) (sample, error) {
 		s, err := drive(ctx, t, r.window, l)
 		return s.timed(&l.times), err
 	case kindIdle:
-		return driveIdle(ctx, t, idleBounds{open: 2 * time.Minute, settle: r.settle}, &idleLoad{Bridges: r.bridges, Path: m.path})
+		return driveIdle(ctx, t, idleBounds{open: 2 * time.Minute, settle: r.settle}, &idleLoad{Bridges: m.conns, Path: m.path})
 	}
 	return drive(ctx, t, r.window, &echoLoad{Conns: m.conns, InFlight: m.inFlight, Size: m.size})
 }

@@ -37,8 +37,10 @@ type sample struct {
 }
 
 // loadBound tells whether the load and the backend, which share a core, kept the
-// figure down: their core was full and the proxy's was not.
-func (s sample) loadBound() bool { return s.LoadCore > 0.95 && s.ProxyShare < 0.90 }
+// figure of a proxy down: their core was full and the proxy's was not.
+func (s sample) loadBound() bool {
+	return s.ProxyShare > 0 && s.ProxyShare < 0.90 && s.LoadCore > 0.95
+}
 
 // timed adds what a histogram holds.
 func (s sample) timed(h *histogram) sample {

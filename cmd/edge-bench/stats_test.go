@@ -65,7 +65,7 @@ func TestLoadBound(t *testing.T) {
 	for _, tt := range []struct {
 		load, proxy float64
 		want        bool
-	}{{1, 0.5, true}, {1, 0.97, false}, {0.8, 0.5, false}} {
+	}{{1, 0.5, true}, {1, 0.97, false}, {0.8, 0.5, false}, {1, 0, false}} {
 		if got := (sample{LoadCore: tt.load, ProxyShare: tt.proxy}).loadBound(); got != tt.want {
 			t.Errorf("load's core %v, proxy %v: %t", tt.load, tt.proxy, got)
 		}
