@@ -17,6 +17,7 @@ import (
 
 	"edge/abi"
 	"edge/bridge"
+	"edge/bridge/socket"
 	"edge/host"
 	"edge/host/admin"
 	"edge/host/metrics"
@@ -118,7 +119,8 @@ func openServer(ctx context.Context, o serverOptions) (s *server, err error) {
 			err = errors.Join(err, s.release(ctx))
 		}
 	}()
-	if s.listener, err = net.Listen("tcp", o.settings.Listen); err != nil {
+	listen := socket.ListenConfig{DeadPeer: o.config.Limits.DeadPeer}
+	if s.listener, err = listen.Listen(ctx, o.settings.Listen); err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return s, fmt.Errorf("%w (another edge? --listen or EDGE_LISTEN takes another address)", err)
 		}
