@@ -41,7 +41,9 @@
 // default. Anything else is refused (ErrUnsupported) and never guessed at, and so
 // is an encoding that a lenient decoder might read in another way. Types are not
 // checked: whoever compiles the result does that, and every index was checked
-// here. A valid module stays valid, and behaves the same but for fuel.
+// here. A valid module stays valid, and behaves the same but for fuel. Counts are
+// checked against what is there, so that a compiler which makes room for as many
+// entries as a module announces is safe behind this package.
 //
 // The hidden import comes after the guest's imports, so that the guest's own
 // functions move by one; calls, exports, elements, the start function and the
@@ -74,6 +76,8 @@ const (
 	// MaxBody bounds one function's size in bytes: the limit of the WebAssembly
 	// JavaScript interface (section 7, implementation limits).
 	MaxBody = 7_654_321
+	// maxLocals bounds a function's locals: the same document's limit.
+	maxLocals = 50_000
 )
 
 // Options is how Rewrite works. The two names are required.

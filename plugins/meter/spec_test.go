@@ -26,13 +26,26 @@ func newRuntime(t testing.TB, features api.CoreFeatures) wazero.Runtime {
 	t.Helper()
 	r := wazero.NewRuntimeWithConfig(t.Context(), wazero.NewRuntimeConfig().WithCoreFeatures(features))
 	t.Cleanup(func() { _ = r.Close(context.Background()) })
-	refuel := api.GoFunc(func(_ context.Context, stack []uint64) { stack[0] = meter.DefaultQuantum })
+	provide(t, r, nil)
+	return r
+}
+
+// provide adds the hidden function to a runtime; ask is told the fuel that is left
+// and answers with more, nil is a host that always says yes.
+func provide(t testing.TB, r wazero.Runtime, ask func(ctx context.Context, left int32) int32) {
+	t.Helper()
+	if ask == nil {
+		ask = func(context.Context, int32) int32 { return meter.DefaultQuantum }
+	}
+	refuel := api.GoFunc(func(ctx context.Context, stack []uint64) {
+		stack[0] = uint64(uint32(ask(ctx, int32(uint32(stack[0])))))
+	})
 	i32 := []api.ValueType{api.ValueTypeI32}
-	_, err := r.NewHostModuleBuilder(options.Module).NewFunctionBuilder().WithGoFunction(refuel, i32, i32).Export(options.Name).Instantiate(t.Context())
+	_, err := r.NewHostModuleBuilder(options.Module).NewFunctionBuilder().WithGoFunction(refuel, i32, i32).
+		Export(options.Name).Instantiate(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
 }
 
 // wazeroDir is where wazero's source lies, which carries the specification's

@@ -82,10 +82,7 @@ type walker struct {
 func (w *walker) body(m *rewriter, body []byte) error {
 	w.reader, w.m = reader{b: body}, m
 	w.frames, w.points, w.edits = w.frames[:0], w.points[:0], w.edits[:0]
-	for n := w.u32(); n > 0 && w.err == nil; n-- { // locals
-		w.u32()
-		w.valueType()
-	}
+	w.locals()
 	w.bare, w.dead, w.busy, w.count = true, false, false, 0
 	w.begin(check)
 	w.push(opBlock)
@@ -99,6 +96,19 @@ func (w *walker) body(m *rewriter, body []byte) error {
 		w.settle()
 	}
 	return w.err
+}
+
+// locals reads the locals' declaration. Compilers make room for as many as it
+// says, which may be more than there is.
+func (w *walker) locals() {
+	sum := uint64(0)
+	for n := w.u32(); n > 0 && w.err == nil; n-- {
+		sum += uint64(w.u32())
+		w.valueType()
+	}
+	if sum > maxLocals {
+		w.fail(unsupported("%d locals", sum))
+	}
 }
 
 // begin makes a point of the place that is read next.

@@ -109,6 +109,11 @@ func (m *Module) Export(name string, f Func) {
 	m.exports = append(m.exports, append(append(text(name), 0x00), unsigned(uint32(f))...))
 }
 
+// ExportGlobal exports a global under a name.
+func (m *Module) ExportGlobal(name string, g Global) {
+	m.exports = append(m.exports, append(append(text(name), 0x03), unsigned(uint32(g))...))
+}
+
 // Start makes f run when the module is instantiated.
 func (m *Module) Start(f Func) { m.start = unsigned(uint32(f)) }
 
