@@ -1,6 +1,7 @@
 package host
 
 import (
+	"net/netip"
 	"strings"
 
 	"edge/abi"
@@ -24,7 +25,11 @@ func (x *exchange) admit() error {
 		x.breach = breachProtocol
 		return err
 	}
-	s, over := x.s.slots.take(&x.s.Limits, t, clientOf(x.rc.RemoteAddr()))
+	var client netip.Addr
+	if x.s.Limits.PerClient > 0 {
+		client = clientOf(x.rc.RemoteAddr())
+	}
+	s, over := x.s.slots.take(&x.s.Limits, t, client)
 	if over != nil {
 		x.breach = over.breach
 		return over.err()

@@ -18,11 +18,25 @@ import (
 	"time"
 
 	"edge/abi"
+	edgesocket "edge/bridge/socket"
 )
 
-// starvedBackend is the environment variable that makes this test's binary the
-// server of TestOutOfDescriptors; its value is the backend's address.
-const starvedBackend = "EDGE_TEST_STARVED_BACKEND"
+// Environment variables that make this test's binary the server of
+// TestOutOfDescriptors: the backend's address, and how to listen.
+const (
+	starvedBackend  = "EDGE_TEST_STARVED_BACKEND"
+	starvedListener = "EDGE_TEST_STARVED_LISTENER"
+)
+
+// listeners are those of package net and of the edge itself.
+var listeners = map[string]func(context.Context) (net.Listener, error){
+	"net": func(ctx context.Context) (net.Listener, error) {
+		return (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	},
+	"edge": func(ctx context.Context) (net.Listener, error) {
+		return edgesocket.ListenConfig{}.Listen(ctx, "127.0.0.1:0")
+	},
+}
 
 // TestStarvedServer is that server: it has few descriptors, prints its address and
 // each pause of accepting, and ends with its standard input.
@@ -34,7 +48,7 @@ func TestStarvedServer(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 64, Max: 64}); err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := listeners[os.Getenv(starvedListener)](t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,11 +85,11 @@ type starved struct {
 	cmd   *exec.Cmd
 }
 
-func startStarved(t *testing.T, backend string) *starved {
+func startStarved(t *testing.T, backend, listener string) *starved {
 	t.Helper()
 	s := &starved{log: new(bytes.Buffer)}
 	s.cmd = exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestStarvedServer$", "-test.timeout=60s")
-	s.cmd.Env = append(os.Environ(), starvedBackend+"="+backend)
+	s.cmd.Env = append(os.Environ(), starvedBackend+"="+backend, starvedListener+"="+listener)
 	s.cmd.Stderr = s.log
 	in, err := s.cmd.StdinPipe()
 	if err != nil {
@@ -122,7 +136,16 @@ func (s *starved) end(t *testing.T) string {
 // and when descriptors are free again all is as before. The log tells it once.
 func TestOutOfDescriptors(t *testing.T) {
 	t.Parallel()
-	s := startStarved(t, backend(t, echoSocket))
+	for listener := range listeners {
+		t.Run(listener, func(t *testing.T) {
+			t.Parallel()
+			starve(t, startStarved(t, backend(t, echoSocket), listener))
+		})
+	}
+}
+
+func starve(t *testing.T, s *starved) {
+	t.Helper()
 	open := s.openSocket(t, "a")
 	asking, upgrading := s.dial(t), s.dial(t)
 	var idle []*client
