@@ -140,6 +140,55 @@ func TestConnections(t *testing.T) {
 	})
 }
 
+// TestBreachesAreCounted has the policy of an exposure end a WebSocket and refuse
+// another, wants both counted under the sandbox, and nothing of a sandbox that is
+// destroyed.
+func TestBreachesAreCounted(t *testing.T) {
+	t.Parallel()
+	s := examples("process")
+	s.plugins, s.routes = map[string]string{"echo": s.plugins["echo"]}, [][2]string{{"/ws/echo", "echo"}}
+	e := newEdge(t, s)
+	if err := echo(e.dial("/ws/echo?id=strict"), "started"); err != nil {
+		t.Fatal(err)
+	}
+	door := restDoor{e, "strict"}
+	answer, refusal := door.call(t, abi.ExposePort.Name(), []byte(`{"port":8080,"policy":{"idleTimeout":"100ms","allowOrigins":["https://app.example"]}}`))
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	var exposed abi.ExposedPort
+	if err := json.Unmarshal(answer, &exposed); err != nil {
+		t.Fatal(err)
+	}
+	dial := func(origin string) (*websocket.Conn, error) {
+		d := websocket.Dialer{HandshakeTimeout: patience, NetDialContext: dialLocalhost}
+		ws, _, err := d.Dial(exposed.WSURL, http.Header{"Origin": {origin}})
+		return ws, err
+	}
+	if _, err := dial("https://evil.example"); err == nil {
+		t.Fatal("another origin was let in")
+	}
+	ws, err := dial("https://app.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	wantClosed(t, ws, 1008, "idle for too long")
+	breach := func(reason string) string {
+		return `edge_breaches_total{binding="Sandbox",plugin="",reason="` + reason + `",sandbox="strict"}`
+	}
+	e.wantCounted(map[string]string{breach("idle"): "1", breach("origin"): "1", `edge_bridges_closed_total{reason="breach"}`: "1"})
+	if _, refusal := door.call(t, abi.Destroy.Name(), []byte("{}")); refusal != nil {
+		t.Fatal(refusal)
+	}
+	e.eventually("its series are gone", func() error {
+		if text := e.ask("GET", "/metrics", 200); strings.Contains(string(text), `sandbox="strict"`) {
+			return errors.New("they are still there")
+		}
+		return nil
+	})
+}
+
 // wantConnections waits until there are so many.
 func (e *edge) wantConnections(n int) {
 	e.t.Helper()
