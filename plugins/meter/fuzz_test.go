@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -47,6 +48,9 @@ func FuzzRewrite(f *testing.F) {
 		}
 		_, plainErr := r.CompileModule(t.Context(), module)
 		_, err = r.CompileModule(t.Context(), metered)
+		if plainErr != nil && strings.Contains(plainErr.Error(), "section custom") {
+			return // names that cannot be read were left out, as the specification wants
+		}
 		if (plainErr == nil) != (err == nil) {
 			t.Errorf("wazero says of the module %v, and of the metered one %v", plainErr, err)
 		}
