@@ -183,6 +183,7 @@ type Relay struct {
 	own     Table
 	pool    pool
 	waits   waits
+	bulk    bulkPool
 	buffers bufferPool
 
 	mu      sync.Mutex // guards what follows

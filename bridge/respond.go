@@ -88,6 +88,8 @@ func (b *answerBody) send(w io.Writer) error {
 		err = b.passChunks(bw)
 	case b.a.length == lengthClose && !b.a.plain:
 		err = b.copy(&chunkWriter{w: bw})
+	case b.large():
+		err = b.copyLarge(bw)
 	default:
 		err = b.copy(bw)
 	}

@@ -44,11 +44,13 @@ func (x *exchange) startUpload(rc *fasthttp.RequestCtx, head *Head, dst net.Conn
 
 func (u *upload) run() {
 	defer close(u.done)
-	b := u.x.relay.buffers.get()
-	defer u.x.relay.buffers.put(b)
+	room := uploadBuffer{relay: u.x.relay, small: u.x.relay.buffers.get()}
+	defer room.put()
 	sent, deaf := int64(0), false
 	for {
+		b := room.next()
 		n, err := u.src.Read(b[headroom : len(b)-2])
+		room.last = n
 		sent += int64(n)
 		if u.size >= 0 && sent > u.size {
 			n -= int(sent - u.size)
@@ -82,6 +84,42 @@ func (u *upload) run() {
 	}
 }
 
+// uploadBuffer is a buffer that is a large one for as long as a client fills it.
+type uploadBuffer struct {
+	relay *Relay
+	small *buffer
+	large *[bulkSize]byte
+	last  int // what the last read brought
+	full  int // how many small ones were filled in a row
+}
+
+// next returns the buffer for the next read.
+func (u *uploadBuffer) next() []byte {
+	switch {
+	case u.large != nil && u.last < bufferSize:
+		u.relay.bulk.put(u.large)
+		u.large, u.full = nil, 0
+	case u.large == nil && u.last == len(u.small)-headroom-2:
+		if u.full++; u.full == 2 {
+			u.large = u.relay.bulk.get()
+		}
+	default:
+		u.full = 0
+	}
+	if u.large != nil {
+		return u.large[:]
+	}
+	return u.small[:]
+}
+
+// put gives up all of it.
+func (u *uploadBuffer) put() {
+	u.relay.buffers.put(u.small)
+	if u.large != nil {
+		u.relay.bulk.put(u.large)
+	}
+}
+
 // complete says whether a body that ended is whole. fasthttp ends a stream
 // quietly when the client closes inside it: a short body shows by its length, a
 // chunked one by the connection having ended too.
@@ -106,7 +144,7 @@ func (u *upload) abandon(err error) {
 
 // write sends n bytes at b[headroom:], as a chunk if need be: its size line goes
 // into the headroom.
-func (u *upload) write(b *buffer, n int) error {
+func (u *upload) write(b []byte, n int) error {
 	at, end := headroom, headroom+n
 	if u.size < 0 {
 		var size [headroom]byte
