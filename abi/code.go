@@ -23,6 +23,7 @@ const (
 	CodeInvalidToken             Code = "INVALID_TOKEN"
 	CodeUpgradeRequired          Code = "UPGRADE_REQUIRED"
 	CodeUpgradeFailed            Code = "UPGRADE_FAILED"
+	CodeBackendFailed            Code = "BACKEND_FAILED"
 	CodeFileNotFound             Code = "FILE_NOT_FOUND"
 	CodeFileExists               Code = "FILE_EXISTS"
 	CodeFileTooLarge             Code = "FILE_TOO_LARGE"
@@ -77,6 +78,7 @@ var meanings = map[Code]meaning{
 	CodeInvalidToken:             {NotFound, 404, false},
 	CodeUpgradeRequired:          {Invalid, 426, false},
 	CodeUpgradeFailed:            {Unavailable, 502, false},
+	CodeBackendFailed:            {Unavailable, 502, false},
 	CodeFileNotFound:             {NotFound, 404, false},
 	CodeFileExists:               {Already, 409, false},
 	CodeFileTooLarge:             {TooLarge, 413, false},

@@ -237,7 +237,7 @@ func (x *exchange) upstreamError(err error, d *dialer) error {
 	case x.webSocket:
 		e = abi.Errorf(abi.CodeUpgradeFailed, "the server on port %d did not complete the WebSocket handshake", port)
 	default:
-		e = abi.Errorf(abi.CodeUpgradeFailed, "the server on port %d broke off or gave no valid HTTP answer", port)
+		e = abi.Errorf(abi.CodeBackendFailed, "the server on port %d broke off or gave no valid HTTP answer", port)
 	}
 	x.s.Log.Warn("upstream failed", "request", x.id, "sandbox", x.target.ref.ID, "port", port, "code", e.Code, "error", err)
 	return e.WithStarted(started)

@@ -46,6 +46,7 @@ var titles = map[abi.Code]string{
 	abi.CodeTimeout:            "No answer in time",
 	abi.CodeUpgradeRequired:    "WebSocket only",
 	abi.CodeUpgradeFailed:      "The server gave no valid answer",
+	abi.CodeBackendFailed:      "The server gave no valid answer",
 	abi.CodeRuntimeUnavailable: "Sandboxes cannot be started now",
 }
 

@@ -79,8 +79,8 @@ func TestBadBackends(t *testing.T) {
 		status       int
 		code         string
 	}{
-		{"closes", "", false, 502, "UPGRADE_FAILED"},
-		{"garbage", "hello\r\n\r\n", false, 502, "UPGRADE_FAILED"},
+		{"closes", "", false, 502, "BACKEND_FAILED"},
+		{"garbage", "hello\r\n\r\n", false, 502, "BACKEND_FAILED"},
 		{"closes on upgrade", "", true, 502, "UPGRADE_FAILED"},
 		{"garbage on upgrade", "SSH-2.0\r\n", true, 502, "UPGRADE_FAILED"},
 		{"wrong accept key", "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: nope\r\n\r\n", true, 502, "UPGRADE_FAILED"},

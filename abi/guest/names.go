@@ -105,6 +105,7 @@ const (
 	CodeUnsupported     = abi.CodeUnsupported
 	CodeTimeout         = abi.CodeTimeout
 	CodeUpgradeFailed   = abi.CodeUpgradeFailed
+	CodeBackendFailed   = abi.CodeBackendFailed
 )
 
 // last returns the last of the options given, or their zero value: options are
