@@ -3,6 +3,7 @@ package socket
 import (
 	"context"
 	"net"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -85,12 +86,12 @@ type listener struct {
 func (l *listener) Accept() (net.Conn, error) {
 	var (
 		fd   int
-		peer syscall.Sockaddr
+		peer netip.AddrPort
 		err  error
 	)
 	waited := l.raw.Read(func(ln uintptr) bool {
 		for {
-			fd, peer, err = syscall.Accept4(int(ln), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+			fd, peer, err = accept(int(ln))
 			switch err {
 			case syscall.EINTR, syscall.ECONNABORTED: // reset before it was accepted
 				continue
@@ -106,7 +107,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: err}
 	}
-	c := New(fd, addrPort(peer))
+	c := New(fd, peer)
 	c.guarded = l.guarded
 	return c, nil
 }

@@ -136,7 +136,7 @@ func (c *Conn) Read(b []byte) (n int, err error) {
 		return 0, nil
 	}
 	p, e := c.try(&c.readBy, func(fd uintptr) bool {
-		n, err = eintr(int(fd), b, syscall.Read)
+		n, err = read(int(fd), b)
 		return err != syscall.EAGAIN
 	})
 	switch {
@@ -158,7 +158,7 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 	p, e := c.try(&c.writeBy, func(fd uintptr) bool {
 		for n < len(b) && err == nil {
 			var m int
-			m, err = eintr(int(fd), b[n:], syscall.Write)
+			m, err = write(int(fd), b[n:])
 			n += max(m, 0)
 		}
 		return err != syscall.EAGAIN
@@ -175,15 +175,6 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 		return n, c.failed("write", err)
 	}
 	return n, nil
-}
-
-// eintr repeats a system call that a signal interrupted.
-func eintr(fd int, b []byte, call func(int, []byte) (int, error)) (int, error) {
-	for {
-		if n, err := call(fd, b); err != syscall.EINTR {
-			return n, err
-		}
-	}
 }
 
 // Close closes the connection. What waits on it ends with net.ErrClosed.
@@ -204,7 +195,7 @@ func (c *Conn) Close() error {
 // CloseWrite sends the end of the stream; what comes can still be read.
 func (c *Conn) CloseWrite() error {
 	var err error
-	if e := (rawConn{c}).Control(func(fd uintptr) { err = syscall.Shutdown(int(fd), syscall.SHUT_WR) }); e != nil {
+	if e := (rawConn{c}).Control(func(fd uintptr) { err = shutdown(int(fd)) }); e != nil {
 		return e
 	}
 	return c.failed("close", err)

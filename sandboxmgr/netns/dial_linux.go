@@ -89,7 +89,7 @@ func (n *Namespace) dialAddr(ctx context.Context, to netip.AddrPort) (net.Conn, 
 		return nil, err
 	}
 	c := socket.New(fd, to) // which owns the descriptor
-	if err := connect(ctx, c, fd, sockaddr(to)); err != nil {
+	if err := connect(ctx, c, fd, to); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -114,22 +114,15 @@ func samePort(a unix.Sockaddr, port uint16) bool {
 
 // connect makes the connection. Asking a second time is what tells whether it is
 // there: over loopback it is, although the kernel first says that it is not.
-func connect(ctx context.Context, c *socket.Conn, fd int, to unix.Sockaddr) error {
-	err := unix.Connect(fd, to)
+func connect(ctx context.Context, c *socket.Conn, fd int, to netip.AddrPort) error {
+	err := socket.Connect(fd, to)
 	if err == unix.EINPROGRESS || err == unix.EINTR {
-		err = unix.Connect(fd, to)
+		err = socket.Connect(fd, to)
 	}
 	if err == unix.EALREADY || err == unix.EINPROGRESS || err == unix.EINTR {
 		return await(ctx, c, fd)
 	}
 	return os.NewSyscallError("connect", err)
-}
-
-func sockaddr(to netip.AddrPort) unix.Sockaddr {
-	if to.Addr().Is4() {
-		return &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}
-	}
-	return &unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()}
 }
 
 // await waits until the connection is there or has failed. Go's poller waits and
