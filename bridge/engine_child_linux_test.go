@@ -25,11 +25,16 @@ import (
 const (
 	childEngine  = "EDGE_TEST_ENGINE"  // of engines()
 	childBackend = "EDGE_TEST_BACKEND" // the address to bridge to
-	childFiles   = "EDGE_TEST_FILES"   // the limit of open files
+	childFiles   = "EDGE_TEST_FILES"   // the limit of open files, at most mostFiles
+
+	mostFiles = 1000
 )
 
 // runChild serves as such a process if this is one, and says whether it was.
 func runChild() bool {
+	if runLoadChild() {
+		return true
+	}
 	name := os.Getenv(childEngine)
 	if name == "" {
 		return false
@@ -60,7 +65,7 @@ func serveChild(name, backend, files string) error {
 	if err != nil {
 		return err
 	}
-	s := &fasthttp.Server{Handler: x.handle, Logger: discardLogger{}, CloseOnShutdown: true}
+	s := &fasthttp.Server{Handler: x.handle, Logger: discardLogger{}, CloseOnShutdown: true, MaxIdleWorkerDuration: 50 * time.Millisecond}
 	Configure(s)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(patient{wrapping{ln, e.wrap}}) }()
@@ -113,7 +118,7 @@ func (x *edge) obey() {
 func countFiles() int {
 	n := 0
 	var st syscall.Stat_t
-	for fd := range 4096 {
+	for fd := range mostFiles {
 		if syscall.Fstat(fd, &st) == nil {
 			n++
 		}
@@ -168,6 +173,10 @@ func (e engineCase) child(t testing.TB, backend string, files int) *childEdge {
 		}
 	})
 	c.addr = c.line()
+	r := dialRaw(t, c.addr) // starts what the server keeps: no bridge yet
+	r.send("nonsense\r\n\r\n")
+	io.Copy(io.Discard, r)
+	r.Close()
 	return c
 }
 
@@ -196,11 +205,12 @@ func (c *childEdge) count() (h holds) {
 	return h
 }
 
-// expect waits until the edge has no more than it had.
-func (c *childEdge) expect(before holds) {
+// settled waits until the edge has no more than it had.
+func (c *childEdge) settled(before holds) {
 	c.t.Helper()
 	var now holds
 	eventually(c.t, func() bool {
+		time.Sleep(20 * time.Millisecond)
 		now = c.count()
 		return now.files <= before.files && now.goroutines <= before.goroutines && now.entries <= before.entries
 	}, func() { c.t.Errorf("the edge holds %+v, before it were %+v", now, before) })
@@ -209,19 +219,16 @@ func (c *childEdge) expect(before holds) {
 // open makes a bridge through the edge; nil if it was refused.
 func (c *childEdge) open() *raw {
 	c.t.Helper()
-	r := dialRaw(c.t, c.addr)
-	r.SetDeadline(time.Now().Add(3 * wait))
-	r.send(upgradeRequest)
-	line, err := r.br.ReadString('\n')
-	if err != nil || !strings.HasPrefix(line, "HTTP/1.1 101 ") {
-		r.Close()
+	conn, err := net.Dial("tcp", c.addr)
+	if err != nil {
+		c.t.Error(err)
 		return nil
 	}
-	for line != "\r\n" {
-		if line, err = r.br.ReadString('\n'); err != nil {
-			c.t.Errorf("in the answer's head: %v", err)
-			return nil
-		}
+	conn.SetDeadline(time.Now().Add(3 * wait))
+	r := &raw{conn.(*net.TCPConn), c.t, bufio.NewReader(conn)}
+	if !r.upgraded() {
+		r.Close()
+		return nil
 	}
 	return r
 }

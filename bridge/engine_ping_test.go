@@ -95,17 +95,21 @@ func TestEnginePingHammer(t *testing.T) {
 				if pace.IntN(2) == 0 {
 					time.Sleep(time.Duration(pace.Int64N(int64(3 * interval)))) // in a frame or between two
 				}
-				p := said.ahead()
 				if pace.IntN(2) == 0 {
-					p = p[:1+pace.IntN(len(p))]
+					if err := said.send(r.backend, said.sent, pace); err != nil { // the rest of the frame
+						sent <- err
+						return
+					}
 				}
+				p := said.ahead()
+				p = p[:1+pace.IntN(len(p))]
 				n, err := r.backend.Write(p)
 				if said.took(n); err != nil {
 					sent <- err
 					return
 				}
 			}
-			sent <- said.send(r.backend, said.sent, pace) // the rest of the frame
+			sent <- said.send(r.backend, said.sent, pace)
 		}()
 		heard := newTraffic(seed, false)
 		pings, err := heard.pinged(r.client.br, func() { r.client.Write(pong) })
@@ -147,15 +151,24 @@ func (t *traffic) pinged(br *bufio.Reader, answer func()) (pings int, err error)
 			}
 			return pings, nil
 		}
+		if err := t.oneFrame(br); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) {
+			return pings, err
+		}
+	}
+}
+
+// oneFrame reads the next frame of the stream.
+func (t *traffic) oneFrame(br *bufio.Reader) error {
+	for first := true; first || !t.between(); first = false {
 		want := t.ahead()
 		got := make([]byte, len(want))
 		n, err := io.ReadFull(br, got)
 		if !bytes.Equal(got[:n], want[:n]) {
-			return pings, errors.New("the frame differs")
+			return errors.New("the frame differs")
 		}
-		t.took(n)
-		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) {
-			return pings, err
+		if t.took(n); err != nil {
+			return err
 		}
 	}
+	return nil
 }

@@ -15,8 +15,10 @@ import (
 	"time"
 )
 
-// maxTraffic is the largest payload that traffic holds.
-const maxTraffic = 256 << 10
+const (
+	maxTraffic = 256 << 10 // the largest payload that traffic holds
+	forever    = -1        // has it sent until nobody takes it
+)
 
 // noise is what payloads are cut from.
 var noise = sync.OnceValue(func() []byte {
@@ -32,38 +34,49 @@ type traffic struct {
 	rnd      *rand.Rand
 	masked   bool
 	open     bool   // a fragmented message is under way
-	rest     []byte // of the current frame
-	frame    []byte
-	sent     int64 // bytes taken
-	messages int64 // whole ones taken
-	last     bool  // the current frame ends one
+	head     []byte // what is left of the current frame's header
+	payload  []byte // and of its payload
+	fresh    bool   // nothing of it was taken
+	last     bool   // it ends a message
+	sent     int64  // bytes taken
+	messages int64  // whole ones taken
+
+	header [maxHeader]byte
 }
 
 func newTraffic(seed uint64, masked bool) *traffic {
 	noise()
-	return &traffic{rnd: rand.New(rand.NewPCG(seed, 6455)), masked: masked, frame: make([]byte, 0, maxHeader+maxTraffic)}
+	return &traffic{rnd: rand.New(rand.NewPCG(seed, 6455)), masked: masked}
 }
 
-// ahead is the rest of the current frame, never empty.
+// ahead is the rest of the current frame's header, or of its payload; never empty.
 func (t *traffic) ahead() []byte {
-	if len(t.rest) == 0 {
+	if len(t.head)+len(t.payload) == 0 {
 		t.make()
 	}
-	return t.rest
+	if len(t.head) > 0 {
+		return t.head
+	}
+	return t.payload
 }
 
 // took says that n bytes of what is ahead are done with.
 func (t *traffic) took(n int) {
-	t.rest = t.rest[n:]
+	if len(t.head) > 0 {
+		t.head = t.head[n:]
+	} else {
+		t.payload = t.payload[n:]
+	}
 	t.sent += int64(n)
-	if len(t.rest) == 0 && t.last {
+	t.fresh = t.fresh && n == 0
+	if len(t.head)+len(t.payload) == 0 && t.last {
 		t.messages++
 		t.last = false
 	}
 }
 
 // between says that the stream stands between two frames.
-func (t *traffic) between() bool { return len(t.rest) == 0 || len(t.rest) == len(t.frame) }
+func (t *traffic) between() bool { return t.fresh || len(t.head)+len(t.payload) == 0 }
 
 // size draws a payload length: many are small, some do not fit a buffer.
 func (t *traffic) size() int {
@@ -98,7 +111,7 @@ func (t *traffic) make() {
 	if t.masked {
 		m = bitMask
 	}
-	f := append(t.frame[:0], b0)
+	f := append(t.header[:0], b0)
 	switch {
 	case n < 126:
 		f = append(f, m|byte(n))
@@ -108,11 +121,10 @@ func (t *traffic) make() {
 		f = binary.BigEndian.AppendUint64(append(f, m|127), uint64(n))
 	}
 	if t.masked {
-		n += 4 // the key is noise too
+		f = binary.BigEndian.AppendUint32(f, t.rnd.Uint32())
 	}
 	at := t.rnd.IntN(len(noise()) - n)
-	t.frame = append(f, noise()[at:at+n]...)
-	t.rest = t.frame
+	t.head, t.payload, t.fresh = f, noise()[at:at+n], true
 }
 
 // fill sends until nothing is taken any more for some time.
@@ -137,13 +149,13 @@ func fill(t testing.TB, c *raw, tr *traffic) {
 }
 
 // send sends total bytes, and what is missing of the last frame, in random slices
-// with random pauses; 0 sends to the first error.
+// with random pauses; forever sends to the first error.
 func (t *traffic) send(c net.Conn, total int64, pace *rand.Rand) error {
 	buf := make([]byte, 0, 64<<10)
-	for total == 0 || t.sent < total || !t.between() {
+	for total < 0 || t.sent < total || !t.between() {
 		slice := 1 + pace.IntN(1<<(1+pace.IntN(16)))
 		buf = buf[:0]
-		for len(buf) < slice && (total == 0 || t.sent < total || !t.between()) {
+		for len(buf) < slice && (total < 0 || t.sent < total || !t.between()) {
 			p := t.ahead()
 			p = p[:min(len(p), slice-len(buf))]
 			buf = append(buf, p...)
@@ -169,7 +181,7 @@ func pause(pace *rand.Rand) {
 // verify reads r to its end, in random slices if there is a pace. It returns how
 // many bytes are exactly the stream, and the first of those that are not.
 func (t *traffic) verify(r io.Reader, pace *rand.Rand) (n int64, tail []byte, err error) {
-	buf := make([]byte, 64<<10)
+	buf := make([]byte, 32<<10)
 	for {
 		p := buf
 		if pace != nil {
