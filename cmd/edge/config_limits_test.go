@@ -1,7 +1,12 @@
 package main
 
 import (
+	"bufio"
+	"io"
+	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -94,5 +99,43 @@ func TestLimitsReachTheServer(t *testing.T) {
 	relay, table := (&server{}).newRelay(l)
 	if relay.HandshakeTimeout != l.HandshakeTimeout || relay.DeadPeer != l.DeadPeer || relay.Table != table {
 		t.Errorf("relay %+v", relay)
+	}
+}
+
+// TestServeKeepsToItsLimits starts a server with bounds of heads that can be met,
+// and changes them while it runs.
+func TestServeKeepsToItsLimits(t *testing.T) {
+	t.Parallel()
+	s := startServing(t, "limits: {connections: 7, head: 4KiB, headTimeout: 100ms}\n"+servedConfig)
+	address := strings.TrimPrefix(s.logged(t, "msg=serving url=http://"), "localhost")
+	s.logged(t, "at most 7 connections; the descriptors are enough for ")
+	for want, head := range map[string]string{
+		"HTTP/1.1 431 ": "GET / HTTP/1.1\r\nHost: a\r\nX-Long: " + strings.Repeat("x", 5000) + "\r\n\r\n",
+		"HTTP/1.1 408 ": "GET / HTTP/1.1\r\nHost: ",
+	} {
+		c, err := net.Dial("tcp", "127.0.0.1"+address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, head); err != nil {
+			t.Fatal(err)
+		}
+		line, err := bufio.NewReader(c).ReadString('\n')
+		if !strings.HasPrefix(line, want) {
+			t.Errorf("answered %q, %v; want %q", line, err, want)
+		}
+	}
+	if err := os.WriteFile(s.config, []byte("limits: {connections: 8}\n"+servedConfig), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.signal(syscall.SIGHUP)
+	s.logged(t, `msg="some changes need a restart" keys=limits`)
+	s.signal(syscall.SIGTERM)
+	if err := s.end(t); err != nil {
+		t.Error(err)
 	}
 }

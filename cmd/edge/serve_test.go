@@ -44,12 +44,17 @@ const servedConfig = "state: ./state\nplugins:\n  app: {source: app.wasm}\nroute
 
 func startServe(t *testing.T) *serving {
 	t.Helper()
+	return startServing(t, servedConfig)
+}
+
+func startServing(t *testing.T, config string) *serving {
+	t.Helper()
 	dir := t.TempDir()
 	s := &serving{session: &session{dir: dir}, config: filepath.Join(dir, "edge.yaml"), log: &lockedBuffer{}}
 	if err := os.WriteFile(filepath.Join(dir, "app.wasm"), answeringModule("hello"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(s.config, []byte(servedConfig), 0o644); err != nil {
+	if err := os.WriteFile(s.config, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	signals, ended := &signalBox{}, make(chan error, 1)
