@@ -76,15 +76,16 @@ func (s *Server) admit(c net.Conn) {
 		_ = c.Close()
 		return
 	}
-	go s.serveConn(cc)
+	if !s.crew.take(cc) {
+		s.conns.remove(cc)
+		_ = c.Close()
+	}
 }
 
 // serveConn serves one connection until it is closed or a bridge has taken it.
-// Shutdown waits for it.
 func (s *Server) serveConn(c *clientConn) {
-	defer s.conns.serving.Done()
 	err := s.http.ServeConn(c)
-	if err != nil && !errors.Is(err, errFraming) {
+	if err != nil && !errors.Is(err, errFraming) && !errors.Is(err, errGiven) {
 		s.Log.Debug("connection ended", "remote", c.RemoteAddr(), "error", err)
 	}
 	s.conns.remove(c)

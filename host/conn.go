@@ -137,14 +137,12 @@ func (c *clientConn) NetConn() net.Conn {
 
 // clients are the connections that the server answers for.
 type clients struct {
-	serving sync.WaitGroup // one for each serveConn
-
 	mu     sync.Mutex
 	open   map[*clientConn]struct{}
 	closed bool
 }
 
-// add takes a connection in, for whose goroutine serving is counted up, or reports false when the server is going down.
+// add takes a connection in, or reports false when the server is going down.
 func (cs *clients) add(c *clientConn) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -155,7 +153,6 @@ func (cs *clients) add(c *clientConn) bool {
 		cs.open = map[*clientConn]struct{}{}
 	}
 	cs.open[c] = struct{}{}
-	cs.serving.Add(1)
 	return true
 }
 

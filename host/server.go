@@ -73,6 +73,7 @@ type Server struct {
 	forced chan struct{} // closed by the second Shutdown
 	quiet  chan struct{} // gets a token when draining and perhaps all is over
 	conns  clients
+	crew   crew
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -111,6 +112,7 @@ func (s *Server) prepare() {
 	s.forced = make(chan struct{})
 	s.quiet = make(chan struct{}, 1)
 	s.ids.init()
+	s.crew.serve = s.serveConn
 	s.http = s.newHTTP()
 }
 

@@ -26,6 +26,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.closeBridges(ctx)
 	s.cancel(errForced)
 	s.conns.shut(true)
+	s.crew.close()
 	if err := s.join(ctx); err != nil {
 		return fmt.Errorf("shut down: %w", err)
 	}
@@ -94,7 +95,7 @@ func (s *Server) wakeShutdown() {
 	}
 }
 
-// join waits for every connection's goroutine.
+// join waits for the goroutines that serve connections.
 func (s *Server) join(ctx context.Context) error {
 	joined := make(chan struct{})
 	go s.awaitServing(joined)
@@ -108,6 +109,6 @@ func (s *Server) join(ctx context.Context) error {
 
 // awaitServing ends with the last connection, later than join if that gave up.
 func (s *Server) awaitServing(joined chan<- struct{}) {
-	s.conns.serving.Wait()
+	s.crew.all.Wait()
 	close(joined)
 }
