@@ -165,8 +165,8 @@ func names(list []parameter) []string {
 
 // connectionFilter reads the parameters that choose; INVALID_REQUEST.
 func connectionFilter(values url.Values) (f host.ConnectionFilter, err error) {
-	for name := range values {
-		if values.Get(name) == "" && name != "pretty" {
+	for _, name := range names(connectionParameters()) {
+		if values.Has(name) && values.Get(name) == "" {
 			return f, abi.Errorf(abi.CodeInvalidRequest, "query parameter %s is empty", name)
 		}
 	}

@@ -112,6 +112,7 @@ func TestCloseConnections(t *testing.T) {
 		{"/8?code=4999&reason=" + long, 200, `{"closed":1}`, "8 4999 " + long},
 		{"/8?code=1000&reason=", 200, `{"closed":1}`, "8 1000 "},
 		{"?plugin=q", 200, `{"closed":2}`, "2 1008 closed by the operator"},
+		{"?plugin=q&code=&reason=", 200, `{"closed":2}`, "2 1008 "},
 		{"?plugin=none&code=1001", 200, `{"closed":0}`, "0 1001 closed by the operator"},
 		{"/1", 404, "NOT_FOUND", "1 1008 closed by the operator"},
 		{"/x", 404, "NOT_FOUND", ""},
