@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -270,4 +271,38 @@ func (r *running) openSocket(t testing.TB, host string) *client {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// FuzzProtocols offers anything to a policy: the backend sees allowed names alone,
+// in the client's order, or the handshake is refused.
+func FuzzProtocols(f *testing.F) {
+	f.Add("chat.v2, x", "chat.v1", "chat.v1,chat.v2")
+	f.Add(" ,\t,", "", "a")
+	f.Add("a,a,b", "b", "b")
+	f.Fuzz(func(t *testing.T, one, two, allow string) {
+		allowed := strings.Split(allow, ",")
+		if (&abi.Policy{Protocols: allowed}).Check() != nil {
+			return
+		}
+		x := &exchange{head: &head{upgrade: true}, req: &abi.Request{}}
+		for _, v := range []string{one, two} {
+			x.req.Headers = append(x.req.Headers, abi.Header{Name: "sec-websocket-protocol", Value: v})
+		}
+		names := func() (list []string) {
+			for _, p := range strings.Split(strings.Join(x.req.HeaderValues("Sec-WebSocket-Protocol"), ","), ",") {
+				if p = strings.Trim(p, " \t"); p != "" {
+					list = append(list, p)
+				}
+			}
+			return list
+		}
+		want := slices.DeleteFunc(names(), func(p string) bool { return !slices.Contains(allowed, p) })
+		err := x.chooseProtocols(allowed)
+		if (err != nil) != (len(want) == 0) {
+			t.Fatalf("%v, and in common are %q", err, want)
+		}
+		if err == nil && !slices.Equal(names(), want) {
+			t.Errorf("offered on are %q, want %q", names(), want)
+		}
+	})
 }
