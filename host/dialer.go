@@ -3,8 +3,8 @@ package host
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -170,10 +170,10 @@ func (d *dialer) release() {
 
 // upstreamKey names the pool of connections to a port of one run.
 func upstreamKey(o bridge.Owner) string {
-	return fmt.Sprintf("%s%d", generationKey(o.Binding, o.ID, o.Generation), o.Port)
+	return generationKey(o.Binding, o.ID, o.Generation) + strconv.Itoa(o.Port)
 }
 
 // generationKey is what the pools' names of one run begin with.
 func generationKey(binding, id string, generation int64) string {
-	return fmt.Sprintf("%s/%s/%d/", binding, id, generation)
+	return binding + "/" + id + "/" + strconv.FormatInt(generation, 10) + "/"
 }

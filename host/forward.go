@@ -36,9 +36,21 @@ func (x *exchange) backendHead() *bridge.Head {
 			h.Body, h.ContentLength = x.body, left
 		}
 	}
-	local := "localhost:" + strconv.Itoa(t.port)
+	local := ""
+	if t.exposure {
+		local = "localhost:" + strconv.Itoa(t.port)
+	}
+	client, _, err := net.SplitHostPort(x.req.RemoteAddr)
+	if err != nil {
+		client = x.req.RemoteAddr
+	}
+	own := [...]bridge.Header{
+		{Name: "X-Forwarded-For", Value: client},
+		{Name: "X-Forwarded-Proto", Value: x.req.Scheme},
+		{Name: "X-Forwarded-Host", Value: x.req.Host},
+		{Name: "X-Sandbox-Id", Value: t.ref.ID},
+	}
 	h.Headers = make([]bridge.Header, 0, len(x.req.Headers)+5)
-	seen := map[string]bool{}
 	for _, hd := range x.req.Headers {
 		switch {
 		case strings.EqualFold(hd.Name, "Connection"):
@@ -50,21 +62,16 @@ func (x *exchange) backendHead() *bridge.Head {
 		case t.exposure && strings.EqualFold(hd.Name, "Origin") && sameSite(hd.Value, x.req.Host):
 			hd.Value = "http://" + local
 		case hasPrefixFold(hd.Name, "X-"):
-			seen[strings.ToLower(hd.Name)] = true
+			for i := range own {
+				if strings.EqualFold(hd.Name, own[i].Name) {
+					own[i].Name = "" // a plugin's own word stands
+				}
+			}
 		}
 		h.Headers = append(h.Headers, bridge.Header{Name: hd.Name, Value: hd.Value})
 	}
-	client, _, err := net.SplitHostPort(x.req.RemoteAddr)
-	if err != nil {
-		client = x.req.RemoteAddr
-	}
-	for _, hd := range []bridge.Header{
-		{Name: "X-Forwarded-For", Value: client},
-		{Name: "X-Forwarded-Proto", Value: x.req.Scheme},
-		{Name: "X-Forwarded-Host", Value: x.req.Host},
-		{Name: "X-Sandbox-Id", Value: t.ref.ID},
-	} {
-		if !seen[strings.ToLower(hd.Name)] { // a plugin's own word stands
+	for _, hd := range own {
+		if hd.Name != "" {
 			h.Headers = append(h.Headers, hd)
 		}
 	}

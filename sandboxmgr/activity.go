@@ -38,23 +38,68 @@ func (u *unit) hold(what string) (release func()) {
 	u.activity.add(what, 1)
 	u.touch()
 	var once sync.Once
-	return func() {
-		once.Do(func() {
-			u.touch() // before the sleeper can see that nothing is held
-			u.activity.add(what, -1)
-			if after := u.activity.after.Load(); after > 0 {
-				u.m.sleeper.nudge(time.Now().Add(time.Duration(after)))
-			}
-		})
+	return func() { once.Do(func() { u.let(what, 1) }) }
+}
+
+// let takes n holds back.
+func (u *unit) let(what string, n int) {
+	u.touch() // before the sleeper can see that nothing is held
+	u.activity.add(what, -n)
+	if after := u.activity.after.Load(); after > 0 {
+		u.m.sleeper.nudge(time.Now().Add(time.Duration(after)))
 	}
 }
 
-// hold is the unit's hold that ends with the generation at the latest: what
+// generationHolds are those on one generation. They end with it at the latest: what
 // somebody forgot to close of an earlier run does not keep a later one awake.
+type generationHolds struct {
+	mu   sync.Mutex
+	held map[string]int
+	over bool
+}
+
+// hold is the unit's hold that ends with the generation. There is one for each
+// connection, for as long as that lasts.
 func (g *generation) hold(what string) (release func()) {
-	let := g.unit.hold(what)
-	unhook := context.AfterFunc(g.ctx, let)
-	return func() { unhook(); let() }
+	g.holds.mu.Lock()
+	defer g.holds.mu.Unlock()
+	g.unit.touch()
+	if g.holds.over {
+		return func() {}
+	}
+	if g.holds.held == nil {
+		g.holds.held = map[string]int{}
+	}
+	g.holds.held[what]++
+	g.unit.activity.add(what, 1)
+	var released atomic.Bool
+	return func() {
+		if !released.Swap(true) {
+			g.let(what)
+		}
+	}
+}
+
+func (g *generation) let(what string) {
+	g.holds.mu.Lock()
+	over := g.holds.over
+	g.holds.held[what]--
+	g.holds.mu.Unlock()
+	if !over {
+		g.unit.let(what, 1)
+	}
+}
+
+// letAll ends all holds, with the generation.
+func (g *generation) letAll() {
+	g.holds.mu.Lock()
+	defer g.holds.mu.Unlock()
+	g.holds.over = true
+	for what, n := range g.holds.held {
+		if n > 0 {
+			g.unit.let(what, n)
+		}
+	}
 }
 
 func (a *activity) add(what string, n int) {

@@ -42,6 +42,7 @@ type generation struct {
 	// unmet is set while an adopted machine is paused, so that its init has not
 	// said hello. Guarded by unit.mu.
 	unmet bool
+	holds generationHolds
 	// carried is set once the runtime has said that it cannot dial.
 	carried atomic.Bool
 	boot    string // the id that the init chose; set by the start
@@ -63,6 +64,7 @@ func (u *unit) newGeneration(number int64, init Init) *generation {
 		init: init, exited: make(chan struct{}), ended: make(chan struct{}),
 	}
 	g.ctx, g.cancel = context.WithCancel(u.m.ctx)
+	context.AfterFunc(g.ctx, g.letAll)
 	return g
 }
 

@@ -223,7 +223,7 @@ func (u *unit) running(ctx context.Context, opts *abi.SandboxOptions) (g *genera
 		g, s := u.current, u.step
 		mine := false
 		switch {
-		case g != nil && g.alive() && !u.frozen() && !u.record.learns(opts) && (s == nil || s.kind == stepNote):
+		case u.runs(opts):
 			u.mu.Unlock()
 			u.touch()
 			return g, started, nil
@@ -255,6 +255,34 @@ func (u *unit) running(ctx context.Context, opts *abi.SandboxOptions) (g *genera
 			return nil, false, u.explainStep(err)
 		}
 	}
+}
+
+// runs tells whether there is nothing to be done before the sandbox can be used
+// with opts; u.mu is held.
+func (u *unit) runs(opts *abi.SandboxOptions) bool {
+	g, s := u.current, u.step
+	return g != nil && g.alive() && !u.frozen() && !u.record.learns(opts) && (s == nil || s.kind == stepNote) && u.m.ctx.Err() == nil
+}
+
+// use is running with a hold on what runs, for when that is all there is to it:
+// nothing is waited for. g is nil if it is not. The hold is there before the
+// sandbox is looked at, so that it was not put to sleep in between.
+func (u *unit) use(opts *abi.SandboxOptions, what string) (g *generation, release func()) {
+	u.mu.Lock()
+	g = u.current
+	u.mu.Unlock()
+	if g == nil {
+		return nil, nil
+	}
+	release = g.hold(what)
+	u.mu.Lock()
+	ok := g == u.current && u.runs(opts)
+	u.mu.Unlock()
+	if !ok {
+		release()
+		return nil, nil
+	}
+	return g, release
 }
 
 // beginUse starts the step that has the sandbox run, as a use with opts wants

@@ -36,6 +36,10 @@ func (s *Sandbox) Wake(ctx context.Context, wake abi.Wake, upgrade bool) (run Ru
 		limit = abi.DefaultHold // for what is under way
 	}
 	err = s.withUnit(func(u *unit) error {
+		if g, let := u.use(opts, what); g != nil {
+			run, release = Run{Generation: g.number, Ended: g.ended}, let
+			return nil
+		}
 		defer u.hold(what)()
 		g, started, err := u.held(ctx, opts, limit)
 		if err != nil {
@@ -154,19 +158,22 @@ func (s *Sandbox) DialRun(ctx context.Context, generation int64, port int) (net.
 
 // same returns the generation of that number, resumed, if it still runs.
 func (u *unit) same(ctx context.Context, number int64) (*generation, error) {
-	over := abi.Errorf(abi.CodeSandboxExited, "the sandbox ended, or was started anew, meanwhile").WithStarted(abi.StartedNo)
 	u.mu.Lock()
 	g, frozen := u.current, u.frozen()
 	u.mu.Unlock()
 	if g == nil || g.number != number {
-		return nil, over
+		return nil, errRunOver()
 	}
 	if !frozen {
 		return g, nil
 	}
 	g, _, err := u.running(ctx, nil)
 	if err == nil && (g == nil || g.number != number) {
-		err = over
+		err = errRunOver()
 	}
 	return g, err
+}
+
+func errRunOver() *abi.Error {
+	return abi.Errorf(abi.CodeSandboxExited, "the sandbox ended, or was started anew, meanwhile").WithStarted(abi.StartedNo)
 }
