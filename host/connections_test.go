@@ -1,9 +1,12 @@
 package host
 
 import (
+	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,6 +90,69 @@ func TestNoConnections(t *testing.T) {
 	c.CloseSandbox("B", "a", 1, 1008, "")
 	if list != nil || more || c.Count("B", "a", 0) != 0 || c.CloseID(1, 1008, "") || c.CloseMatching(ConnectionFilter{}, 1008, "") != 0 || c.CountBindings() != nil {
 		t.Error("something is there")
+	}
+}
+
+// TestConnectionsHammer opens WebSockets while others list and close them in
+// every way, and wants nothing left, and an end told of each beginning.
+func TestConnectionsHammer(t *testing.T) {
+	t.Parallel()
+	box := newBox("a", map[int]string{8080: backend(t, echoSocket)})
+	var opened, closed atomic.Int64
+	observe := func(e Event) {
+		switch e.Kind {
+		case EventWebSocketOpened:
+			opened.Add(1)
+		case EventWebSocketClosed:
+			closed.Add(1)
+		}
+	}
+	conns := Connections{Table: new(bridge.Table)}
+	r := start(t, &Server{boxes: boxes(box), Relay: &bridge.Relay{Table: conns.Table}, Observe: observe}, all(always(&abi.Connect{Sandbox: ref("a"), Port: 8080})))
+	var clients, closers sync.WaitGroup
+	done := make(chan struct{})
+	closers.Go(func() {
+		for {
+			list, _ := conns.List(ConnectionFilter{Binding: "Sandbox", Sandbox: "a"}, 3)
+			for _, c := range list {
+				conns.CloseID(c.ID, 1008, "by id")
+			}
+			conns.CloseMatching(ConnectionFilter{Client: netip.MustParseAddr("127.0.0.1")}, 1001, "by client")
+			conns.CloseSandbox("Sandbox", "a", 1, 1012, "by sandbox")
+			conns.Count("Sandbox", "a", 8080)
+			select {
+			case <-done:
+				return
+			default:
+				runtime.Gosched()
+			}
+		}
+	})
+	for range 4 {
+		clients.Go(func() {
+			for range 20 {
+				c := r.dial(t)
+				c.send("GET / HTTP/1.1\r\nHost: a\r\n" + handshake + "\r\n" + frame(1, "hello", true))
+				if _, err := io.Copy(io.Discard, c.r); isTimeout(err) {
+					t.Error("not closed")
+				}
+				_ = c.Close()
+			}
+		})
+	}
+	clients.Wait()
+	deadline := time.Now().Add(20 * time.Second)
+	for conns.Count("Sandbox", "a", 0) > 0 && time.Now().Before(deadline) {
+		runtime.Gosched()
+	}
+	close(done)
+	closers.Wait()
+	for opened.Load() != closed.Load() && time.Now().Before(deadline) {
+		runtime.Gosched()
+	}
+	t.Logf("%d opened", opened.Load())
+	if left := conns.Count("Sandbox", "a", 0); left != 0 || opened.Load() != closed.Load() {
+		t.Errorf("%d left, %d opened, %d closed", left, opened.Load(), closed.Load())
 	}
 }
 
