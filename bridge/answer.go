@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -27,13 +26,13 @@ type answer struct {
 }
 
 // statusLine reads "HTTP/1.1 200 OK" (RFC 9112, section 4).
-func (a *answer) statusLine(line []byte) (minor byte, err error) {
+func (a *answer) statusLine(line string) (minor byte, err error) {
 	const form = "HTTP/1.x nnn"
-	if len(line) < len(form) || !bytes.HasPrefix(line, []byte("HTTP/1.")) || line[8] != ' ' ||
+	if len(line) < len(form) || !strings.HasPrefix(line, "HTTP/1.") || line[8] != ' ' ||
 		line[7] != '0' && line[7] != '1' || len(line) > len(form) && line[len(form)] != ' ' {
 		return 0, fmt.Errorf("%w: not an HTTP/1 status line", errAnswer)
 	}
-	for _, c := range line[9:12] {
+	for _, c := range []byte(line[9:12]) {
 		if c < '0' || c > '9' {
 			return 0, fmt.Errorf("%w: status is no number", errAnswer)
 		}
@@ -46,7 +45,7 @@ func (a *answer) statusLine(line []byte) (minor byte, err error) {
 		if !validValue(line[13:]) {
 			return 0, fmt.Errorf("%w: control character in the reason", errAnswer)
 		}
-		a.reason = string(line[13:])
+		a.reason = line[13:]
 	}
 	return line[7], nil
 }
@@ -143,7 +142,7 @@ func (a *answer) passes(h Header, tokens []string) bool {
 // parseAnswer reads a whole head, its empty line included, of an answer to a
 // request of the given method. Its errors wrap errAnswer.
 func parseAnswer(head []byte, method string) (*answer, error) {
-	line, rest := cutLine(head)
+	line, rest := cutLine(string(head)) // one copy, of which all that is kept is a part
 	a := &answer{stated: -1}
 	minor, err := a.statusLine(line)
 	if err != nil {
@@ -156,10 +155,10 @@ func parseAnswer(head []byte, method string) (*answer, error) {
 }
 
 // parseFields reads header lines up to the empty one.
-func parseFields(p []byte) ([]Header, error) {
+func parseFields(p string) ([]Header, error) {
 	hs := make([]Header, 0, 12)
 	for {
-		var line []byte
+		var line string
 		if line, p = cutLine(p); len(line) == 0 {
 			return hs, nil
 		}
@@ -174,7 +173,7 @@ func parseFields(p []byte) ([]Header, error) {
 // cutLine splits the first line off, without its end. A bare LF ends a line too
 // (RFC 9112, section 2.2); a bare CR is a control character and fails where the
 // line is judged.
-func cutLine(p []byte) (line, rest []byte) {
-	line, rest, _ = bytes.Cut(p, []byte{'\n'})
-	return bytes.TrimSuffix(line, []byte{'\r'}), rest
+func cutLine(p string) (line, rest string) {
+	line, rest, _ = strings.Cut(p, "\n")
+	return strings.TrimSuffix(line, "\r"), rest
 }

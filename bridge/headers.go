@@ -202,9 +202,9 @@ var errLine = errors.New("malformed header line")
 // parseField splits one header line without its line end. A line that begins
 // with a space (obs-fold) and a name with a space before its colon are errors:
 // two readers could disagree about them (RFC 9112, section 5).
-func parseField(line []byte) (Header, error) {
-	for i, c := range line {
-		if c != ':' {
+func parseField[T string | []byte](line T) (Header, error) {
+	for i := range len(line) {
+		if line[i] != ':' {
 			continue
 		}
 		value := trimOWS(line[i+1:])
@@ -216,7 +216,7 @@ func parseField(line []byte) (Header, error) {
 	return Header{}, errLine
 }
 
-func trimOWS(b []byte) []byte {
+func trimOWS[T string | []byte](b T) T {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
 		b = b[1:]
 	}

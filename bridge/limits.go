@@ -36,6 +36,9 @@ func (b Breach) err() *breachError {
 
 // breachOf is the bound that err tells of, empty for none.
 func breachOf(err error) Breach {
+	if err == nil {
+		return ""
+	}
 	var be *breachError
 	var fe *frameError
 	switch {

@@ -125,7 +125,7 @@ func (e *edge) upstream() Upstream {
 
 func (e *edge) handle(rc *fasthttp.RequestCtx) {
 	head := &Head{Method: string(rc.Method()), Target: string(rc.Request.Header.RequestURI())}
-	head.Headers, _ = parseFields(rc.Request.Header.RawHeaders()) // as sent; fasthttp's own view is reordered
+	head.Headers, _ = parseFields(string(rc.Request.Header.RawHeaders())) // as sent; fasthttp's own view is reordered
 	if rc.Request.IsBodyStream() {
 		head.Body = rc.RequestBodyStream()
 		head.ContentLength = int64(rc.Request.Header.ContentLength())

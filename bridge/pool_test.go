@@ -102,7 +102,7 @@ func TestNoSmuggling(t *testing.T) {
 	c := e.dial()
 	c.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 40000\r\n\r\n" + text(9000)) // fasthttp waits for 8 KiB
 	c.expect("HTTP/1.1 502")
-	c.send(strings.Repeat("GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n", 1000))
+	io.WriteString(c, strings.Repeat("GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n", 1000)) // which may be refused
 	rest, _ := io.ReadAll(c.br)
 	if bytes.Contains(rest, []byte("HTTP/1.1")) {
 		t.Errorf("more answers: %q", rest)

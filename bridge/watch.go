@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"net"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -76,18 +77,76 @@ func (w *watch) run(raw syscall.RawConn, gone func()) {
 	}
 }
 
-// WatchClient has gone called if c's peer closes while nobody reads from c, and
-// returns what ends that: stop waits until gone has returned or will not be
-// called, and leaves no read deadline. Most work is over before the watch begins
-// and costs a timer. Between the two calls c is not read from.
-func WatchClient(c net.Conn, gone func()) (stop func()) {
-	begun := make(chan *watch, 1)
-	timer := time.AfterFunc(watchAfter, func() { begun <- startWatch(c, gone) })
-	return func() {
-		if !timer.Stop() {
-			(<-begun).stop()
+// Watcher has somebody called when a client goes away whom nobody reads from. Most
+// work is over before a watch begins: until then a client is an entry in a list
+// that one timer looks at. The zero value is ready.
+type Watcher struct {
+	mu      sync.Mutex // guards what follows and each Watched
+	first   *Watched
+	timer   *time.Timer
+	ticking bool
+}
+
+// Watched is a client that is watched. It is not copied while it is.
+type Watched struct {
+	prev, next *Watched
+	conn       net.Conn
+	gone       func()
+	looks      int
+	w          *watch
+}
+
+// Watch has gone called if c's peer closes, its sending half included, before Stop
+// is called. c is not read from until then.
+func (w *Watcher) Watch(n *Watched, c net.Conn, gone func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	*n = Watched{next: w.first, conn: c, gone: gone}
+	if n.next != nil {
+		n.next.prev = n
+	}
+	w.first = n
+	if w.ticking {
+		return
+	}
+	w.ticking = true
+	if w.timer == nil {
+		w.timer = time.AfterFunc(lookEvery, w.look)
+	} else {
+		w.timer.Reset(lookEvery)
+	}
+}
+
+// look begins to watch whoever has been here for watchAfter.
+func (w *Watcher) look() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for n := w.first; n != nil; n = n.next {
+		if n.looks++; n.w == nil && n.looks > int(watchAfter/lookEvery) {
+			n.w = startWatch(n.conn, n.gone)
 		}
 	}
+	if w.ticking = w.first != nil; w.ticking {
+		w.timer.Reset(lookEvery)
+	}
+}
+
+// Stop waits until gone has returned or will not be called, and leaves no read
+// deadline.
+func (w *Watcher) Stop(n *Watched) {
+	w.mu.Lock()
+	if n.prev != nil {
+		n.prev.next = n.next
+	} else {
+		w.first = n.next
+	}
+	if n.next != nil {
+		n.next.prev = n.prev
+	}
+	started := n.w
+	*n = Watched{}
+	w.mu.Unlock()
+	started.stop()
 }
 
 // stop ends the watch and waits for it. The connection's read deadline is clear

@@ -116,9 +116,9 @@ func (x *exchange) relay(t target) {
 		x.fail(err)
 		return
 	}
-	unwatch := x.whileClientStays()
+	x.watchClient()
 	d, err := newDialer(x.ctx, box, t.port, t.wake, x.head.upgrade, x.s.StartTimeout)
-	unwatch()
+	x.unwatchClient()
 	if err != nil {
 		x.failStart(err)
 		return
@@ -130,9 +130,9 @@ func (x *exchange) relay(t target) {
 	if isRefused(err) && d.startedAfter(x.ctx, x.start) {
 		// The server in there is still coming up. Nothing was sent, so nothing
 		// is done twice.
-		unwatch = x.whileClientStays()
+		x.watchClient()
 		err = d.await(x.ctx, t.policy.Wait.Or(defaultWait))
-		unwatch()
+		x.unwatchClient()
 		if err == nil {
 			err = x.carry(d)
 		}

@@ -25,6 +25,8 @@ type exchange struct {
 	ctx  context.Context
 	stop context.CancelFunc
 
+	watched bridge.Watched
+
 	over atomic.Bool // finish ran
 	// handed is set when somebody else (a relay, a stream) finishes the
 	// exchange.
@@ -124,18 +126,24 @@ func (x *exchange) decide(p Plugin) (d abi.Decision, err error) {
 			err = abi.Errorf(abi.CodePluginFailed, "plugin %q failed", p.Name)
 		}
 	}()
-	defer x.whileClientStays()()
+	x.watchClient()
+	defer x.unwatchClient()
 	return p.Decider.Decide(x.ctx, x.req)
 }
 
-// whileClientStays has the exchange's context end if the client goes away before
-// the function that it returns is called. A client that sends a body is not
-// watched: somebody else reads, and sees the end of it.
-func (x *exchange) whileClientStays() (stop func()) {
-	if x.body != nil {
-		return func() {}
+// watchClient has the exchange's context end if the client goes away before
+// unwatchClient is called. A client that sends a body is not watched: somebody else
+// reads, and sees the end of it.
+func (x *exchange) watchClient() {
+	if x.body == nil {
+		x.s.watcher.Watch(&x.watched, x.rc.Conn(), x.stop)
 	}
-	return bridge.WatchClient(x.rc.Conn(), x.stop)
+}
+
+func (x *exchange) unwatchClient() {
+	if x.body == nil {
+		x.s.watcher.Stop(&x.watched)
+	}
 }
 
 // settle ends the handler's part: a panic is answered, unless a bridge has the

@@ -59,6 +59,7 @@ type Server struct {
 	live     atomic.Int64 // exchanges under way, bridged ones included
 	ids      requestIDs
 	ready    readiness
+	watcher  bridge.Watcher // of clients that nobody reads from
 	slots    limiter
 	shortage shortage
 
