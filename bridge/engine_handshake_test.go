@@ -1,16 +1,33 @@
 package bridge
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
 // resets is how many bytes of a handshake, frames behind it included, are tried.
 const resets = 512
+
+// someAtATime calls f for each number below n, a few at a time: a busy machine has
+// each wait long.
+func someAtATime(n int, f func(int)) {
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range 8 {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				f(int(i))
+			}
+		})
+	}
+	wg.Wait()
+}
 
 // edgeEnds are the edge's own ends of all connections of an edge.
 type edgeEnds struct {
@@ -84,11 +101,11 @@ func TestEngineClientResetsInTheHandshake(t *testing.T) {
 			x.accept, x.wrap = ends.note, ends.note
 			x.failed = make(chan error, 2*resets) // nobody takes them
 		})
-		for n := range resets + 1 {
+		someAtATime(resets+1, func(n int) {
 			c := x.dial()
 			c.send(said[:n])
 			c.reset()
-		}
+		})
 		ends.expectNone(x)
 	})
 }
@@ -100,37 +117,44 @@ func TestEngineBackendResetsInTheHandshake(t *testing.T) {
 	everyEngine(t, func(t *testing.T, e engineCase) {
 		frames := join(frame(0x81, "hello", false), frame(0x82, text(400), false))
 		said := (upgradeAnswer + string(frames))[:resets]
-		cuts := make(chan int, 1)
 		var ends edgeEnds
 		x := e.edge(t, backend(t, func(c *raw) {
-			n := <-cuts
-			c.expect(upgradeAtBackend)
+			c.SetDeadline(time.Now().Add(3 * wait))
+			var n int
+			if head := c.head(); !strings.Contains(head, "\r\nX-Cut: ") {
+				t.Errorf("the backend heard %q", head)
+			} else {
+				fmt.Sscanf(head[strings.Index(head, "X-Cut: "):], "X-Cut: %d", &n)
+			}
 			c.send(said[:n])
 			c.SetLinger(0) // closed by who called
 		}), func(x *edge) {
 			x.accept, x.wrap = ends.note, ends.note
 			x.failed = make(chan error, 2*resets)
 		})
-		for n := range resets + 1 {
-			cuts <- n
+		someAtATime(resets+1, func(n int) {
 			c := x.dial()
+			defer c.Close()
 			c.SetDeadline(time.Now().Add(3 * wait))
-			c.send(upgradeRequest)
+			c.send(strings.Replace(upgradeRequest, "\r\n\r\n", fmt.Sprintf("\r\nX-Cut: %d\r\n\r\n", n), 1))
 			if n < len(upgradeAnswer) {
 				c.expect("HTTP/1.1 502 Bad Gateway\r\n")
-				c.Close()
-				continue
+				return
 			}
 			c.expect(upgradeAtClient)
 			got, err := io.ReadAll(c.br)
 			if isTimeout(err) || !strings.HasPrefix(said[len(upgradeAnswer):n], string(got)) {
 				t.Errorf("%d: then %q, %v", n, got, err)
 			}
-			c.Close()
-			if s := x.summary(); !strings.HasPrefix(s.Close, "backend ") && s.Err == nil {
-				t.Errorf("%d: summary %+v", n, s)
+		})
+		ends.expectNone(x)
+		for range resets + 1 - len(upgradeAnswer) {
+			if s := x.summary(); s.Status != 101 || !strings.HasPrefix(s.Close, "backend ") && s.Err == nil {
+				t.Errorf("summary %+v", s)
 			}
 		}
-		ends.expectNone(x)
+		if n := len(x.ended); n > 0 {
+			t.Errorf("%d bridges too many", n)
+		}
 	})
 }

@@ -188,7 +188,9 @@ func wholeMessage(t *testing.T, s side, size int) {
 	}
 	wg.Wait()
 	runtime.ReadMemStats(&after)
-	if n := after.TotalAlloc - before.TotalAlloc; n > 16<<20 {
+	// An engine that makes buffers for what it carries makes as much again; a pool
+	// loses a quarter of what it is given under the race detector.
+	if n := after.TotalAlloc - before.TotalAlloc; n > uint64(size)*3/4 {
 		t.Errorf("%v: %d MiB allocated for %d", s, n>>20, size>>20)
 	}
 	s.from.Close()

@@ -31,23 +31,24 @@ func TestEngineSoak(t *testing.T) {
 		total, bridges := soak()
 		seed := rand.Uint64()
 		t.Logf("seed %d: %d MiB through %d bridges", seed, total>>20, bridges)
+		rigs, said := make([]*rig, bridges), make([][2]*traffic, bridges)
 		var wg sync.WaitGroup
-		for i := range bridges {
-			r := e.rig(t, Policy{Deflate: i%2 == 0})
-			sums := r.converse(&wg, seed+uint64(2*i), total/int64(2*bridges))
-			wg.Go(func() {
-				s := r.summary()
-				if s.Err != nil || s.BytesIn != sums[0].sent || s.BytesOut != sums[1].sent || s.MessagesIn != sums[0].messages || s.MessagesOut != sums[1].messages {
-					t.Errorf("bridge %d: %+v, sent were %d and %d bytes", i, s, sums[0].sent, sums[1].sent)
-				}
-			})
+		for i := range rigs {
+			rigs[i] = e.rig(t, Policy{Deflate: i%2 == 0})
+			said[i] = rigs[i].converse(&wg, seed+uint64(2*i), total/int64(2*bridges))
 		}
 		wg.Wait()
+		for i, r := range rigs {
+			s, up, down := r.summary(), said[i][0], said[i][1]
+			if s.Err != nil || s.BytesIn != up.sent || s.BytesOut != down.sent || s.MessagesIn != up.messages || s.MessagesOut != down.messages {
+				t.Errorf("bridge %d: %+v, sent were %d and %d bytes", i, s, up.sent, down.sent)
+			}
+		}
 	})
 }
 
 // converse sends total bytes each way and checks that they arrive exact. What it
-// returns holds when the bridge has ended.
+// returns holds when wg is done.
 func (r *rig) converse(wg *sync.WaitGroup, seed uint64, total int64) (said [2]*traffic) {
 	for i, s := range r.sides() {
 		s.from.SetDeadline(time.Time{})
