@@ -187,11 +187,11 @@ func (x *exchange) carryWebSocket(up bridge.Upstream, own bridge.Owner, pol brid
 		}
 		return err
 	}
+	defer j.let() // whatever an observer does
+	defer x.stop()
 	if x.bridged() {
 		j.observeOpened()
 	}
-	x.stop()
-	j.let()
 	return nil
 }
 

@@ -203,8 +203,15 @@ func TestPanicAfterTheUpgrade(t *testing.T) {
 	c.send(frame(1, "lives", true))
 	wantFrame(t, c.r, 1, "a  /")
 	wantFrame(t, c.r, 1, "lives")
+	_ = c.Close()
+	if err := r.Shutdown(t.Context()); err != nil { // waits for the handler
+		t.Error(err)
+	}
 	if !strings.Contains(r.log.String(), "stack=") {
 		t.Error("no stack in the log")
+	}
+	if n := r.live.Load(); n != 0 || !r.slots.empty() {
+		t.Errorf("%d requests are under way, slots %+v", n, &r.slots)
 	}
 }
 
