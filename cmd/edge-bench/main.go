@@ -72,6 +72,7 @@ type options struct {
 	window                window
 	settle                time.Duration
 	bridges               int
+	conns                 int // of the modes that say none of their own
 	profile               bool
 }
 
@@ -97,6 +98,7 @@ func parseRun(args []string, stderr io.Writer) (o options, err error) {
 	flags.IntVar(&o.rounds, "rounds", 0, fmt.Sprintf("rounds (default %d, quick %d)", fullRounds, quickRounds))
 	flags.DurationVar(&o.window.measure, "for", 0, fmt.Sprintf("time of one measurement (default %v, quick %v)", fullMeasure, quickMeasure))
 	flags.IntVar(&o.bridges, "bridges", 0, fmt.Sprintf("idle bridges (default %d, quick %d)", fullBridges, quickBridges))
+	flags.IntVar(&o.conns, "conns", 32, "connections of the modes with messages below 1 MiB")
 	flags.BoolVar(&o.profile, "perf", false, "after the rounds, profile the edge in each mode with perf, into the folder of the report")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -110,8 +112,8 @@ func parseRun(args []string, stderr io.Writer) (o options, err error) {
 	pick(&o.bridges, *quick, quickBridges, fullBridges)
 	pick(&o.settle, *quick, quickSettle, fullSettle)
 	o.window.warm = max(o.window.measure/4, 100*time.Millisecond)
-	if o.rounds < 1 || o.window.measure < 10*time.Millisecond || o.bridges < 1 {
-		return o, errors.New("want at least one round, 10ms and one bridge")
+	if o.rounds < 1 || o.window.measure < 10*time.Millisecond || o.bridges < 1 || o.conns < 1 {
+		return o, errors.New("want at least one round, 10ms, one bridge and one connection")
 	}
 	return o, o.absolute()
 }

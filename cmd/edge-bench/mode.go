@@ -32,8 +32,8 @@ type mode struct {
 	needs []string
 	// kind says which load it is, by the fields that it takes.
 	kind kind
-	// conns is how many connections there are, inFlight how many messages of size
-	// bytes each has under way.
+	// conns is how many connections there are, 0 as many as the run says; inFlight
+	// is how many messages of size bytes each has under way.
 	conns, inFlight int
 	size            int
 	path            string
@@ -71,13 +71,13 @@ func modes() []mode {
 		name, title           string
 		size, inFlight, conns int
 	}{
-		{"echo-64", "64 B", 64, 1, 32},
-		{"echo-1k", "1 KiB", 1 << 10, 1, 32},
-		{"echo-16k", "16 KiB", 16 << 10, 1, 32},
+		{"echo-64", "64 B", 64, 1, 0},
+		{"echo-1k", "1 KiB", 1 << 10, 1, 0},
+		{"echo-16k", "16 KiB", 16 << 10, 1, 0},
 		{"echo-1m", "1 MiB", 1 << 20, 1, 4},
-		{"echo-64-16", "64 B, 16 in flight", 64, 16, 32},
-		{"echo-1k-16", "1 KiB, 16 in flight", 1 << 10, 16, 32},
-		{"echo-16k-16", "16 KiB, 16 in flight", 16 << 10, 16, 32},
+		{"echo-64-16", "64 B, 16 in flight", 64, 16, 0},
+		{"echo-1k-16", "1 KiB, 16 in flight", 1 << 10, 16, 0},
+		{"echo-16k-16", "16 KiB, 16 in flight", 16 << 10, 16, 0},
 		{"echo-1m-16", "1 MiB, 16 in flight", 1 << 20, 16, 2},
 	} {
 		e := mode{name: m.name, title: m.title, unit: "message", needs: frames, kind: kindEcho, conns: m.conns, inFlight: m.inFlight, size: m.size, runs: 1}
@@ -87,9 +87,9 @@ func modes() []mode {
 		list = append(list, e)
 	}
 	return append(list,
-		mode{name: modeLatency, title: "round trip at 5,000/s, 64 B", unit: "message", needs: frames, kind: kindPaced, conns: 32, size: 64, runs: 1},
-		mode{name: modeHandshake, title: "WebSocket: connect, handshake, one echo, reset", unit: "handshake", needs: frames, kind: kindHandshake, conns: 32, size: 64, runs: 1},
-		mode{name: modeHTTPSmall, title: "HTTP, 256 B", unit: "request", needs: []string{checkHead}, kind: kindHTTP, conns: 32, size: smallBody, path: pathSmall, runs: 1},
+		mode{name: modeLatency, title: "round trip at 5,000/s, 64 B", unit: "message", needs: frames, kind: kindPaced, size: 64, runs: 1},
+		mode{name: modeHandshake, title: "WebSocket: connect, handshake, one echo, reset", unit: "handshake", needs: frames, kind: kindHandshake, size: 64, runs: 1},
+		mode{name: modeHTTPSmall, title: "HTTP, 256 B", unit: "request", needs: []string{checkHead}, kind: kindHTTP, size: smallBody, path: pathSmall, runs: 1},
 		mode{name: modeHTTPLarge, title: "HTTP, 1 MiB", unit: "request", needs: []string{checkHead}, kind: kindHTTP, conns: 4, size: largeBody, path: pathLarge, runs: 1},
 		mode{name: modeEvents, title: "server-sent events, 2,000/s", unit: "event", needs: []string{checkEvents}, kind: kindEvents, conns: 16, runs: 1},
 		mode{name: modeIdle, title: "idle bridges", unit: "bridge", needs: frames, kind: kindIdle, path: pathEcho, fresh: true, runs: 1},

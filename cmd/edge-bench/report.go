@@ -158,7 +158,7 @@ func (r *results) byMode(shows func(*modeResult) bool, cell func(*modeResult, st
 		if !shows(m) {
 			continue
 		}
-		row := []string{m.Title}
+		row := []string{m.label()}
 		for _, name := range r.measured() {
 			if len(m.Samples[name]) == 0 {
 				row = append(row, "-")

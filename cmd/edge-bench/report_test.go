@@ -31,7 +31,7 @@ func example() *results {
 		if m.name == modeHandshake {
 			continue
 		}
-		res := modeResult{Name: m.name, Title: m.title, Unit: m.unit, Samples: map[string][]sample{}}
+		res := modeResult{Name: m.name, Title: m.title, Unit: m.unit, Conns: m.conns, Samples: map[string][]sample{}}
 		for round := range 3 {
 			x := 1 + float64(round)/10
 			direct := sample{Rate: 50_000 * x, LoadShare: 0.5, LoadCore: 0.9}

@@ -44,6 +44,7 @@ type modeResult struct {
 	Name    string              `json:"name"`
 	Title   string              `json:"title"`
 	Unit    string              `json:"unit"`
+	Conns   int                 `json:"conns"` // connections
 	Samples map[string][]sample `json:"samples"`
 }
 
@@ -93,6 +94,14 @@ func (r *results) why(m *modeResult, name string) string {
 		}
 	}
 	return name + ": not in this mode"
+}
+
+// label is the title with the connections, where their number says something.
+func (m *modeResult) label() string {
+	if m.Conns == 0 {
+		return m.Title
+	}
+	return fmt.Sprintf("%s, %d connections", m.Title, m.Conns)
 }
 
 // good are the samples that have figures.

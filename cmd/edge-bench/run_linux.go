@@ -65,8 +65,11 @@ func (r *run) choose() error {
 	}
 	for _, m := range all {
 		if len(r.only) == 0 || slices.Contains(r.only, m.name) {
+			if m.conns == 0 && m.kind != kindIdle {
+				m.conns = r.conns
+			}
 			r.modes = append(r.modes, m)
-			r.out.Modes = append(r.out.Modes, modeResult{Name: m.name, Title: m.title, Unit: m.unit, Samples: map[string][]sample{}})
+			r.out.Modes = append(r.out.Modes, modeResult{Name: m.name, Title: m.title, Unit: m.unit, Conns: m.conns, Samples: map[string][]sample{}})
 		}
 	}
 	return nil

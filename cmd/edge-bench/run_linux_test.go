@@ -177,6 +177,12 @@ func TestRun(t *testing.T) {
 // TestRunEdge measures the edge itself, with a sandbox.
 func TestRunEdge(t *testing.T) {
 	plugin, binary := edgeParts(t)
+	place, err := os.MkdirTemp("", "eb-") // short: a socket's path is below it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(place)
+	t.Setenv("TMPDIR", place)
 	r := quick(t, "-edge", binary, "-plugin", plugin, "-peers", "edge", "-only", "echo-64,handshake,http-small,sse,idle-policy")
 	measuredAll(t, r, nameEdge)
 	if failed := r.peer(nameEdge).Failed; len(failed) > 0 {
@@ -187,9 +193,12 @@ func TestRunEdge(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(out)) {
-		if strings.Contains(line, "edge-bench-") {
+		if strings.Contains(line, place) {
 			t.Errorf("still runs: %s", line)
 		}
+	}
+	if left, err := os.ReadDir(place); err != nil || len(left) > 0 {
+		t.Errorf("still there: %v, %v", left, err)
 	}
 }
 
