@@ -51,13 +51,14 @@ func (b *loopBridge) event(client bool, events uint32) {
 		from, to = to, from
 	}
 	broken := events&(syscall.EPOLLHUP|syscall.EPOLLERR) != 0
+	ending := broken || events&syscall.EPOLLRDHUP != 0
 	if to.backlog != nil && (broken || events&syscall.EPOLLOUT != 0) {
 		to.flush()
 	}
 	switch {
 	case from.reading():
-		if broken || events&syscall.EPOLLIN != 0 {
-			from.pull()
+		if ending || events&syscall.EPOLLIN != 0 {
+			from.pull(ending)
 		}
 	case broken:
 		from.mute()
@@ -195,15 +196,17 @@ func (l *lane) reading() bool {
 }
 
 // pull reads and sends on, a bounded number of times. A read that does not fill
-// the buffer has emptied the socket.
-func (l *lane) pull() {
+// the buffer has emptied the socket, unless its end is known to stand behind.
+func (l *lane) pull(ending bool) {
 	r := l.bridge.reactor
 	for range readsATurn {
 		b := r.buffer(l)
 		n, errno := receive(l.fd, b[headroom:])
 		switch {
-		case errno == syscall.EINTR || errno == syscall.EAGAIN:
+		case errno == syscall.EAGAIN:
 			return
+		case errno == syscall.EINTR:
+			continue
 		case errno != 0:
 			l.end(os.NewSyscallError("read", errno))
 			return
@@ -216,14 +219,17 @@ func (l *lane) pull() {
 			return
 		}
 		if n < len(b)-headroom {
-			l.full = 0
-			return
+			if l.full = 0; !ending {
+				return
+			}
+		} else {
+			l.full = min(l.full+1, fullReads)
 		}
-		l.full = min(l.full+1, fullReads)
 		if !l.reading() {
 			return
 		}
 	}
+	r.again = true
 }
 
 // replay sends on what came before the bridge did.
@@ -261,7 +267,7 @@ func (l *lane) settle() {
 func (l *lane) listen(writable bool) bool {
 	var want uint32
 	if l.reading() {
-		want = syscall.EPOLLIN
+		want = syscall.EPOLLIN | syscall.EPOLLRDHUP
 	}
 	if writable {
 		want |= syscall.EPOLLOUT
@@ -373,6 +379,7 @@ func (l *lane) flush() {
 		l.extend()
 	}
 	if len(k.rest) > 0 {
+		l.bridge.reactor.again = true
 		return
 	}
 	shut := k.shut
@@ -384,7 +391,7 @@ func (l *lane) flush() {
 		l.due = 0
 	}
 	if l.reading() {
-		l.pull()
+		l.pull(true) // nothing is known of it, least of all from an edge
 	}
 }
 

@@ -33,10 +33,9 @@ type reactor struct {
 	done   chan struct{}
 
 	events [eventsATurn]syscall.EpollEvent
-	ready  int
-	polled int  // times within one wait
-	yield  bool // the wait begins by letting others run
-	poll   func(uintptr) bool
+	turns  func(uintptr) bool // turn, made once
+	again  bool               // something may be left of what epoll told of
+	over   bool
 
 	slots   []slot
 	free    []uint32
@@ -45,7 +44,6 @@ type reactor struct {
 
 	base     time.Time
 	clock    time.Duration // since base; 0 is to be read again
-	parked   time.Duration // when the goroutine last waited
 	deadline time.Duration // of file, 0: none
 	empty    time.Duration // when the last bridge ended
 	ending   bool
@@ -101,7 +99,7 @@ func newReactor(e *Loop) (*reactor, error) {
 	}
 	syscall.SetNonblock(ep, true) // has NewFile give it to the poller
 	r := &reactor{loop: e, file: os.NewFile(uintptr(ep), "epoll"), ep: ep, wakeUp: wakeUp, done: make(chan struct{}), base: time.Now()}
-	r.poll = r.pollOnce
+	r.turns = r.turn
 	r.raw, err = r.file.SyscallConn()
 	if err == nil {
 		// Each signal is an edge, so that nobody has to read the descriptor.
@@ -142,50 +140,61 @@ func (r *reactor) run() {
 	defer close(r.done)
 	defer r.close()
 	r.empty = r.now()
-	for {
-		r.wait()
-		for i := range r.ready {
+	for !r.over {
+		if r.raw.Read(r.turns) != nil { // the deadline has passed, and stands until it is set anew
+			r.deadline = 0
+			r.file.SetReadDeadline(time.Time{})
+		}
+	}
+}
+
+// turn handles what there is and returns false to wait for more, which Go's poller
+// does then; true ends the reactor. While it is called again no edge of the
+// descriptor is lost, and so what has been emptied needs no second look before
+// the wait: a read that came back short, and nobody else with something to say,
+// is the common case.
+func (r *reactor) turn(uintptr) bool {
+	r.clock = 0
+	for begun := r.now(); ; r.clock = 0 {
+		r.again = false
+		n := poll(r.ep, r.events[:])
+		for i := range n {
 			r.dispatch(&r.events[i])
 		}
 		r.wheel.advance(r.now(), (*loopBridge).fire)
-		if r.bridges == 0 && (r.ending || r.now()-r.empty >= linger) {
-			if r.loop.retire(r) {
-				r.mu.Lock()
-				r.gone = true
-				r.mu.Unlock()
-				return
-			}
-			r.empty = r.now() // a bridge is on its way
+		switch {
+		case r.idle():
+			return true
+		case n < 2 && !r.again:
+			r.setDeadline()
+			return false
+		case r.now()-begun > turnTime:
+			// Others run, and the network is looked at for them, while this goroutine
+			// waits; the signal sees to it that the wait is short.
+			signal(r.wakeUp)
+			r.setDeadline()
+			return false
 		}
 	}
 }
 
-// wait fills events, or returns without any when something is due.
-func (r *reactor) wait() {
-	r.ready, r.polled, r.yield = 0, 0, r.now()-r.parked > turnTime
-	r.setDeadline()
-	if r.raw.Read(r.poll) != nil { // the deadline
-		r.ready = poll(r.ep, r.events[:])
-	}
-	r.clock = 0
-	if r.polled > 1 {
-		r.parked = r.now()
-	}
-}
-
-// pollOnce is called until it is true, and between two calls Go's poller waits.
-func (r *reactor) pollOnce(uintptr) bool {
-	if r.polled++; r.polled == 1 && r.yield {
-		// Whoever waits for the network runs when this goroutine waits for it too;
-		// the signal sees to it that the wait is short.
-		signal(r.wakeUp)
+// idle says that the reactor has no bridges any more and may go.
+func (r *reactor) idle() bool {
+	if r.bridges > 0 || !r.ending && r.now()-r.empty < linger {
 		return false
 	}
-	r.ready = poll(r.ep, r.events[:])
-	return r.ready > 0
+	if !r.loop.retire(r) {
+		r.empty = r.now() // a bridge is on its way
+		return false
+	}
+	r.mu.Lock()
+	r.gone = true
+	r.mu.Unlock()
+	r.over = true
+	return true
 }
 
-// setDeadline has wait return when the next bound may have passed.
+// setDeadline ends the wait when the next bound may have passed.
 func (r *reactor) setDeadline() {
 	at := r.wheel.soonest()
 	if r.bridges == 0 && (at == 0 || at > r.empty+linger) {
@@ -202,7 +211,7 @@ func (r *reactor) setDeadline() {
 	r.file.SetReadDeadline(r.base.Add(at))
 }
 
-// now is the reactor's clock, read once a turn.
+// now is the reactor's clock, read once for each look at epoll.
 func (r *reactor) now() time.Duration {
 	if r.clock == 0 {
 		r.clock = time.Since(r.base)
