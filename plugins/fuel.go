@@ -14,6 +14,11 @@ const (
 	// yieldEvery is how long a guest runs before others get its processor, even if
 	// none of them is a guest: the bridges are.
 	yieldEvery = 100 * time.Microsecond
+	// workEvery is how much host functions do for a guest, in bytes of its memory,
+	// before its time is looked at again: fuel counts what the guest does itself.
+	workEvery = 1 << 20
+	// callWork is what a call of one costs, besides the bytes.
+	callWork = workEvery / 64
 	// slotEvery is how long a guest keeps its slot while others wait for one.
 	slotEvery = time.Millisecond
 )

@@ -41,7 +41,10 @@ func endless() map[string]func(g *asm) wasmasm.Code {
 		"vain growth": func(*asm) wasmasm.Code {
 			return wasmasm.Forever(wasmasm.I32(1<<20), wasmasm.GrowMemory(), wasmasm.Drop())
 		},
-		"host calls":    func(g *asm) wasmasm.Code { return wasmasm.Forever(g.call("req_get", req(), 1, 0, 0), wasmasm.Drop()) },
+		"host calls": func(g *asm) wasmasm.Code { return wasmasm.Forever(g.call("req_get", req(), 1, 0, 0), wasmasm.Drop()) },
+		"randomness": func(g *asm) wasmasm.Code {
+			return wasmasm.Forever(wasmasm.Call(wasmasm.Func(len(g.fn)), wasmasm.I32(0), wasmasm.I32(15<<16)), wasmasm.Drop())
+		},
 		"nested blocks": func(*asm) wasmasm.Code { return wasmasm.Forever(wasmasm.Forever(wasmasm.Code{0x0c, 0x01})) },
 	}
 }
@@ -53,7 +56,7 @@ func TestStopped(t *testing.T) {
 	for name, body := range endless() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := newAsm()
+			g := newAsm(func(m *wasmasm.Module) { m.Import(wasiModule, "random_get", "ii", "i") })
 			code := body(g)
 			p := newBench(t, Config{}).load(t, g.module(
 				g.call("req_get", req(), 5, 0, 0), wasmasm.Wrap(), // the query's length decides

@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/tetratelabs/wazero/api"
 
@@ -119,6 +120,10 @@ func (f hostFunction) bind() api.GoModuleFunc {
 		if in.mem == nil {
 			in.mem = mod.Memory() // a start function runs before the instance is known
 		}
+		if in.worked += callWork; in.worked >= workEvery {
+			in.worked = 0
+			in.share(time.Now())
+		}
 		r := call(in, stack)
 		if answers {
 			stack[0] = r
@@ -132,6 +137,7 @@ func (in *instance) bytes(ptr, n uint64) []byte {
 	if uint32(n) == 0 {
 		return nil // some languages point an empty slice at nothing
 	}
+	in.worked += uint64(uint32(n))
 	b, ok := in.mem.Read(uint32(ptr), uint32(n))
 	if !ok {
 		panic(errFault)

@@ -44,6 +44,7 @@ type instance struct {
 	completing *call       // the call that edge_complete is told of
 	holding    bool        // a slot
 	turn       turn
+	worked     uint64 // bytes that host functions looked at since the guest's time was
 	dying      bool
 	scratch    []byte
 	output     [2]lineBuffer

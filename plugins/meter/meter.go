@@ -22,12 +22,16 @@
 // was given less the fuel that is left. Fuel survives from one call into the
 // module to the next, so that short calls rarely ask.
 //
-// An instruction costs one unit. Those whose work depends on an operand cost more:
-// a unit for each 64 bytes that memory.fill, memory.copy and memory.init write and
-// memory.grow adds, and for each 8 entries of a table, charged before they run.
-// The charge is never below the number of instructions that run, with one
-// exception: a function of at most 16 instructions that neither loops nor calls is
-// charged to its callers, so that an entry into it from the host is free.
+// An instruction costs one unit; block, loop, else, end and nop are free. Those
+// whose work depends on an operand cost more: a unit for each 64 bytes that
+// memory.fill, memory.copy and memory.init write and memory.grow adds, and for each
+// 8 entries of a table, charged before they run. A br_table costs 97, a
+// call_indirect 17: they pay in advance for what they may lead to. The charge is
+// never below the number of instructions that run, with one exception: a function
+// of at most 16 instructions that neither loops nor calls is charged to its callers,
+// so that an entry into it from the host is free. How much it is above depends on
+// the code: what is skipped by a branch is charged up to some 100 instructions at a
+// time. What host functions do is theirs to charge.
 //
 // A guest cannot reach the counter: it is a mutable global behind all of its own,
 // not exported, and an index beyond the guest's own globals, functions or types is
@@ -92,9 +96,12 @@ type Options struct {
 
 // Rewrite returns the metered module; the argument is only read, and not kept. A
 // module without code of its own comes back as it is. Its result needs at most a
-// few times the memory of the module. Errors wrap ErrMalformed, ErrUnsupported or
-// ErrReserved.
+// few times the memory of the module. Errors about the module wrap ErrMalformed,
+// ErrUnsupported or ErrReserved.
 func Rewrite(module []byte, options Options) ([]byte, error) {
+	if options.Quantum < 0 || options.Quantum >= 1<<30 {
+		return nil, errors.New("meter: the quantum is out of range")
+	}
 	if options.Quantum == 0 {
 		options.Quantum = DefaultQuantum
 	}
