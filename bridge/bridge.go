@@ -8,11 +8,12 @@
 // therefore outlives every reload.
 //
 // The flow: Relay.HTTP and Relay.WebSocket enter the exchange in the Table,
-// dial, send the head and read the backend's answer. Nothing is written to the
-// client before that answer is known to be good, so that the caller can still
-// say what went wrong. An HTTP answer is then streamed by fasthttp; a WebSocket
-// is hijacked and handed to an Engine, which owns both connections until the
-// last byte. Either way done is called exactly once with a Summary.
+// dial, send the head and read the backend's answer. Nothing but interim answers
+// is written to the client before that answer is known to be good, so that the
+// caller can still say what went wrong. An HTTP answer then goes out in the place
+// of fasthttp's response; a WebSocket is hijacked and handed to an Engine, which
+// owns both connections until the last byte. Either way done is called exactly
+// once with a Summary.
 package bridge
 
 import (
