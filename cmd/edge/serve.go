@@ -112,11 +112,14 @@ func (s *server) attend(ctx context.Context, file string, signals <-chan os.Sign
 	s.admin.begin()
 	go s.runHost(served)
 	go s.runWatch(working, watched)
+	tidied := make(chan struct{})
+	go runTidy(working, tidied)
 	var reloads sync.WaitGroup
 	reloads.Go(func() { s.runHangups(working, file, hangups) })
 	rest := func() {
 		stop()
 		<-watched
+		<-tidied
 		reloads.Wait()
 	}
 	for {

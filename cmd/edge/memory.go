@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// What a burst of requests leaves behind stays with the process until the next
+// burst: the collector runs when as much has been allocated again as lives, which
+// in a quiet server takes minutes, and only then are pages given back. Idle
+// connections are to cost what they hold and not what making them took.
+const (
+	tidyEvery = 3 * time.Second
+	// tidyAbove is how much must be gained for it.
+	tidyAbove = 8 << 20
+	// quietBelow is what a server that has nothing much to do allocates in
+	// tidyEvery: then nobody waits for the collector.
+	quietBelow = 2 << 20
+)
+
+// runTidy gives memory back to the system when the server is quiet, until ctx
+// ends.
+func runTidy(ctx context.Context, done chan<- struct{}) {
+	defer close(done)
+	tick := time.NewTicker(tidyEvery)
+	defer tick.Stop()
+	for h := (heap{}); ; {
+		select {
+		case <-tick.C:
+			if h.worthwhile() {
+				debug.FreeOSMemory()
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// heap is what was known of the heap at the last look.
+type heap struct{ allocated uint64 }
+
+// worthwhile looks whether little was allocated since the last look and much can
+// be given back: what is dead already, or free and not yet the system's.
+func (h *heap) worthwhile() bool {
+	samples := []metrics.Sample{
+		{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+	}
+	metrics.Read(samples)
+	allocated, live, objects, free := samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64(), samples[3].Value.Uint64()
+	recent := allocated - h.allocated
+	h.allocated = allocated
+	return recent < quietBelow && max(objects, live)-live+free > tidyAbove
+}
