@@ -29,7 +29,7 @@ type bar struct {
 // Measures of a chart, in pixels.
 const (
 	chartWidth = 760
-	labelWidth = 190
+	labelWidth = 220
 	valueWidth = 120
 	barHeight  = 14
 	barGap     = 4

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net/netip"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,13 +11,13 @@ import (
 // echoLoad is the closed loop: each connection keeps InFlight messages of Size
 // bytes under way, and sends the next one when one is back.
 type echoLoad struct {
+	tally
 	Conns, InFlight, Size int
 
-	conns    []echoClient
-	burst    []byte // InFlight frames, one after the other
-	frame    int    // bytes of one
-	request  []byte
-	complete int64
+	conns   []echoClient
+	burst   []byte // InFlight frames, one after the other
+	frame   int    // bytes of one
+	request []byte
 }
 
 type echoClient struct {
@@ -33,22 +32,13 @@ func (e *echoLoad) open(l *loop) error {
 	e.frame, e.burst = len(one), bytes.Repeat(one, e.InFlight)
 	e.request = handshakeTo(pathEcho)
 	e.conns = make([]echoClient, e.Conns)
-	for i := range e.conns {
-		if err := e.conns[i].dial(l, i, netip.Addr{}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return dialAll(l, e.Conns, e.at)
 }
 
-func (e *echoLoad) done() int64 { return e.complete }
-
-func (e *echoLoad) begin(*loop) {}
+func (e *echoLoad) at(i int) *socket { return &e.conns[i].socket }
 
 func (e *echoLoad) close() {
-	for i := range e.conns {
-		e.conns[i].close()
-	}
+	closeAll(len(e.conns), e.at)
 }
 
 func (e *echoLoad) ready(l *loop, slot int, events uint32) error {

@@ -1,21 +1,18 @@
 package main
 
 import (
-	"net/netip"
-
 	"golang.org/x/sys/unix"
 )
 
 // eventsLoad listens to server-sent events that tell when they were written, and
 // counts how long each was under way.
 type eventsLoad struct {
+	tally
 	Conns int
 
-	conns    []eventsClient
-	request  []byte
-	complete int64
-	measured bool
-	times    histogram
+	conns   []eventsClient
+	request []byte
+	times   histogram
 }
 
 type eventsClient struct {
@@ -27,22 +24,13 @@ type eventsClient struct {
 func (e *eventsLoad) open(l *loop) error {
 	e.request = requestFor(pathEvents)
 	e.conns = make([]eventsClient, e.Conns)
-	for i := range e.conns {
-		if err := e.conns[i].dial(l, i, netip.Addr{}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return dialAll(l, e.Conns, e.at)
 }
 
-func (e *eventsLoad) done() int64 { return e.complete }
-
-func (e *eventsLoad) begin(*loop) { e.measured = true }
+func (e *eventsLoad) at(i int) *socket { return &e.conns[i].socket }
 
 func (e *eventsLoad) close() {
-	for i := range e.conns {
-		e.conns[i].close()
-	}
+	closeAll(len(e.conns), e.at)
 }
 
 func (e *eventsLoad) ready(l *loop, slot int, events uint32) error {

@@ -10,12 +10,12 @@ import (
 // TCP connection, the handshake, one message and its echo, then a reset, which
 // leaves no port in TIME_WAIT on the client's side.
 type handshakeLoad struct {
+	tally
 	Slots, Size int
 
-	conns    []echoClient
-	frame    []byte
-	request  []byte
-	complete int64
+	conns   []echoClient
+	frame   []byte
+	request []byte
 }
 
 func (h *handshakeLoad) open(l *loop) error {
@@ -23,21 +23,14 @@ func (h *handshakeLoad) open(l *loop) error {
 	h.conns = make([]echoClient, h.Slots)
 	for i := range h.conns {
 		h.conns[i].upgrade.head = make([]byte, 0, 1024)
-		if err := h.conns[i].dial(l, i, netip.Addr{}); err != nil {
-			return err
-		}
 	}
-	return nil
+	return dialAll(l, h.Slots, h.at)
 }
 
-func (h *handshakeLoad) done() int64 { return h.complete }
-
-func (h *handshakeLoad) begin(*loop) {}
+func (h *handshakeLoad) at(i int) *socket { return &h.conns[i].socket }
 
 func (h *handshakeLoad) close() {
-	for i := range h.conns {
-		h.conns[i].close()
-	}
+	closeAll(len(h.conns), h.at)
 }
 
 func (h *handshakeLoad) ready(l *loop, slot int, events uint32) error {

@@ -1,21 +1,19 @@
 package main
 
 import (
-	"net/netip"
-
 	"golang.org/x/sys/unix"
 )
 
 // httpLoad asks for Path over connections that are kept, the next time when an
 // answer is complete.
 type httpLoad struct {
+	tally
 	Conns int
 	Path  string
 	Size  int64 // of the body
 
-	conns    []httpClient
-	request  []byte
-	complete int64
+	conns   []httpClient
+	request []byte
 }
 
 type httpClient struct {
@@ -29,21 +27,14 @@ func (h *httpLoad) open(l *loop) error {
 	h.conns = make([]httpClient, h.Conns)
 	for i := range h.conns {
 		h.conns[i].reader.part = make([]byte, 0, 2*maxAnswerHead)
-		if err := h.conns[i].dial(l, i, netip.Addr{}); err != nil {
-			return err
-		}
 	}
-	return nil
+	return dialAll(l, h.Conns, h.at)
 }
 
-func (h *httpLoad) done() int64 { return h.complete }
-
-func (h *httpLoad) begin(*loop) {}
+func (h *httpLoad) at(i int) *socket { return &h.conns[i].socket }
 
 func (h *httpLoad) close() {
-	for i := range h.conns {
-		h.conns[i].close()
-	}
+	closeAll(len(h.conns), h.at)
 }
 
 func (h *httpLoad) ready(l *loop, slot int, events uint32) error {

@@ -13,15 +13,15 @@ import (
 // idleLoad opens Bridges WebSockets, some at a time, has each carry one message,
 // and leaves them open.
 type idleLoad struct {
+	tally
 	Bridges int
 	Path    string
 
-	conns    []echoClient
-	frame    []byte
-	request  []byte
-	begun    int
-	complete int64
-	awaited  int64 // how many echoes there should be
+	conns   []echoClient
+	frame   []byte
+	request []byte
+	begun   int
+	awaited int64 // how many echoes there should be
 }
 
 // opening is how many are opened at once.
@@ -52,14 +52,10 @@ func (d *idleLoad) next(l *loop) error {
 	return d.conns[slot].dial(l, slot, netip.AddrFrom4([4]byte{127, 0, 0, byte(2 + slot%sources)}))
 }
 
-func (d *idleLoad) done() int64 { return d.complete }
-
-func (d *idleLoad) begin(*loop) {}
+func (d *idleLoad) at(i int) *socket { return &d.conns[i].socket }
 
 func (d *idleLoad) close() {
-	for i := range d.conns {
-		d.conns[i].close()
-	}
+	closeAll(len(d.conns), d.at)
 }
 
 func (d *idleLoad) ready(l *loop, slot int, events uint32) error {

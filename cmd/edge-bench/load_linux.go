@@ -191,6 +191,33 @@ func (u usage) since(before usage, count int64) sample {
 	}
 }
 
+// tally counts what a load has done.
+type tally struct {
+	complete int64
+	measured bool // the warm-up is over
+}
+
+func (t *tally) done() int64 { return t.complete }
+
+func (t *tally) begin(*loop) { t.measured = true }
+
+// dialAll begins n connections, each in the slot of its number.
+func dialAll(l *loop, n int, at func(int) *socket) error {
+	for i := range n {
+		if err := at(i).dial(l, i, netip.Addr{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// closeAll closes those of n connections that are open.
+func closeAll(n int, at func(int) *socket) {
+	for i := range n {
+		at(i).close()
+	}
+}
+
 // socket is one connection of a load.
 type socket struct {
 	fd     int

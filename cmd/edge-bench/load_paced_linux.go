@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,20 +13,19 @@ import (
 // message was due. A server that stalls is therefore charged with every message
 // that was due meanwhile.
 type pacedLoad struct {
+	tally
 	Conns, Size int
 	// Interval is the time between two messages over all connections.
 	Interval time.Duration
 
-	conns    []pacedClient
-	frame    []byte
-	request  []byte
-	opened   int
-	ticker   *ticker
-	due      int64 // when the next message is
-	turn     int
-	complete int64
-	measured bool
-	times    histogram
+	conns   []pacedClient
+	frame   []byte
+	request []byte
+	opened  int
+	ticker  *ticker
+	due     int64 // when the next message is
+	turn    int
+	times   histogram
 }
 
 type pacedClient struct {
@@ -42,22 +40,13 @@ type pacedClient struct {
 func (p *pacedLoad) open(l *loop) error {
 	p.frame, p.request = appendFrame(nil, fin|opBinary, new([4]byte), pattern(p.Size)), handshakeTo(pathEcho)
 	p.conns = make([]pacedClient, p.Conns)
-	for i := range p.conns {
-		if err := p.conns[i].dial(l, i, netip.Addr{}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return dialAll(l, p.Conns, p.at)
 }
 
-func (p *pacedLoad) done() int64 { return p.complete }
-
-func (p *pacedLoad) begin(*loop) { p.measured = true }
+func (p *pacedLoad) at(i int) *socket { return &p.conns[i].socket }
 
 func (p *pacedLoad) close() {
-	for i := range p.conns {
-		p.conns[i].close()
-	}
+	closeAll(len(p.conns), p.at)
 	if p.ticker != nil {
 		p.ticker.close()
 	}

@@ -41,6 +41,8 @@ type peer struct {
 // server is a peer that runs.
 type server struct {
 	target target
+	// said is the end of what it printed; nil prints nothing.
+	said func() []byte
 	// end ends it and removes what it left; nil has nothing to end.
 	end func() error
 }
@@ -103,7 +105,7 @@ func (s *site) run(ctx context.Context, addr netip.AddrPort, dir, name string, a
 	if err := p.ready(ctx, func() error { return answers(ctx, addr) }); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), end())
 	}
-	return &server{target: s.target(addr, processTree(p.pid())), end: end}, nil
+	return &server{target: s.target(addr, processTree(p.pid())), said: p.said, end: end}, nil
 }
 
 // answers asks the backend, through a proxy or not, for its small answer.

@@ -146,7 +146,7 @@ func (r *run) steady(ctx context.Context) error {
 				continue
 			}
 			for _, p := range rotated(r.peers, round) {
-				s, err := r.sample(ctx, m, p.name, servers[p.name].target)
+				s, err := r.sample(ctx, m, p.name, servers[p.name])
 				if err != nil {
 					return err
 				}
@@ -211,7 +211,7 @@ func (r *run) freshOnce(ctx context.Context, m mode, dir string, p peer) (sample
 		return sample{}, err
 	}
 	defer r.close(srv)
-	return r.sample(ctx, m, p.name, srv.target)
+	return r.sample(ctx, m, p.name, srv)
 }
 
 // close ends a server.
@@ -233,17 +233,21 @@ func rotated(list []peer, round int) []peer {
 
 // sample measures one mode against one server. What fails there is in the
 // sample; the error is the end of ctx.
-func (r *run) sample(ctx context.Context, m mode, name string, t target) (sample, error) {
+func (r *run) sample(ctx context.Context, m mode, name string, srv *server) (sample, error) {
 	if need := r.out.peer(name).lacks(m); need != "" {
 		return sample{Failed: fmt.Sprintf("fails the check %q", need)}, nil
 	}
 	var runs []sample
 	for range max(1, (m.runs+r.rounds-1)/r.rounds) {
-		s, err := r.once(ctx, m, t)
+		s, err := r.once(ctx, m, srv.target)
 		if ctx.Err() != nil {
 			return s, ctx.Err()
 		}
 		if err != nil {
+			fmt.Fprintf(r.told, "%s in %s: %v\n", name, m.name, err)
+			if srv.said != nil {
+				fmt.Fprintf(r.told, "it said at last:\n%s\n", srv.said())
+			}
 			return sample{Failed: err.Error()}, nil
 		}
 		runs = append(runs, s)
