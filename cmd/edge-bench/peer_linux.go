@@ -152,7 +152,7 @@ func programVersion(ctx context.Context, argv ...string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w: %s", argv[0], err, line)
 	}
-	return strings.TrimSpace(line), nil
+	return strings.Join(strings.Fields(line), " "), nil
 }
 
 // writeFile writes one of a peer's files and returns its path.
