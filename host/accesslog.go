@@ -24,9 +24,9 @@ func (r *record) logAccess(sum bridge.Summary) {
 	if r.plugin != "" {
 		attrs = append(attrs, slog.String("plugin", r.plugin))
 	}
-	if r.target.ref.ID != "" {
-		attrs = append(attrs, slog.String("binding", r.target.ref.Binding), slog.String("sandbox", r.target.ref.ID),
-			slog.Int("port", r.target.port), slog.Bool("preview", r.target.exposure))
+	if r.place.id != "" {
+		attrs = append(attrs, slog.String("binding", r.place.binding), slog.String("sandbox", r.place.id),
+			slog.Int("port", r.place.port), slog.Bool("preview", r.place.exposure))
 	}
 	if r.failure != "" {
 		attrs = append(attrs, slog.String("code", r.failure))

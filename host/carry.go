@@ -49,6 +49,11 @@ type target struct {
 	path string
 }
 
+// aim notes where the request goes.
+func (x *exchange) aim(t target) {
+	x.target, x.place = t, place{t.ref.Binding, t.ref.ID, t.port, t.exposure}
+}
+
 // connect joins the client's WebSocket with a port.
 func (x *exchange) connect(d *abi.Connect) {
 	if !x.head.upgrade {
@@ -101,7 +106,7 @@ func (x *exchange) failStart(err error) {
 
 // relay carries the request, or the WebSocket that it asks for, to its target.
 func (x *exchange) relay(t target) {
-	x.target = t
+	x.aim(t)
 	if x.s.boxes == nil {
 		x.fail(abi.Errorf(abi.CodeRuntimeUnavailable, "this edge runs no sandboxes"))
 		return
@@ -111,7 +116,8 @@ func (x *exchange) relay(t target) {
 		x.fail(err)
 		return
 	}
-	x.target.ref = box.Ref()
+	t.ref = box.Ref()
+	x.aim(t)
 	if err := x.admit(); err != nil {
 		x.fail(err)
 		return

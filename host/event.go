@@ -90,7 +90,7 @@ func (r *record) event(kind EventKind, sum bridge.Summary) Event {
 	return Event{
 		Kind: kind, Request: r.id, Method: r.method, Host: r.host, Path: r.path, Via: or(r.via, ViaEdge),
 		Status: sum.Status, Code: abi.Code(r.failure), Plugin: r.plugin,
-		Sandbox: r.target.ref, Port: r.target.port, Preview: r.target.exposure,
+		Sandbox: abi.SandboxRef{Binding: r.place.binding, ID: r.place.id}, Port: r.place.port, Preview: r.place.exposure,
 		BytesIn: sum.BytesIn, BytesOut: sum.BytesOut, Messages: sum.MessagesIn + sum.MessagesOut,
 		Duration: sum.Duration, Close: sum.Close, Breach: or(r.breach, string(sum.Breach)),
 	}

@@ -17,13 +17,14 @@ import (
 // exchange is one request from the gate to its log line.
 type exchange struct {
 	record
-	rc   *fasthttp.RequestCtx // of use only while serve runs
-	conn *clientConn          // nil in unit tests
-	head *head                // nil when the gate refused
-	req  *abi.Request
-	body *requestBody // nil when there is none
-	ctx  context.Context
-	stop context.CancelFunc
+	rc     *fasthttp.RequestCtx // of use only while serve runs
+	conn   *clientConn          // nil in unit tests
+	head   *head                // nil when the gate refused
+	req    *abi.Request
+	body   *requestBody // nil when there is none
+	target target
+	ctx    context.Context
+	stop   context.CancelFunc
 
 	watched bridge.Watched
 

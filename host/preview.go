@@ -75,7 +75,7 @@ func (x *exchange) servePreview(p preview) {
 		x.fail(errNoPreview())
 		return
 	}
-	x.target = target{ref: e.Ref, port: e.Port, exposure: true}
+	x.aim(target{ref: e.Ref, port: e.Port, exposure: true})
 	if p.label == "" && p.path == "" && !x.head.upgrade {
 		x.addSlash()
 		return

@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"edge/abi"
 	"edge/bridge"
 )
 
@@ -20,7 +19,7 @@ type record struct {
 	method     string
 	host, path string // without any token
 	plugin     string
-	target     target
+	place      place
 	failure    string // the error code of the answer
 	via        Via    // empty is ViaEdge
 	breach     string // the rule that refused the request; the bridge's are its own
@@ -31,6 +30,13 @@ type record struct {
 	letSleep func()
 	// slot is the request's place in what the limits count.
 	slot slot
+}
+
+// place is a port of a sandbox, and whether it was reached through an exposure.
+type place struct {
+	binding, id string
+	port        int
+	exposure    bool
 }
 
 // close gives back what the record holds, and writes the log line. It is called
@@ -57,14 +63,12 @@ type joined struct {
 	sum   *bridge.Summary // of a bridge that had its turn first
 }
 
-// join returns the exchange's record in a form that is worth keeping: of a target
-// and of the head's bytes no more than the log line says. Both of its ends, let and
-// finish, must come, and the exchange's own finish must not.
+// join returns the exchange's record in a form that is worth keeping, with nothing
+// of the head's bytes but what the log line says. Both of its ends, let and finish,
+// must come, and the exchange's own finish must not.
 func (x *exchange) join() *joined {
 	j := &joined{record: x.record}
-	t := &x.target
-	j.target = target{ref: abi.SandboxRef{Binding: t.ref.Binding, ID: t.ref.ID}, port: t.port, exposure: t.exposure}
-	j.method, j.host, j.path = strings.Clone(x.method), strings.Clone(x.host), strings.Clone(x.path)
+	j.method, j.host, j.path = "GET", strings.Clone(x.host), strings.Clone(x.path) // a handshake's method
 	return j
 }
 
