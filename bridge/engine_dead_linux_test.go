@@ -18,10 +18,7 @@ func deadRig(t *testing.T, e engineCase, pol Policy) (*rig, []endID) {
 	if pol.DeadPeer == 0 {
 		pol.DeadPeer = deadPeer
 	}
-	r := e.rig(t, pol)
-	r.client.SetDeadline(time.Now().Add(6 * wait))
-	r.backend.SetDeadline(time.Now().Add(6 * wait))
-	return r, ends.ids
+	return e.rig(t, pol), ends.ids
 }
 
 // expectGone wants the bridge to end within its bound, with an error, and both its

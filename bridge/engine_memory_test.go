@@ -124,8 +124,6 @@ func TestEngineHugeMessage(t *testing.T) { // not parallel: it looks at the heap
 			s := r.sides()[i%2]
 			shallow(s.from.TCPConn)
 			shallow(s.to.TCPConn)
-			s.from.SetDeadline(time.Now().Add(6 * wait))
-			s.to.SetDeadline(time.Now().Add(6 * wait))
 			head := lengthForm(0x82, size, s.masked)
 			s.from.Write(join(head, []byte("first")))
 			s.to.expect(string(head) + "first") // while 128 MiB are still to come
@@ -158,8 +156,6 @@ func TestEngineHugeMessage(t *testing.T) { // not parallel: it looks at the heap
 // wholeMessage sends one message of size bytes, which arrives exact without the
 // engine allocating for it.
 func wholeMessage(t *testing.T, s side, size int) {
-	s.from.SetDeadline(time.Now().Add(6 * wait))
-	s.to.SetDeadline(time.Now().Add(6 * wait))
 	block, buf := noise(), make([]byte, 256<<10)
 	head := lengthForm(0x82, uint64(size), s.masked)
 	var before, after runtime.MemStats

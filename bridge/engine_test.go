@@ -88,6 +88,9 @@ func (e engineCase) rig(t testing.TB, pol Policy, early ...[]byte) *rig {
 	if e.wrap != nil {
 		nearClient, nearBackend = e.wrap(nearClient), e.wrap(nearBackend)
 	}
+	for _, c := range []*raw{client, backend} { // patience for a busy machine
+		c.SetDeadline(time.Now().Add(6 * wait))
+	}
 	var up []byte
 	if len(early) == 2 {
 		up = early[0]
