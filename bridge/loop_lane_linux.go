@@ -68,6 +68,9 @@ func (b *loopBridge) event(client bool, events uint32) {
 
 // settle draws the conclusions after anything has happened to the bridge.
 func (b *loopBridge) settle() {
+	if b.closed {
+		return
+	}
 	for {
 		s := b.stop.Load()
 		b.up.settle()
@@ -100,7 +103,11 @@ func (b *loopBridge) schedule() {
 		}
 	}
 	if b.bounds != nil && b.stop.Load() == nil {
-		if _, _, in := b.bounds.due(b.up.age()); in != 0 && (next == 0 || now+in < next) {
+		passed, ping, in := b.bounds.due(b.up.age())
+		if passed != "" || ping {
+			in = tick
+		}
+		if in != 0 && (next == 0 || now+in < next) {
 			next = now + in
 		}
 	}
