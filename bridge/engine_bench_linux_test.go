@@ -3,10 +3,12 @@ package bridge
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -320,6 +322,46 @@ func BenchmarkMessages(b *testing.B) {
 				b.ReportMetric(float64(cpu.Nanoseconds())/float64(b.N), "cpu-ns/op")
 			})
 		}
+	}
+}
+
+// BenchmarkNeighbour is a round trip between two goroutines over a socket of their
+// own while the bridges of the same process are busy: what an HTTP exchange beside
+// them has to wait for. Run it with -cpu 1.
+func BenchmarkNeighbour(b *testing.B) {
+	for _, engine := range benchEngines {
+		b.Run(engine.name, func(b *testing.B) {
+			near, far := tcpPair(b)
+			far.SetDeadline(time.Time{})
+			echoed := make(chan struct{})
+			go func() { defer close(echoed); io.Copy(near, near); near.Close() }()
+			busy := make(chan time.Duration, 1)
+			if e := engine.make(); e != nil {
+				run := bridged(b, e, load{Size: 1 << 10, Conns: 32, InFlight: 16, Messages: 1 << 20})
+				go func() { busy <- run() }()
+			} else {
+				busy <- 0
+			}
+			var waits []time.Duration
+			msg := make([]byte, 64)
+			for b.Loop() {
+				begun := time.Now()
+				far.Write(msg)
+				if _, err := io.ReadFull(far.br, msg); err != nil {
+					b.Fatal(err)
+				}
+				waits = append(waits, time.Since(begun))
+			}
+			if engine.name != "direct" && len(busy) > 0 {
+				b.Log("the bridges were done first")
+			}
+			slices.Sort(waits)
+			b.ReportMetric(float64(waits[len(waits)/2].Microseconds()), "p50-us")
+			b.ReportMetric(float64(waits[len(waits)*99/100].Microseconds()), "p99-us")
+			far.Close()
+			<-echoed
+			<-busy
+		})
 	}
 }
 

@@ -14,7 +14,7 @@ const (
 	linger = 100 * time.Millisecond
 	// turnTime is how long a reactor that always has something to do goes on
 	// before the rest of the program is let in.
-	turnTime = 500 * time.Microsecond
+	turnTime = 250 * time.Microsecond
 	// bigBuffer is what a descriptor is read with that filled bufferSize twice.
 	bigBuffer = 256 << 10
 	// fullReads is that twice.
