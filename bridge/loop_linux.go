@@ -56,34 +56,33 @@ func (e *Loop) Bridge(client, backend net.Conn, early []byte, pol Policy, done f
 	return b
 }
 
-// assign chooses the reactor with the fewest bridges, starting it if need be, and
-// counts one more for it. It is nil when there are no descriptors for one.
+// assign chooses the reactor with the fewest bridges, starting those that do not
+// run yet first, and counts one more for it. It is nil when there are no
+// descriptors for one.
 func (e *Loop) assign() *reactor {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.reactors == nil {
 		e.reactors = make([]*reactor, runtime.GOMAXPROCS(0))
 	}
-	best := 0
+	var best *reactor
 	for i, r := range e.reactors {
 		if r == nil {
-			best = i
-			break
+			if started, err := newReactor(e); err == nil {
+				e.reactors[i], best = started, started
+				go started.run()
+				break
+			}
+			continue
 		}
-		if r.live < e.reactors[best].live {
-			best = i
+		if best == nil || r.live < best.live {
+			best = r
 		}
 	}
-	if e.reactors[best] == nil {
-		r, err := newReactor(e)
-		if err != nil {
-			return nil
-		}
-		e.reactors[best] = r
-		go r.run()
+	if best != nil {
+		best.live++
 	}
-	e.reactors[best].live++
-	return e.reactors[best]
+	return best
 }
 
 // release uncounts a bridge.
