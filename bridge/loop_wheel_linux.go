@@ -5,7 +5,7 @@ import "time"
 const (
 	// tick is how exact the bounds of a loop's bridges are: they are kept up to a
 	// tick late.
-	tick = 1 << 26 * time.Nanosecond // 67 ms
+	tick = 1 << 25 * time.Nanosecond // 34 ms
 	// spokes times tick is one turn of a wheel.
 	spokes = 256
 )
