@@ -53,7 +53,8 @@ const (
 //
 // Whether a length is encoded in the fewest bytes (a MUST of section 5.2) is
 // left to the endpoint: the frame's end is the same either way, so two readers
-// cannot disagree about what follows.
+// cannot disagree about what follows. So is the code of a Close (section 7.4),
+// behind which nothing follows.
 type scanner struct {
 	left     uint64 // payload bytes of the current frame still to come
 	message  int64  // payload bytes of the current message
