@@ -1,11 +1,15 @@
-// Guest is what the benchmarks run inside sandboxes: a trivial server, and a
-// program that prints.
+// Guest is what the benchmarks run inside sandboxes: trivial servers, and a program
+// that prints.
 package main
 
 import (
 	"bufio"
+	"crypto/sha1"
+	"encoding/base64"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -21,15 +25,17 @@ func main() {
 func run(args []string) error {
 	switch {
 	case len(args) == 2 && args[0] == "serve":
-		return serve(args[1])
+		return serve(args[1], echo)
 	case len(args) == 2 && args[0] == "print":
 		return printBlocks(args[1])
+	case len(args) == 2 && args[0] == "upgrade":
+		return serve(args[1], upgrade)
 	}
-	return fmt.Errorf("arguments %q; want serve PORT or print BYTES", args)
+	return fmt.Errorf("arguments %q; want serve PORT, upgrade PORT or print BYTES", args)
 }
 
-// serve sends everybody back what they send, and says when it can be reached.
-func serve(port string) error {
+// serve has everybody answered, and says when it can be reached.
+func serve(port string, answer func(net.Conn)) error {
 	ln, err := net.Listen("tcp", "0.0.0.0:"+port)
 	if err != nil {
 		return err
@@ -40,11 +46,24 @@ func serve(port string) error {
 		if err != nil {
 			return err
 		}
-		go echo(c)
+		go answer(c)
 	}
 }
 
-// echo ends when whoever is there has enough.
+// upgrade accepts a WebSocket (RFC 6455, section 4.2.2) and says nothing on it.
+func upgrade(c net.Conn) {
+	defer c.Close()
+	req, err := http.ReadRequest(bufio.NewReaderSize(c, 1<<10))
+	if err != nil {
+		return
+	}
+	sum := sha1.Sum([]byte(req.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+		base64.StdEncoding.EncodeToString(sum[:]))
+	io.Copy(io.Discard, c)
+}
+
+// echo sends back what comes, and ends when whoever is there has enough.
 func echo(c net.Conn) {
 	defer c.Close()
 	b := make([]byte, 512)
