@@ -204,13 +204,13 @@ func (r *Relay) Shutdown(ctx context.Context) error {
 		idle = r.idle
 	}
 	r.mu.Unlock()
-	defer r.splicer.Close()
 	defer r.pool.close()
 	for _, x := range r.exchanges() {
 		x.drain()
 	}
 	select {
 	case <-idle:
+		r.splicer.Close()
 		return nil
 	case <-ctx.Done():
 	}
