@@ -3,13 +3,15 @@ package meter
 // helper is one of the functions that are added to a module, if it needs them.
 type helper int
 
-// helperRefuel asks the host. The others charge for the size of the operand on
-// top of the stack and leave it there, so that they need no local at the call.
+// helperRefuel asks the host. helperRest charges its operand. The others charge for
+// the size of the operand on top of the stack and leave it there, so that they need
+// no local at the call.
 const (
 	helperRefuel  = helper(iota)
 	helperBytes   // of memory
 	helperEntries // of a table
 	helperPages   // of memory
+	helperRest
 	numHelpers
 	noHelper = helper(-1)
 )
@@ -35,10 +37,13 @@ func (m *rewriter) helper(h helper) uint32 {
 }
 
 // helperType is the index of a helper's type: neither parameters nor results for
-// helperRefuel, i32 to i32 for the others.
+// helperRefuel, an i32 and no result for helperRest, i32 to i32 for the others.
 func (m *rewriter) helperType(h helper) uint32 {
-	if h == helperRefuel {
+	switch h {
+	case helperRefuel:
 		return m.types
+	case helperRest:
+		return m.types + 2
 	}
 	return m.types + 1
 }
@@ -53,6 +58,8 @@ func (m *rewriter) appendHelper(out []byte, h helper) []byte {
 	} else {
 		body = m.appendFuel(body, opGlobalGet)
 		switch h {
+		case helperRest:
+			body = append(body, opLocalGet, 0)
 		case helperBytes: // n >> 6
 			body = append(body, opLocalGet, 0, opI32Const, 6, opI32ShrU)
 		case helperEntries: // n >> 3
@@ -63,7 +70,9 @@ func (m *rewriter) appendHelper(out []byte, h helper) []byte {
 		body = append(body, opI32Sub)
 		body = m.appendFuel(body, opGlobalSet)
 		body = m.appendQuestion(body)
-		body = append(body, opLocalGet, 0)
+		if h != helperRest {
+			body = append(body, opLocalGet, 0)
+		}
 	}
 	body = append(body, opEnd)
 	return append(appendU32(out, uint32(len(body))), body...)
@@ -80,6 +89,12 @@ func (m *rewriter) appendCharge(out []byte, cost uint32) []byte {
 	out = m.appendFuel(out, opGlobalGet)
 	out = append(appendI32(append(out, opI32Const), cost), opI32Sub)
 	return m.appendFuel(out, opGlobalSet)
+}
+
+// appendRest appends: fuel -= cost, and if it is negative, ask the host.
+func (m *rewriter) appendRest(out []byte, cost uint32) []byte {
+	out = append(appendI32(append(out, opI32Const), cost), opCall)
+	return appendU32(out, m.helper(helperRest))
 }
 
 // appendQuestion appends: if fuel < 0, ask the host.

@@ -14,6 +14,14 @@ const (
 	// maxLeaf is the most instructions of a function that its callers are charged
 	// for.
 	maxLeaf = 16
+	// maxRest is the most that a function can cost after a call of another without
+	// paying when it goes on. What it does then was charged before the call, so that
+	// the rests of a deep recursion would run for minutes without a question. The
+	// stack has room for some million frames: their rests together are below 1<<31,
+	// which the counter can bear.
+	maxRest = 256
+	// restShare is which part of a longer rest is charged when the function goes on.
+	restShare = 16
 )
 
 // point is a place where fuel is charged. Each instruction belongs to one: one
@@ -34,11 +42,14 @@ const (
 )
 
 // edit is a change of the code: at an offset, n bytes make room for a call of a
-// helper, or for a new index.
+// helper, or for a new index. One behind a call is made only if what is left of
+// the function then is long.
 type edit struct {
 	at, n  int
 	index  uint32
 	isCall bool
+	goesOn bool   // behind a call
+	passed uint32 // what the function cost up to there
 }
 
 // account is what the next instruction belongs to. If it can also be reached from
@@ -72,10 +83,11 @@ type walker struct {
 	points  []point
 	edits   []edit
 	current account
-	dead    bool // what is read next is not reached from what was read before
-	bare    bool // nothing but plain instructions and blocks so far
-	busy    bool // it loops, calls, or works on many bytes at once
-	count   int  // instructions
+	dead    bool   // what is read next is not reached from what was read before
+	bare    bool   // nothing but plain instructions and blocks so far
+	busy    bool   // it loops, calls, or works on many bytes at once
+	count   int    // instructions
+	total   uint32 // what they cost, however they are charged
 }
 
 // body reads one function's instructions, from begin to the end of the body.
@@ -83,7 +95,7 @@ func (w *walker) body(m *rewriter, body []byte) error {
 	w.reader, w.m = reader{b: body}, m
 	w.frames, w.points, w.edits = w.frames[:0], w.points[:0], w.edits[:0]
 	w.locals()
-	w.bare, w.dead, w.busy, w.count = true, false, false, 0
+	w.bare, w.dead, w.busy, w.count, w.total = true, false, false, 0, 0
 	w.begin(check)
 	w.push(opBlock)
 	for len(w.frames) > 0 && w.err == nil {
@@ -127,6 +139,7 @@ func (w *walker) fork(from account) {
 
 // book adds to what is charged for the code that is being read.
 func (w *walker) book(cost uint32) {
+	w.total += cost
 	if w.current.point != nobody {
 		w.points[w.current.point].cost += cost
 	}
@@ -194,6 +207,7 @@ func (w *walker) work(op byte, begin int) {
 		w.u32() // the table
 		w.book(maxLeaf)
 		w.bare, w.busy = false, true
+		w.goOn()
 	case opRefFunc:
 		w.rename()
 	case opMisc:
@@ -295,9 +309,19 @@ func (w *walker) rename() uint32 {
 // call charges for a function that does not charge for itself.
 func (w *walker) call(function uint32) {
 	w.bare, w.busy = false, true
-	if w.err == nil && function >= w.m.imports {
-		w.book(uint32(w.m.leaves[function-w.m.imports]))
+	if w.err != nil || function < w.m.imports {
+		return
 	}
+	if cost := w.m.leaves[function-w.m.imports]; cost > 0 {
+		w.book(uint32(cost))
+		return
+	}
+	w.goOn()
+}
+
+// goOn follows a call of a function that can call others.
+func (w *walker) goOn() {
+	w.edits = append(w.edits, edit{at: w.at, goesOn: true, passed: w.total})
 }
 
 // charge puts a call of a helper, which sees the operand on top of the stack,

@@ -52,8 +52,8 @@ func (m *rewriter) grown(s section) []byte {
 	var more []byte
 	n := uint32(1)
 	switch s.id {
-	case sectionType: // () -> () and (i32) -> (i32)
-		more, n = []byte{0x60, 0, 0, 0x60, 1, 0x7f, 1, 0x7f}, 2
+	case sectionType: // () -> (), (i32) -> (i32) and (i32) -> ()
+		more, n = []byte{0x60, 0, 0, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 1, 0x7f, 0}, 3
 	case sectionImport:
 		for _, name := range []string{m.options.Module, m.options.Name} {
 			more = append(appendU32(more, uint32(len(name))), name...)
@@ -148,6 +148,13 @@ func (w *walker) rewrite(out []byte, metered bool) []byte {
 		}
 		e := edits[0]
 		edits = edits[1:]
+		if e.goesOn {
+			if rest := w.total - e.passed; rest > maxRest {
+				copyTo(e.at)
+				out = w.m.appendRest(out, rest/restShare)
+			}
+			continue
+		}
 		copyTo(e.at)
 		if e.isCall {
 			out = append(out, opCall)
