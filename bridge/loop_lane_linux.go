@@ -139,11 +139,14 @@ func (l *lane) listen(writable bool) bool {
 		return true
 	}
 	op := syscall.EPOLL_CTL_ADD
+	b := l.bridge
 	if l.listing == listed {
 		op = syscall.EPOLL_CTL_MOD
+		// A descriptor that this turn was told of is still in epoll's list of ready
+		// ones, and one in there makes no edge when it is asked for more.
+		b.reactor.again = b.reactor.again || want&^l.events != 0
 	}
 	l.events, l.listing = want, listed
-	b := l.bridge
 	ev := syscall.EpollEvent{Events: want, Fd: int32(b.slot) << 1, Pad: int32(b.reactor.slots[b.slot].generation)}
 	if !l.fromClient() {
 		ev.Fd |= 1
