@@ -53,6 +53,11 @@
 // checked against what is there, so that a compiler which makes room for as many
 // entries as a module announces is safe behind this package.
 //
+// A module may have 100 tables with 1<<20 entries in them together, of its own: more
+// is refused, and what they have not from the start bounds their growth, which then
+// fails as table.grow may. An entry takes 8 bytes of the host in wazero, which bounds
+// memories but not tables.
+//
 // The hidden import comes after the guest's imports, so that the guest's own
 // functions move by one; calls, exports, elements, the start function and the
 // name section follow. Custom sections that tell positions in the code (.debug_*,

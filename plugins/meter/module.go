@@ -126,10 +126,7 @@ func (m *rewriter) readSection(id byte, content []byte) error {
 			m.functions++
 		}
 	case sectionTable:
-		for n := r.u32(); n > 0 && r.err == nil; n-- {
-			r.refType()
-			r.limits()
-		}
+		content = m.readTables(r)
 	case sectionMemory:
 		for n := r.u32(); n > 0 && r.err == nil; n-- {
 			r.limits()

@@ -140,23 +140,25 @@ func (r *reader) valueType() {
 	}
 }
 
-func (r *reader) refType() {
-	if c := r.byte(); c != 0x70 && c != 0x6f {
+func (r *reader) refType() byte {
+	c := r.byte()
+	if c != 0x70 && c != 0x6f {
 		r.fail(unsupported("reference type %#x", c))
 	}
+	return c
 }
 
-// limits reads the size of a table or memory.
-func (r *reader) limits() {
+// limits reads the size of a table or memory, and whether it has a maximum.
+func (r *reader) limits() (low, high uint32, bounded bool) {
 	switch c := r.byte(); c {
 	case 0:
-		r.u32()
+		return r.u32(), 0, false
 	case 1:
-		r.u32()
-		r.u32()
+		return r.u32(), r.u32(), true
 	default:
 		r.fail(unsupported("limits of kind %#x", c))
 	}
+	return 0, 0, false
 }
 
 // appendU32 appends a number in its shortest form.
