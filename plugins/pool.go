@@ -110,11 +110,15 @@ func (p *pool) pick() *instance {
 	return in
 }
 
-// grow starts as many instances as the line needs and the bound allows. An
+// grow starts as many instances as the line needs and the bounds allow. An
 // instance with room for many serves the whole line, so one at a time is made.
+// No more are made at a time than can run: to make one is nothing but work, and
+// those that shared a slot would all be ready when the last of them is, or all be
+// too late. Meanwhile the instances there are serve most of the line, so that a
+// burst of short requests does not leave an instance for each of them.
 // p.mu is held.
 func (p *pool) grow() {
-	for !p.closed && !p.killed && len(p.all) < p.max && len(p.line) > p.growing*p.room {
+	for !p.closed && !p.killed && len(p.all) < p.max && p.growing < cap(p.gen.reg.slots) && len(p.line) > p.growing*p.room {
 		in := newInstance(p.gen)
 		p.all[in] = struct{}{}
 		p.growing++
@@ -147,6 +151,7 @@ func (p *pool) grown(in *instance, err error) {
 			close(in.quit)
 		}
 		p.serve()
+		p.grow()
 		return
 	}
 	delete(p.all, in)

@@ -117,3 +117,77 @@ func TestHandlesRunOut(t *testing.T) {
 	wantCode(t, err, abi.CodePluginFailed)
 	decide(t, p, newRequest())
 }
+
+// TestBurst takes every slot and lets more callers come than there are instances:
+// no more of these are made at a time than can run, because all of them together
+// would be late for what one after the other is in time for.
+func TestBurst(t *testing.T) {
+	t.Parallel()
+	const callers = 20
+	b := newBench(t, Config{})
+	p := b.load(t, responding("x"), instances(callers))
+	pool := p.current.Load().pool
+	for range cap(b.slots) {
+		b.slots <- struct{}{}
+	}
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			if _, err := p.Decide(t.Context(), newRequest()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	waiting, growing := 0, 0
+	for end := time.Now().Add(patience); waiting < callers-1 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		pool.mu.Lock()
+		waiting, growing = len(pool.line), pool.growing
+		pool.mu.Unlock()
+	}
+	if waiting != callers-1 || growing != cap(b.slots) {
+		t.Errorf("%d wait and %d instances are made, want %d and %d", waiting, growing, callers-1, cap(b.slots))
+	}
+	for range cap(b.slots) {
+		b.slots.give()
+	}
+	wg.Wait()
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	if len(pool.line) != 0 {
+		t.Errorf("%d callers are left in line", len(pool.line))
+	}
+}
+
+// TestGrowsOn parks every guest: whoever waits gets an instance of its own, also
+// when few are made at a time.
+func TestGrowsOn(t *testing.T) {
+	t.Parallel()
+	const callers = 12
+	gate := newGate()
+	b := newBench(t, Config{Operations: operateFunc(gate.operate)})
+	p := b.load(t, parking(), instances(callers))
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			if _, err := p.Decide(t.Context(), newRequest()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for i := range callers {
+		select {
+		case <-gate.entered:
+			continue
+		case <-time.After(patience):
+		}
+		t.Errorf("%d callers wait though there may be more instances", callers-i)
+		for range callers - i { // which the first then let in
+			wg.Go(func() { <-gate.entered })
+		}
+		break
+	}
+	close(gate.open)
+	wg.Wait()
+}
+
+func instances(n int) func(*Spec) { return func(s *Spec) { s.MaxInstances = n } }
