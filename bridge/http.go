@@ -56,7 +56,7 @@ func (x *exchange) http(ctx context.Context, rc *fasthttp.RequestCtx, head *Head
 	}
 	defer x.relay.buffers.put(req.buf)
 	for {
-		c := x.relay.pool.take(up.Key, head.repeatable())
+		c := x.relay.pool.take(up.Key)
 		if c == nil {
 			conn, err := x.dial(ctx, up)
 			if err != nil {

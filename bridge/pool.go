@@ -34,13 +34,11 @@ type pool struct {
 	closed bool
 }
 
-// freshFor is how long an idle connection is taken to be open for a request that
-// can be repeated: to look would cost more than it saves.
-const freshFor = 500 * time.Millisecond
-
-// take returns an idle connection that is still open, or nil. One that was used a
-// moment ago is not looked at if the request can be repeated.
-func (p *pool) take(key string, repeatable bool) *upstreamConn {
+// take returns an idle connection that is still open and on which nothing has come,
+// or nil. Each is looked at, however short its rest was: what a backend says without
+// being asked, such as a 408 before it closes or the end of an answer that was longer
+// than its length, would be the next client's answer.
+func (p *pool) take(key string) *upstreamConn {
 	for {
 		p.mu.Lock()
 		list := p.idle[key]
@@ -51,7 +49,7 @@ func (p *pool) take(key string, repeatable bool) *upstreamConn {
 		c := list[len(list)-1]
 		p.set(key, list[:len(list)-1])
 		p.mu.Unlock()
-		if repeatable && time.Since(c.since) < freshFor || c.idleAndOpen() {
+		if c.idleAndOpen() {
 			c.reused = true
 			return c
 		}

@@ -94,6 +94,56 @@ func TestStaleConnection(t *testing.T) {
 	}
 }
 
+// TestUnaskedAnswer: what a backend sends on an idle connection, also on one that was
+// used only a moment ago, is not the answer to the next request.
+func TestUnaskedAnswer(t *testing.T) {
+	t.Parallel()
+	answered, sent := make(chan struct{}), make(chan struct{})
+	e := newEdge(t, backend(t, func(c *raw) {
+		req, err := http.ReadRequest(c.br)
+		if err != nil {
+			return
+		}
+		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nX-Path: %s\r\nContent-Length: 0\r\n\r\n", req.URL.Path)
+		if req.URL.Path == "/first" {
+			<-answered
+			c.send("HTTP/1.1 408 Request Timeout\r\nX-Path: /unasked\r\nContent-Length: 0\r\n\r\n")
+			close(sent)
+		}
+		io.Copy(io.Discard, c.br)
+	}), func(e *edge) { e.dials = make(chan struct{}, 100) })
+	c := e.dial()
+	c.send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n")
+	c.head()
+	// The connection is idle before the answer's end is with the client, or soon after.
+	for deadline := time.Now().Add(wait); e.relay.pool.size("k/") == 0; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("the connection was not kept")
+		}
+	}
+	close(answered)
+	<-sent
+	c.send("GET /second HTTP/1.1\r\nHost: h\r\n\r\n")
+	if h := c.head(); !strings.Contains(h, "X-Path: /second\r\n") {
+		t.Errorf("answered with %q", h)
+	}
+	if n := len(e.dials); n != 2 {
+		t.Errorf("%d dials, want one for each request", n)
+	}
+}
+
+// size counts what is idle under keys that begin with prefix.
+func (p *pool) size(prefix string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, list := range p.idle {
+		if strings.HasPrefix(key, prefix) {
+			n += len(list)
+		}
+	}
+	return n
+}
+
 // TestNoSmuggling: after a failed request whose body was not read, the rest of it
 // is not taken for a request.
 func TestNoSmuggling(t *testing.T) {
