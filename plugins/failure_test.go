@@ -95,9 +95,23 @@ func TestDeadlineInHostCall(t *testing.T) {
 }
 
 // TestCallerLeaves ends Decide's context while the guest waits for the host: the
-// guest is told, and its instance survives.
+// guest is told, and its instance survives, whatever the guest makes of that.
 func TestCallerLeaves(t *testing.T) {
 	t.Parallel()
+	for name, end := range map[string]func(*asm) wasmasm.Code{
+		"decides": func(g *asm) wasmasm.Code { return g.call("next", req()) },
+		"passes the error on": func(g *asm) wasmasm.Code {
+			return wasmasm.Do(g.call("next", req()), wasmasm.Drop(), wasmasm.I32(-int32(abi.Closed)), wasmasm.Return())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			callerLeaves(t, end)
+		})
+	}
+}
+
+func callerLeaves(t *testing.T, end func(*asm) wasmasm.Code) {
 	entered := make(chan struct{}, 1)
 	b := newBench(t, Config{Operations: operateFunc(func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
 		entered <- struct{}{}
@@ -105,7 +119,7 @@ func TestCallerLeaves(t *testing.T) {
 		return nil, ctx.Err()
 	})})
 	g := newAsm()
-	p := b.load(t, deciding(g, wasmasm.Do(g.call("op", req(), "exec", "{}", 0, 0), wasmasm.Drop(), g.call("next", req()))),
+	p := b.load(t, deciding(g, wasmasm.Do(g.call("op", req(), "exec", "{}", 0, 0), wasmasm.Drop(), end(g))),
 		func(s *Spec) { s.MaxInstances = 1 })
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-entered; cancel() }()

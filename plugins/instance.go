@@ -265,6 +265,9 @@ func (in *instance) begin(x *exchange) error {
 	switch {
 	case err != nil:
 		return err
+	case answer == -int32(abi.Closed) && x.isAbandoned(): // it passes on what it was told when the client left
+		in.finish(x, outcome{err: errOver})
+		return nil
 	case answer < 0:
 		return fmt.Errorf("edge_request answered %d (%s)", answer, abi.Errno(-int64(answer)))
 	case answer > 1 || answer == 1 && !in.gen.shape.async:

@@ -125,6 +125,9 @@ func (r *Request) fail(err error) int32 {
 		Log(LevelError, "the error could not be answered", "error", err, "reason", no)
 		no = r.failWith(errPluginFailed())
 	}
+	if errnoOf(no) == abi.Closed {
+		return 0 // the client has left, which is no failure of the plugin's
+	}
 	if no != nil {
 		Log(LevelError, "the error could not be answered", "error", err, "reason", no)
 		return -int32(errnoOf(no))
