@@ -34,7 +34,14 @@ type SandboxOptions struct {
 	Labels map[string]string `json:"labels,omitempty"`
 }
 
-var reservedIDs = map[string]bool{"www": true, "api": true, "admin": true, "root": true, "system": true}
+// isReserved tells whether an id, in lower case, is a word kept for the edge.
+func isReserved(id string) bool {
+	switch id {
+	case "www", "api", "admin", "root", "system":
+		return true
+	}
+	return false
+}
 
 // NormalizeID lower-cases id and checks it: [a-z0-9] and inner "-", 1 to 40
 // characters, not a reserved word. The error is INVALID_SANDBOX_ID and says
@@ -52,7 +59,7 @@ func NormalizeID(id string) (string, error) {
 		return bad("is longer than 40 characters")
 	case low[0] == '-' || low[len(low)-1] == '-':
 		return bad("begins or ends with \"-\"")
-	case reservedIDs[low]:
+	case isReserved(low):
 		return bad("is a reserved word")
 	}
 	// The id as given is looked at, because ToLower makes ASCII of two letters

@@ -57,7 +57,7 @@ func (s *Sandbox) WSConnect(req *Request, port int, policy ...Policy) (Response,
 	if err := s.check("wsConnect", port); err != nil {
 		return nil, err
 	}
-	return &target{"wsConnect", edge1.Connect, s, port, last(policy)}, nil
+	return &target{"wsConnect", edge1.Connect, s, port, wanted(policy)}, nil
 }
 
 // Connect is Sandbox.WSConnect in the order connect(sandbox, request, port).
@@ -71,7 +71,7 @@ func (s *Sandbox) ProxyTo(_ *Request, port int, policy ...Policy) (Response, err
 	if err := s.check("proxyTo", port); err != nil {
 		return nil, err
 	}
-	return &target{"proxyTo", edge1.Proxy, s, port, last(policy)}, nil
+	return &target{"proxyTo", edge1.Proxy, s, port, wanted(policy)}, nil
 }
 
 // anyPort lets the host choose the port by the request's preview.
@@ -87,7 +87,7 @@ func (s *Sandbox) ProxyToSandbox(_ *Request, policy ...Policy) (Response, error)
 	if _, err := abi.NormalizeID(s.ref.ID); err != nil {
 		return nil, err
 	}
-	return &target{"proxyToSandbox", edge1.Proxy, s, anyPort, last(policy)}, nil
+	return &target{"proxyToSandbox", edge1.Proxy, s, anyPort, wanted(policy)}, nil
 }
 
 // ProxyToSandbox decides to relay the request to the exposure that its host or

@@ -1,9 +1,11 @@
 package guest
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"net/url"
+	"slices"
 
 	"edge/abi"
 	"edge/abi/guest/internal/edge1"
@@ -17,12 +19,29 @@ type Request struct {
 	// over is set when the handler has returned, decided when the host has been
 	// told a decision.
 	over, decided bool
+	// upgrade is what IsUpgrade found out; the headers it depends on cannot be
+	// edited.
+	upgrade answer
 
-	fields [abi.FieldURL + 1]string
-	known  [abi.FieldURL + 1]bool
+	fields []fieldValue // those that were read
 	url    *url.URL
 	query  url.Values
 	body   bodyReader
+}
+
+// answer is to a question that may not have been asked yet.
+type answer uint8
+
+const (
+	unasked answer = iota
+	saidYes
+	saidNo
+)
+
+// fieldValue is a field that was read.
+type fieldValue struct {
+	field uint32
+	value string
 }
 
 // id returns the host's handle, or 0 when there is no request.
@@ -118,17 +137,37 @@ func (r *Request) Headers() ([]Header, error) {
 // IsUpgrade tells whether the request asks for a WebSocket: "Upgrade: websocket"
 // together with "Connection: upgrade".
 func (r *Request) IsUpgrade() bool {
-	var view abi.Request
-	for _, name := range [...]string{"Upgrade", "Connection"} {
-		vs := r.HeaderValues(name)
-		if len(vs) == 0 {
-			return false // most requests end here, after one call
-		}
-		for _, v := range vs {
-			view.Headers = append(view.Headers, Header{Name: name, Value: v})
+	if r.upgrade == unasked {
+		r.upgrade = saidNo // most requests need one call to tell
+		if r.hasToken("Upgrade", "websocket") && r.hasToken("Connection", "upgrade") {
+			r.upgrade = saidYes
 		}
 	}
-	return view.IsUpgrade()
+	return r.upgrade == saidYes
+}
+
+// hasToken tells whether a value of the named header, a list, holds token. The
+// values it looks at are nearly always short, and then nothing is allocated.
+func (r *Request) hasToken(name, token string) bool {
+	var small [64]byte
+	errno, n := abi.SplitResult(edge1.ReqHeader(r.handle, name, small[:]))
+	switch {
+	case errno != abi.OK:
+		return false
+	case int(n) > len(small):
+		return slices.ContainsFunc(r.HeaderValues(name), func(v string) bool { return abi.HasToken(v, token) })
+	}
+	for list := small[:n]; len(list) >= 4; { // as abi.ParseValues
+		size := binary.LittleEndian.Uint32(list)
+		if list = list[4:]; uint64(size) > uint64(len(list)) {
+			break
+		}
+		if abi.HasToken(list[:size], token) {
+			return true
+		}
+		list = list[size:]
+	}
+	return false
 }
 
 // SetMethod changes the method that the backend will be sent.
@@ -181,8 +220,10 @@ func (r *Request) ReadBody(limit int64) ([]byte, error) {
 
 // field reads one field and remembers it.
 func (r *Request) field(n uint32) string {
-	if r.known[n] {
-		return r.fields[n]
+	for i := range r.fields {
+		if r.fields[i].field == n {
+			return r.fields[i].value
+		}
 	}
 	var small [256]byte
 	b := small[:]
@@ -194,16 +235,16 @@ func (r *Request) field(n uint32) string {
 	if errno != abi.OK || int(size) > len(b) {
 		return ""
 	}
-	r.fields[n], r.known[n] = string(b[:size]), true
-	return r.fields[n]
+	value := string(b[:size])
+	r.fields = append(r.fields, fieldValue{n, value})
+	return value
 }
 
 func (r *Request) setField(n uint32, value string) error {
 	if err := r.edited("edit the request", edge1.ReqSet(r.handle, n, value)); err != nil {
 		return err
 	}
-	clear(r.known[:])
-	r.url, r.query = nil, nil
+	r.fields, r.url, r.query = nil, nil, nil
 	return nil
 }
 

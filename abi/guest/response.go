@@ -143,20 +143,39 @@ type target struct {
 	tell    func(req uint32, binding, id string, port uint32, options []byte) uint64
 	sandbox *Sandbox
 	port    int
-	policy  Policy
+	policy  *Policy // nil asks for nothing
 }
 
 func (t *target) send(req *Request) error {
-	var options []byte
-	o := abi.TargetOptions{Policy: t.policy, Sandbox: t.sandbox.options()}
-	if !o.Policy.IsZero() || o.Sandbox != nil {
-		var err error
-		if options, err = json.Marshal(o); err != nil {
-			return abi.Errorf(abi.CodeInvalidRequest, "%s: %v", t.name, err)
-		}
+	options, err := t.options()
+	if err != nil {
+		return abi.Errorf(abi.CodeInvalidRequest, "%s: %v", t.name, err)
 	}
 	ref := &t.sandbox.ref
 	return req.decide(t.name, t.tell(req.handle, ref.Binding, ref.ID, uint32(t.port), options))
+}
+
+// options returns the target's options as the host takes them, nil if there are
+// none.
+func (t *target) options() ([]byte, error) {
+	sandbox := t.sandbox.options()
+	if t.policy == nil && sandbox == nil {
+		return nil, nil
+	}
+	o := abi.TargetOptions{Sandbox: sandbox}
+	if t.policy != nil {
+		o.Policy = *t.policy
+	}
+	return json.Marshal(o)
+}
+
+// wanted returns a copy of the last policy given, or nil if it asks for nothing.
+func wanted(policies []Policy) *Policy {
+	if len(policies) == 0 || policies[len(policies)-1].IsZero() {
+		return nil
+	}
+	policy := policies[len(policies)-1]
+	return &policy
 }
 
 // decide takes the result of a deciding call.
