@@ -181,16 +181,10 @@ func (x *exchange) carry(d *dialer) error {
 // more once the two ends are joined.
 func (x *exchange) carryWebSocket(up bridge.Upstream, own bridge.Owner, pol bridge.Policy) error {
 	x.webSocket = true
-	if x.conn != nil {
-		x.conn.taken.Store(true)
-	}
 	j := x.join()
 	x.handed = true
 	if err := x.s.carrier.WebSocket(x.ctx, x.rc, x.backendHead(), up, own, pol, j.finish); err != nil {
 		x.handed = false
-		if x.conn != nil {
-			x.conn.taken.Store(false)
-		}
 		return err
 	}
 	defer j.let() // whatever an observer does

@@ -22,10 +22,8 @@ type clientConn struct {
 	rest    []byte  // of what was read, what stands behind the message; likewise
 	heard   bool    // something was read, ever; likewise
 	busy    atomic.Bool
-	// taken is set when the connection is about to become a bridge's, given when
-	// it is.
-	taken, given atomic.Bool
-	stall        time.Duration // how long one write may wait for the client to read
+	given   atomic.Bool   // the connection is a bridge's
+	stall   time.Duration // how long one write may wait for the client to read
 }
 
 // errGiven is what fasthttp finds of a connection that was given away.
@@ -103,13 +101,11 @@ func (c *clientConn) Read(p []byte) (int, error) {
 // Write writes to the client and gives up on one that does not read; a bridge
 // has its own rules.
 func (c *clientConn) Write(p []byte) (int, error) {
-	switch {
-	case c.given.Load():
+	if c.given.Load() {
 		return 0, errGiven
-	case !c.taken.Load():
-		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
-			return 0, err
-		}
+	}
+	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
+		return 0, err
 	}
 	return c.Conn.Write(p)
 }
