@@ -146,6 +146,10 @@ func (n *Namespace) socket(ctx context.Context, addr netip.Addr) (int, error) {
 		return nil
 	})
 	n.spares.put(spare)
+	if err != nil && fd >= 0 { // the thread did not find the way back
+		unix.Close(fd)
+		fd = -1
+	}
 	return fd, err
 }
 
