@@ -122,9 +122,7 @@ func (x *exchange) relay(t target) {
 		x.fail(err)
 		return
 	}
-	x.watchClient()
-	d, err := newDialer(x.ctx, box, t.port, t.wake, x.head.upgrade, x.s.StartTimeout)
-	x.unwatchClient()
+	d, err := x.wake(box)
 	if err != nil {
 		x.failStart(err)
 		return
@@ -136,16 +134,28 @@ func (x *exchange) relay(t target) {
 	if isRefused(err) && d.startedAfter(x.ctx, x.start) {
 		// The server in there is still coming up. Nothing was sent, so nothing
 		// is done twice.
-		x.watchClient()
-		err = d.await(x.ctx, t.policy.Wait.Or(defaultWait))
-		x.unwatchClient()
-		if err == nil {
+		if err = x.await(d); err == nil {
 			err = x.carry(d)
 		}
 	}
 	if err != nil {
 		x.fail(x.upstreamError(err, d))
 	}
+}
+
+// wake makes sure that the target's sandbox runs, for as long as the client is
+// there to be answered.
+func (x *exchange) wake(box sandbox) (*dialer, error) {
+	x.watchClient()
+	defer x.unwatchClient()
+	return newDialer(x.ctx, box, x.target.port, x.target.wake, x.head.upgrade, x.s.StartTimeout)
+}
+
+// await waits for the target's port, likewise.
+func (x *exchange) await(d *dialer) error {
+	x.watchClient()
+	defer x.unwatchClient()
+	return d.await(x.ctx, x.target.policy.Wait.Or(defaultWait))
 }
 
 // defaultWait is how long a refused port is tried again on a sandbox that the
