@@ -14,10 +14,33 @@ const lookEvery = 50 * time.Millisecond
 // watched. A deadline for each wait of each request would cost more than the rest
 // of the wait. The zero value is ready.
 type waits struct {
-	mu      sync.Mutex // guards what follows and the waiting of each trip
-	first   *trip
+	mu    sync.Mutex // guards what follows and the waiting of each trip
+	first *trip
+	clock lookout
+}
+
+// lookout is the timer of a list: it runs while there is something to look at, and
+// is guarded by the list's lock. The zero value is ready.
+type lookout struct {
 	timer   *time.Timer
 	ticking bool
+}
+
+// start has look called in lookEvery, to call goOn. It must not tick already.
+func (l *lookout) start(look func()) {
+	l.ticking = true
+	if l.timer == nil {
+		l.timer = time.AfterFunc(lookEvery, look)
+	} else {
+		l.timer.Reset(lookEvery)
+	}
+}
+
+// goOn has look called again, if there is more to look at.
+func (l *lookout) goOn(more bool) {
+	if l.ticking = more; more {
+		l.timer.Reset(lookEvery)
+	}
 }
 
 // waiting is what a trip is in the list with.
@@ -41,14 +64,8 @@ func (w *waits) add(t *trip) {
 		t.next.prev = t
 	}
 	w.first = t
-	if w.ticking {
-		return
-	}
-	w.ticking = true
-	if w.timer == nil {
-		w.timer = time.AfterFunc(lookEvery, w.look)
-	} else {
-		w.timer.Reset(lookEvery)
+	if !w.clock.ticking {
+		w.clock.start(w.look)
 	}
 }
 
@@ -87,9 +104,7 @@ func (w *waits) look() {
 	for t := w.first; t != nil; t = t.next {
 		t.look(now)
 	}
-	if w.ticking = w.first != nil; w.ticking {
-		w.timer.Reset(lookEvery)
-	}
+	w.clock.goOn(w.first != nil)
 }
 
 // look wakes a trip that has waited too long or in vain, and watches the client of

@@ -81,10 +81,9 @@ func (w *watch) run(raw syscall.RawConn, gone func()) {
 // work is over before a watch begins: until then a client is an entry in a list
 // that one timer looks at. The zero value is ready.
 type Watcher struct {
-	mu      sync.Mutex // guards what follows and each Watched
-	first   *Watched
-	timer   *time.Timer
-	ticking bool
+	mu    sync.Mutex // guards what follows and each Watched
+	first *Watched
+	clock lookout
 }
 
 // Watched is a client that is watched. It is not copied while it is.
@@ -106,14 +105,8 @@ func (w *Watcher) Watch(n *Watched, c net.Conn, gone func()) {
 		n.next.prev = n
 	}
 	w.first = n
-	if w.ticking {
-		return
-	}
-	w.ticking = true
-	if w.timer == nil {
-		w.timer = time.AfterFunc(lookEvery, w.look)
-	} else {
-		w.timer.Reset(lookEvery)
+	if !w.clock.ticking {
+		w.clock.start(w.look)
 	}
 }
 
@@ -126,13 +119,11 @@ func (w *Watcher) look() {
 			n.w = startWatch(n.conn, n.gone)
 		}
 	}
-	if w.ticking = w.first != nil; w.ticking {
-		w.timer.Reset(lookEvery)
-	}
+	w.clock.goOn(w.first != nil)
 }
 
-// Stop waits until gone has returned or will not be called, and leaves no read
-// deadline.
+// Stop ends a Watch: it waits until gone has returned or will not be called, and
+// leaves no read deadline.
 func (w *Watcher) Stop(n *Watched) {
 	w.mu.Lock()
 	if n.prev != nil {
