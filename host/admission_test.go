@@ -89,8 +89,8 @@ func TestAllowOrigins(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(r.access.String(), "code=DENIED breach=origin") {
-		t.Errorf("access log: %s", r.access)
+	if !strings.Contains(r.accessLog(), "code=DENIED breach=origin") {
+		t.Errorf("access log: %s", r.accessLog())
 	}
 }
 

@@ -131,7 +131,7 @@ func TestBrokenStreamBreaksTheConnection(t *testing.T) {
 				t.Errorf("read %q, %v; want half an answer and a broken connection", body, err)
 			}
 			<-stream.closed
-			if strings.Contains(r.access.String(), "stack") {
+			if strings.Contains(r.accessLog(), "stack") {
 				t.Error("the access log holds a stack")
 			}
 		})
@@ -323,7 +323,7 @@ func TestUnreadBody(t *testing.T) {
 			t.Fatalf("answer %d %s", got.StatusCode, got.body)
 		}
 	}
-	if log := r.access.String(); strings.Contains(log, "/inner") || !strings.Contains(log, "/second") {
+	if log := r.accessLog(); strings.Contains(log, "/inner") || !strings.Contains(log, "/second") {
 		t.Errorf("requests seen: %s", log)
 	}
 	// One that is too large, or does not come, costs the connection.

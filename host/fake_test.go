@@ -211,7 +211,7 @@ func start(t testing.TB, s *Server, routes []Route) *running {
 		s.Log = slog.New(slog.NewTextHandler(r.log, nil))
 	}
 	if s.AccessLog == nil {
-		s.AccessLog = slog.New(slog.NewTextHandler(r.access, nil))
+		s.AccessLog = NewAccessLog(r.access, false)
 	}
 	s.DrainTimeout = or(s.DrainTimeout, 50*time.Millisecond)
 	if err := s.SetRoutes(routes); err != nil {
@@ -229,6 +229,12 @@ func start(t testing.TB, s *Server, routes []Route) *running {
 		}
 	})
 	return r
+}
+
+// accessLog returns the lines of the exchanges that ended.
+func (r *running) accessLog() string {
+	r.AccessLog.Flush()
+	return r.access.String()
 }
 
 // answer is an HTTP answer, body read.

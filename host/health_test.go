@@ -92,7 +92,7 @@ func TestAccessLog(t *testing.T) {
 	r := start(t, &Server{boxes: boxes(), Observe: ev.add}, all(always(text(200, "four"))))
 	r.get(t, "a.example", "/p?token=hush&x=1", "Authorization: Bearer hush\r\nCookie: hush\r\n")
 	e := ev.next(t)
-	line := r.access.String()
+	line := r.accessLog()
 	for _, want := range []string{"method=GET", "host=a.example", "path=/p ", "status=200", "out=4", "plugin=p", "duration=", "request=" + e.Request} {
 		if !strings.Contains(line, want) {
 			t.Errorf("the line lacks %q: %s", want, line)
@@ -118,7 +118,7 @@ func TestSilentConnection(t *testing.T) {
 	if b, err := c.r.ReadByte(); err == nil || isTimeout(err) {
 		t.Errorf("read %q, %v", b, err)
 	}
-	if r.access.String() != "" {
-		t.Errorf("access log: %s", r.access.String())
+	if r.accessLog() != "" {
+		t.Errorf("access log: %s", r.accessLog())
 	}
 }

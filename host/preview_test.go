@@ -81,7 +81,7 @@ func TestPreview(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() {
-		if all := r.access.String() + r.log.String(); strings.Contains(strings.ToLower(all), "s3cret") {
+		if all := r.accessLog() + r.log.String(); strings.Contains(strings.ToLower(all), "s3cret") {
 			t.Errorf("a log holds a token:\n%s", all)
 		}
 	})

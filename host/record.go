@@ -46,10 +46,13 @@ func (r *record) close(sum bridge.Summary) {
 	if r.letSleep != nil {
 		r.letSleep()
 	}
+	now := time.Now()
 	if sum.Duration == 0 {
-		sum.Duration = time.Since(r.start)
+		sum.Duration = now.Sub(r.start)
 	}
-	r.logAccess(sum)
+	if r.s.AccessLog != nil {
+		r.s.AccessLog.request(now, r, &sum)
+	}
 	r.observe(sum)
 	r.s.live.Add(-1)
 	r.s.wakeShutdown()

@@ -30,9 +30,11 @@ type Server struct {
 	Domain string
 	// Ready is asked by /readyz besides the runtimes; nil is always ready.
 	Ready func(ctx context.Context) error
-	// Log gets what goes wrong inside, AccessLog one line for each request;
-	// nil discards.
-	Log, AccessLog *slog.Logger
+	// Log gets what goes wrong inside; nil discards.
+	Log *slog.Logger
+	// AccessLog gets one line for each request; nil discards. It belongs to the
+	// caller, and Shutdown flushes it.
+	AccessLog *AccessLog
 	// Observe is told of answered requests and of WebSockets; it must not block.
 	Observe func(Event)
 

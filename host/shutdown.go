@@ -27,7 +27,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.cancel(errForced)
 	s.conns.shut(true)
 	s.crew.close()
-	if err := s.join(ctx); err != nil {
+	err := s.join(ctx)
+	if s.AccessLog != nil {
+		s.AccessLog.Flush()
+	}
+	if err != nil {
 		return fmt.Errorf("shut down: %w", err)
 	}
 	return nil

@@ -128,7 +128,7 @@ func TestConnect(t *testing.T) {
 	if e := ev.next(t); e.Kind != EventWebSocketClosed || e.Status != 101 || e.Messages == 0 || e.BytesOut == 0 {
 		t.Errorf("event %+v", e)
 	}
-	if log := r.access.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "status=101") || strings.Contains(log, "id=1 ") {
+	if log := r.accessLog(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "status=101") || strings.Contains(log, "id=1 ") {
 		t.Errorf("access log: %s", log)
 	}
 }

@@ -36,10 +36,14 @@ func (s *server) openAdmin(o serverOptions) (err error) {
 	if settings.Socket == "" {
 		return nil
 	}
+	var access *slog.Logger
+	if o.access != nil { // its calls are few, and their lines go out at once
+		access = o.log
+	}
 	d := &adminDoor{log: o.log, server: &admin.Server{
 		Operations: &host.Operations{Sandboxes: s.manager}, Sandboxes: s.manager, Events: s.events,
 		Connections: s.connections, Metrics: s.metrics,
-		Hosts: adminHosts(settings.Listen), Version: readBuild().String(), Log: o.log, AccessLog: o.access,
+		Hosts: adminHosts(settings.Listen), Version: readBuild().String(), Log: o.log, AccessLog: access,
 		Doctor: func(ctx context.Context) ([]sandboxmgr.Finding, error) { return s.examine(ctx, o.config), nil },
 	}}
 	s.admin = d

@@ -28,7 +28,8 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
 	if err := refuseFolders(o.config); err != nil {
 		return usageError{err}
 	}
-	o.drain, o.access = c.Drain, o.log
+	o.drain = c.Drain
+	defer o.logRequests(t.err)()
 	signals := make(chan os.Signal, 4)
 	defer t.notify(signals, syscall.SIGTERM, os.Interrupt, syscall.SIGHUP)()
 	starting, started := t.interruptible(ctx)

@@ -128,6 +128,27 @@ func TestHangupTakesOverTheConfiguration(t *testing.T) {
 	}
 }
 
+// TestLogIsWholeAtTheEnd wants every request in the log, in order with the rest of
+// it, although lines are written together.
+func TestLogIsWholeAtTheEnd(t *testing.T) {
+	t.Parallel()
+	s := startServe(t)
+	url := "http://127.0.0.1:" + s.logged(t, "msg=serving url=http://localhost:")
+	const requests = 20
+	for range requests {
+		s.serves(t, url+"/one", "hello")
+	}
+	s.signal(syscall.SIGTERM)
+	if err := s.end(t); err != nil {
+		t.Errorf("edge serve ended with %v", err)
+	}
+	log := s.log.String()
+	before, after, found := strings.Cut(log, "draining; the signal again")
+	if served, late := strings.Count(before, "msg=request "), strings.Count(after, "msg=request "); !found || served < requests || late > 0 {
+		t.Errorf("%d requests before the signal and %d after it:\n%s", served, late, log)
+	}
+}
+
 // TestSignalDuringReload has a module loaded that never returns: the signal that
 // ends the server calls that off.
 func TestSignalDuringReload(t *testing.T) {

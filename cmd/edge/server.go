@@ -46,8 +46,8 @@ type serverOptions struct {
 	keepRuntimes bool
 	drain        time.Duration
 	log          *slog.Logger
-	guestLog     *slog.Logger // what plugins say; nil is log
-	access       *slog.Logger // nil: requests are not logged
+	guestLog     *slog.Logger    // what plugins say; nil is log
+	access       *host.AccessLog // nil: requests are not logged
 
 	// What a person who watches is told; nil is nobody.
 	onPlugin  func(plugins.Event)

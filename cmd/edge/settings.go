@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"edge/host"
 )
 
 // Defaults of what flags, environment and file can all say.
@@ -117,6 +119,19 @@ func stateFor(c *Config, uid int) string {
 		return systemState
 	}
 	return localStateOf(c)
+}
+
+// logRequests has a line written to w for each request, if the settings want lines
+// that are not warnings, and all other logs written through the same hands: in
+// order, and at once with all that came before. The returned function writes what
+// is still kept back.
+func (o *serverOptions) logRequests(w io.Writer) (end func()) {
+	lines := host.NewAccessLog(w, o.settings.LogFormat == "json")
+	o.log = o.settings.logger(lines)
+	if o.settings.LogLevel <= slog.LevelInfo {
+		o.access = lines
+	}
+	return lines.Close
 }
 
 // logger writes to w as the settings say.
