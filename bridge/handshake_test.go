@@ -323,6 +323,39 @@ func TestShutdownThatIsCut(t *testing.T) {
 	}
 }
 
+// startingEngine calls starting once it carries a bridge that the relay does not
+// know of yet.
+type startingEngine struct {
+	Pair
+	starting func()
+}
+
+func (e *startingEngine) Bridge(client, backend net.Conn, early []byte, pol Policy, done func(Summary)) Live {
+	defer e.starting()
+	return e.Pair.Bridge(client, backend, early, pol, done)
+}
+
+// TestShutdownThatCutsAStartingBridge: one that is the engine's already, and not yet
+// the relay's to cut, is cut too, and not only asked to close.
+func TestShutdownThatCutsAStartingBridge(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, echoServer(t, websocket.FastHTTPUpgrader{}), func(e *edge) {
+		e.relay.Engine = &startingEngine{starting: func() {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := e.relay.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("Shutdown: %v", err)
+			}
+		}}
+	})
+	c := e.dial()
+	c.send(upgradeRequest)
+	c.head()
+	if s := e.summary(); !errors.Is(s.Err, ErrClosed) {
+		t.Errorf("summary %+v", s)
+	}
+}
+
 // TestHandshakeHonoursContext: the caller's end of patience is not a timeout.
 func TestHandshakeHonoursContext(t *testing.T) {
 	t.Parallel()

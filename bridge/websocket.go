@@ -159,8 +159,11 @@ func (x *exchange) start101(client, backend net.Conn, early []byte, pol Policy) 
 	live := x.relay.engine().Bridge(client, backend, early, pol, x.report)
 	x.mu.Lock()
 	x.live = live
-	late := x.pending
+	late, cut := x.pending, x.cause != nil
 	x.mu.Unlock()
+	if cut { // while there was nobody to pass it on to
+		x.abort()
+	}
 	if pending == nil {
 		pending = late
 	}
