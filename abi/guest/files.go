@@ -68,6 +68,5 @@ func (s *Sandbox) GitCheckout(url string, opts ...CheckoutOptions) (*CheckoutRes
 
 // do carries out an operation that answers nothing.
 func do[Req any](s *Sandbox, op *abi.Operation[Req, abi.Empty], in *Req) error {
-	_, err := call(s, op, in)
-	return err
+	return tell(s, op, in)
 }

@@ -5,8 +5,8 @@ import (
 	"edge/abi/guest/internal/edge1"
 )
 
-// ExposePort makes a port reachable by a preview URL. Exposing again keeps token
-// and URL.
+// ExposePort makes a port reachable by a preview URL. Exposing again changes
+// what is given and keeps the rest, token and URL first of all.
 func (s *Sandbox) ExposePort(port int, opts ...ExposeOptions) (*ExposedPort, error) {
 	in := last(opts)
 	in.Port = port
@@ -16,8 +16,7 @@ func (s *Sandbox) ExposePort(port int, opts ...ExposeOptions) (*ExposedPort, err
 // UnexposePort takes the URL back and closes the live connections that came
 // through it. A port that is not exposed is no error.
 func (s *Sandbox) UnexposePort(port int) error {
-	_, err := call(s, abi.UnexposePort, &abi.UnexposePortRequest{Port: port})
-	return err
+	return tell(s, abi.UnexposePort, &abi.UnexposePortRequest{Port: port})
 }
 
 // ClosePort is UnexposePort by its other name.

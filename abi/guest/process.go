@@ -74,8 +74,7 @@ func (s *Sandbox) GetLogs(processID string, opts ...LogsOptions) (*Logs, error) 
 func (s *Sandbox) WaitForPort(port int, opts ...WaitForPortOptions) error {
 	in := last(opts)
 	in.Port = port
-	_, err := call(s, abi.WaitForPort, &in)
-	return err
+	return tell(s, abi.WaitForPort, &in)
 }
 
 // WaitForLog waits until a line of the process's output contains pattern, or

@@ -15,7 +15,7 @@ import (
 type Sandbox struct {
 	req *Request
 	ref abi.SandboxRef
-	// encoded is ref as JSON, made once.
+	// encoded is ref as JSON, made once if there are options.
 	encoded []byte
 }
 
@@ -67,14 +67,36 @@ func call[Req, Resp any](s *Sandbox, op *abi.Operation[Req, Resp], in *Req) (*Re
 	return out, nil
 }
 
-// operate sends in beside the sandbox's name, blocks, and fills out.
-func (s *Sandbox) operate(op string, in, out any) error {
-	if err := s.live(op); err != nil {
+// tell is call for an operation whose answer says nothing that its caller wants:
+// the answer stays with the host.
+func tell[Req, Resp any](s *Sandbox, op *abi.Operation[Req, Resp], in *Req) error {
+	body, err := s.request(op.Name(), in)
+	if err != nil {
 		return err
+	}
+	if errno, _ := abi.SplitResult(edge1.Op(s.req.handle, op.Name(), body, nil)); errno != abi.OK {
+		return failure(s.req.handle, op.Name(), errno)
+	}
+	return nil
+}
+
+// request returns an operation's JSON: in beside the sandbox's name.
+func (s *Sandbox) request(op string, in any) ([]byte, error) {
+	if err := s.live(op); err != nil {
+		return nil, err
 	}
 	body, err := s.envelope(in)
 	if err != nil {
-		return abi.Errorf(abi.CodeInvalidRequest, "%s: %v", op, err)
+		return nil, abi.Errorf(abi.CodeInvalidRequest, "%s: %v", op, err)
+	}
+	return body, nil
+}
+
+// operate sends in beside the sandbox's name, blocks, and fills out.
+func (s *Sandbox) operate(op string, in, out any) error {
+	body, err := s.request(op, in)
+	if err != nil {
+		return err
 	}
 	buf := make([]byte, 1024)
 	answer, errno := collect(s.req.handle, edge1.Op(s.req.handle, op, body, buf), buf)
@@ -94,27 +116,6 @@ func (s *Sandbox) Call(operation string, request, answer any) error {
 	return s.operate(operation, request, answer)
 }
 
-// envelope returns in's JSON with "sandbox" as its first field.
-func (s *Sandbox) envelope(in any) ([]byte, error) {
-	if s.encoded == nil {
-		b, err := json.Marshal(&s.ref)
-		if err != nil {
-			return nil, err
-		}
-		s.encoded = b
-	}
-	fields, err := json.Marshal(in)
-	if err != nil {
-		return nil, err
-	}
-	b := make([]byte, 0, len(s.encoded)+len(fields)+len(`{"sandbox":,`))
-	b = append(append(b, `{"sandbox":`...), s.encoded...)
-	if len(fields) > len("{}") {
-		b = append(b, ',')
-	}
-	return append(b, fields[1:]...), nil
-}
-
 // Start starts the sandbox, or does nothing if it runs.
 func (s *Sandbox) Start() (*SandboxState, error) { return call(s, abi.Start, &abi.Empty{}) }
 
@@ -126,8 +127,7 @@ func (s *Sandbox) Stop(opts ...StopOptions) (*SandboxState, error) {
 
 // Destroy removes the sandbox with everything it wrote and its exposures.
 func (s *Sandbox) Destroy() error {
-	_, err := call(s, abi.Destroy, &abi.Empty{})
-	return err
+	return tell(s, abi.Destroy, &abi.Empty{})
 }
 
 // GetState tells the sandbox's state without starting it.
@@ -153,8 +153,7 @@ func (s *Sandbox) WriteFile(path string, content []byte, opts ...WriteFileOption
 	} else {
 		in.Content, in.Encoding = base64.StdEncoding.EncodeToString(content), "base64"
 	}
-	_, err := call(s, abi.WriteFile, &in)
-	return err
+	return tell(s, abi.WriteFile, &in)
 }
 
 // ReadFile reads a whole file of at most 32 MiB, text or not.
