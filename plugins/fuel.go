@@ -21,6 +21,9 @@ const (
 	callWork = workEvery / 64
 	// slotEvery is how long a guest keeps its slot while others wait for one.
 	slotEvery = time.Millisecond
+	// longRun is how long a guest computes for one request before others that wait
+	// for an instance get one more.
+	longRun = 20 * time.Millisecond
 )
 
 // meterOptions is how modules are metered.
@@ -43,11 +46,16 @@ func (in *instance) share(now time.Time) {
 	if err := in.life.check(now); err != nil {
 		panic(err)
 	}
+	if in.running.IsZero() {
+		in.running = now
+	}
 	switch t := &in.turn; {
 	case t.slot.IsZero():
 		*t = turn{now, now}
-	case now.Sub(t.slot) >= slotEvery:
+	case now.Sub(t.slot) >= slotEvery && now.Sub(in.running) >= longRun:
 		in.park(runtime.Gosched)
+	case now.Sub(t.slot) >= slotEvery:
+		in.yield(runtime.Gosched)
 	case now.Sub(t.processor) >= yieldEvery:
 		runtime.Gosched()
 		t.processor = time.Now()

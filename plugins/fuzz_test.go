@@ -37,6 +37,7 @@ func FuzzHostFunctions(f *testing.F) {
 		fn := functions[which%uint(len(functions))]
 		g := newGeneration(reg, Spec{Name: "p"}.withDefaults(), 1, nil)
 		g.shape.async = true
+		g.pool = newPool(g, 1, openPerInstance)
 		in := newInstance(g)
 		in.life.kill() // a guest that sleeps or waits traps at once
 		mem := wazerotest.NewFixedMemory(wasmPage)

@@ -44,7 +44,8 @@ type instance struct {
 	completing *call       // the call that edge_complete is told of
 	holding    bool        // a slot
 	turn       turn
-	worked     uint64 // bytes that host functions looked at since the guest's time was
+	running    time.Time // since when the guest runs, as far as it was looked at
+	worked     uint64    // bytes that host functions looked at since the guest's time was
 	dying      bool
 	scratch    []byte
 	output     [2]lineBuffer
@@ -176,9 +177,17 @@ func (in *instance) letGo() {
 	}
 }
 
-// park runs f, which may block, without a slot. After a missed deadline it traps
-// instead of returning to the guest.
+// park runs f, which may block, without a slot, and lets another instance be made
+// meanwhile if callers wait. After a missed deadline it traps instead of returning
+// to the guest.
 func (in *instance) park(f func()) {
+	in.gen.pool.park()
+	defer in.gen.pool.unpark()
+	in.yield(f)
+}
+
+// yield runs f without a slot, like park.
+func (in *instance) yield(f func()) {
 	in.life.watch()
 	defer in.life.unwatch()
 	in.letGo()
@@ -208,6 +217,7 @@ func (in *instance) wait(x *exchange, l *lane, f func(ctx context.Context) error
 // enter runs one of the guest's functions until the deadline. The slot is held.
 func (in *instance) enter(deadline time.Time, f api.Function, args ...uint64) (int32, error) {
 	in.life.arm(deadline)
+	in.running = time.Time{}
 	copy(in.stack[:], args)
 	err := f.CallWithStack(in.life, in.stack[:])
 	if late := in.life.disarm(); late != nil {

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// idleInstance is how long an instance may lie unused at the bottom of the free
-// list before it is closed, so that a burst does not keep its memory for ever.
-const idleInstance = time.Minute
+// idleInstance is how long an instance may lie unused before it is closed, unless
+// it is the last: a burst does not keep its memory, several MiB each, for ever.
+const idleInstance = 30 * time.Second
 
 // errOverloaded is a deadline that passed before a guest got the request.
 var errOverloaded = errors.New("every instance was busy until the deadline")
@@ -34,8 +34,10 @@ type pool struct {
 	spare   []*instance // have room; the last one is taken first
 	all     map[*instance]struct{}
 	growing int // instances that are being made
+	parked  int // instances whose guest waits for the host, or computes for long
 	line    []*waiter
-	founded bool // the first instance has given its word
+	timer   *time.Timer // runs while there may be instances to trim
+	founded bool        // the first instance has given its word
 	closed  bool
 	killed  bool
 }
@@ -118,13 +120,34 @@ func (p *pool) pick() *instance {
 // burst of short requests does not leave an instance for each of them.
 // p.mu is held.
 func (p *pool) grow() {
-	for !p.closed && !p.killed && len(p.all) < p.max && p.growing < cap(p.gen.reg.slots) && len(p.line) > p.growing*p.room {
+	for !p.closed && !p.killed && len(p.all) < p.max && !p.crowded() && p.growing < cap(p.gen.reg.slots) && len(p.line) > p.growing*p.room {
 		in := newInstance(p.gen)
 		p.all[in] = struct{}{}
 		p.growing++
 		p.gen.tasks.Add(1)
 		go in.run(false)
 	}
+}
+
+// crowded tells whether the instances that could use a slot are more than those:
+// one more would wait for its turn with them, and serve nobody sooner. Another is
+// made when one of them parks. p.mu is held.
+func (p *pool) crowded() bool {
+	return p.room == 1 && len(p.all)-p.parked > cap(p.gen.reg.slots)
+}
+
+// park notes that an instance makes way for others, until unpark.
+func (p *pool) park() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.parked++
+	p.grow()
+}
+
+func (p *pool) unpark() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.parked--
 }
 
 // adopt takes in the instance that the load made and tested.
@@ -185,22 +208,34 @@ func (p *pool) put(in *instance) {
 	}
 	if in.load == 0 {
 		in.idleSince = time.Now()
-		p.trim(in.idleSince)
 	}
 	p.serve()
+	p.watch()
 }
 
-// trim closes the instance that lay unused longest if that was too long.
-// p.mu is held.
-func (p *pool) trim(now time.Time) {
-	if len(p.spare) < 2 || p.closed {
+// watch has trim look at the instances later, if some may be unused. p.mu is held.
+func (p *pool) watch() {
+	if p.timer == nil && len(p.spare) > 1 && !p.closed && !p.killed {
+		p.timer = time.AfterFunc(idleInstance, p.trim)
+	}
+}
+
+// trim closes the instances that lay unused for too long. They stand first.
+func (p *pool) trim() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.timer = nil
+	if p.closed || p.killed {
 		return
 	}
-	if in := p.spare[0]; in.load == 0 && now.Sub(in.idleSince) > idleInstance {
-		p.spare = slices.Delete(p.spare, 0, 1)
-		delete(p.all, in)
-		close(in.quit)
+	n := 0
+	for n < len(p.spare)-1 && p.spare[n].load == 0 && time.Since(p.spare[n].idleSince) >= idleInstance {
+		delete(p.all, p.spare[n])
+		close(p.spare[n].quit)
+		n++
 	}
+	p.spare = slices.Delete(p.spare, 0, n)
+	p.watch()
 }
 
 // discard drops an instance that must not serve again. Its loop ends itself.
@@ -223,6 +258,9 @@ func (p *pool) close() {
 		return
 	}
 	p.closed = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
 	for _, in := range p.spare {
 		close(in.quit)
 	}

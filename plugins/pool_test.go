@@ -68,6 +68,7 @@ func TestPoolIsBounded(t *testing.T) {
 	wg.Go(func() { <-gate.entered })
 	decide(t, p, newRequest())
 	wg.Wait()
+	pool.trim()
 	pool.mu.Lock()
 	defer pool.mu.Unlock()
 	if pool.spare[len(pool.spare)-1] != last {
@@ -156,6 +157,51 @@ func TestBurst(t *testing.T) {
 	if len(pool.line) != 0 {
 		t.Errorf("%d callers are left in line", len(pool.line))
 	}
+}
+
+// TestFewServeMany has many callers at once of a guest that waits for nothing: they
+// are served by as many instances as can use a slot, and one more.
+func TestFewServeMany(t *testing.T) {
+	t.Parallel()
+	const callers, requests = 32, 20
+	b := newBench(t, Config{})
+	p := b.load(t, responding("x"), instances(callers))
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			for range requests {
+				if _, err := p.Decide(t.Context(), newRequest()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := p.current.Load().pool.size(); n > cap(b.slots)+1 {
+		t.Errorf("%d instances for %d slots", n, cap(b.slots))
+	}
+}
+
+// TestLongGuestsMakeRoom has more guests compute without an end than there are
+// slots: who comes after them gets an instance and is not kept waiting for theirs.
+func TestLongGuestsMakeRoom(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Config{})
+	long := cap(b.slots) + 4
+	g := newAsm()
+	p := b.load(t, g.module(wasmasm.Forever(), wasmasm.I32(0)), deadline(2*patience), instances(long))
+	var wg sync.WaitGroup
+	for range long {
+		wg.Go(func() { _, _ = p.Decide(t.Context(), newRequest()) }) // it is stopped below
+	}
+	pool := p.current.Load().pool
+	for end := time.Now().Add(patience); pool.size() < long && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	}
+	if n := pool.size(); n < long {
+		t.Errorf("%d instances for %d guests that compute", n, long)
+	}
+	p.current.Load().kill()
+	wg.Wait()
 }
 
 // TestGrowsOn parks every guest: whoever waits gets an instance of its own, also
