@@ -10,17 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// idleLoad opens Bridges WebSockets, some at a time, has each carry one message,
-// and leaves them open.
+// idleLoad opens WebSockets, some at a time, has each carry one message, and
+// leaves them open.
 type idleLoad struct {
 	tally
-	Bridges int
-	Path    string
+	Path string
 
-	conns   []echoClient
+	conns   []echoClient // has room for all that there will be
 	frame   []byte
 	request []byte
 	begun   int
+	goal    int   // how many are wanted open at the moment
 	awaited int64 // how many echoes there should be
 }
 
@@ -31,11 +31,26 @@ const opening = 64
 // with ports of its own.
 const sources = 16
 
+// newIdleLoad has room for so many WebSockets.
+func newIdleLoad(path string, room int) *idleLoad {
+	return &idleLoad{
+		Path: path, conns: make([]echoClient, room), frame: appendFrame(nil, fin|opBinary, new([4]byte), pattern(64)), request: handshakeTo(path),
+	}
+}
+
+// raise opens WebSockets until goal of them are open.
+func (d *idleLoad) raise(ctx context.Context, l *loop, goal int, bound time.Duration) error {
+	d.awaited += int64(goal - d.goal)
+	d.goal = goal
+	if err := d.open(l); err != nil {
+		return err
+	}
+	return l.untilAll(ctx, d, bound)
+}
+
+// open begins with those that are missing.
 func (d *idleLoad) open(l *loop) error {
-	d.frame, d.request = appendFrame(nil, fin|opBinary, new([4]byte), pattern(64)), handshakeTo(d.Path)
-	d.conns = make([]echoClient, d.Bridges)
-	d.awaited = int64(d.Bridges)
-	for range min(opening, d.Bridges) {
+	for range min(opening, d.goal-d.begun) {
 		if err := d.next(l); err != nil {
 			return err
 		}
@@ -44,7 +59,7 @@ func (d *idleLoad) open(l *loop) error {
 }
 
 func (d *idleLoad) next(l *loop) error {
-	if d.begun == d.Bridges {
+	if d.begun == d.goal {
 		return nil
 	}
 	slot := d.begun
@@ -90,15 +105,15 @@ func wrapBridge(slot int, err error) error {
 	return nil
 }
 
-// again has every hundredth bridge carry one more message.
-func (d *idleLoad) again(l *loop) error {
+// again has every hundredth bridge carry one more message, and waits for it.
+func (d *idleLoad) again(ctx context.Context, l *loop, bound time.Duration) error {
 	for slot := 0; slot < len(d.conns); slot += 100 {
 		if _, err := d.conns[slot].send(l, slot, d.frame); err != nil {
 			return wrapBridge(slot, err)
 		}
 		d.awaited++
 	}
-	return nil
+	return l.untilAll(ctx, d, bound)
 }
 
 // footprint is what the proxy holds at a moment.
@@ -125,81 +140,71 @@ func (t target) footprint(ctx context.Context) (f footprint, err error) {
 // before it is looked at.
 type idleBounds struct{ open, settle time.Duration }
 
-// driveIdle opens the bridges and tells what each costs the proxy, which is fresh
-// but for a few that warm it up.
-func driveIdle(ctx context.Context, t target, b idleBounds, d *idleLoad) (s sample, err error) {
+// driveIdle tells what one of so many open bridges costs the proxy, and what it
+// holds with all of them. What a proxy makes once, for the first bridges or for so
+// many handshakes at a time, it has made before the first look; both looks come
+// equally long after anything happened.
+func driveIdle(ctx context.Context, t target, b idleBounds, path string, bridges int) (s sample, err error) {
 	if len(t.pids) == 0 {
 		return s, errors.New("there is no proxy whose memory could be measured")
 	}
 	err = withCore(t.own, func() error {
-		warm := &idleLoad{Bridges: min(256, d.Bridges), Path: d.Path}
-		before, err := t.hold(ctx, b, warm)
-		if err == nil {
-			s, err = t.holdAndCompare(ctx, b, d, before)
+		l := &loop{addr: t.addr, buf: make([]byte, loadRead)}
+		var err error
+		if l.clock, err = newClock(); err != nil {
+			return err
 		}
+		if l.poller, err = newPoller(); err != nil {
+			return err
+		}
+		defer l.poller.close()
+		if err := warmIdle(ctx, l, b, newIdleLoad(path, min(warmHandshakes, bridges))); err != nil {
+			return err
+		}
+		s, err = t.holdAndCompare(ctx, l, b, newIdleLoad(path, bridges))
 		return err
 	})
 	return s, err
 }
 
-// hold opens the bridges, closes them, and tells what the proxy holds after it.
-func (t target) hold(ctx context.Context, b idleBounds, d *idleLoad) (f footprint, err error) {
-	if err = t.withBridges(ctx, b, d, func() error { return nil }); err != nil {
+// warmIdle opens the bridges and closes them.
+func warmIdle(ctx context.Context, l *loop, b idleBounds, d *idleLoad) error {
+	defer d.close()
+	return d.raise(ctx, l, len(d.conns), b.open)
+}
+
+// holdAndCompare opens the bridges, looking at the proxy when a few and when all
+// of them are open and idle, and sees afterwards that they are still good.
+func (t target) holdAndCompare(ctx context.Context, l *loop, b idleBounds, d *idleLoad) (s sample, err error) {
+	defer d.close()
+	few := min(baseBridges, len(d.conns)/2)
+	before, err := t.hold(ctx, l, b, d, few)
+	if err != nil {
+		return s, err
+	}
+	after, err := t.hold(ctx, l, b, d, len(d.conns))
+	if err != nil {
+		return s, err
+	}
+	n := float64(len(d.conns) - few)
+	s.Bridges, s.Bytes, s.Total = len(d.conns), float64(after.bytes-before.bytes)/n, float64(after.bytes)
+	s.Descriptors = float64(after.descriptors-before.descriptors) / n
+	if before.goroutines != nil && after.goroutines != nil {
+		each := (*after.goroutines - *before.goroutines) / n
+		s.Goroutines = &each
+	}
+	return s, d.again(ctx, l, b.open)
+}
+
+// hold has so many bridges open, lets them be, and tells what the proxy holds.
+func (t target) hold(ctx context.Context, l *loop, b idleBounds, d *idleLoad, bridges int) (f footprint, err error) {
+	if err := d.raise(ctx, l, bridges, b.open); err != nil {
 		return f, err
 	}
-	if err = pause(ctx, b.settle); err != nil {
+	if err := pause(ctx, b.settle); err != nil {
 		return f, err
 	}
 	return t.footprint(ctx)
-}
-
-func (t target) holdAndCompare(ctx context.Context, b idleBounds, d *idleLoad, before footprint) (s sample, err error) {
-	err = t.withBridges(ctx, b, d, func() error {
-		after, err := t.footprint(ctx)
-		if err != nil {
-			return err
-		}
-		n := float64(d.Bridges)
-		s.Bridges, s.Bytes = d.Bridges, float64(after.bytes-before.bytes)/n
-		s.Descriptors = float64(after.descriptors-before.descriptors) / n
-		if before.goroutines != nil && after.goroutines != nil {
-			each := (*after.goroutines - *before.goroutines) / n
-			s.Goroutines = &each
-		}
-		return nil
-	})
-	return s, err
-}
-
-// withBridges calls do while all bridges are open and idle, and looks afterwards
-// whether they are still good.
-func (t target) withBridges(ctx context.Context, b idleBounds, d *idleLoad, do func() error) error {
-	l := &loop{addr: t.addr, buf: make([]byte, loadRead)}
-	var err error
-	if l.clock, err = newClock(); err != nil {
-		return err
-	}
-	if l.poller, err = newPoller(); err != nil {
-		return err
-	}
-	defer l.poller.close()
-	defer d.close()
-	if err := d.open(l); err != nil {
-		return err
-	}
-	if err := l.untilAll(ctx, d, b.open); err != nil {
-		return err
-	}
-	if err := pause(ctx, b.settle); err != nil {
-		return err
-	}
-	if err := do(); err != nil {
-		return err
-	}
-	if err := d.again(l); err != nil {
-		return err
-	}
-	return l.untilAll(ctx, d, b.open)
 }
 
 // untilAll handles events until all echoes that are awaited are there.

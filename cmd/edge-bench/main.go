@@ -81,7 +81,7 @@ const (
 	fullRounds, quickRounds   = 5, 1
 	fullMeasure, quickMeasure = time.Second, 200 * time.Millisecond
 	fullBridges, quickBridges = 9000, 500
-	fullSettle, quickSettle   = 3 * time.Second, 500 * time.Millisecond
+	fullSettle, quickSettle   = 10 * time.Second, 500 * time.Millisecond
 )
 
 // parseRun reads the flags of a run.

@@ -60,6 +60,14 @@ const (
 // pacedInterval is the time between two messages of the mode latency.
 const pacedInterval = 200 * time.Microsecond
 
+// Of a mode with idle bridges: before the first look at the server warmHandshakes
+// WebSockets are opened and closed, as many at a time as later, and baseBridges of
+// those that count are opened.
+const (
+	warmHandshakes = 1024
+	baseBridges    = 256
+)
+
 // worstOf is how many runs the mode with messages of 1 MiB has, for their worst.
 const worstOf = 10
 

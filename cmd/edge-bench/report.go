@@ -53,7 +53,8 @@ func (r *results) markdown() string {
 	b.WriteString(r.rateTable())
 	b.WriteString("\n## Delays\n\nMedians of the rounds, in microseconds. A round trip counts from when its message was due, an event from when it was written.\n\n")
 	b.WriteString(r.delayTable())
-	b.WriteString("\n## Idle bridges\n\nWhat each costs all processes of the proxy: memory that is resident and shared with nobody, and descriptors.\n\n")
+	b.WriteString("\n## Idle bridges\n\nWhat one more costs all processes of the proxy, in memory that is resident and shared with nobody and in descriptors, and all such memory with all of them open. " +
+		fmt.Sprintf("Each server is fresh and warmed up by %s handshakes. It is looked at with %d bridges open and with all, both times when nothing has happened for as long (10 s in a full run); the cost is the difference, divided by the bridges between.\n\n", thousands(warmHandshakes), baseBridges))
 	b.WriteString(r.idleTable())
 	b.WriteString("\n## Self-check\n\nIs the load the bottleneck? What the load and the backend do together on their one core without a proxy, beside the fastest proxy.\n\n")
 	b.WriteString(r.selfTable())
@@ -199,7 +200,7 @@ func (r *results) delayTable() string {
 
 func (r *results) idleTable() string {
 	return r.byMode((*modeResult).idle, func(m *modeResult, name string) string {
-		s := fmt.Sprintf("%d: %.2f KiB, %.2f descriptors", m.good(name)[0].Bridges, median(m.of(name, byBytes().pick)), median(m.of(name, byDescriptors().pick)))
+		s := fmt.Sprintf("%d: %.2f KiB, %.2f descriptors, %.1f MiB in all", m.good(name)[0].Bridges, median(m.of(name, byBytes().pick)), median(m.of(name, byDescriptors().pick)), median(m.of(name, func(s sample) float64 { return s.Total }))/(1<<20))
 		if g := m.good(name)[0].Goroutines; g != nil {
 			s += fmt.Sprintf(", %.2f goroutines", *g)
 		}

@@ -39,8 +39,8 @@ func example() *results {
 			nginx := sample{Rate: 47_000, CPU: 15_200, P50: 38_000, P99: 60_000, P999: 150_000, ProxyShare: 0.7, LoadShare: 0.4, LoadCore: 0.99}
 			workerd := sample{Rate: 6_000, CPU: 21_000, P50: 80_000, P99: 160_000, P999: 300_000, ProxyShare: 1, LoadShare: 0.1, LoadCore: 0.3}
 			if m.kind == kindIdle {
-				edge = sample{Bridges: 9000, Bytes: 1800 * x, Descriptors: 2.0004, Goroutines: &zero}
-				nginx, workerd = sample{Bridges: 9000, Bytes: 18_000, Descriptors: 2}, sample{Bridges: 9000, Bytes: 82_000, Descriptors: 2}
+				edge = sample{Bridges: 9000, Bytes: 1800 * x, Total: 100 << 20, Descriptors: 2.0004, Goroutines: &zero}
+				nginx, workerd = sample{Bridges: 9000, Bytes: 18_000, Total: 170 << 20, Descriptors: 2}, sample{Bridges: 9000, Bytes: 82_000, Total: 800 << 20, Descriptors: 2}
 				direct = sample{Failed: "there is no proxy whose memory could be measured"}
 			}
 			if m.name == modeEvents {

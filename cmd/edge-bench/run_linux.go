@@ -271,7 +271,7 @@ func (r *run) once(ctx context.Context, m mode, t target) (sample, error) {
 		s, err := drive(ctx, t, r.window, l)
 		return s.timed(&l.times), err
 	case kindIdle:
-		return driveIdle(ctx, t, idleBounds{open: 2 * time.Minute, settle: r.settle}, &idleLoad{Bridges: m.conns, Path: m.path})
+		return driveIdle(ctx, t, idleBounds{open: 2 * time.Minute, settle: r.settle}, m.path, m.conns)
 	}
 	return drive(ctx, t, r.window, &echoLoad{Conns: m.conns, InFlight: m.inFlight, Size: m.size})
 }

@@ -24,9 +24,11 @@ type sample struct {
 	LoadShare  float64 `json:"loadShare"`
 	ProxyCore  float64 `json:"proxyCore"`
 	LoadCore   float64 `json:"loadCore"`
-	// Of idle bridges: how many, and what each costs the proxy.
+	// Of idle bridges: how many, what one more costs the proxy, and the bytes that
+	// it holds with all of them.
 	Bridges     int     `json:"bridges,omitempty"`
 	Bytes       float64 `json:"bytes,omitempty"`
+	Total       float64 `json:"total,omitempty"`
 	Descriptors float64 `json:"descriptors,omitempty"`
 	// Goroutines is of the edge alone; nil is that it did not tell.
 	Goroutines *float64 `json:"goroutines,omitempty"`
@@ -64,7 +66,7 @@ func (s sample) brief() string {
 	case s.Failed != "":
 		return "FAILED: " + s.Failed
 	case s.Bridges > 0:
-		return fmt.Sprintf("%.2f KiB", s.Bytes/1024)
+		return fmt.Sprintf("%.2f KiB of %.1f MiB", s.Bytes/1024, s.Total/(1<<20))
 	case s.P50 > 0:
 		return fmt.Sprintf("p50 %.0f p99 %.0f us", s.P50/1e3, s.P99/1e3)
 	}
