@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -11,8 +12,12 @@ import (
 // burst: the collector runs when as much has been allocated again as lives, which
 // in a quiet server takes minutes, and only then are pages given back. Idle
 // connections are to cost what they hold and not what making them took.
+//
+// A server that is never quiet does it now and then too: what comes to it may be
+// much less than what came before. It costs some 10 ms of a processor.
 const (
 	tidyEvery = 3 * time.Second
+	busyEvery = 30 * time.Second
 	// tidyAbove is how much must be gained for it.
 	tidyAbove = 8 << 20
 	// quietBelow is what a server that has nothing much to do allocates in
@@ -20,16 +25,17 @@ const (
 	quietBelow = 2 << 20
 )
 
-// runTidy gives memory back to the system when the server is quiet, until ctx
-// ends.
+// runTidy gives memory back to the system when the server is quiet, and now and
+// then when it is not, until ctx ends.
 func runTidy(ctx context.Context, done chan<- struct{}) {
 	defer close(done)
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
-	for h := (heap{}); ; {
+	for h := (heap{tidied: time.Now()}); ; {
 		select {
 		case <-tick.C:
-			if h.worthwhile() {
+			if h.worthwhile(time.Now()) {
+				runtime.GC() // pools keep what they hold for one more
 				debug.FreeOSMemory()
 			}
 		case <-ctx.Done():
@@ -39,11 +45,15 @@ func runTidy(ctx context.Context, done chan<- struct{}) {
 }
 
 // heap is what was known of the heap at the last look.
-type heap struct{ allocated uint64 }
+type heap struct {
+	allocated uint64
+	tidied    time.Time
+}
 
-// worthwhile looks whether little was allocated since the last look and much can
-// be given back: what is dead already, or free and not yet the system's.
-func (h *heap) worthwhile() bool {
+// worthwhile looks whether much can be given back, what is dead already or free
+// and not yet the system's, and whether little was allocated since the last look
+// or the last time is long ago.
+func (h *heap) worthwhile(now time.Time) bool {
 	samples := []metrics.Sample{
 		{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"},
 		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
@@ -52,5 +62,9 @@ func (h *heap) worthwhile() bool {
 	allocated, live, objects, free := samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64(), samples[3].Value.Uint64()
 	recent := allocated - h.allocated
 	h.allocated = allocated
-	return recent < quietBelow && max(objects, live)-live+free > tidyAbove
+	if max(objects, live)-live+free <= tidyAbove || recent >= quietBelow && now.Sub(h.tidied) < busyEvery {
+		return false
+	}
+	h.tidied = now
+	return true
 }
