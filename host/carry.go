@@ -131,7 +131,7 @@ func (x *exchange) relay(t target) {
 	defer d.release()
 	d.live = t.live
 	err = x.carry(d)
-	if isRefused(err) && d.startedAfter(x.ctx, x.start) {
+	if isRefused(err) && d.startedAfter(&x.ctx, x.start) {
 		// The server in there is still coming up. Nothing was sent, so nothing
 		// is done twice.
 		if err = x.await(d); err == nil {
@@ -148,14 +148,14 @@ func (x *exchange) relay(t target) {
 func (x *exchange) wake(box sandbox) (*dialer, error) {
 	x.watchClient()
 	defer x.unwatchClient()
-	return newDialer(x.ctx, box, x.target.port, x.target.wake, x.head.upgrade, x.s.StartTimeout)
+	return newDialer(&x.ctx, box, x.target.port, x.target.wake, x.head.upgrade, x.s.StartTimeout)
 }
 
 // await waits for the target's port, likewise.
 func (x *exchange) await(d *dialer) error {
 	x.watchClient()
 	defer x.unwatchClient()
-	return d.await(x.ctx, x.target.policy.Wait.Or(defaultWait))
+	return d.await(&x.ctx, x.target.policy.Wait.Or(defaultWait))
 }
 
 // defaultWait is how long a refused port is tried again on a sandbox that the
@@ -180,7 +180,7 @@ func (x *exchange) carry(d *dialer) error {
 	}
 	up.Key = upstreamKey(own)
 	x.handed = true
-	if err := x.s.carrier.HTTP(x.ctx, x.rc, x.backendHead(), up, own, pol, x.finish); err != nil {
+	if err := x.s.carrier.HTTP(&x.ctx, x.rc, x.backendHead(), up, own, pol, x.finish); err != nil {
 		x.handed = false
 		return err
 	}
@@ -193,12 +193,12 @@ func (x *exchange) carryWebSocket(up bridge.Upstream, own bridge.Owner, pol brid
 	x.webSocket = true
 	j := x.join()
 	x.handed = true
-	if err := x.s.carrier.WebSocket(x.ctx, x.rc, x.backendHead(), up, own, pol, j.finish); err != nil {
+	if err := x.s.carrier.WebSocket(&x.ctx, x.rc, x.backendHead(), up, own, pol, j.finish); err != nil {
 		x.handed = false
 		return err
 	}
 	defer j.let() // whatever an observer does
-	defer x.stop()
+	defer x.ctx.end()
 	if x.bridged() {
 		j.observeOpened()
 	}

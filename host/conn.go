@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,7 @@ type clientConn struct {
 	framing framing // used by the one goroutine that reads
 	rest    []byte  // of what was read, what stands behind the message; likewise
 	heard   bool    // something was read, ever; likewise
+	remote  string  // see remoteAddr
 	busy    atomic.Bool
 	given   atomic.Bool   // the connection is a bridge's
 	stall   time.Duration // how long one write may wait for the client to read
@@ -108,6 +110,28 @@ func (c *clientConn) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.Conn.Write(p)
+}
+
+// remoteAddr is the client's address as the log has it. It is made once, for all
+// requests on the connection, by whoever serves them.
+func (c *clientConn) remoteAddr() string {
+	if c.remote == "" {
+		c.remote = addressOf(c.Conn.RemoteAddr())
+	}
+	return c.remote
+}
+
+// addressOf is a.String(), for a TCP address with less ado.
+func addressOf(a net.Addr) string {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return a.String()
+	}
+	p := t.AddrPort()
+	if !p.IsValid() {
+		return a.String()
+	}
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port()).String()
 }
 
 // CloseWrite sends the end of the stream, where the connection can.

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"context"
 	"fmt"
 	"runtime/debug"
 	"strings"
@@ -23,8 +22,7 @@ type exchange struct {
 	req    *abi.Request
 	body   *requestBody // nil when there is none
 	target target
-	ctx    context.Context
-	stop   context.CancelFunc
+	ctx    lifetime
 
 	watched bridge.Watched
 
@@ -48,17 +46,17 @@ func (s *Server) serve(rc *fasthttp.RequestCtx) {
 // begin makes the exchange of a request.
 func (s *Server) begin(rc *fasthttp.RequestCtx) *exchange {
 	s.live.Add(1)
-	x := &exchange{record: record{s: s, start: time.Now(), id: s.ids.next(), remote: rc.RemoteAddr().String()}, rc: rc}
-	x.conn, _ = rc.Conn().(*clientConn)
+	x := &exchange{record: record{s: s, start: time.Now(), id: s.ids.next()}, rc: rc}
+	if x.conn, _ = rc.Conn().(*clientConn); x.conn != nil {
+		x.remote = x.conn.remoteAddr()
+	} else {
+		x.remote = rc.RemoteAddr().String()
+	}
 	// The deadline was the head's. It bounds neither the body nor the answer.
 	_ = rc.Conn().SetReadDeadline(time.Time{})
-	x.ctx, x.stop = context.WithCancel(context.WithValue(s.base, arrivalKey{}, x.start))
+	x.ctx.server, x.ctx.arrival = s.base, x.start
 	return x
 }
-
-// arrivalKey is under what a request's context holds its time of arrival
-// (Sockets asks it).
-type arrivalKey struct{}
 
 // enter puts the request through the gate and makes what a plugin sees.
 func (x *exchange) enter() *refusal {
@@ -129,7 +127,7 @@ func (x *exchange) decide(p Plugin) (d abi.Decision, err error) {
 	}()
 	x.watchClient()
 	defer x.unwatchClient()
-	return p.Decider.Decide(x.ctx, x.req)
+	return p.Decider.Decide(&x.ctx, x.req)
 }
 
 // watchClient has the exchange's context end if the client goes away before
@@ -137,7 +135,7 @@ func (x *exchange) decide(p Plugin) (d abi.Decision, err error) {
 // reads, and sees the end of it.
 func (x *exchange) watchClient() {
 	if x.body == nil {
-		x.s.watcher.Watch(&x.watched, x.rc.Conn(), x.stop)
+		x.s.watcher.Watch(&x.watched, x.rc.Conn(), x.ctx.end)
 	}
 }
 
@@ -210,7 +208,7 @@ func (x *exchange) finish(sum bridge.Summary) {
 			_, sum.BytesIn, _ = x.body.state()
 		}
 	}
-	x.stop()
+	x.ctx.end()
 	x.close(sum)
 }
 

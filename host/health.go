@@ -22,7 +22,7 @@ func (x *exchange) serveReserved() bool {
 	ownAnswer(&x.rc.Response)
 	body, status := "ok\n", 200
 	if x.head.path == readyPath {
-		if why := x.s.notReady(x.ctx); why != "" {
+		if why := x.s.notReady(&x.ctx); why != "" {
 			body, status = why+"\n", 503
 			x.rc.Response.Header.Set("Retry-After", "1")
 		}
