@@ -74,6 +74,8 @@ func (b *loopBridge) settle() {
 		b.close()
 		return
 	}
+	b.up.closeHalf()
+	b.down.closeHalf()
 	if !b.up.listen(b.down.backlog != nil) || !b.down.listen(b.up.backlog != nil) {
 		b.close()
 		return
@@ -134,6 +136,14 @@ func (b *loopBridge) close() {
 	b.closed = true
 	r := b.reactor
 	r.wheel.remove(b)
+	// close(2) ends what is said to a peer that has said all, as shutdown(2) would.
+	// Another's last bytes may lie unread, and have close(2) reset the connection.
+	if !b.down.eof.Load() {
+		b.up.closeHalf()
+	}
+	if !b.up.eof.Load() {
+		b.down.closeHalf()
+	}
 	b.up.drop()
 	b.down.drop()
 	closeFDs(b.up.fd, b.down.fd) // which takes them out of the epoll set

@@ -33,6 +33,7 @@ type lane struct {
 	full     uint8 // reads in a row that filled the buffer
 	ended    bool  // fd says nothing more
 	left     bool  // and all of it is sent
+	unshut   bool  // the sink's half is to be closed when this turn leaves the bridge open
 }
 
 // backlog is what waits for a sink.
@@ -276,7 +277,15 @@ func (l *lane) shut() {
 		l.backlog.shut = true
 		return
 	}
-	syscall.Shutdown(int(l.sink), syscall.SHUT_WR)
+	l.unshut = true
+}
+
+// closeHalf does what shut asked for.
+func (l *lane) closeHalf() {
+	if l.unshut {
+		l.unshut = false
+		syscall.Shutdown(int(l.sink), syscall.SHUT_WR)
+	}
 }
 
 func (l *lane) bound(until time.Time) { l.setDue(until.Sub(l.bridge.reactor.base)) }
