@@ -166,6 +166,10 @@ func TestSplitCallNamesTheFields(t *testing.T) {
 			t.Errorf("%s: %q, %q; want the suggestion %q", tt.row.Name(), e.Message, e.Suggestion, tt.want)
 		}
 	}
+	_, _, err := abi.SplitCall(abi.ExposePort, []byte(`{"sandbox":{"binding":"S","id":"a"},"port":1,"policy":{"nam":1}}`))
+	if e := abi.AsError(err); !strings.Contains(e.Suggestion, "inside of another field") {
+		t.Errorf("unknown in a policy: %q, %q", e.Message, e.Suggestion)
+	}
 }
 
 func FuzzSplitCall(f *testing.F) {

@@ -158,7 +158,7 @@ var (
 		CodeGitNotAvailable, CodeGitFailed, CodeFileExists, CodeNotDirectory, CodePermissionDenied)
 
 	ExposePort = row[ExposePortRequest, ExposedPort]("exposePort",
-		"Makes a port reachable by a preview URL. Exposing again keeps token and URL.", CodeInvalidPort, CodePortAlreadyExposed)
+		"Makes a port reachable by a preview URL. Exposing again changes what is given and keeps the rest, token and URL first of all.", CodeInvalidPort, CodePortAlreadyExposed)
 	UnexposePort = row[UnexposePortRequest, Empty]("unexposePort",
 		"Takes the URL back and closes the live connections that came through it. Idempotent.", CodeInvalidPort)
 	GetExposedPorts   = row[Empty, ExposedPorts]("getExposedPorts", "Lists the sandbox's exposures.")

@@ -25,7 +25,7 @@ type Policy struct {
 	MessagesPerSecond int `json:"messagesPerSecond,omitempty"`
 	// PingInterval has the host send the client of a WebSocket a ping after so
 	// long without a byte either way; a client that then stays silent for two
-	// more intervals is closed.
+	// more intervals is closed (1001).
 	PingInterval Duration `json:"pingInterval,omitempty"`
 	// AllowOrigins are the web sites whose pages may connect, 1 to 64 of them; left
 	// out, all may. A request, WebSocket handshake or not, whose Origin none of

@@ -3,6 +3,7 @@ package abi
 import (
 	"encoding/json"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -28,11 +29,14 @@ type ExposePortRequest struct {
 	// IfExposed is "keep" (default: same token, same URL) or "error".
 	IfExposed string `json:"ifExposed,omitempty"`
 	// Wake says what wakes a sandbox that does not run; default "hold(30s)".
-	Wake   Wake   `json:"wake,omitempty"`
+	Wake Wake `json:"wake,omitempty"`
+	// Policy takes the place, as a whole, of the one that the exposure has. Left
+	// out, that one stays.
 	Policy Policy `json:"policy,omitzero"`
 	// MaxConnections bounds what may be open through the exposure at a time,
 	// WebSockets and HTTP exchanges together; beyond it is 429
-	// TOO_MANY_REQUESTS. 0, or left out, is no bound but the edge's own.
+	// TOO_MANY_REQUESTS. 0, or left out, is no bound but the edge's own, or the
+	// one that the exposure has.
 	MaxConnections int `json:"maxConnections,omitempty"`
 }
 
@@ -41,7 +45,7 @@ type ExposedPort struct {
 	Port int    `json:"port"`
 	Name string `json:"name,omitempty"`
 	URL  string `json:"url"`
-	// ExposedAt is the URL, as in the seeds' first dialect; the time is
+	// ExposedAt is the URL, for programs that know it by this name; the time is
 	// CreatedAt.
 	ExposedAt string     `json:"exposedAt"`
 	WSURL     string     `json:"wsUrl"`
@@ -116,18 +120,22 @@ func SplitCall(r Row, body []byte) (SandboxRef, any, error) {
 	}
 	req := r.NewRequest()
 	if err := strictJSON(rest, req); err != nil {
-		return SandboxRef{}, nil, misfit(r, req, err)
+		return SandboxRef{}, nil, misfit(r, req, fields, err)
 	}
 	return call.Sandbox, req, nil
 }
 
 // misfit is the error of fields that are not the request's; it names those that
-// are where one is unknown.
-func misfit(r Row, req any, err error) *Error {
+// are where one that was given is unknown.
+func misfit(r Row, req any, given map[string]json.RawMessage, err error) *Error {
 	text := JSONReason(err)
 	e := Errorf(CodeInvalidRequest, "%s: %s", r.Name(), text)
-	if !strings.HasPrefix(text, "unknown field ") {
+	quoted, unknown := strings.CutPrefix(text, "unknown field ")
+	if !unknown {
 		return e
+	}
+	if name, err := strconv.Unquote(quoted); err == nil && given[name] == nil {
+		return e.WithSuggestion("it stands inside of another field; abi/REFERENCE.md has the fields of each type")
 	}
 	names := fieldNames(reflect.TypeOf(req))
 	if len(names) == 0 {
