@@ -92,8 +92,9 @@ func (x *examination) socketPath(s Settings) {
 // enough for.
 func (x *examination) descriptors(c *Config) {
 	const name = "descriptors"
-	const mend = "ulimit -n 65536, or LimitNOFILE=65536 in the service's unit"
 	b := budgetDescriptors(c.Sandboxes)
+	enough := max(65536, b.own+b.sandboxes+maxOwnShare+perConnection*c.Limits.Connections)
+	mend := fmt.Sprintf("ulimit -n %[1]d, or LimitNOFILE=%[1]d in the service's unit", enough)
 	told := c.Limits.describe(b)
 	switch {
 	case b.limit == 0:
