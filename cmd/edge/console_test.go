@@ -29,6 +29,9 @@ func TestConsoleLines(t *testing.T) {
 		{"lost", func(c *console) {
 			c.sandboxEvent(sandboxmgr.Event{Kind: sandboxmgr.EventLost, Ref: ref, Text: "exit code 137"})
 		}, "sandbox Sandbox/one lost: exit code 137\n"},
+		{"stopped, asked to", func(c *console) {
+			c.sandboxEvent(sandboxmgr.Event{Kind: sandboxmgr.EventStopped, Ref: ref, Text: "stopped"})
+		}, "sandbox Sandbox/one stopped\n"},
 		{"stopped", func(c *console) { c.sandboxEvent(sandboxmgr.Event{Kind: sandboxmgr.EventStopped, Ref: ref}) }, "sandbox Sandbox/one stopped\n"},
 		{"output", func(c *console) {
 			c.sandboxEvent(sandboxmgr.Event{Kind: sandboxmgr.EventOutput, Ref: ref, Text: "web listening"})

@@ -29,7 +29,11 @@ func (c *console) sandboxEvent(e sandboxmgr.Event) {
 	case sandboxmgr.EventExposed:
 		c.line(plainText, "exposed", "%s %s", who, e.Text)
 	default:
-		c.line(plainText, "sandbox", "%s", strings.TrimSpace(fmt.Sprintf("%s %s %s", who, e.Kind, e.Text)))
+		text := e.Text
+		if text == string(e.Kind) { // why it was stopped: it was stopped
+			text = ""
+		}
+		c.line(plainText, "sandbox", "%s", strings.TrimSpace(fmt.Sprintf("%s %s %s", who, e.Kind, text)))
 	}
 }
 
