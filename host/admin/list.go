@@ -140,7 +140,8 @@ func knownQuery(query string, names ...string) (url.Values, error) {
 	for name, vs := range values {
 		switch {
 		case name != "pretty" && !slices.Contains(names, name):
-			return nil, abi.Errorf(abi.CodeInvalidRequest, "query parameter %.40q is not known here", name)
+			return nil, abi.Errorf(abi.CodeInvalidRequest, "query parameter %.40q is not known here", name).
+				WithSuggestion("it may have %s and pretty", strings.Join(names, ", "))
 		case len(vs) > 1 && name != "label":
 			return nil, abi.Errorf(abi.CodeInvalidRequest, "query parameter %.40q is given %d times", name, len(vs))
 		}

@@ -132,7 +132,7 @@ func (v *connectionsLsCommand) Run(ctx context.Context, env *Env) error {
 type connectionsCloseCommand struct {
 	Connection
 	choice
-	Code   int     `placeholder:"CODE" default:"1008" help:"Close code of the frame, 1000 to 4999; default 1008."`
+	Code   int     `placeholder:"CODE" default:"1008" help:"Close code of the frame, one that servers send, like 1012 or 4000; default 1008."`
 	Reason *string `placeholder:"TEXT" help:"Reason in the frame, at most 123 bytes; default that the operator closed it."`
 	IDs    []int64 `arg:"" optional:"" name:"id" complete:"connection" help:"Ids, as edge connections lists them; or say which with flags."`
 }
