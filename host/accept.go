@@ -60,12 +60,15 @@ const (
 	maxPause = 100 * time.Millisecond
 )
 
-// transient tells whether accepting may work again later.
+// transient tells whether accepting may work again later. accept(2) gives out what
+// befell the connection too, so that only what is wrong with the listener ends it.
 func transient(err error) bool {
-	var ne net.Error
-	if errors.Is(err, net.ErrClosed) {
-		return false
+	for _, broken := range []error{net.ErrClosed, syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK} {
+		if errors.Is(err, broken) {
+			return false
+		}
 	}
+	var ne net.Error
 	return errors.As(err, &ne)
 }
 
