@@ -101,6 +101,9 @@ func newReactor(e *Loop) (*reactor, error) {
 	r := &reactor{loop: e, file: os.NewFile(uintptr(ep), "epoll"), ep: ep, wakeUp: wakeUp, done: make(chan struct{}), base: time.Now()}
 	r.turns = r.turn
 	r.raw, err = r.file.SyscallConn()
+	if err == nil { // NewFile does not tell when the poller has no room: every wait would end at once
+		err = r.file.SetReadDeadline(time.Time{})
+	}
 	if err == nil {
 		// Each signal is an edge, so that nobody has to read the descriptor.
 		errno := control(ep, syscall.EPOLL_CTL_ADD, int32(wakeUp), &syscall.EpollEvent{Events: syscall.EPOLLIN | epollEdge, Fd: wakeSlot})
