@@ -7,10 +7,11 @@ import (
 	"edge/abi"
 )
 
-// The requests of operations are JSON (SPEC.md, section 6). What handlers ask for
-// on every request is written here by hand: encoding/json takes tens of
-// microseconds for it in a module, more than all the rest of a decision. It writes
-// everything else, and the tests hold the two against each other.
+// The requests of operations and the options of decisions are JSON (SPEC.md,
+// sections 5 and 6). What handlers ask for on every request is written here by
+// hand: encoding/json takes tens of microseconds for it in a module, more than all
+// the rest of a decision. It writes everything else, and the tests hold the two
+// against each other.
 
 // envelope returns in's JSON with "sandbox" as its first field.
 func (s *Sandbox) envelope(in any) ([]byte, error) {
@@ -73,6 +74,29 @@ func appendWaitForPort(b []byte, in *abi.WaitForPortRequest) []byte {
 		b = appendNumber(b, "interval", in.Interval.D().Milliseconds())
 	}
 	return b
+}
+
+// appendLimits appends a policy without lists that asks for something.
+func appendLimits(b []byte, p *Policy) []byte {
+	begin := len(b)
+	for _, f := range [...]struct {
+		name   string
+		span   Duration
+		number int64
+	}{
+		{name: "wait", span: p.Wait}, {name: "idleTimeout", span: p.IdleTimeout}, {name: "maxDuration", span: p.MaxDuration},
+		{name: "maxMessageBytes", number: p.MaxMessageBytes}, {name: "maxBytes", number: p.MaxBytes},
+		{name: "messagesPerSecond", number: int64(p.MessagesPerSecond)}, {name: "pingInterval", span: p.PingInterval},
+	} {
+		switch {
+		case f.span != 0:
+			b = appendNumber(b, f.name, f.span.D().Milliseconds())
+		case f.number != 0:
+			b = appendNumber(b, f.name, f.number)
+		}
+	}
+	b[begin] = '{' // where the first field has a comma
+	return append(b, '}')
 }
 
 // appendNumber appends a further field of an object.

@@ -58,8 +58,41 @@ func TestEnvelope(t *testing.T) {
 	}
 }
 
+// TestTargetOptions holds a decision's options against encoding/json.
+func TestTargetOptions(t *testing.T) {
+	t.Parallel()
+	all := Policy{
+		Wait: Duration(time.Second), IdleTimeout: Duration(time.Hour), MaxDuration: Duration(24 * time.Hour), MaxMessageBytes: 1 << 30,
+		MaxBytes: 1 << 40, MessagesPerSecond: 10, PingInterval: Duration(30 * time.Second),
+	}
+	origins, protocols := all, all
+	origins.AllowOrigins, protocols.Protocols = []string{"app.example.com"}, []string{}
+	for name, policy := range map[string]Policy{
+		"all": all, "origins": origins, "protocols": protocols, "first": {Wait: 1}, "last": {PingInterval: Duration(time.Minute)},
+		"number": {MaxBytes: 5}, "negative": {MaxBytes: -1, IdleTimeout: Duration(-time.Second)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, options := range []SandboxOptions{{}, {KeepAlive: true}} {
+				s := Sandbox{ref: abi.SandboxRef{Binding: "Sandbox", ID: "one", SandboxOptions: options}}
+				o := target{sandbox: &s, policy: wanted([]Policy{{MaxBytes: 1}, policy})}
+				got, err := o.options()
+				if want := marshalled(t, abi.TargetOptions{Policy: policy, Sandbox: s.options()}); err != nil || string(got) != want {
+					t.Errorf("got  %s, %v\nwant %s", got, err, want)
+				}
+			}
+		})
+	}
+	for name, policies := range map[string][]Policy{"none": nil, "zero": {{}}, "taken back": {all, {}}} {
+		o := target{sandbox: &Sandbox{}, policy: wanted(policies)}
+		if got, err := o.options(); err != nil || got != nil {
+			t.Errorf("%s: got %s, %v", name, got, err)
+		}
+	}
+}
+
 // TestEnvelopeKnowsAllFields fails when a request that is written by hand gets a
-// field: write it there, and set it in TestEnvelope.
+// field: write it there, and set it in the tests above.
 func TestEnvelopeKnowsAllFields(t *testing.T) {
 	t.Parallel()
 	for typ, want := range map[reflect.Type]string{
@@ -68,6 +101,7 @@ func TestEnvelopeKnowsAllFields(t *testing.T) {
 		reflect.TypeFor[abi.WaitForPortRequest](): "Port ProcessID Mode Path Status Timeout Interval",
 		reflect.TypeFor[abi.SandboxRef]():         "Binding ID SandboxOptions",
 		reflect.TypeFor[abi.SandboxOptions]():     "SleepAfter KeepAlive Env Labels",
+		reflect.TypeFor[abi.Policy]():             "Wait IdleTimeout MaxDuration MaxMessageBytes MaxBytes MessagesPerSecond PingInterval AllowOrigins Protocols",
 	} {
 		var names []string
 		for i := range typ.NumField() {

@@ -159,8 +159,11 @@ func (t *target) send(req *Request) error {
 // none.
 func (t *target) options() ([]byte, error) {
 	sandbox := t.sandbox.options()
-	if t.policy == nil && sandbox == nil {
+	switch {
+	case sandbox == nil && t.policy == nil:
 		return nil, nil
+	case sandbox == nil && t.policy.AllowOrigins == nil && t.policy.Protocols == nil:
+		return append(appendLimits([]byte(`{"policy":`), t.policy), '}'), nil
 	}
 	o := abi.TargetOptions{Sandbox: sandbox}
 	if t.policy != nil {
