@@ -77,9 +77,29 @@ func (x *exchange) enter() *refusal {
 	return nil
 }
 
-// gate parses what fasthttp kept of a head.
+// gate parses what fasthttp kept of a head, and will use again. All strings of the
+// head are parts of one copy.
 func gate(h *fasthttp.RequestHeader) (*head, *refusal) {
-	return parseHead(string(h.Method()), string(h.RequestURI()), string(h.Protocol()), string(h.RawHeaders()))
+	target, raw := h.RequestURI(), h.RawHeaders()
+	var copied strings.Builder
+	copied.Grow(len(target) + len(raw))
+	copied.Write(target)
+	copied.Write(raw)
+	all := copied.String()
+	return parseHead(wellKnown(h.Method()), all[:len(target)], wellKnown(h.Protocol()), all[len(target):])
+}
+
+// wellKnown is string(b), with no copy made of what most heads begin with.
+func wellKnown(b []byte) string {
+	switch string(b) {
+	case "HTTP/1.1":
+		return "HTTP/1.1"
+	case "GET":
+		return "GET"
+	case "POST":
+		return "POST"
+	}
+	return string(b)
 }
 
 // dispatch finds who answers the request: a preview, the edge itself, or the
