@@ -99,17 +99,19 @@ func (l *listener) Accept() (net.Conn, error) {
 			return err != syscall.EAGAIN
 		}
 	})
-	if waited != nil {
+	switch {
+	case waited == nil && err == nil:
+		c := New(fd, peer)
+		c.guarded = l.guarded
+		return c, nil
+	case l.closed.Load():
 		err = net.ErrClosed
-	} else if err != nil {
+	case waited != nil:
+		err = waited
+	default:
 		err = os.NewSyscallError("accept4", err)
 	}
-	if err != nil {
-		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: err}
-	}
-	c := New(fd, peer)
-	c.guarded = l.guarded
-	return c, nil
+	return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: err}
 }
 
 // Close ends Accept. It may be called again.
