@@ -13,8 +13,8 @@ import (
 // in a quiet server takes minutes, and only then are pages given back. Idle
 // connections are to cost what they hold and not what making them took.
 //
-// A server that is never quiet does it now and then too: what comes to it may be
-// much less than what came before. It costs some 10 ms of a processor.
+// A server that is never quiet does it now and then too, when far more is to be
+// gained than lives: what comes to it is much less than what came before then.
 const (
 	tidyEvery = 3 * time.Second
 	busyEvery = 30 * time.Second
@@ -23,6 +23,9 @@ const (
 	// quietBelow is what a server that has nothing much to do allocates in
 	// tidyEvery: then nobody waits for the collector.
 	quietBelow = 2 << 20
+	// busyGain is how many times what lives must be gained in a server that is not
+	// quiet: its collector lets as much garbage come together as lives anyway.
+	busyGain = 2
 )
 
 // runTidy gives memory back to the system when the server is quiet, and now and
@@ -52,7 +55,7 @@ type heap struct {
 
 // worthwhile looks whether much can be given back, what is dead already or free
 // and not yet the system's, and whether little was allocated since the last look
-// or the last time is long ago.
+// or it is very much and the last time is long ago.
 func (h *heap) worthwhile(now time.Time) bool {
 	samples := []metrics.Sample{
 		{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"},
@@ -62,7 +65,11 @@ func (h *heap) worthwhile(now time.Time) bool {
 	allocated, live, objects, free := samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64(), samples[3].Value.Uint64()
 	recent := allocated - h.allocated
 	h.allocated = allocated
-	if max(objects, live)-live+free <= tidyAbove || recent >= quietBelow && now.Sub(h.tidied) < busyEvery {
+	gain := max(objects, live) - live + free
+	if gain <= tidyAbove {
+		return false
+	}
+	if recent >= quietBelow && (now.Sub(h.tidied) < busyEvery || gain <= busyGain*live) {
 		return false
 	}
 	h.tidied = now
