@@ -21,8 +21,8 @@ var (
 // as any frame. When none comes back it is cut, and the backend told.
 func TestEnginePing(t *testing.T) {
 	everyEngine(t, func(t *testing.T, e engineCase) {
-		r := e.rig(t, Policy{PingInterval: 300 * time.Millisecond})
-		for range 3 {
+		r := e.rig(t, Policy{PingInterval: time.Second})
+		for range 2 {
 			r.client.expect(edgePing)
 			r.client.Write(pong)
 			r.backend.expect(string(pong))
