@@ -14,8 +14,11 @@ const (
 )
 
 // intoReadme puts the table into a README, between its two marks, and draws the
-// figure that it shows.
+// figure that it shows. It takes no run shorter than a whole one.
 func (r *results) intoReadme(readme, figure string) error {
+	if r.Rounds < fullRounds {
+		return fmt.Errorf("the last run had %d rounds, and the README shows no figures of fewer than %d", r.Rounds, fullRounds)
+	}
 	b, err := os.ReadFile(readme)
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ func example() *results {
 	zero := 0.0
 	r := &results{
 		Machine: machine{CPU: "Example CPU", Cores: 2, Memory: "24 GiB", Kernel: "6.1", OS: "Debian", Go: "go1.26", Date: "2026-01-02", Proxy: 1},
-		Rounds:  3, Seconds: 1,
+		Rounds:  5, Seconds: 1,
 		Peers: []peerResult{
 			{Name: nameDirect, About: "no proxy", Version: "-"}, {Name: nameEdge, About: "the edge", Version: "edge v1"},
 			{Name: nameNginx, About: "1 worker", Version: "1.22"}, {Name: nameHAProxy, About: "nbthread 1", Missing: "not installed (make bench-peers installs it)"},
@@ -176,6 +176,12 @@ func TestReadme(t *testing.T) {
 	write("# no marks\n")
 	if err := example().intoReadme(readme, figure); err == nil {
 		t.Error("a README without marks is no error")
+	}
+	short := example()
+	short.Rounds = 1
+	write("# x\n" + readmeBegin + readmeEnd)
+	if err := short.intoReadme(readme, figure); err == nil {
+		t.Error("a quick run went into the README")
 	}
 }
 
