@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"testing"
 	"time"
 )
@@ -41,23 +42,24 @@ func (h hidden) NetConn() net.Conn { return h.Conn }
 // everyEngine runs f for each engine, all at once.
 func everyEngine(t *testing.T, f func(t *testing.T, e engineCase)) {
 	t.Parallel()
-	for _, e := range engines() {
+	atOnce(t, engines(), f)
+}
+
+// everySocketEngine is everyEngine for what a wrapper around the sockets does not
+// change.
+func everySocketEngine(t *testing.T, f func(t *testing.T, e engineCase)) {
+	t.Parallel()
+	atOnce(t, slices.DeleteFunc(engines(), func(e engineCase) bool { return e.wrap != nil }), f)
+}
+
+func atOnce(t *testing.T, es []engineCase, f func(t *testing.T, e engineCase)) {
+	for _, e := range es {
 		t.Run(e.name, func(t *testing.T) {
 			t.Parallel()
 			e.engine = e.make()
 			f(t, e)
 		})
 	}
-}
-
-// everySocketEngine is everyEngine for what a wrapper around the sockets does not
-// change.
-func everySocketEngine(t *testing.T, f func(t *testing.T, e engineCase)) {
-	everyEngine(t, func(t *testing.T, e engineCase) {
-		if e.wrap == nil {
-			f(t, e)
-		}
-	})
 }
 
 // eachEngine runs f for one engine after the other while no other test of the
