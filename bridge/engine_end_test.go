@@ -80,14 +80,21 @@ func TestEngineHalfCloseThroughTheRelay(t *testing.T) {
 			}
 			c.Write(answer)
 		}))
-		c := x.dial()
-		c.send(upgradeRequest + string(frame(0x81, "all?", true)))
-		c.expect(upgradeAtClient) // before it, a half-close is taken for leaving
-		c.CloseWrite()
-		c.expect(string(answer))
-		c.expectEnd()
-		if s := x.summary(); s.Err != nil || s.Close != "client eof" || s.MessagesOut != 1 {
-			t.Errorf("summary %+v", s)
+		for _, within := range []bool{false, true} { // the handshake, or behind it
+			c := x.dial()
+			c.send(upgradeRequest + string(frame(0x81, "all?", true)))
+			if within {
+				c.CloseWrite()
+			}
+			c.expect(upgradeAtClient)
+			if !within {
+				c.CloseWrite()
+			}
+			c.expect(string(answer))
+			c.expectEnd()
+			if s := x.summary(); s.Err != nil || s.Close != "client eof" || s.MessagesOut != 1 {
+				t.Errorf("half-close within the handshake %v: summary %+v", within, s)
+			}
 		}
 	})
 }

@@ -22,7 +22,7 @@ var (
 func TestEnginePing(t *testing.T) {
 	everyEngine(t, func(t *testing.T, e engineCase) {
 		r := e.rig(t, Policy{PingInterval: time.Second})
-		for range 2 {
+		for range 3 {
 			r.client.expect(edgePing)
 			r.client.Write(pong)
 			r.backend.expect(string(pong))

@@ -33,10 +33,7 @@ func unixPair(t *testing.T) (near, far net.Conn) {
 func TestEngineUnix(t *testing.T) {
 	everySocketEngine(t, func(t *testing.T, e engineCase) {
 		for _, closed := range []bool{false, true} {
-			size := int64(1 << 20)
-			if closed {
-				size = 128 << 10 // what waits has to be taken within closeWait, on any machine
-			}
+			const size = 1 << 20
 			nearClient, client := tcpPair(t)
 			client.SetDeadline(time.Now().Add(6 * wait))
 			nearBackend, backend := unixPair(t)
