@@ -50,6 +50,8 @@ const (
 	CodePluginFailed             Code = "PLUGIN_FAILED"
 	CodePluginOverloaded         Code = "PLUGIN_OVERLOADED"
 	CodeInternal                 Code = "INTERNAL"
+	CodeConflict                 Code = "CONFLICT"
+	CodeFetchFailed              Code = "FETCH_FAILED"
 )
 
 // meaning is one row of the error table.
@@ -105,6 +107,8 @@ var meanings = map[Code]meaning{
 	CodePluginFailed:             {Internal, 500, false},
 	CodePluginOverloaded:         {Busy, 503, true},
 	CodeInternal:                 {Internal, 500, false},
+	CodeConflict:                 {Already, 409, false},
+	CodeFetchFailed:              {Unavailable, 502, true},
 }
 
 // Codes returns every code there is, in no order.

@@ -11,8 +11,8 @@ const (
 	DecisionPlan    = 5
 )
 
-// Decision is what a plugin says of one request: *Respond, *Connect, *Proxy or
-// *Next, nothing else. The host carries it out after the plugin's instance is
+// Decision is what a plugin says of one request: *Respond, *Connect, *Proxy,
+// *Next or *Plan, nothing else. The host carries it out after the plugin's instance is
 // free again.
 type Decision interface{ decision() int }
 

@@ -2,7 +2,6 @@ package plugins
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,13 +12,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-)
-
-// Defaults of a Spec.
-const (
-	DefaultMemory       = 64 << 20
-	DefaultDeadline     = 30 * time.Second
-	DefaultMaxInstances = 64
 )
 
 const (
@@ -50,35 +42,6 @@ type Config struct {
 	// Observe is called for each event, by several goroutines at once: one version
 	// may drain while another is loaded. It must not block. Nil: nobody looks.
 	Observe func(Event)
-}
-
-// Spec is one plugin as configured.
-type Spec struct {
-	Name string
-	// Source is the module's file.
-	Source string
-	// Memory bounds an instance's memory, in bytes, whole pages of 64 KiB.
-	Memory uint64
-	// Deadline bounds a request's execution.
-	Deadline time.Duration
-	// MaxInstances bounds the instances; callers beyond wait in line.
-	MaxInstances int
-	// Config is what config_get answers, JSON by key.
-	Config map[string]json.RawMessage
-}
-
-func (s Spec) withDefaults() Spec {
-	if s.Memory == 0 {
-		s.Memory = DefaultMemory
-	}
-	s.Memory = min(max(s.Memory, wasmPage), 1<<32)
-	if s.Deadline <= 0 {
-		s.Deadline = DefaultDeadline
-	}
-	if s.MaxInstances <= 0 {
-		s.MaxInstances = DefaultMaxInstances
-	}
-	return s
 }
 
 // Registry holds the plugins by name. Close ends it.
