@@ -31,7 +31,9 @@ type exchange struct {
 	id       string // the request's id, for the log
 	deadline time.Time
 	values   context.Context // Decide's, for its values alone
+	own      *Services       // in place of the registry's, if not nil
 	event    []byte          // JSON of what happened, if it is an event and no request
+	account  *account        // nil: nobody asked
 	// settled receives one outcome, unless abandon came first.
 	settled chan outcome
 
@@ -65,7 +67,9 @@ type exchange struct {
 }
 
 func newExchange(ctx context.Context, g *generation, req *abi.Request, deadline time.Time) *exchange {
-	return &exchange{gen: g, id: req.ID, deadline: deadline, values: ctx, req: req, settled: make(chan outcome, 1)}
+	x := &exchange{gen: g, id: req.ID, deadline: deadline, values: ctx, req: req, settled: make(chan outcome, 1)}
+	x.explain(ctx)
+	return x
 }
 
 // work returns the context of the exchange's host calls: Decide's values, the

@@ -64,14 +64,24 @@ func (p *Plugin) Decide(ctx context.Context, req *abi.Request) (abi.Decision, er
 	if g == nil {
 		return nil, abi.Errorf(abi.CodePluginFailed, "plugin %q is not loaded", p.name)
 	}
-	deadline := time.Now().Add(g.spec.Deadline)
+	begun := time.Now()
+	deadline := begun.Add(g.spec.Deadline)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
 	x := newExchange(ctx, g, req, deadline)
-	if err := g.submit(ctx, x); err != nil {
-		g.release()
-		return nil, g.unserved(err)
+	d, err := x.run(ctx)
+	if x.account != nil {
+		x.account.conclude(time.Since(begun), d, err)
+	}
+	return d, err
+}
+
+// run has an instance decide the exchange's request.
+func (x *exchange) run(ctx context.Context) (abi.Decision, error) {
+	if err := x.gen.submit(ctx, x); err != nil {
+		x.gen.release()
+		return nil, x.gen.unserved(err)
 	}
 	return x.await(ctx)
 }

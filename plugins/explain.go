@@ -1,0 +1,110 @@
+package plugins
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"sync"
+	"time"
+
+	"edge/abi"
+)
+
+// maxExplained bounds the calls that an Explanation names.
+const maxExplained = 64
+
+// explanationKey is the key under which a context carries an Explanation.
+type explanationKey struct{}
+
+// WithExplanation returns a context under which Decide fills in how the request
+// was decided. e is the caller's again when Decide has returned, and what a
+// stream does after that is not in it. A context for several plugins, one after
+// the other, would have the last one overwrite the others: each gets its own.
+func WithExplanation(ctx context.Context, e *abi.Explanation) context.Context {
+	return context.WithValue(ctx, explanationKey{}, e)
+}
+
+// explanationOf returns what ctx carries, or nil: nobody asked.
+func explanationOf(ctx context.Context) *abi.Explanation {
+	e, _ := ctx.Value(explanationKey{}).(*abi.Explanation)
+	return e
+}
+
+// account is where an exchange notes how it went, if somebody asked. The work
+// of an asynchronous module may end after the decision: it is noted no more.
+type account struct {
+	mu   sync.Mutex
+	text *abi.Explanation // nil once Decide has returned
+}
+
+// called notes one piece of work that the guest asked the host for: its name
+// ("exec", "fetch", "kv.get", "wsOpen"), how it failed, or nil, and how long it
+// took. Any goroutine may call it.
+func (x *exchange) called(name string, err error, took time.Duration) {
+	if x.account == nil {
+		return
+	}
+	x.account.called(name, err, took)
+}
+
+func (a *account) called(name string, err error, took time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.text == nil:
+	case len(a.text.Calls) >= maxExplained:
+		a.text.More++
+	default:
+		call := abi.ExplainedCall{Name: name, Took: abi.Duration(took)}
+		if err != nil {
+			call.Code = abi.AsError(err).Code
+		}
+		a.text.Calls = append(a.text.Calls, call)
+	}
+}
+
+// explain opens the exchange's account if ctx asks for one.
+func (x *exchange) explain(ctx context.Context) {
+	if e := explanationOf(ctx); e != nil {
+		*e = abi.Explanation{Plugin: x.gen.spec.Name, Digest: x.gen.digest, Generation: x.gen.number}
+		x.account = &account{text: e}
+	}
+}
+
+// conclude closes the account with what Decide returns.
+func (a *account) conclude(took time.Duration, d abi.Decision, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.text.Took = abi.Duration(took)
+	a.text.Verdict = VerdictOf(d, err)
+	a.text = nil
+}
+
+// VerdictOf is what Decide returned, as JSON can tell it. A body is told by its
+// size and digest.
+func VerdictOf(d abi.Decision, err error) abi.Verdict {
+	if err != nil {
+		return abi.Verdict{Decision: "error", Error: abi.AsError(err)}
+	}
+	switch d := d.(type) {
+	case *abi.Respond:
+		v := abi.Verdict{Decision: "respond", Status: d.Status, Streamed: d.Stream != nil, BodyBytes: len(d.Body)}
+		for _, h := range d.Headers {
+			v.Headers = append(v.Headers, [2]string{h.Name, h.Value})
+		}
+		if len(d.Body) > 0 {
+			sum := sha256.Sum256(d.Body)
+			v.BodySHA256 = hex.EncodeToString(sum[:])
+		}
+		return v
+	case *abi.Connect:
+		return abi.Verdict{Decision: "connect", Sandbox: &d.Sandbox, Port: d.Port, Policy: &d.Policy, Wake: d.Wake}
+	case *abi.Proxy:
+		return abi.Verdict{Decision: "proxy", Sandbox: &d.Sandbox, Port: d.Port, Policy: &d.Policy, Wake: d.Wake}
+	case *abi.Plan:
+		return abi.Verdict{Decision: "plan", Plan: d}
+	case *abi.Next:
+		return abi.Verdict{Decision: "next"}
+	}
+	return abi.Verdict{}
+}
