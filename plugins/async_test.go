@@ -62,7 +62,7 @@ func TestAsyncHoldsManyRequests(t *testing.T) {
 	for i := range release {
 		release[i] = make(chan struct{})
 	}
-	b := newBench(t, Config{Operations: operateFunc(func(_ context.Context, _ string, body []byte) ([]byte, error) {
+	b := newBench(t, Config{Services: Services{Operations: operateFunc(func(_ context.Context, _ string, body []byte) ([]byte, error) {
 		var i int
 		_, _ = fmt.Sscan(string(body), &i)
 		started <- struct{}{}
@@ -71,7 +71,7 @@ func TestAsyncHoldsManyRequests(t *testing.T) {
 			return nil, abi.Errorf(abi.CodeFileNotFound, "no file %d", i)
 		}
 		return []byte("result of " + string(body)), nil
-	})})
+	})}})
 	p := b.load(t, waiting())
 	var wg sync.WaitGroup
 	answers := make([]string, n)
@@ -122,7 +122,7 @@ func TestAsyncCancel(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			started, ended := make(chan struct{}, 1), make(chan struct{}, 1)
-			b := newBench(t, Config{Operations: operateFunc(func(ctx context.Context, _ string, body []byte) ([]byte, error) {
+			b := newBench(t, Config{Services: Services{Operations: operateFunc(func(ctx context.Context, _ string, body []byte) ([]byte, error) {
 				if string(body) == "quick" {
 					return body, nil
 				}
@@ -130,7 +130,7 @@ func TestAsyncCancel(t *testing.T) {
 				<-ctx.Done()
 				ended <- struct{}{}
 				return nil, ctx.Err()
-			})})
+			})}})
 			p := b.load(t, waiting(), deadline(tt.deadline))
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -163,7 +163,7 @@ func TestAsyncCancel(t *testing.T) {
 func TestAsyncFails(t *testing.T) {
 	t.Parallel()
 	started, release := make(chan struct{}, 3), make(chan struct{})
-	b := newBench(t, Config{Operations: operateFunc(func(ctx context.Context, _ string, body []byte) ([]byte, error) {
+	b := newBench(t, Config{Services: Services{Operations: operateFunc(func(ctx context.Context, _ string, body []byte) ([]byte, error) {
 		if string(body) == "bad" {
 			<-release
 			return body, nil
@@ -171,7 +171,7 @@ func TestAsyncFails(t *testing.T) {
 		started <- struct{}{}
 		<-ctx.Done()
 		return nil, ctx.Err()
-	})})
+	})}})
 	g := newAsm()
 	id := g.buffer(64)
 	p := b.load(t, g.async(
@@ -208,10 +208,10 @@ func TestAsyncDecidesForAnother(t *testing.T) {
 	g := newAsm()
 	first := g.Global(0)
 	in := make(chan struct{})
-	b := newBench(t, Config{Operations: operateFunc(func(context.Context, string, []byte) ([]byte, error) {
+	b := newBench(t, Config{Services: Services{Operations: operateFunc(func(context.Context, string, []byte) ([]byte, error) {
 		close(in)
 		return nil, nil
-	})})
+	})}})
 	p := b.load(t, g.async(wasmasm.Do(
 		wasmasm.GetGlobal(first), wasmasm.If(wasmasm.Do(
 			g.drop("respond", wasmasm.GetGlobal(first), 200, "", "for the first"),
@@ -309,7 +309,7 @@ func TestAsyncStreamBroken(t *testing.T) {
 func TestAsyncSocket(t *testing.T) {
 	t.Parallel()
 	s := newFakeSocket("\x01pong")
-	b := newBench(t, Config{Sockets: socketsFunc(func(abi.SandboxRef, int, abi.WebSocketOptions) (abi.Socket, error) { return s, nil })})
+	b := newBench(t, Config{Services: Services{Sockets: socketsFunc(func(abi.SandboxRef, int, abi.WebSocketOptions) (abi.Socket, error) { return s, nil })}})
 	g := newAsm()
 	step := g.Global(0)
 	buf, handle := g.buffer(64), g.buffer(4)
@@ -340,10 +340,10 @@ func TestAsyncSocket(t *testing.T) {
 // not to be had outside edge_complete.
 func TestAsyncQuota(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Config{Operations: operateFunc(func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
+	b := newBench(t, Config{Services: Services{Operations: operateFunc(func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
-	})})
+	})}})
 	g := newAsm()
 	out := g.buffer(8)
 	p := b.load(t, g.async(wasmasm.Do(
@@ -373,7 +373,7 @@ func (unopened) OpenSocket(ctx context.Context, _ abi.SandboxRef, _ int, _ abi.W
 // that are not open yet count too.
 func TestAsyncSocketQuota(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Config{Sockets: unopened{}})
+	b := newBench(t, Config{Services: Services{Sockets: unopened{}}})
 	g := newAsm()
 	open := func() []any { return []any{req(), "Sandbox", "u1", 8080, ""} }
 	p := b.load(t, g.async(wasmasm.Do(

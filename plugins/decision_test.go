@@ -44,7 +44,7 @@ func TestDecisions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, Config{Previews: previewFunc(func(*abi.Request) bool { return true })})
+			b := newBench(t, Config{Services: Services{Previews: previewFunc(func(*abi.Request) bool { return true })}})
 			g := newAsm()
 			got := decide(t, b.load(t, deciding(g, g.call(tt.args[0].(string), tt.args[1:]...))), upgradeRequest())
 			if !reflect.DeepEqual(got, tt.want) {
@@ -187,7 +187,7 @@ func TestFail(t *testing.T) {
 	for name, module := range modules {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, Config{Operations: operateFunc(func(context.Context, string, []byte) ([]byte, error) { return []byte("{}"), nil })})
+			b := newBench(t, Config{Services: Services{Operations: operateFunc(func(context.Context, string, []byte) ([]byte, error) { return []byte("{}"), nil })}})
 			p := b.load(t, module(newAsm()), func(s *Spec) { s.MaxInstances = 1 })
 			for range 3 {
 				d, err := p.Decide(t.Context(), newRequest())

@@ -84,10 +84,10 @@ func TestFailures(t *testing.T) {
 // host.
 func TestDeadlineInHostCall(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Config{Operations: operateFunc(func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
+	b := newBench(t, Config{Services: Services{Operations: operateFunc(func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
-	})})
+	})}})
 	g := newAsm()
 	p := b.load(t, deciding(g, g.call("op", req(), "exec", "{}", 0, 0)), deadline(100*time.Millisecond))
 	_, err := p.Decide(t.Context(), newRequest())
@@ -113,11 +113,11 @@ func TestCallerLeaves(t *testing.T) {
 
 func callerLeaves(t *testing.T, end func(*asm) wasmasm.Code) {
 	entered := make(chan struct{}, 1)
-	b := newBench(t, Config{Operations: operateFunc(func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
+	b := newBench(t, Config{Services: Services{Operations: operateFunc(func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
 		entered <- struct{}{}
 		<-ctx.Done()
 		return nil, ctx.Err()
-	})})
+	})}})
 	g := newAsm()
 	p := b.load(t, deciding(g, wasmasm.Do(g.call("op", req(), "exec", "{}", 0, 0), wasmasm.Drop(), end(g))),
 		func(s *Spec) { s.MaxInstances = 1 })
@@ -181,11 +181,11 @@ func (b *slowBody) SetReadDeadline(at time.Time) error {
 func TestOverload(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})
-	b := newBench(t, Config{Operations: operateFunc(func(context.Context, string, []byte) ([]byte, error) {
+	b := newBench(t, Config{Services: Services{Operations: operateFunc(func(context.Context, string, []byte) ([]byte, error) {
 		entered <- struct{}{}
 		<-release
 		return []byte("{}"), nil
-	})})
+	})}})
 	g := newAsm()
 	p := b.load(t, deciding(g, wasmasm.Do(g.call("op", req(), "exec", "{}", 0, 0), wasmasm.Drop(), g.call("next", req()))),
 		func(s *Spec) { s.MaxInstances = 1 })
@@ -261,11 +261,11 @@ func TestClose(t *testing.T) {
 func TestCloseStopsCalls(t *testing.T) {
 	t.Parallel()
 	entered := make(chan struct{}, 2)
-	b := newBench(t, Config{Operations: operateFunc(func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
+	b := newBench(t, Config{Services: Services{Operations: operateFunc(func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
 		entered <- struct{}{}
 		<-ctx.Done()
 		return nil, ctx.Err()
-	})})
+	})}})
 	g := newAsm()
 	p := b.load(t, deciding(g, wasmasm.Do(g.call("op", req(), "exec", "{}", 0, 0), wasmasm.Drop(), wasmasm.Forever(), g.call("next", req()))))
 	failed := make(chan error, 1)
@@ -287,10 +287,10 @@ func TestCloseStopsCalls(t *testing.T) {
 func TestCloseSendsTheLineAway(t *testing.T) {
 	t.Parallel()
 	entered := make(chan struct{}, 8)
-	b := newBench(t, Config{Operations: operateFunc(func(context.Context, string, []byte) ([]byte, error) {
+	b := newBench(t, Config{Services: Services{Operations: operateFunc(func(context.Context, string, []byte) ([]byte, error) {
 		entered <- struct{}{}
 		return []byte("{}"), nil
-	})})
+	})}})
 	g := newAsm()
 	p := b.load(t, deciding(g, wasmasm.Do(g.call("op", req(), "exec", "{}", 0, 0), wasmasm.Drop(), wasmasm.Forever(), g.call("next", req()))),
 		deadline(time.Hour), func(s *Spec) { s.MaxInstances = 1 })

@@ -29,7 +29,7 @@ func FuzzHostFunctions(f *testing.F) {
 	f.Add(uint(poll), append(fdSubscription(1, 2, 1), clockSubscription(2, 9, 5, false)...),
 		uint32(0), uint32(4096), uint32(2), uint32(8192), uint32(0), uint32(0), uint32(0), uint32(0))
 	f.Add(uint(0), abi.AppendHeaders(nil, []abi.Header{{Name: "A", Value: "b"}}), uint32(1), uint32(200), uint32(0), uint32(14), uint32(0), uint32(0), uint32(0), uint32(0))
-	reg, err := NewRegistry(Config{Previews: previewFunc(func(*abi.Request) bool { return true })})
+	reg, err := NewRegistry(Config{Services: Services{Previews: previewFunc(func(*abi.Request) bool { return true })}})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func TestHooks(t *testing.T) {
 		t.Run(fmt.Sprintf("async %v", async), func(t *testing.T) {
 			t.Parallel()
 			e := &ears{heard: make(chan abi.SandboxEvent, 64)}
-			b := newBench(t, Config{Operations: e})
+			b := newBench(t, Config{Services: Services{Operations: e}})
 			g := newAsm()
 			g.hearing(async, 0)
 			module := g.script
@@ -100,7 +100,7 @@ func TestHookFails(t *testing.T) {
 	t.Run("errno", func(t *testing.T) {
 		t.Parallel()
 		e := &ears{heard: make(chan abi.SandboxEvent, 64)}
-		b := newBench(t, Config{Operations: e})
+		b := newBench(t, Config{Services: Services{Operations: e}})
 		g := newAsm()
 		g.hearing(false, int32(abi.Denied))
 		p := b.load(t, g.script())
@@ -125,7 +125,7 @@ func TestHookFails(t *testing.T) {
 	t.Run("wants none", func(t *testing.T) {
 		t.Parallel()
 		e := &ears{heard: make(chan abi.SandboxEvent, 64)}
-		b := newBench(t, Config{Operations: e})
+		b := newBench(t, Config{Services: Services{Operations: e}})
 		g := newAsm()
 		g.hearing(false, int32(abi.Unsupported))
 		p := b.load(t, g.script())
@@ -157,7 +157,7 @@ func (b *bench) logged(t *testing.T, text string) {
 func TestHookDecidesNothing(t *testing.T) {
 	t.Parallel()
 	e := &ears{heard: make(chan abi.SandboxEvent, 64)}
-	b := newBench(t, Config{Operations: e})
+	b := newBench(t, Config{Services: Services{Operations: e}})
 	g := newAsm()
 	buf := g.buffer(64)
 	// The errno of respond becomes the hook's own.
@@ -173,7 +173,7 @@ func TestHookDecidesNothing(t *testing.T) {
 func TestHooksTooSlow(t *testing.T) {
 	t.Parallel()
 	e := &ears{heard: make(chan abi.SandboxEvent, 2*maxWaiting), hold: make(chan struct{})}
-	b := newBench(t, Config{Operations: e})
+	b := newBench(t, Config{Services: Services{Operations: e}})
 	g := newAsm()
 	g.hearing(false, 0)
 	b.load(t, g.script())
@@ -207,7 +207,7 @@ func TestOperationStreams(t *testing.T) {
 	s := newFakeSocket("\x01"+`{"type":"start"}`, "\x02bytes")
 	close(s.inbox)
 	s.end = abi.Errorf(abi.CodeTimeout, "the command took too long")
-	b := newBench(t, Config{Streams: streamsFunc(func(_ context.Context, name string, body json.RawMessage) (abi.Socket, error) {
+	b := newBench(t, Config{Services: Services{Streams: streamsFunc(func(_ context.Context, name string, body json.RawMessage) (abi.Socket, error) {
 		if name != "execStream" {
 			return nil, abi.Errorf(abi.CodeUnsupported, "no stream")
 		}
@@ -215,7 +215,7 @@ func TestOperationStreams(t *testing.T) {
 			t.Errorf("opened with %s", body)
 		}
 		return s, nil
-	})})
+	})}})
 	g := newAsm()
 	first, second, failure := g.buffer(64), g.buffer(64), g.buffer(512)
 	stream := wasmasm.Get(1)
@@ -251,7 +251,7 @@ func TestOperationStreams(t *testing.T) {
 func TestOperationStreamAsync(t *testing.T) {
 	t.Parallel()
 	s := newFakeSocket()
-	b := newBench(t, Config{Streams: streamsFunc(func(context.Context, string, json.RawMessage) (abi.Socket, error) { return s, nil })})
+	b := newBench(t, Config{Services: Services{Streams: streamsFunc(func(context.Context, string, json.RawMessage) (abi.Socket, error) { return s, nil })}})
 	g := newAsm()
 	buf := g.buffer(64)
 	p := b.load(t, g.async(pending(g.drop("op_open_start", req(), "watch", "{}")), g.answerResult(buf), wasmasm.Do()))

@@ -146,7 +146,8 @@ func (in *instance) proxyPreview(x *exchange, t target, opts *abi.TargetOptions)
 	}
 	named := false
 	if !x.request(func(r *abi.Request) {
-		named = in.gen.reg.config.Previews != nil && in.gen.reg.config.Previews.NamesPreview(r)
+		previews := x.services().Previews
+		named = previews != nil && previews.NamesPreview(r)
 	}) {
 		return answer(abi.Closed)
 	}

@@ -18,7 +18,7 @@ func op(in *instance, a []uint64) uint64 {
 	name, body := in.text(a[1], a[2]), bytes.Clone(in.bytes(a[3], a[4]))
 	var result []byte
 	err := in.wait(x, nil, func(ctx context.Context) (err error) {
-		result, err = in.gen.operate(ctx, name, body)
+		result, err = x.operate(ctx, name, body)
 		return err
 	})
 	if err != nil {
@@ -35,7 +35,7 @@ func opStart(in *instance, a []uint64) uint64 {
 		return answer(abi.Closed)
 	}
 	return in.launch(&call{x: x}, nil, func(ctx context.Context) ([]byte, error) {
-		return in.gen.operate(ctx, name, body)
+		return x.operate(ctx, name, body)
 	})
 }
 
@@ -55,7 +55,7 @@ func opOpen(in *instance, a []uint64) uint64 {
 	}
 	var stream abi.Socket
 	err = in.wait(x, nil, func(ctx context.Context) (err error) {
-		stream, err = in.gen.openStream(ctx, name, body)
+		stream, err = x.openStream(ctx, name, body)
 		return err
 	})
 	if err != nil {
@@ -77,40 +77,40 @@ func opOpenStart(in *instance, a []uint64) uint64 {
 	}
 	c := &call{x: x, opens: true}
 	return in.launch(c, nil, func(ctx context.Context) (_ []byte, err error) {
-		c.opened, err = in.gen.openStream(ctx, name, body)
+		c.opened, err = x.openStream(ctx, name, body)
 		return nil, err
 	})
 }
 
 // openStream begins one operation that is a stream; errors are as of operate.
-func (g *generation) openStream(ctx context.Context, name string, body []byte) (abi.Socket, error) {
-	if g.reg.config.Streams == nil {
+func (x *exchange) openStream(ctx context.Context, name string, body []byte) (abi.Socket, error) {
+	if x.services().Streams == nil {
 		return nil, abi.Errorf(abi.CodeUnsupported, "this edge has no sandboxes")
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, abi.AsError(err).WithStarted(abi.StartedNo)
 	}
-	stream, err := g.reg.config.Streams.Open(ctx, name, body)
+	stream, err := x.services().Streams.Open(ctx, name, body)
 	if err != nil {
-		return nil, g.namedError(name, err)
+		return nil, x.gen.namedError(name, err)
 	}
 	return stream, nil
 }
 
 // operate carries one operation out; the error is an *abi.Error that names it, or
 // for the log alone.
-func (g *generation) operate(ctx context.Context, name string, body []byte) (json.RawMessage, error) {
-	if g.reg.config.Operations == nil {
+func (x *exchange) operate(ctx context.Context, name string, body []byte) (json.RawMessage, error) {
+	if x.services().Operations == nil {
 		return nil, abi.Errorf(abi.CodeUnsupported, "this edge has no sandboxes")
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, abi.AsError(err).WithStarted(abi.StartedNo)
 	}
-	result, err := g.reg.config.Operations.Operate(ctx, name, body)
+	result, err := x.services().Operations.Operate(ctx, name, body)
 	if err == nil {
 		return result, nil
 	}
-	return nil, g.namedError(name, err)
+	return nil, x.gen.namedError(name, err)
 }
 
 // namedError is an operation's error as the guest sees it.

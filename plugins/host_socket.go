@@ -72,7 +72,7 @@ func (in *instance) findSocket(req, ws uint64) (*exchange, *socket) {
 // opening checks what ws_open names; the call is then refused or made.
 func (in *instance) opening(x *exchange, t target) (ref abi.SandboxRef, opts abi.WebSocketOptions, e *abi.Error) {
 	switch {
-	case in.gen.reg.config.Sockets == nil:
+	case x.services().Sockets == nil:
 		return ref, opts, abi.Errorf(abi.CodeUnsupported, "this edge has no sandboxes")
 	}
 	if e := x.roomForSocket(); e != nil {
@@ -121,7 +121,7 @@ func wsOpen(in *instance, a []uint64) uint64 {
 	}
 	var conn abi.Socket
 	err = in.wait(x, nil, func(ctx context.Context) (err error) {
-		conn, err = in.gen.reg.config.Sockets.OpenSocket(ctx, ref, t.port, opts)
+		conn, err = x.services().Sockets.OpenSocket(ctx, ref, t.port, opts)
 		return err
 	})
 	if err != nil {
@@ -144,7 +144,7 @@ func wsOpenStart(in *instance, a []uint64) uint64 {
 	}
 	c := &call{x: x, opens: true}
 	return in.launch(c, nil, func(ctx context.Context) ([]byte, error) {
-		conn, err := in.gen.reg.config.Sockets.OpenSocket(ctx, ref, t.port, opts)
+		conn, err := x.services().Sockets.OpenSocket(ctx, ref, t.port, opts)
 		c.opened = conn
 		return nil, err
 	})

@@ -19,7 +19,7 @@ type contextKey struct{}
 func TestOperations(t *testing.T) {
 	t.Parallel()
 	calls := 0
-	b := newBench(t, Config{Operations: operateFunc(func(ctx context.Context, name string, body []byte) ([]byte, error) {
+	b := newBench(t, Config{Services: Services{Operations: operateFunc(func(ctx context.Context, name string, body []byte) ([]byte, error) {
 		calls++
 		switch name {
 		case "getState":
@@ -31,7 +31,7 @@ func TestOperations(t *testing.T) {
 			return nil, abi.Errorf(abi.CodeCommandNotFound, "no such command").WithSuggestion("install it")
 		}
 		return nil, errors.New("secret path /etc/x")
-	})})
+	})}})
 	g := newAsm()
 	small, big, failure := g.buffer(2), g.buffer(64), g.buffer(512)
 	p := b.load(t, g.script(
@@ -81,7 +81,7 @@ func TestOperationsMissing(t *testing.T) {
 // process is not.
 func TestOperationPanics(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Config{Operations: operateFunc(func(context.Context, string, []byte) ([]byte, error) { panic("oh") })})
+	b := newBench(t, Config{Services: Services{Operations: operateFunc(func(context.Context, string, []byte) ([]byte, error) { panic("oh") })}})
 	g := newAsm()
 	p := b.load(t, deciding(g, g.call("op", req(), "exec", "{}", 0, 0)))
 	for range 2 {

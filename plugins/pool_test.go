@@ -36,7 +36,7 @@ func parking() []byte {
 func TestPoolIsBounded(t *testing.T) {
 	t.Parallel()
 	gate := newGate()
-	b := newBench(t, Config{Operations: operateFunc(gate.operate)})
+	b := newBench(t, Config{Services: Services{Operations: operateFunc(gate.operate)}})
 	p := b.load(t, parking(), func(s *Spec) { s.MaxInstances = 3 })
 	pool := p.current.Load().pool
 	var wg sync.WaitGroup
@@ -210,7 +210,7 @@ func TestGrowsOn(t *testing.T) {
 	t.Parallel()
 	const callers = 12
 	gate := newGate()
-	b := newBench(t, Config{Operations: operateFunc(gate.operate)})
+	b := newBench(t, Config{Services: Services{Operations: operateFunc(gate.operate)}})
 	p := b.load(t, parking(), instances(callers))
 	var wg sync.WaitGroup
 	for range callers {

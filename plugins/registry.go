@@ -28,10 +28,7 @@ const maxModule = 256 << 20
 // Config is what a registry works with. The zero value works: plugins then have
 // no sandboxes, and what they compile to is not kept.
 type Config struct {
-	Operations Operations
-	Streams    Streams
-	Sockets    Sockets
-	Previews   Previews
+	Services
 	// CacheDir is the folder with compiled code, made if missing and set to mode
 	// 0700, because what lies in it is executed. Empty: none.
 	CacheDir string

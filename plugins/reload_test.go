@@ -54,8 +54,8 @@ func TestReloadUnderLoad(t *testing.T) {
 
 func reloadUnderLoad(t *testing.T, reloads int, async bool) {
 	b := newBench(t, Config{
-		CacheDir:   t.TempDir(),
-		Operations: operateFunc(func(context.Context, string, []byte) ([]byte, error) { return []byte("{}"), nil }),
+		CacheDir: t.TempDir(),
+		Services: Services{Operations: operateFunc(func(context.Context, string, []byte) ([]byte, error) { return []byte("{}"), nil })},
 	})
 	spec := Spec{Name: "p", Source: filepath.Join(t.TempDir(), "p.wasm"), MaxInstances: 3}
 	install := func(n int) {
@@ -135,11 +135,11 @@ func askNumber(t *testing.T, p *Plugin, stream bool) string {
 func TestOldGenerationDrains(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})
-	b := newBench(t, Config{Operations: operateFunc(func(context.Context, string, []byte) ([]byte, error) {
+	b := newBench(t, Config{Services: Services{Operations: operateFunc(func(context.Context, string, []byte) ([]byte, error) {
 		entered <- struct{}{}
 		<-release
 		return []byte("{}"), nil
-	})})
+	})}})
 	g := newAsm()
 	p := b.load(t, g.module(g.drop("op", req(), "exec", "{}", 0, 0), g.drop("respond", req(), 200, "", "old"), wasmasm.I32(0)))
 	got := make(chan string, 1)

@@ -66,13 +66,13 @@ func TestSockets(t *testing.T) {
 	s := newFakeSocket("\x01hello", "\x02"+strings.Repeat("b", 40))
 	close(s.inbox)
 	s.end = &abi.SocketClosed{Code: 4001, Reason: "bye"}
-	b := newBench(t, Config{Sockets: socketsFunc(func(ref abi.SandboxRef, port int, opts abi.WebSocketOptions) (abi.Socket, error) {
+	b := newBench(t, Config{Services: Services{Sockets: socketsFunc(func(ref abi.SandboxRef, port int, opts abi.WebSocketOptions) (abi.Socket, error) {
 		want := abi.WebSocketOptions{Path: "/ws", Headers: [][2]string{{"A", "b"}}, Sandbox: &abi.SandboxOptions{KeepAlive: true}}
 		if ref.Binding != "Sandbox" || ref.ID != "u1" || !ref.KeepAlive || port != 8080 || !reflect.DeepEqual(opts, want) {
 			t.Errorf("opened %+v %d %+v", ref, port, opts)
 		}
 		return s, nil
-	})})
+	})}})
 	g := newAsm()
 	small, big, failure := g.buffer(8), g.buffer(64), g.buffer(512)
 	ws := wasmasm.Get(1)
@@ -127,7 +127,7 @@ func TestSockets(t *testing.T) {
 func TestSocketTimeoutAndSize(t *testing.T) {
 	t.Parallel()
 	s := newFakeSocket()
-	b := newBench(t, Config{Sockets: socketsFunc(func(abi.SandboxRef, int, abi.WebSocketOptions) (abi.Socket, error) { return s, nil })})
+	b := newBench(t, Config{Services: Services{Sockets: socketsFunc(func(abi.SandboxRef, int, abi.WebSocketOptions) (abi.Socket, error) { return s, nil })}})
 	g := newAsm()
 	out := g.buffer(8)
 	ws := wasmasm.Get(1)
@@ -159,12 +159,12 @@ func TestSocketDiesWithRequest(t *testing.T) {
 	t.Parallel()
 	s := newFakeSocket()
 	opened := 0
-	b := newBench(t, Config{Sockets: socketsFunc(func(abi.SandboxRef, int, abi.WebSocketOptions) (abi.Socket, error) {
+	b := newBench(t, Config{Services: Services{Sockets: socketsFunc(func(abi.SandboxRef, int, abi.WebSocketOptions) (abi.Socket, error) {
 		if opened++; opened > 1 {
 			return nil, abi.Errorf(abi.CodePortNotListening, "nobody listens on 8080")
 		}
 		return s, nil
-	})})
+	})}})
 	g := newAsm()
 	a := b.run(t, g, newRequest(),
 		g.record("ws_open", req(), "Sandbox", "u1", 8080, ""),

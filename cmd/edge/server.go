@@ -285,9 +285,11 @@ func (b Sandbox) binding(rt sandboxmgr.Runtime) sandboxmgr.Binding {
 func (s *server) openRegistry(o serverOptions) error {
 	operations := &host.Operations{Sandboxes: s.manager}
 	registry, err := plugins.NewRegistry(plugins.Config{
-		Operations: operations, Streams: operations,
-		Sockets:  &host.Sockets{Sandboxes: s.manager},
-		Previews: &host.Previews{Domain: s.settings.Domain},
+		Services: plugins.Services{
+			Operations: operations, Streams: operations,
+			Sockets:  &host.Sockets{Sandboxes: s.manager},
+			Previews: &host.Previews{Domain: s.settings.Domain},
+		},
 		CacheDir: filepath.Join(s.settings.State, "cache"), Log: s.log, GuestLog: o.guestLog, Observe: o.onPlugin,
 	})
 	if err != nil {

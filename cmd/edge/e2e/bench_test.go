@@ -24,7 +24,7 @@ func (ready) Operate(context.Context, string, json.RawMessage) (json.RawMessage,
 // example, a Go module, asks whether its server is ready and says connect.
 // Pooling, host calls and JSON are in it; the operation itself takes no time.
 func BenchmarkDecision(b *testing.B) {
-	r, err := plugins.NewRegistry(plugins.Config{Operations: ready{}, CacheDir: filepath.Join(root, "build", "cache")})
+	r, err := plugins.NewRegistry(plugins.Config{Services: plugins.Services{Operations: ready{}}, CacheDir: filepath.Join(root, "build", "cache")})
 	if err != nil {
 		b.Fatal(err)
 	}
