@@ -64,15 +64,30 @@ func (p *Plugin) Decide(ctx context.Context, req *abi.Request) (abi.Decision, er
 	if g == nil {
 		return nil, abi.Errorf(abi.CodePluginFailed, "plugin %q is not loaded", p.name)
 	}
+	return g.decide(ctx, req, nil)
+}
+
+// decide has an instance of the generation decide a request, and gives the
+// caller's reference back. own, unless nil, is what the request's host calls
+// reach in place of the registry's services.
+func (g *generation) decide(ctx context.Context, req *abi.Request, own *Services) (abi.Decision, error) {
 	begun := time.Now()
 	deadline := begun.Add(g.spec.Deadline)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
+	var recording Recording
+	if g.reg.config.Recorder != nil && own == nil {
+		ctx, own, recording = g.record(ctx, req)
+	}
 	x := newExchange(ctx, g, req, deadline)
+	x.own = own
 	d, err := x.run(ctx)
 	if x.account != nil {
 		x.account.conclude(time.Since(begun), d, err)
+	}
+	if recording != nil {
+		recording.End(d, err, explanationOf(ctx))
 	}
 	return d, err
 }

@@ -36,6 +36,9 @@ type Config struct {
 	Log *slog.Logger
 	// GuestLog gets what plugins log and print; nil is Log.
 	GuestLog *slog.Logger
+	// Recorder is shown what plugins are asked and what they decide; nil: nothing
+	// is recorded, and nothing is spent on it.
+	Recorder Recorder
 	// Observe is called for each event, by several goroutines at once: one version
 	// may drain while another is loaded. It must not block. Nil: nobody looks.
 	Observe func(Event)

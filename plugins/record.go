@@ -1,0 +1,49 @@
+package plugins
+
+import (
+	"context"
+
+	"edge/abi"
+)
+
+// Recorder is shown what plugins are asked, what they asked of the host
+// meanwhile, and what they decided. Its methods are called on the path of
+// requests, by many goroutines at once: they must not block.
+type Recorder interface {
+	// Begin is told of a request before the plugin sees it. The request is the
+	// Recorder's until Begin returns; it may put another Body in place, which is
+	// read as the plugin reads it. services is what the plugin's host calls reach,
+	// and the Recorder returns what they shall reach instead. A nil Recording is a
+	// request that is not recorded.
+	Begin(s Settings, req *abi.Request, services Services) (Services, Recording)
+}
+
+// Recording is one request that is being recorded.
+type Recording interface {
+	// End is told what Decide is about to return. Nothing of it is the
+	// Recording's to change, nor to keep, but for what e holds.
+	End(d abi.Decision, err error, e *abi.Explanation)
+}
+
+// Settings is what decisions of a generation depend on besides the request.
+type Settings struct {
+	Plugin string
+	Digest string // SHA-256 of the module, hexadecimal
+	Async  bool   // it holds many requests at once
+	// Spec is the plugin's, with its secrets. It is shared: nobody changes it.
+	Spec *Spec
+}
+
+// record begins the recording of a request. The context it returns carries an
+// Explanation, and the services are nil if the request is not recorded.
+func (g *generation) record(ctx context.Context, req *abi.Request) (context.Context, *Services, Recording) {
+	settings := Settings{Plugin: g.spec.Name, Digest: g.digest, Async: g.shape.async, Spec: &g.spec}
+	services, recording := g.reg.config.Recorder.Begin(settings, req, *g.services())
+	if recording == nil {
+		return ctx, nil, nil
+	}
+	if explanationOf(ctx) == nil {
+		ctx = WithExplanation(ctx, new(abi.Explanation))
+	}
+	return ctx, &services, recording
+}
