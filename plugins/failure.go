@@ -98,7 +98,7 @@ func refusal(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%w: %w", ErrRefused, err)
+	return &RefusedError{Err: err}
 }
 
 // unserved turns an error of pool.take into what Decide returns.

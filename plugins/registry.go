@@ -32,6 +32,13 @@ type Config struct {
 	// CacheDir is the folder with compiled code, made if missing and set to mode
 	// 0700, because what lies in it is executed. Empty: none.
 	CacheDir string
+	// StateDir is the folder that remembers, over restarts, the last modules of each
+	// plugin, what became of them and which of them are in quarantine; it is made if
+	// missing, with mode 0700. Empty: nothing is remembered.
+	StateDir string
+	// Replay compares what a new generation decides with Spec.Replay; its error
+	// refuses the module. Nil: a plugin with a Spec.Replay cannot be loaded.
+	Replay func(ctx context.Context, spec Spec, trial *Trial) error
 	// Log gets why plugins fail, and what becomes of them; nil discards it.
 	Log *slog.Logger
 	// GuestLog gets what plugins log and print; nil is Log.
@@ -106,6 +113,9 @@ func (r *Registry) Load(ctx context.Context, spec Spec) (*Plugin, error) {
 	select {
 	case r.changed <- struct{}{}:
 	default:
+	}
+	if p.spec.Source == "" {
+		return p, nil
 	}
 	p.seen = stateOf(p.spec.Source)
 	module, err := readModule(p.spec.Source)

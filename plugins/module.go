@@ -1,0 +1,55 @@
+package plugins
+
+import "errors"
+
+// Module is the content of a plugin, wherever it comes from.
+type Module struct {
+	// Bytes is a WebAssembly module; the registry keeps it and the caller must not
+	// change it any more.
+	Bytes []byte
+	// Signature is an ed25519 signature (RFC 8032, 64 bytes) of the 32 bytes of the
+	// module's SHA-256; nil is none.
+	Signature []byte
+	// Origin says where the module is from, for people: a file's path, "upload",
+	// an image's reference.
+	Origin string
+	// Asked is true for a module that somebody asked for just now. It is tried
+	// even if it was refused before, and leaves quarantine.
+	Asked bool
+}
+
+// Step is a part of the way that every new module goes before it serves.
+type Step string
+
+// The steps, in their order. They are append-only.
+const (
+	StepRead       Step = "read"       // the source can be read, and is not too large
+	StepDigest     Step = "digest"     // it is the module that Spec.Digest names
+	StepSignature  Step = "signature"  // Spec.SignedBy signed it
+	StepQuarantine Step = "quarantine" // it was not given up before
+	StepMeter      Step = "meter"      // it is a module, and fuel can be counted in it
+	StepCompile    Step = "compile"
+	StepImports    Step = "imports"   // what it imports is there and granted, what it must export too
+	StepStart      Step = "start"     // instantiating it, _initialize
+	StepInit       Step = "init"      // edge_init
+	StepSelfTest   Step = "self-test" // edge_selftest
+	StepReplay     Step = "replay"    // Spec.Replay
+	StepCanary     Step = "canary"    // a share of the requests, Spec.Canary
+	StepService    Step = "service"   // all of them, Spec.Rollback
+)
+
+// RefusedError is a module that is not taken. errors.Is(err, ErrRefused) is
+// true.
+type RefusedError struct {
+	Step Step
+	Err  error // why, in one line
+}
+
+// Error says why in one line.
+func (e *RefusedError) Error() string { return ErrRefused.Error() + ": " + e.Err.Error() }
+
+// Unwrap is ErrRefused and the reason.
+func (e *RefusedError) Unwrap() []error { return []error{ErrRefused, e.Err} }
+
+// ErrNoPlugin is a name that no plugin of the registry has.
+var ErrNoPlugin = errors.New("there is no such plugin")
