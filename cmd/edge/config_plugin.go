@@ -2,10 +2,7 @@ package main
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"regexp"
-	"strings"
 	"time"
 )
 
@@ -21,10 +18,12 @@ const (
 // Plugin is one plugin as the file describes it.
 type Plugin struct {
 	Name string
-	// Source is the absolute path of a module, or of a folder with Go sources
-	// when Folder is set.
+	// Source is where the module comes from, and Kind what that is: paths are
+	// absolute.
 	Source string
-	Folder bool
+	Kind   sourceKind
+	// Poll is how often a registry is asked for another version.
+	Poll time.Duration
 	// Deadline bounds one request; MemoryBytes one instance.
 	Deadline    time.Duration
 	MemoryBytes int64
@@ -51,6 +50,7 @@ func (c *Config) readPlugin(name string, v value) Plugin {
 	given := false
 	v.object(map[string]func(value){
 		"source":   func(v value) { given = true; c.readSource(v, &p) },
+		"poll":     p.readPoll,
 		"deadline": func(v value) { set(&p.Deadline)(v.duration(maxSpan)) },
 		"memory":   func(v value) { set(&p.MemoryBytes)(v.size(minPluginMemory, maxPluginMemory)) },
 		"config":   func(v value) { p.Config = v.configValues() },
@@ -61,38 +61,10 @@ func (c *Config) readPlugin(name string, v value) Plugin {
 		"secrets":   func(v value) { v.onlyEmpty("give plain values with config") },
 	})
 	if !given {
-		v.fail("has no source; want a .wasm file or a folder with Go sources")
+		v.fail("has no source; want %s", wantedSource)
 	}
+	p.settlePoll(v)
 	return p
-}
-
-// readSource checks that the source is there and is something the edge can run
-// or build.
-func (c *Config) readSource(v value, p *Plugin) {
-	p.At = v.place()
-	s, ok := v.text("a .wasm file or a folder with Go sources")
-	if !ok {
-		return
-	}
-	p.Source = c.abs(s)
-	st, err := os.Stat(p.Source)
-	switch {
-	case err != nil:
-		v.fail("%s: %s", s, reason(err))
-	case st.IsDir():
-		p.Folder = true
-		if gofiles, err := filepath.Glob(filepath.Join(p.Source, "*.go")); err != nil || len(gofiles) == 0 {
-			v.fail("the folder %s holds no Go sources", s)
-		}
-	case strings.HasSuffix(s, ".ts"), strings.HasSuffix(s, ".js"):
-		v.unavailable("TypeScript and JavaScript sources; want a .wasm file or a folder with Go sources")
-	case strings.HasSuffix(s, ".go"):
-		v.fail("%s is one file; want the folder it is in, or a .wasm file", s)
-	case !strings.HasSuffix(s, ".wasm"):
-		v.fail("%s is not a .wasm file; want that or a folder with Go sources", s)
-	case !st.Mode().IsRegular():
-		v.fail("%s is not a regular file", s)
-	}
 }
 
 func (v value) configValues() map[string]json.RawMessage {

@@ -22,6 +22,7 @@ var house = map[string]struct{ ours, heavy []string }{
 	"bridge/socket":            {heavy: []string{"golang.org/x/sys"}},
 	"plugins":                  {ours: []string{"abi", "plugins/meter"}, heavy: []string{"github.com/tetratelabs/wazero", "github.com/fsnotify/fsnotify"}},
 	"plugins/meter":            {},
+	"plugins/source":           {heavy: []string{"oras.land/oras-go/v2", "github.com/opencontainers", "github.com/fsnotify/fsnotify"}},
 	"plugins/wasmasm":          {},
 	"sandboxmgr":               {ours: []string{"abi", "sandboxmgr/initlink", "sandboxmgr/initproto"}},
 	"sandboxmgr/initproto":     {ours: []string{"abi"}},

@@ -110,7 +110,7 @@ func (d *developer) start(ctx context.Context) error {
 	}
 	d.console.line(dimText, "state", "%s", d.server.settings.State)
 	d.console.line(dimText, "limits", "%s", d.config.Limits.describe(budgetDescriptors(d.config.Sandboxes)))
-	if err := d.watcher.set(configSource, source{files: []string{d.configFile()}}); err != nil {
+	if err := d.watcher.set(configSource, watchedSource{files: []string{d.configFile()}}); err != nil {
 		return err
 	}
 	for _, p := range d.config.Plugins {
@@ -221,7 +221,7 @@ func (d *developer) update(ctx context.Context, p Plugin, what string, since tim
 
 func (d *developer) renew(ctx context.Context, p Plugin, what string, since time.Time) error {
 	module := p.Source
-	if p.Folder {
+	if p.Kind == sourceGo {
 		var err error
 		if module, err = d.builder.build(ctx, p.Name, p.Source); err != nil {
 			return err
@@ -248,10 +248,10 @@ func (d *developer) renew(ctx context.Context, p Plugin, what string, since time
 // below it and the packages it is made of elsewhere. Sources that do not build may
 // not tell those, so they stay what they were.
 func (d *developer) watch(ctx context.Context, p Plugin, builds bool) error {
-	if !p.Folder {
-		return d.watcher.set(p.Name, source{files: []string{p.Source}})
+	if p.Kind != sourceGo {
+		return d.watcher.set(p.Name, watchedSource{files: []string{p.Source}})
 	}
-	s := source{trees: []string{p.Source}}
+	s := watchedSource{trees: []string{p.Source}}
 	dirs, err := d.builder.packageDirs(ctx, p.Source)
 	s.folders = dirs
 	if !builds {

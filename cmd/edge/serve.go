@@ -66,7 +66,7 @@ func (d diagnosed) Error() string {
 func refuseFolders(c *Config) error {
 	var errs []error
 	for _, p := range c.Plugins {
-		if p.Folder {
+		if p.Kind == sourceGo {
 			errs = append(errs, problem{p.At, fmt.Sprintf("plugins.%s.source: is a folder, and serve takes modules only; build it and name the file:\n"+
 				"  %s\nor serve it while you edit it: edge dev %s", p.Name, buildCommand(p.Source, p.Name), filepath.Dir(c.File))})
 		}

@@ -23,8 +23,8 @@ const (
 	longestRun = time.Second
 )
 
-// source is what a name is made of: whole trees, single folders, single files.
-type source struct {
+// watchedSource is what a name is made of: whole trees, single folders, single files.
+type watchedSource struct {
 	trees, folders, files []string
 }
 
@@ -43,7 +43,7 @@ type sourceWatcher struct {
 	ignored string
 
 	mu      sync.Mutex
-	sources map[string]source
+	sources map[string]watchedSource
 	watched map[string]bool // folders given to notify
 }
 
@@ -53,12 +53,12 @@ func newSourceWatcher(ignored string) (*sourceWatcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch sources: %w", err)
 	}
-	return &sourceWatcher{notify: n, ignored: ignored, sources: map[string]source{}, watched: map[string]bool{}}, nil
+	return &sourceWatcher{notify: n, ignored: ignored, sources: map[string]watchedSource{}, watched: map[string]bool{}}, nil
 }
 
 // set says what the name is made of from now on. What does not exist is skipped:
 // its parent is watched, if that is part of the source.
-func (w *sourceWatcher) set(name string, s source) error {
+func (w *sourceWatcher) set(name string, s watchedSource) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sources[name] = s
@@ -198,7 +198,7 @@ func (w *sourceWatcher) affected(ev fsnotify.Event) []string {
 	return names
 }
 
-func (w *sourceWatcher) concerns(s source, ev fsnotify.Event) bool {
+func (w *sourceWatcher) concerns(s watchedSource, ev fsnotify.Event) bool {
 	if slices.Contains(s.files, ev.Name) {
 		return true
 	}

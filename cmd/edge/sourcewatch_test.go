@@ -27,7 +27,7 @@ func watchTree(t *testing.T) (dir string, changes <-chan change) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, s := range map[string]source{
+	for name, s := range map[string]watchedSource{
 		"app":   {trees: []string{filepath.Join(dir, "src")}, folders: []string{filepath.Join(dir, "lib")}},
 		"one":   {files: []string{filepath.Join(dir, "one.wasm")}},
 		"fence": {files: []string{filepath.Join(dir, "fence")}},
