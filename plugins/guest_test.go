@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -233,7 +234,7 @@ func writeModule(t testing.TB, module []byte) string {
 // load loads a module under the name "p".
 func (b *bench) load(t testing.TB, module []byte, changes ...func(*Spec)) *Plugin {
 	t.Helper()
-	spec := Spec{Name: "p", Source: writeModule(t, module), MaxInstances: 4}
+	spec := Spec{Name: "p", Source: writeModule(t, module), MaxInstances: 4, Secrets: map[string]string{"key": "what newAsm's import needs"}}
 	for _, change := range changes {
 		change(&spec)
 	}
@@ -295,9 +296,7 @@ func wantCode(t *testing.T, err error, code abi.Code) {
 }
 
 func asError(err error, e **abi.Error) bool {
-	got, ok := err.(*abi.Error)
-	*e = got
-	return ok
+	return errors.As(err, e)
 }
 
 func bodyOf(t *testing.T, d abi.Decision) string {

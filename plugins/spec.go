@@ -80,6 +80,10 @@ type Spec struct {
 	Config map[string]json.RawMessage
 	// Secrets is what secret_get answers. It is never logged nor recorded.
 	Secrets map[string]string
+
+	// ungranted has no import refused for want of a grant: Check has no
+	// configuration to look at.
+	ungranted bool
 }
 
 // Canary has a new generation serve a share of the requests at first.

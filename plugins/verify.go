@@ -70,6 +70,7 @@ func (g *generation) verify() error {
 	for _, check := range []func() error{
 		func() error { return verifyMarker(exports) },
 		func() error { return verifyImports(g.imported(), g.code.ImportedMemories(), g.reg.functions) },
+		g.verifyGrants,
 		func() error { return verifyExports(exports) },
 		func() error {
 			if g.code.ExportedMemories()["memory"] == nil {
