@@ -30,6 +30,7 @@ const (
 	opI64Const     = 0x42
 	opF32Const     = 0x43
 	opF64Const     = 0x44
+	opI32Eqz       = 0x45
 	opI32LtS       = 0x48
 	opI32Sub       = 0x6b
 	opI32And       = 0x71

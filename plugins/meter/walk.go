@@ -22,6 +22,10 @@ const (
 	maxRest = 256
 	// restShare is which part of a longer rest is charged when the function goes on.
 	restShare = 16
+	// tight is the most instructions of a loop that is unrolled, so that it asks once
+	// in unrolled rounds: in a short loop the question costs as much as the work.
+	tight    = 12
+	unrolled = 4
 )
 
 // point is a place where fuel is charged. Each instruction belongs to one: one
@@ -50,6 +54,7 @@ type edit struct {
 	isCall bool
 	goesOn bool   // behind a call
 	passed uint32 // what the function cost up to there
+	insert []byte // made as it is, before a point at the same place
 }
 
 // account is what the next instruction belongs to. If it can also be reached from
@@ -73,6 +78,9 @@ type frame struct {
 	dispatched bool    // a br_table goes to its end
 	entered    account // when it began
 	reach      int32   // the outermost frame that branches in it go to
+	// Of a loop: where its opcode and its code are, and what there was before it.
+	at, code, count, turns int
+	header                 int32 // the point that is charged in each round
 }
 
 // walker reads functions' bodies and says where they are to be changed.
@@ -88,6 +96,8 @@ type walker struct {
 	busy    bool   // it loops, calls, or works on many bytes at once
 	count   int    // instructions
 	total   uint32 // what they cost, however they are charged
+	turns   int    // instructions that are not plain, blocks among them
+	again   int    // where the last instruction is, if that is br_if 0
 }
 
 // body reads one function's instructions, from begin to the end of the body.
@@ -95,7 +105,7 @@ func (w *walker) body(m *rewriter, body []byte) error {
 	w.reader, w.m = reader{b: body}, m
 	w.frames, w.points, w.edits = w.frames[:0], w.points[:0], w.edits[:0]
 	w.locals()
-	w.bare, w.dead, w.busy, w.count, w.total = true, false, false, 0, 0
+	w.bare, w.dead, w.busy, w.count, w.total, w.turns, w.again = true, false, false, 0, 0, 0, -1
 	w.begin(check)
 	w.push(opBlock)
 	for len(w.frames) > 0 && w.err == nil {
@@ -146,6 +156,7 @@ func (w *walker) book(cost uint32) {
 }
 
 func (w *walker) push(op byte) {
+	w.turns++
 	w.frames = append(w.frames, frame{op: op, entered: w.current, reach: math.MaxInt32})
 }
 
@@ -153,12 +164,16 @@ func (w *walker) push(op byte) {
 // are free.
 func (w *walker) instruction() {
 	begin := w.at
-	switch op := w.byte(); op {
+	op := w.byte()
+	if op != opEnd {
+		w.again = -1
+	}
+	switch op {
 	case opBlock:
 		w.blockType(w.m)
 		w.push(op)
 	case opLoop:
-		w.loop()
+		w.loop(begin)
 	case opElse:
 		w.otherwise()
 	case opEnd:
@@ -179,6 +194,7 @@ func (w *walker) instruction() {
 func (w *walker) work(op byte, begin int) {
 	switch op {
 	case opUnreachable:
+		w.turns++
 		w.dead = true
 	case opIf:
 		w.blockType(w.m)
@@ -188,8 +204,12 @@ func (w *walker) work(op byte, begin int) {
 		w.frame(w.u32()).targeted = true
 		w.dead = true
 	case opBrIf:
-		w.frame(w.u32()).targeted = true
+		label := w.u32()
+		w.frame(label).targeted = true
 		w.fork(w.current)
+		if label == 0 {
+			w.again = begin
+		}
 	case opBrTable:
 		w.book(advance)
 		for n := w.u32(); n > 0 && w.err == nil; n-- {
@@ -207,6 +227,7 @@ func (w *walker) work(op byte, begin int) {
 		w.u32() // the table
 		w.book(maxLeaf)
 		w.bare, w.busy = false, true
+		w.turns++
 		w.goOn()
 	case opRefFunc:
 		w.rename()
@@ -224,6 +245,7 @@ func (w *walker) work(op byte, begin int) {
 // the innermost.
 func (w *walker) frame(label uint32) *frame {
 	w.bare = false
+	w.turns++
 	depth := len(w.frames) - 1
 	if uint64(label) > uint64(depth) {
 		w.fail(malformed("label %d does not exist", label))
@@ -238,17 +260,49 @@ func (w *walker) frame(label uint32) *frame {
 // loop begins a loop. If nothing happened in the function so far, its entry is
 // charged here: one check instead of two. What follows the loop gets a point then,
 // so that it is not charged in each round.
-func (w *walker) loop() {
+func (w *walker) loop(begin int) {
 	w.busy = true
 	w.blockType(w.m)
 	w.push(opLoop)
+	f := &w.frames[len(w.frames)-1]
+	f.at, f.code, f.count, f.turns = begin, w.at, w.count, w.turns
 	if w.bare {
 		w.points[0].at = w.at
 		w.bare = false
-		w.frames[len(w.frames)-1].reach = -1
+		f.reach = -1
+	} else {
+		w.begin(check)
+	}
+	f.header = w.current.point
+}
+
+// unroll has a loop that was read to its end asked in every few rounds only, if it
+// is short and nothing but plain instructions that end in a branch back:
+//
+//	loop CODE br_if 0 end
+//
+// becomes, as often as unrolled says,
+//
+//	block loop CODE eqz br_if 1 CODE ... br_if 0 end end
+//
+// Without parameters and results the stack is empty at both branches.
+func (w *walker) unroll(f *frame) {
+	switch {
+	case w.again < 0 || w.turns != f.turns+1 || w.count-f.count > tight:
+		return
+	case f.code != f.at+2 || w.b[f.at+1] != blockEmpty:
 		return
 	}
-	w.begin(check)
+	var rounds []byte
+	for range unrolled - 1 {
+		rounds = append(rounds, opI32Eqz, opBrIf, 1)
+		rounds = append(rounds, w.b[f.code:w.again]...)
+	}
+	w.points[f.header].cost += uint32((unrolled - 1) * (w.count - f.count))
+	w.edits = append(w.edits,
+		edit{at: f.at, insert: []byte{opBlock, blockEmpty}},
+		edit{at: w.again, insert: rounds},
+		edit{at: w.at, insert: []byte{opEnd}})
 }
 
 func (w *walker) otherwise() {
@@ -269,6 +323,9 @@ func (w *walker) end() {
 	w.frames = w.frames[:depth]
 	if depth == 0 {
 		return
+	}
+	if f.op == opLoop && w.err == nil {
+		w.unroll(&f)
 	}
 	outer := &w.frames[depth-1]
 	outer.reach = min(outer.reach, f.reach)
@@ -298,6 +355,7 @@ func (w *walker) land() {
 // rename reads a function's index, which is to be changed if it is the module's
 // own.
 func (w *walker) rename() uint32 {
+	w.turns++
 	begin := w.at
 	i := w.index("function", w.m.functions)
 	if w.err == nil && i >= w.m.imports {
@@ -330,6 +388,7 @@ func (w *walker) charge(begin int, which helper) {
 	if w.err == nil && which != noHelper {
 		w.edits = append(w.edits, edit{at: begin, index: w.m.helper(which), isCall: true})
 		w.bare, w.busy = false, true
+		w.turns++
 	}
 }
 

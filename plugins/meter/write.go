@@ -134,7 +134,7 @@ func (w *walker) rewrite(out []byte, metered bool) []byte {
 		copied = at
 	}
 	for edits := w.edits; len(edits) > 0 || len(points) > 0; {
-		if len(points) > 0 && (len(edits) == 0 || points[0].at <= edits[0].at) {
+		if len(points) > 0 && (len(edits) == 0 || points[0].at < edits[0].at || points[0].at == edits[0].at && edits[0].insert == nil) {
 			p := points[0]
 			points = points[1:]
 			if p.dominant == check {
@@ -156,6 +156,10 @@ func (w *walker) rewrite(out []byte, metered bool) []byte {
 			continue
 		}
 		copyTo(e.at)
+		if e.insert != nil {
+			out = append(out, e.insert...)
+			continue
+		}
 		if e.isCall {
 			out = append(out, opCall)
 		}
