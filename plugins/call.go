@@ -20,18 +20,20 @@ const (
 
 // call is one started piece of work of an asynchronous module.
 type call struct {
-	handle uint32
-	x      *exchange
-	place  place
-	unsent int  // bytes it counts in x.unsent
-	writes bool // it is a respond_write_start
-	opens  bool // it is a ws_open_start or an op_open_start
+	handle  uint32
+	x       *exchange
+	place   place
+	unsent  int  // bytes it counts in x.unsent
+	writes  bool // it is a respond_write_start
+	opens   bool // it is a ws_open_start or an op_open_start
+	fetches bool // it is a fetch_start
 
 	// Set by carryOut before it sends the event.
-	errno  abi.Errno
-	result []byte     // with an errno, the error's JSON
-	err    *abi.Error // the error
-	opened abi.Socket // of one that opens, until collect takes it
+	errno   abi.Errno
+	result  []byte     // with an errno, the error's JSON
+	err     *abi.Error // the error
+	opened  abi.Socket // of one that opens, until collect takes it
+	fetched *fetched   // of one that fetches, likewise
 }
 
 // launch starts work for c in a goroutine, after what the lane l holds already if
@@ -102,14 +104,18 @@ func (in *instance) collect(x *exchange, c *call) error {
 	if c.err != nil {
 		x.lastErr = c.err
 	}
-	if c.opened != nil {
+	if c.opened != nil || c.fetched != nil {
 		handle, err := in.newHandle()
 		if err != nil {
 			c.drop(in.gen)
 			return err
 		}
-		x.addSocket(handle, c.opened)
-		c.opened = nil
+		if c.opened != nil {
+			x.addSocket(handle, c.opened)
+		} else {
+			x.addFetch(handle, c.fetched)
+		}
+		c.opened, c.fetched = nil, nil
 		c.result = binary.LittleEndian.AppendUint32(nil, handle)
 	}
 	if s := x.stream; c.writes {
@@ -128,5 +134,9 @@ func (c *call) drop(g *generation) {
 		g.tasks.Add(1)
 		go g.closeSocket(c.opened)
 		c.opened = nil
+	}
+	if c != nil {
+		c.fetched.abandon(g)
+		c.fetched = nil
 	}
 }

@@ -44,6 +44,7 @@ type exchange struct {
 	kept     []byte        // result that did not fit, for result_read
 	lastErr  *abi.Error
 	sockets  map[uint32]*socket
+	fetches  map[uint32]*fetched
 	calls    map[uint32]*call
 	unsent   int  // bytes of started writes and sends that are not out yet
 	bodyLane lane // reads of the body follow each other

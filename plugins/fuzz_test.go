@@ -29,7 +29,9 @@ func FuzzHostFunctions(f *testing.F) {
 	f.Add(uint(poll), append(fdSubscription(1, 2, 1), clockSubscription(2, 9, 5, false)...),
 		uint32(0), uint32(4096), uint32(2), uint32(8192), uint32(0), uint32(0), uint32(0), uint32(0))
 	f.Add(uint(0), abi.AppendHeaders(nil, []abi.Header{{Name: "A", Value: "b"}}), uint32(1), uint32(200), uint32(0), uint32(14), uint32(0), uint32(0), uint32(0), uint32(0))
-	reg, err := NewRegistry(Config{Services: Services{Previews: previewFunc(func(*abi.Request) bool { return true })}})
+	reg, err := NewRegistry(Config{Services: Services{
+		Previews: previewFunc(func(*abi.Request) bool { return true }), Fetcher: new(fakeFetcher), KV: new(fakeKV), Metrics: new(fakeMetrics),
+	}})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -68,7 +70,7 @@ func FuzzHostFunctions(f *testing.F) {
 		in.holding = true
 		reg.slots <- struct{}{}
 		defer in.letGo()
-		r := fn.call(in, []uint64{uint64(a0), uint64(a1), uint64(a2), uint64(a3), uint64(a4), uint64(a5), uint64(a6), uint64(a7)})
+		r := fn.call(in, []uint64{uint64(a0), uint64(a1), uint64(a2), uint64(a3), uint64(a4), uint64(a5), uint64(a6), uint64(a7), uint64(a1), uint64(a7)})
 		if e, _ := abi.SplitResult(r); len(fn.results) > 0 && e > abi.Internal {
 			t.Errorf("%s answered %d, which is no errno", fn.name, e)
 		}

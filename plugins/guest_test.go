@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tetratelabs/wazero/api"
 	"go.uber.org/goleak"
 
 	"edge/abi"
@@ -25,7 +26,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience bounds what a test waits for; it never decides a result.
 const patience = 20 * time.Second
 
-// asm is a hand-written guest: a module that imports all of edge1.
+// asm is a hand-written guest: a module that imports all of edge1, but for what a
+// plugin without secrets may not.
 type asm struct {
 	*wasmasm.Module
 	fn      map[string]wasmasm.Func
@@ -37,10 +39,16 @@ type asm struct {
 
 const maxResults = 64
 
-func newAsm(more ...func(*wasmasm.Module)) *asm {
+func newAsm(more ...func(*wasmasm.Module)) *asm { return newAsmWith(false, more...) }
+
+// newAsmWith is newAsm, with or without secret_get.
+func newAsmWith(secrets bool, more ...func(*wasmasm.Module)) *asm {
 	g := &asm{Module: wasmasm.New(), fn: map[string]wasmasm.Func{}}
 	for _, f := range edgeFunctions() {
-		g.fn[f.name] = g.Import("edge1", f.name, strings.Repeat("i", len(f.params)), "I")
+		if f.name == "secret_get" && !secrets {
+			continue
+		}
+		g.fn[f.name] = g.Import("edge1", f.name, letters(f.params), "I")
 	}
 	for _, f := range more {
 		f(g.Module)
@@ -50,6 +58,16 @@ func newAsm(more ...func(*wasmasm.Module)) *asm {
 	g.output = g.results + 8*maxResults
 	g.bufEnd = g.output
 	return g
+}
+
+// letters names value types as wasmasm does.
+func letters(types []api.ValueType) string {
+	names := map[api.ValueType]string{api.ValueTypeI32: "i", api.ValueTypeI64: "I", api.ValueTypeF64: "D"}
+	var s string
+	for _, t := range types {
+		s += names[t]
+	}
+	return s
 }
 
 // region is a buffer in the guest's memory: ptr and cap.
@@ -71,6 +89,8 @@ func (g *asm) push(arg any) wasmasm.Code {
 		return wasmasm.I32(int32(a))
 	case uint32:
 		return wasmasm.I32(int32(a))
+	case float64:
+		return wasmasm.F64(a)
 	case string:
 		return g.push([]byte(a))
 	case []byte:
@@ -274,7 +294,13 @@ func decide(t testing.TB, p *Plugin, req *abi.Request) abi.Decision {
 // run loads a script, runs it on a request and returns what it answered.
 func (b *bench) run(t *testing.T, g *asm, req *abi.Request, steps ...wasmasm.Code) scriptAnswer {
 	t.Helper()
-	r, ok := decide(t, b.load(t, g.script(steps...)), req).(*abi.Respond)
+	return b.runWith(t, g, req, func(*Spec) {}, steps...)
+}
+
+// runWith is run with a changed Spec.
+func (b *bench) runWith(t *testing.T, g *asm, req *abi.Request, change func(*Spec), steps ...wasmasm.Code) scriptAnswer {
+	t.Helper()
+	r, ok := decide(t, b.load(t, g.script(steps...), change), req).(*abi.Respond)
 	if !ok {
 		t.Fatal("the script made another decision")
 	}

@@ -166,13 +166,25 @@ func next(in *instance, a []uint64) uint64 {
 	return in.decide(x, &abi.Next{})
 }
 
-// plan: (req, json, len). This host does not have it.
+// plan: (req, json, len).
 func plan(in *instance, a []uint64) uint64 {
-	x := in.find(a[0])
+	text := in.bytes(a[1], a[2])
+	x, no := in.undecided(a[0])
 	if x == nil {
+		return no
+	}
+	p, err := abi.ParsePlan(text)
+	if err != nil {
+		return x.fail(abi.AsError(err))
+	}
+	upgrade := false
+	if !x.request(func(r *abi.Request) { upgrade = r.IsUpgrade() }) {
 		return answer(abi.Closed)
 	}
-	return x.refuse(abi.CodeUnsupported, "this edge carries out no plans")
+	if p.Then == abi.PlanConnect && !upgrade {
+		return x.refuse(abi.CodeUpgradeRequired, "a plan that connects wants a WebSocket upgrade request")
+	}
+	return in.decide(x, p)
 }
 
 // target is what connect, proxy and ws_open name.

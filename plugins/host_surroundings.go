@@ -14,7 +14,7 @@ const maxLogLine = 8 << 10
 // feature: (name, len). See SPEC.md, section 3.
 func feature(in *instance, a []uint64) uint64 {
 	name := in.text(a[0], a[1])
-	if _, ok := in.gen.reg.functions[hostModule+"."+name]; !ok || name == "plan" {
+	if _, ok := in.gen.reg.functions[hostModule+"."+name]; !ok {
 		return answer(abi.Unsupported)
 	}
 	return abi.Result(abi.OK, 1)

@@ -31,6 +31,11 @@ func edgeFunctions() []hostFunction {
 		row("feature", 2, feature),
 		row("log", 6, logLine),
 		row("config_get", 4, configGet),
+		row("secret_get", 4, secretGet),
+		row("clock", 2, clockRead),
+		row("random", 2, randomFill),
+		metricRow("count", count),
+		metricRow("observe", observe),
 		row("last_error", 3, lastError),
 		row("result_read", 5, resultRead),
 		row("event_read", 3, eventRead),
@@ -60,6 +65,11 @@ func edgeFunctions() []hostFunction {
 		row("ws_recv", 5, wsRecv),
 		row("ws_send", 5, wsSend),
 		row("ws_close", 5, wsClose),
+		row("kv", 10, kv),
+		row("fetch", 5, fetch),
+		row("fetch_head", 4, fetchHeadRead),
+		row("fetch_read", 4, fetchRead),
+		row("fetch_close", 2, fetchClose),
 
 		row("op_start", 5, opStart),
 		row("op_open_start", 5, opOpenStart),
@@ -68,6 +78,9 @@ func edgeFunctions() []hostFunction {
 		row("ws_open_start", 8, wsOpenStart),
 		row("ws_recv_start", 3, wsRecvStart),
 		row("ws_send_start", 5, wsSendStart),
+		row("kv_start", 8, kvStart),
+		row("fetch_start", 5, fetchStart),
+		row("fetch_read_start", 3, fetchReadStart),
 	}
 }
 

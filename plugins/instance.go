@@ -389,6 +389,9 @@ func (in *instance) finish(x *exchange, out outcome) {
 	for _, s := range x.sockets {
 		s.abandon(in.gen)
 	}
+	for _, f := range x.fetches {
+		f.abandon(in.gen)
+	}
 	clear(x.calls)
 	if !in.dying {
 		in.gen.pool.put(in)

@@ -218,7 +218,7 @@ func TestCheck(t *testing.T) {
 	if err != nil || good.Refusal != "" || good.Async || len(good.Digest) != 64 || good.Size == 0 {
 		t.Errorf("report %+v, %v", good, err)
 	}
-	if len(good.Imports) != len(edgeFunctions()) || good.Exports[0] != "edge1" || len(good.Exports) != 3 {
+	if len(good.Imports) != len(edgeFunctions())-1 || good.Exports[0] != "edge1" || len(good.Exports) != 3 {
 		t.Errorf("imports %v, exports %v", good.Imports, good.Exports)
 	}
 	for name, tt := range refusedModules() {

@@ -12,7 +12,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/netip"
-	"time"
 
 	"edge/abi"
 )
@@ -71,40 +70,35 @@ type Previews interface {
 type Fetcher interface {
 	// Fetch returns when the answer's head is there. ctx bounds the head and the
 	// body; the caller closes the body. Errors are *abi.Error: DENIED,
-	// FETCH_FAILED, TIMEOUT, INVALID_REQUEST.
+	// FETCH_FAILED, TIMEOUT, CANCELED.
 	Fetch(ctx context.Context, req FetchRequest) (*FetchResponse, error)
 }
 
-// FetchRequest is one request of a plugin to somewhere else.
+// FetchRequest is one request of a plugin to somewhere else. It was checked
+// (abi.FetchRequest.Check).
 type FetchRequest struct {
 	// Plugin is who asks: connections are not shared between plugins.
-	Plugin  string
-	Method  string
-	URL     string
-	Headers []abi.Header
-	// Body is sent if it is not nil, Size bytes of it or, with -1, all there are.
-	// The Fetcher reads it until Fetch returns and, while the answer comes early,
-	// until the answer's body is closed.
-	Body io.Reader
-	Size int64
-	// Redirect is RedirectFollow, RedirectManual or RedirectError.
-	Redirect string
-	// Allow tells whether the plugin may reach a host, which is asked before each
-	// hop: nil, or DENIED.
+	Plugin   string
+	Method   string
+	URL      string
+	Headers  []abi.Header
+	Redirect abi.Redirect
+	// Data is the body, unless Stream is given: Size bytes of that or, with -1, all
+	// there are. The Fetcher closes Stream in every case, after Fetch returned if
+	// the answer came before all of it was sent; it cannot be sent twice.
+	Data   []byte
+	Stream io.ReadCloser
+	Size   int64
+	// Allow tells whether the plugin may reach a host, a name or an address, and is
+	// asked before each hop: nil, or DENIED.
 	Allow func(scheme, host string, port int) error
-	// AllowAddr tells whether an address that nobody may reach by a name (loopback,
-	// link-local and the like) was granted to the plugin as that address.
-	AllowAddr func(scheme string, addr netip.AddrPort) bool
+	// AllowAddr tells whether an address that no name may lead to (loopback,
+	// link-local and the like) was granted as that very address.
+	AllowAddr func(scheme string, at netip.AddrPort) bool
 }
 
-// What becomes of an answer that sends the client elsewhere.
-const (
-	RedirectFollow = "follow" // up to 10 times
-	RedirectManual = "manual" // it is the answer
-	RedirectError  = "error"  // it is an error
-)
-
-// FetchResponse is an answer as it came; Body is not decoded.
+// FetchResponse is an answer as it came; Body is not decoded. A Read of Body fails
+// with an *abi.Error: FETCH_FAILED, TIMEOUT, CANCELED, BODY_TOO_LARGE.
 type FetchResponse struct {
 	Status  int
 	URL     string // of the last hop
@@ -112,20 +106,20 @@ type FetchResponse struct {
 	Body    io.ReadCloser
 }
 
-// KV keeps small values by key, apart for each namespace. Errors are *abi.Error.
+// KV keeps small values by key, apart for each namespace. What it is given was
+// checked (abi.CheckKVKey and so on). Errors are *abi.Error.
 type KV interface {
 	// Get returns a key's value, or NOT_FOUND.
 	Get(ctx context.Context, namespace, key string) (KVValue, error)
 	// Set stores a value and returns its revision once it is on disk. CONFLICT,
-	// with details {"revision"}, if the options' revision is not the key's;
+	// with abi.KVConflict as details, if the options' revision is not the key's;
 	// QUOTA_EXCEEDED if the namespace is full.
-	Set(ctx context.Context, namespace, key string, value []byte, opts KVSetOptions) (revision uint64, err error)
+	Set(ctx context.Context, namespace, key string, value []byte, opts abi.KVSetOptions) (revision uint64, err error)
 	// Delete removes a key; one that is not there is no error, but for CONFLICT
-	// as of Set. A nil ifRevision is any.
-	Delete(ctx context.Context, namespace, key string, ifRevision *uint64) error
-	// List returns the keys with a prefix that come after a key, in order; more is
-	// true if limit cut the list short.
-	List(ctx context.Context, namespace, prefix, after string, limit int) (entries []KVEntry, more bool, err error)
+	// as of Set.
+	Delete(ctx context.Context, namespace, key string, opts abi.KVDeleteOptions) error
+	// List returns the keys with a prefix.
+	List(ctx context.Context, namespace, prefix string, opts abi.KVListOptions) (abi.KVPage, error)
 }
 
 // KVValue is a value with the revision of its last change.
@@ -134,26 +128,10 @@ type KVValue struct {
 	Revision uint64
 }
 
-// KVSetOptions say when a value is stored and for how long.
-type KVSetOptions struct {
-	// TTL is how long the value lives; 0 is for ever.
-	TTL time.Duration
-	// IfRevision is the revision that the key must have, 0 that it must not exist;
-	// nil is any.
-	IfRevision *uint64
-}
-
-// KVEntry is a key as List tells of it.
-type KVEntry struct {
-	Key       string    `json:"key"`
-	Revision  uint64    `json:"revision"`
-	Size      int       `json:"size"`
-	ExpiresAt time.Time `json:"expiresAt,omitzero"`
-}
-
-// Metrics counts for plugins. Labels are key, value, key, value. Names and labels
-// are well formed; the errors are INVALID_REQUEST for a name that is the other
-// kind already or has other labels, and QUOTA_EXCEEDED beyond the plugin's series.
+// Metrics counts for plugins. Names and labels (key, value, key, value) were
+// checked (abi.CheckMetric). Errors are INVALID_REQUEST for a name that is the
+// other kind already or has other labels, and QUOTA_EXCEEDED for more than
+// abi.MaxMetricSeries of a plugin.
 type Metrics interface {
 	Count(plugin, name string, labels []string, value float64) error
 	Observe(plugin, name string, labels []string, value float64) error

@@ -31,14 +31,14 @@ func TestSurroundings(t *testing.T) {
 		g.record("log", req(), 0, "odd", abi.AppendValues(nil, []string{"key"})),
 		g.record("log", req(), 0, "torn", "\xff\xff\xff\xff"),
 		g.record("log", 0, 0, strings.Repeat("x", maxLogLine+100), ""),
-		g.record("plan", req(), "{}"),
+		g.record("plan", req(), "{}"), // of no binding
 		g.record("feature", "fail"),
 	), func(s *Spec) {
 		s.Config = map[string]json.RawMessage{"limit": json.RawMessage(`10`), "greeting": json.RawMessage(`"good morning"`)}
 	})
 	a := scriptAnswer{t, g, []byte(bodyOf(t, decide(t, p, newRequest())))}
 	a.want(0, "feature op_start", abi.OK, 1)
-	a.want(1, "feature plan", abi.Unsupported, 0)
+	a.want(1, "feature plan", abi.OK, 1)
 	a.want(2, "feature nonsense", abi.Unsupported, 0)
 	a.want(3, "config_get", abi.OK, 2)
 	a.want(4, "config_get missing", abi.NotFound, 0)
@@ -51,7 +51,7 @@ func TestSurroundings(t *testing.T) {
 	a.want(10, "log", abi.OK, 0)
 	a.want(12, "log odd fields", abi.Invalid, 0)
 	a.want(13, "log torn fields", abi.Invalid, 0)
-	a.want(15, "plan", abi.Unsupported, 0)
+	a.want(15, "plan", abi.NotFound, 0)
 	if got := string(a.bytes(big, 14)); got != `"good morning"` {
 		t.Errorf("kept config value is %q", got)
 	}

@@ -114,9 +114,12 @@ func (in *instance) clock(id uint32) (now int64, ok bool) {
 
 // random: (ptr, len).
 func random(in *instance, a []uint64) uint64 {
-	_, _ = rand.Read(in.bytes(a[0], a[1])) // never fails
+	in.randomize(in.bytes(a[0], a[1]))
 	return wasiOK
 }
+
+// randomize fills b with randomness.
+func (in *instance) randomize(b []byte) { _, _ = rand.Read(b) } // never fails
 
 // procExit: (code). It ends the instance, whatever the code.
 func procExit(_ *instance, a []uint64) uint64 { panic(exitError(uint32(a[0]))) }

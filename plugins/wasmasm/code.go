@@ -1,5 +1,10 @@
 package wasmasm
 
+import (
+	"encoding/binary"
+	"math"
+)
+
 // Code is a piece of a function's body: instructions, one after the other.
 type Code []byte
 
@@ -19,6 +24,9 @@ func I32(v int32) Code { return append(Code{0x41}, signed(int64(v))...) }
 
 // I64 pushes a constant.
 func I64(v int64) Code { return append(Code{0x42}, signed(v)...) }
+
+// F64 pushes a constant.
+func F64(v float64) Code { return binary.LittleEndian.AppendUint64(Code{0x44}, math.Float64bits(v)) }
 
 // Get pushes a parameter or local.
 func Get(local uint32) Code { return append(Code{0x20}, unsigned(local)...) }

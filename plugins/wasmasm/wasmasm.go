@@ -35,7 +35,7 @@ type Module struct {
 func New() *Module { return &Module{free: 16} }
 
 // Import adds a function import. A type is written with a letter for each value:
-// i is an i32, I an i64.
+// i is an i32, I an i64, D an f64.
 func (m *Module) Import(module, name, params, results string) Func {
 	if len(m.funcs) > 0 {
 		panic("wasmasm: imports come before functions")
@@ -163,8 +163,10 @@ func valueType(letter byte) byte {
 		return 0x7f
 	case 'I':
 		return 0x7e
+	case 'D':
+		return 0x7c
 	}
-	panic("wasmasm: a type's letter is i or I")
+	panic("wasmasm: a type's letter is i, I or D")
 }
 
 // section appends a section with a vector of entries; an empty one is left out.

@@ -1,0 +1,193 @@
+package plugins
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"edge/abi"
+)
+
+// outbound is what fetch and fetch_start were asked for.
+type outbound struct {
+	x       *exchange
+	fetcher Fetcher
+	request FetchRequest
+	timeout time.Duration
+	body    *outboundBody // nil if the client's body is not what is sent
+}
+
+// outbound reads and checks (req, json, json_len, body, body_len).
+func (in *instance) outbound(x *exchange, a []uint64) (*outbound, *abi.Error) {
+	text, data := in.bytes(a[1], a[2]), in.bytes(a[3], a[4])
+	if e := x.roomForFetch(); e != nil {
+		return nil, e
+	}
+	var asked abi.FetchRequest
+	if err := strictOptions(text, &asked); err != nil {
+		return nil, abi.Errorf(abi.CodeInvalidRequest, "fetch: %s", abi.JSONReason(err))
+	}
+	if err := asked.Check(); err != nil {
+		return nil, abi.AsError(err)
+	}
+	o := &outbound{x: x, fetcher: x.services().Fetcher, timeout: asked.Timeout.Or(fetchTimeout), request: FetchRequest{
+		Plugin: in.gen.spec.Name, Method: asked.Method, URL: asked.URL, Redirect: asked.Redirect, Data: bytes.Clone(data),
+		Allow: in.gen.spec.Grants.FetchHost, AllowAddr: in.gen.spec.Grants.FetchAddr,
+	}}
+	for _, h := range asked.Headers {
+		o.request.Headers = append(o.request.Headers, abi.Header{Name: h[0], Value: h[1]})
+	}
+	switch {
+	case o.fetcher == nil:
+		return nil, abi.Errorf(abi.CodeUnsupported, "this edge fetches nothing")
+	case asked.Body == "":
+	case len(data) > 0:
+		return nil, abi.Errorf(abi.CodeInvalidRequest, "fetch: there are both a body of %d bytes and the request's", len(data))
+	default:
+		o.streamBody()
+	}
+	return o, nil
+}
+
+// streamBody has the client's body sent. Its size is known if nothing of it was
+// read yet.
+func (o *outbound) streamBody() {
+	o.body = &outboundBody{x: o.x, ctx: o.x.work(), place: o.x.bodyLane.join()}
+	o.request.Stream, o.request.Size = o.body, -1
+	if o.body.place.turn == nil {
+		o.x.request(func(r *abi.Request) {
+			if r.Body == nil || r.ContentLength >= 0 {
+				o.request.Size = max(0, r.ContentLength)
+			}
+		})
+	}
+}
+
+// do waits for the answer's head.
+func (o *outbound) do(ctx context.Context) (*fetched, error) {
+	begun := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	r, err := o.fetcher.Fetch(ctx, o.request)
+	o.x.called("fetch", err, time.Since(begun))
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return &fetched{head: fetchHead(r), body: r.Body, cancel: cancel}, nil
+}
+
+// fetch: (req, json, json_len, body, body_len). See SPEC.md, section 6.
+func fetch(in *instance, a []uint64) uint64 {
+	x := in.find(a[0])
+	if x == nil {
+		return answer(abi.Closed)
+	}
+	handle, err := in.newHandle() // first: a panic must not leave an open answer behind
+	if err != nil {
+		panic(err)
+	}
+	o, e := in.outbound(x, a)
+	if e != nil {
+		return x.fail(e)
+	}
+	var f *fetched
+	err = in.wait(x, nil, func(ctx context.Context) (err error) {
+		f, err = o.do(ctx)
+		return err
+	})
+	if err != nil {
+		return x.fail(in.gen.sayable(err))
+	}
+	x.addFetch(handle, f)
+	return abi.Result(abi.OK, handle)
+}
+
+// fetchStart: as fetch.
+func fetchStart(in *instance, a []uint64) uint64 {
+	x := in.find(a[0])
+	if x == nil {
+		return answer(abi.Closed)
+	}
+	o, e := in.outbound(x, a)
+	if e != nil {
+		return x.fail(e)
+	}
+	c := &call{x: x, unsent: len(o.request.Data), fetches: true}
+	result := in.launch(c, nil, func(ctx context.Context) (_ []byte, err error) {
+		c.fetched, err = o.do(ctx)
+		return nil, err
+	})
+	if errno, _ := abi.SplitResult(result); errno != abi.OK && o.body != nil {
+		_ = o.body.Close()
+	}
+	return result
+}
+
+// findFetch returns an open answer of an open request, or nil and the call is
+// CLOSED.
+func (in *instance) findFetch(req, handle uint64) (*exchange, *fetched) {
+	x := in.find(req)
+	if x == nil || x.fetches[uint32(handle)] == nil {
+		return nil, nil
+	}
+	return x, x.fetches[uint32(handle)]
+}
+
+// fetchHeadRead: (req, fetch, ptr, cap).
+func fetchHeadRead(in *instance, a []uint64) uint64 {
+	out := in.bytes(a[2], a[3])
+	x, f := in.findFetch(a[0], a[1])
+	if x == nil {
+		return answer(abi.Closed)
+	}
+	return reply(&x.kept, out, f.head)
+}
+
+// fetchRead: (req, fetch, ptr, cap).
+func fetchRead(in *instance, a []uint64) uint64 {
+	out := in.bytes(a[2], a[3])
+	x, f := in.findFetch(a[0], a[1])
+	switch {
+	case x == nil:
+		return answer(abi.Closed)
+	case len(out) == 0:
+		return x.refuse(abi.CodeInvalidRequest, "fetch_read: the buffer has no room")
+	}
+	var n int
+	err := in.wait(x, &f.reads, func(context.Context) (err error) {
+		n, err = f.read(out)
+		return err
+	})
+	if err != nil {
+		return x.fail(in.gen.sayable(err))
+	}
+	return abi.Result(abi.OK, uint32(n))
+}
+
+// fetchReadStart: (req, fetch, cap).
+func fetchReadStart(in *instance, a []uint64) uint64 {
+	x, f := in.findFetch(a[0], a[1])
+	size := min(uint32(a[2]), maxFetchRead)
+	switch {
+	case x == nil:
+		return answer(abi.Closed)
+	case size == 0:
+		return x.refuse(abi.CodeInvalidRequest, "fetch_read_start: the buffer has no room")
+	}
+	return in.launch(&call{x: x}, &f.reads, func(context.Context) ([]byte, error) {
+		p := make([]byte, size)
+		n, err := f.read(p)
+		return p[:n], err
+	})
+}
+
+// fetchClose: (req, fetch).
+func fetchClose(in *instance, a []uint64) uint64 {
+	x, f := in.findFetch(a[0], a[1])
+	if x == nil {
+		return answer(abi.Closed)
+	}
+	delete(x.fetches, uint32(a[1]))
+	f.abandon(in.gen)
+	return answer(abi.OK)
+}
