@@ -42,8 +42,10 @@ type Source interface {
 	// Fetch returns the module of a version that Look returned. If the source
 	// has moved on meanwhile it may be an error.
 	Fetch(ctx context.Context, v Version) (Module, error)
-	// Folder is the folder whose changes are a reason to look, "" for none.
+	// Folder is the folder whose changes are a reason to look, "" for none, and
+	// Concerns tells of a file in it whether that one's are.
 	Folder() string
+	Concerns(file string) bool
 }
 
 // tooLarge is the error of something of size bytes, of which there may be most.
