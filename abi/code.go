@@ -52,6 +52,7 @@ const (
 	CodeInternal                 Code = "INTERNAL"
 	CodeConflict                 Code = "CONFLICT"
 	CodeFetchFailed              Code = "FETCH_FAILED"
+	CodePluginRefused            Code = "PLUGIN_REFUSED"
 )
 
 // meaning is one row of the error table.
@@ -109,6 +110,7 @@ var meanings = map[Code]meaning{
 	CodeInternal:                 {Internal, 500, false},
 	CodeConflict:                 {Already, 409, false},
 	CodeFetchFailed:              {Unavailable, 502, true},
+	CodePluginRefused:            {Invalid, 422, false},
 }
 
 // Codes returns every code there is, in no order.
