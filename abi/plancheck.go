@@ -3,6 +3,8 @@
 package abi
 
 import (
+	"encoding/base64"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -62,17 +64,34 @@ func (p *Plan) checkSteps() error {
 		return Errorf(CodeInvalidRequest, "plan: files are written before the process is started, and there is no process")
 	}
 	for _, f := range p.Files {
-		if f.Path == "" || strings.Contains(f.Path, "\x00") {
-			return Errorf(CodeInvalidRequest, "plan: %.100q is no path of a file", f.Path)
-		}
-		if f.Encoding != "" && f.Encoding != "utf8" && f.Encoding != "base64" {
-			return Errorf(CodeInvalidRequest, "plan: the encoding of %.100q is %.20q, not utf8 or base64", f.Path, f.Encoding)
+		if err := f.check(); err != nil {
+			return err
 		}
 	}
 	if err := p.Process.check(); err != nil {
 		return err
 	}
 	return p.Ready.check()
+}
+
+func (f *PlanFile) check() error {
+	switch {
+	case f.Path == "" || len(f.Path) > MaxPathBytes || strings.Contains(f.Path, "\x00"):
+		return Errorf(CodeInvalidRequest, "plan: %.100q is no path of a file", f.Path)
+	case f.Encoding != "" && f.Encoding != "utf8" && f.Encoding != "base64":
+		return Errorf(CodeInvalidRequest, "plan: the encoding of %.100q is %.20q, not utf8 or base64", f.Path, f.Encoding)
+	}
+	if f.Encoding == "base64" {
+		if _, err := base64.StdEncoding.DecodeString(f.Content); err != nil {
+			return Errorf(CodeInvalidRequest, "plan: the content of %.100q is not base64 (RFC 4648, section 4)", f.Path)
+		}
+	}
+	if f.Mode != "" {
+		if m, err := strconv.ParseUint(f.Mode, 8, 32); err != nil || m > 0o777 {
+			return Errorf(CodeInvalidRequest, "plan: the mode of %.100q is %.20q, not permission bits in octal like 0644", f.Path, f.Mode)
+		}
+	}
+	return nil
 }
 
 func (p *PlanProcess) check() error {
@@ -85,6 +104,10 @@ func (p *PlanProcess) check() error {
 		return Errorf(CodeInvalidRequest, "plan: the process has neither command nor argv")
 	case p.Command != "" && len(p.Argv) > 0:
 		return Errorf(CodeInvalidRequest, "plan: the process has both command and argv")
+	case len(p.Argv) > 0 && p.Argv[0] == "":
+		return Errorf(CodeInvalidRequest, "plan: the first word of the process's argv, which is what runs, is empty")
+	case strings.Contains(p.Command+strings.Join(p.Argv, "")+p.Cwd, "\x00"):
+		return Errorf(CodeInvalidRequest, "plan: a command or folder of the process holds a NUL character")
 	}
 	return CheckProcessID(p.ProcessID)
 }
@@ -96,6 +119,10 @@ func (r *PlanReady) check() error {
 		return Errorf(CodeInvalidRequest, "plan: ready.mode is %.20q, not tcp or http", r.Mode)
 	case r.Path != "" && !strings.HasPrefix(r.Path, "/"):
 		return Errorf(CodeInvalidRequest, "plan: ready.path %.100q does not begin with /", r.Path)
+	case r.Mode == "tcp" && (r.Path != "" || r.Status != nil):
+		return Errorf(CodeInvalidRequest, "plan: ready.path and ready.status have no meaning with mode tcp")
+	case r.Status != nil && (r.Status.Min < 100 || r.Status.Max > 599 || r.Status.Min > r.Status.Max):
+		return Errorf(CodeInvalidRequest, "plan: ready.status is %d to %d, not a range from 100 to 599", r.Status.Min, r.Status.Max)
 	}
 	return nil
 }

@@ -45,6 +45,8 @@ type generation struct {
 	deaf    atomic.Bool // the module said that it wants no events
 	pool    *pool
 	tasks   sync.WaitGroup // loops of instances and goroutines of calls
+	// complaints are the plugin's mistakes that the log was told of.
+	complaints complaints
 
 	// killed ends when every guest is to be stopped.
 	killed  context.Context

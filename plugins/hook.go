@@ -22,11 +22,11 @@ type hooks struct {
 	telling bool
 }
 
-// Notify tells every plugin that has a hook what happened to a sandbox. It does
-// not wait: each plugin is told one event after the other, in this order, by the
-// generation that serves then. A plugin that fails at one is told the next all
-// the same; the log has why. Events beyond maxWaiting are lost, and the log
-// counts them.
+// Notify tells every plugin that has a hook, and was granted the sandbox, what
+// happened to it. It does not wait: each plugin is told one event after the other,
+// in this order, by the generation that serves then. A plugin that fails at one is
+// told the next all the same; the log has why. Events beyond maxWaiting are lost,
+// and the log counts them.
 func (r *Registry) Notify(ev abi.SandboxEvent) {
 	for _, p := range r.all() {
 		p.notify(ev)
@@ -35,7 +35,7 @@ func (r *Registry) Notify(ev abi.SandboxEvent) {
 
 func (p *Plugin) notify(ev abi.SandboxEvent) {
 	g := p.current.Load()
-	if g == nil || !g.hears() {
+	if g == nil || !g.hears() || g.spec.Grants.Sandbox(ev.Binding, ev.ID) != nil {
 		return
 	}
 	h := &p.hooks
@@ -97,7 +97,7 @@ func (p *Plugin) nextEvent() (abi.SandboxEvent, bool) {
 // tell enters the plugin for one event, bounded by its deadline.
 func (p *Plugin) tell(ev abi.SandboxEvent) error {
 	g := p.acquire()
-	if g == nil || !g.hears() {
+	if g == nil || !g.hears() || g.spec.Grants.Sandbox(ev.Binding, ev.ID) != nil { // grants may have changed
 		if g != nil {
 			g.release()
 		}

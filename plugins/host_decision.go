@@ -21,6 +21,19 @@ func (in *instance) conclude(x *exchange, out outcome) uint64 {
 	return answer(abi.OK)
 }
 
+// wrong refuses a decision. What is wrong with the plugin itself, such as a policy
+// that cannot be carried out, the log is told too: the plugin may answer it to
+// whoever asks, and tell nobody else.
+func (in *instance) wrong(x *exchange, e *abi.Error) uint64 {
+	switch e.Code {
+	case abi.CodeInvalidRequest:
+		in.gen.complain("a plugin made a decision that cannot be carried out", e)
+	case abi.CodeDenied:
+		in.gen.complain(notGranted, e)
+	}
+	return x.fail(e)
+}
+
 // undecided returns the open request of a handle, or nil and what to answer: a
 // request gets one decision.
 func (in *instance) undecided(handle uint64) (*exchange, uint64) {
@@ -87,7 +100,7 @@ func fail(in *instance, a []uint64) uint64 {
 	if err != nil {
 		return x.fail(abi.AsError(err))
 	}
-	return in.conclude(x, outcome{err: e})
+	return in.conclude(x, outcome{err: &chosenError{e}})
 }
 
 // connect: (req, binding, binding_len, id, id_len, port, options, options_len).
@@ -109,8 +122,11 @@ func connect(in *instance, a []uint64) uint64 {
 	if e == nil {
 		e = t.checkPort()
 	}
+	if e == nil {
+		e = in.gen.granted(ref, t.port)
+	}
 	if e != nil {
-		return x.fail(e)
+		return in.wrong(x, e)
 	}
 	ref.SandboxOptions = sandboxOptions(opts.Sandbox)
 	return in.decide(x, &abi.Connect{Sandbox: ref, Port: t.port, Policy: opts.Policy, Wake: opts.Wake})
@@ -131,8 +147,11 @@ func proxy(in *instance, a []uint64) uint64 {
 	if e == nil && t.port != 0 {
 		e = t.checkPort()
 	}
+	if e == nil {
+		e = in.gen.granted(ref, t.port)
+	}
 	if e != nil {
-		return x.fail(e)
+		return in.wrong(x, e)
 	}
 	ref.SandboxOptions = sandboxOptions(opts.Sandbox)
 	return in.decide(x, &abi.Proxy{Sandbox: ref, Port: t.port, Policy: opts.Policy, Wake: opts.Wake})
@@ -142,7 +161,7 @@ func proxy(in *instance, a []uint64) uint64 {
 // if it is in that form at all.
 func (in *instance) proxyPreview(x *exchange, t target, opts *abi.TargetOptions) uint64 {
 	if err := strictOptions(t.options, opts); err != nil {
-		return x.refuse(abi.CodeInvalidRequest, "options: %v", err)
+		return in.wrong(x, abi.Errorf(abi.CodeInvalidRequest, "options: %v", err))
 	}
 	named := false
 	if !x.request(func(r *abi.Request) {
@@ -164,27 +183,6 @@ func next(in *instance, a []uint64) uint64 {
 		return no
 	}
 	return in.decide(x, &abi.Next{})
-}
-
-// plan: (req, json, len).
-func plan(in *instance, a []uint64) uint64 {
-	text := in.bytes(a[1], a[2])
-	x, no := in.undecided(a[0])
-	if x == nil {
-		return no
-	}
-	p, err := abi.ParsePlan(text)
-	if err != nil {
-		return x.fail(abi.AsError(err))
-	}
-	upgrade := false
-	if !x.request(func(r *abi.Request) { upgrade = r.IsUpgrade() }) {
-		return answer(abi.Closed)
-	}
-	if p.Then == abi.PlanConnect && !upgrade {
-		return x.refuse(abi.CodeUpgradeRequired, "a plan that connects wants a WebSocket upgrade request")
-	}
-	return in.decide(x, p)
 }
 
 // target is what connect, proxy and ws_open name.

@@ -90,6 +90,9 @@ func (x *exchange) openStream(ctx context.Context, name string, body []byte) (ab
 	if err := ctx.Err(); err != nil {
 		return nil, abi.AsError(err).WithStarted(abi.StartedNo)
 	}
+	if err := x.mayCall(name, body); err != nil {
+		return nil, err
+	}
 	stream, err := x.services().Streams.Open(ctx, name, body)
 	if err != nil {
 		return nil, x.gen.namedError(name, err)
@@ -106,11 +109,30 @@ func (x *exchange) operate(ctx context.Context, name string, body []byte) (json.
 	if err := ctx.Err(); err != nil {
 		return nil, abi.AsError(err).WithStarted(abi.StartedNo)
 	}
+	if err := x.mayCall(name, body); err != nil {
+		return nil, err
+	}
 	result, err := x.services().Operations.Operate(ctx, name, body)
+	if err == nil {
+		result, err = x.gen.spec.Grants.visible(name, result)
+	}
 	if err == nil {
 		return result, nil
 	}
 	return nil, x.gen.namedError(name, err)
+}
+
+// mayCall refuses a call of an operation that the plugin was not granted.
+func (x *exchange) mayCall(name string, body []byte) error {
+	err := x.gen.spec.Grants.Call(name, body)
+	if err == nil {
+		return nil
+	}
+	e := x.gen.namedError(name, err)
+	if e.Code == abi.CodeDenied {
+		x.gen.complain(notGranted, e)
+	}
+	return e
 }
 
 // namedError is an operation's error as the guest sees it.

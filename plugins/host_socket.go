@@ -81,6 +81,9 @@ func (in *instance) opening(x *exchange, t target) (ref abi.SandboxRef, opts abi
 	if ref, e = t.resolve(&opts); e == nil {
 		e = t.checkPort()
 	}
+	if e == nil {
+		e = in.gen.granted(ref, t.port)
+	}
 	ref.SandboxOptions = sandboxOptions(opts.Sandbox)
 	return ref, opts, e
 }
