@@ -17,7 +17,7 @@ type address struct {
 	resource *resource
 	row      abi.Row // of an operation
 	// binding and id are as they stand in the path; the operation checks them.
-	// For a connection id is its own.
+	// For a connection id is its own, for a plugin its name.
 	binding, id string
 }
 
@@ -39,12 +39,23 @@ type method struct {
 	status       int
 	answer       any
 	events, text bool
+	// body is what it is sent, nil for nothing; headers are those it takes; errors
+	// are its own, besides those of every request.
+	body    *requestBody
+	headers []parameter
+	errors  []abi.Code
 }
 
-// parameter is one of a query.
+// requestBody is what a method is sent: bytes, or JSON with a schema.
+type requestBody struct {
+	mediaType, about string
+	schema           any
+}
+
+// parameter is one of a query, or a header.
 type parameter struct{ name, about string }
 
-// resources are the fixed paths and the forms that name a sandbox or a connection.
+// resources are the fixed paths and the forms that name a sandbox, a connection or a plugin.
 // The form of operations comes from the table.
 func resources() []resource {
 	sandboxQuery := []parameter{
@@ -53,7 +64,7 @@ func resources() []resource {
 		{"label", "Only sandboxes with this label, name=value or the name alone. It can be given several times: all must be there."},
 	}
 	eventQuery := []parameter{{"binding", "Only of this binding."}, {"id", "Only of the sandbox of this id."}}
-	return []resource{
+	return append(pluginResources(), []resource{
 		{healthPath, []method{{name: http.MethodGet, summary: "Tells that the admin API answers. Needs no token.", serve: (*exchange).health, answer: &Health{}}}},
 		{"/v1/version", []method{{name: http.MethodGet, summary: "Tells what the edge is.", serve: (*exchange).version, answer: &Version{}}}},
 		{"/v1/openapi.json", []method{{name: http.MethodGet, summary: "Returns this document.", serve: (*exchange).openAPI, answer: map[string]any{}}}},
@@ -74,7 +85,7 @@ func resources() []resource {
 			{name: http.MethodDelete, summary: "Closes a connection.", serve: (*exchange).closeConnection, query: closeParameters(), answer: &Closed{}},
 		}},
 		{metricsPath, []method{{name: http.MethodGet, summary: "Returns what the edge counts, as Prometheus reads it.", serve: (*exchange).metrics, text: true}}},
-	}
+	}...)
 }
 
 // The forms of paths that name a sandbox and an operation.
@@ -94,6 +105,11 @@ func parseAddress(all []resource, escaped string) (address, error) {
 	}
 	if id, ok := strings.CutPrefix(escaped, connectionsPath+"/"); ok && !strings.Contains(id, "/") {
 		return address{resource: form(all, connectionPath), id: id}, nil
+	}
+	if rest, ok := strings.CutPrefix(escaped, pluginsPath+"/"); ok {
+		if a, ok := pluginAddress(all, rest); ok {
+			return a, nil
+		}
 	}
 	rest, ok := strings.CutPrefix(escaped, sandboxesPath+"/")
 	parts := strings.Split(rest, "/")

@@ -66,6 +66,8 @@ type Server struct {
 	// /metrics; nil is UNSUPPORTED.
 	Connections Connections
 	Metrics     Metrics
+	// Plugins are listed and changed under /v1/plugins; nil is UNSUPPORTED.
+	Plugins Plugins
 	// Doctor examines the machine for GET /v1/doctor; nil is UNSUPPORTED.
 	Doctor func(ctx context.Context) ([]sandboxmgr.Finding, error)
 	// Version is the edge's own.
@@ -82,13 +84,15 @@ type Server struct {
 	ids       requestIDs
 	resources []resource
 	document  func() ([]byte, error)
-	pace      pace // defaultPace, except in tests
+	pace      pace  // defaultPace, except in tests
+	maxModule int64 // MaxModuleBytes, except in tests
 	// calm ends when Shutdown begins: streams without an end of their own end
 	// with it. base ends when Shutdown gives up waiting: everything does.
 	calm, base         context.Context
 	becalm, cancelBase context.CancelCauseFunc
 	streams            atomic.Int64
 	bodies             *bodyPlaces
+	changes            changes
 
 	mu       sync.Mutex
 	stopping bool           // no request begins any more

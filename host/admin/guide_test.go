@@ -89,6 +89,7 @@ func serveGuide(t *testing.T, dir string) string {
 	s := &Server{
 		Operations: &fakeOperations{operate: guideCall, open: stream(t, guideStream)}, Sandboxes: guideList{},
 		Token: token, Version: "1.0.0", Connections: guideConnections(), Metrics: fakeMetrics{},
+		Plugins: &fakePlugins{number: 1, digest: "4f2a90c13b7e"},
 		Doctor: func(context.Context) ([]sandboxmgr.Finding, error) {
 			return []sandboxmgr.Finding{{Name: "docker engine", Level: "ok", Text: "version 20.10"}}, nil
 		},

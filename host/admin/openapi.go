@@ -99,6 +99,8 @@ func parameters() object {
 			"schema": object{"type": "string", "pattern": "^[A-Za-z0-9]([A-Za-z0-9-]{0,38}[A-Za-z0-9])?$"}},
 		"connection": object{"name": "connection", "in": "path", "required": true, "description": "A connection's id.",
 			"schema": object{"type": "integer"}},
+		"plugin": object{"name": "plugin", "in": "path", "required": true, "description": "A name under `plugins:` in the configuration.",
+			"schema": object{"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"}},
 		"pretty": object{"name": "pretty", "in": "query", "description": "Indents the answer, for people.",
 			"allowEmptyValue": true, "schema": object{"type": "string"}},
 		"timeout": object{"name": timeoutHeader, "in": "header", "description": "Bounds the request, a stream as a whole: `10s`, or milliseconds. After it the answer is `TIMEOUT`.",
@@ -125,6 +127,8 @@ func (d *document) resource(r resource) {
 		names = append(names, "binding", "id", "timeout")
 	case connectionPath:
 		names = append(names, "connection")
+	case pluginPath, pluginModulePath, pluginRollbackPath:
+		names = append(names, "plugin", "timeout")
 	}
 	path["parameters"] = parameterRefs(names...)
 	for _, m := range r.methods {
@@ -139,14 +143,13 @@ func (d *document) resource(r resource) {
 		}
 		op := object{
 			"operationId": operationID(m.name, r.path), "summary": m.summary,
-			"responses": d.responses(object{"description": "The answer.", "content": answer}, abi.CommonErrors),
+			"responses": d.responses(object{"description": "The answer.", "content": answer}, append(slices.Clone(abi.CommonErrors), m.errors...)),
 		}
-		var query []object
-		for _, p := range m.query {
-			query = append(query, object{"name": p.name, "in": "query", "description": p.about, "schema": object{"type": "string"}})
+		if list := append(parametersIn("query", m.query), parametersIn("header", m.headers)...); len(list) > 0 {
+			op["parameters"] = list
 		}
-		if query != nil {
-			op["parameters"] = query
+		if m.body != nil {
+			op["requestBody"] = d.requestBody(m.body)
 		}
 		if r.path == healthPath {
 			op["security"] = []object{}
@@ -155,6 +158,29 @@ func (d *document) resource(r resource) {
 		path[strings.ToLower(m.name)] = op
 	}
 	d.paths[r.path] = path
+}
+
+// parametersIn describes texts in a query or a head.
+func parametersIn(place string, list []parameter) []object {
+	var all []object
+	for _, p := range list {
+		all = append(all, object{"name": p.name, "in": place, "description": p.about, "schema": object{"type": "string"}})
+	}
+	return all
+}
+
+// requestBody describes what a fixed path is sent: JSON may be left out, bytes may
+// not.
+func (d *document) requestBody(b *requestBody) object {
+	schema := object{}
+	if b.schema != nil {
+		schema = d.of(b.schema)
+	}
+	body := object{"content": content(b.mediaType, schema), "required": b.schema == nil}
+	if b.about != "" {
+		body["description"] = b.about
+	}
+	return body
 }
 
 // operationID is "getDoctor" of GET /v1/doctor.

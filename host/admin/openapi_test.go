@@ -145,6 +145,7 @@ func TestSchemasFitTheTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	types := map[string]reflect.Type{"Event": reflect.TypeFor[Event](), "SandboxList": reflect.TypeFor[SandboxList](), "BindingList": reflect.TypeFor[BindingList](),
+		"PluginList": reflect.TypeFor[PluginList](), "PluginDetail": reflect.TypeFor[PluginDetail](), "RollbackRequest": reflect.TypeFor[RollbackRequest](),
 		"Findings": reflect.TypeFor[Findings](), "Failure": reflect.TypeFor[Failure](), "StreamInput": reflect.TypeFor[abi.StreamInput]()}
 	for _, row := range abi.Operations {
 		for _, v := range []any{row.NewRequest(), row.NewResponse()} {

@@ -53,6 +53,9 @@ func (s *Server) prepare() {
 	if s.pace == (pace{}) {
 		s.pace = defaultPace
 	}
+	if s.maxModule == 0 {
+		s.maxModule = MaxModuleBytes
+	}
 	s.ids.init()
 	s.bodies = newBodyPlaces(maxLargeBodies, maxLargeWaiting)
 	s.resources = resources()
