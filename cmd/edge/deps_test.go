@@ -21,6 +21,7 @@ var house = map[string]struct{ ours, heavy []string }{
 	"bridge":                   {ours: []string{"bridge/socket"}, heavy: []string{"github.com/valyala/fasthttp", "github.com/fasthttp/websocket"}},
 	"bridge/socket":            {heavy: []string{"golang.org/x/sys"}},
 	"plugins":                  {ours: []string{"abi", "plugins/meter"}, heavy: []string{"github.com/tetratelabs/wazero", "github.com/fsnotify/fsnotify"}},
+	"plugins/fetch":            {ours: []string{"abi", "plugins"}},
 	"plugins/meter":            {},
 	"plugins/source":           {heavy: []string{"oras.land/oras-go/v2", "github.com/opencontainers", "github.com/fsnotify/fsnotify"}},
 	"plugins/wasmasm":          {},
