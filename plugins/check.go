@@ -29,11 +29,37 @@ type Report struct {
 // maxOutput bounds the lines of a Report's Output.
 const maxOutput = 40
 
-// outputLog is a slog handler that keeps what a module says for the report.
+// outputLog is a slog handler that keeps what a module says.
 type outputLog struct {
+	most int // lines
+
 	mu    sync.Mutex
 	lines []string
 }
+
+// text returns what was said.
+func (o *outputLog) text() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.lines)
+}
+
+// clear forgets what was said.
+func (o *outputLog) clear() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lines = nil
+}
+
+// failures is the log of an edge that keeps, among what a module says, why it
+// failed.
+type failures struct{ *outputLog }
+
+// Enabled is true for what went wrong.
+func (failures) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
+
+// WithAttrs leaves out what is the same on every line.
+func (f failures) WithAttrs([]slog.Attr) slog.Handler { return f }
 
 // Enabled is true for what an edge logs.
 func (o *outputLog) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
@@ -51,7 +77,7 @@ func (o *outputLog) Handle(_ context.Context, r slog.Record) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for l := range strings.Lines(line.String()) {
-		if len(o.lines) < maxOutput {
+		if len(o.lines) < o.most {
 			o.lines = append(o.lines, strings.TrimRight(l, "\n"))
 		}
 	}
@@ -69,15 +95,13 @@ func (o *outputLog) WithGroup(string) slog.Handler { return o }
 // sandboxes or configuration. The error is about the file or ctx; a module that
 // would be refused is told in the report.
 func Check(ctx context.Context, path string) (Report, error) {
-	var output outputLog
-	r, err := NewRegistry(Config{GuestLog: slog.New(&output)})
+	output := &outputLog{most: maxOutput}
+	r, err := NewRegistry(Config{GuestLog: slog.New(output)})
 	if err != nil {
 		return Report{Path: path}, err
 	}
-	report, err := r.check(ctx, Spec{Name: path, Source: path})
-	output.mu.Lock()
-	defer output.mu.Unlock()
-	report.Output = output.lines
+	report, err := r.check(ctx, Spec{Name: path, Source: path, ungranted: true})
+	report.Output = output.text()
 	return report, err
 }
 

@@ -36,6 +36,7 @@ type exchange struct {
 	account  *account        // nil: nobody asked
 	// settled receives one outcome, unless abandon came first.
 	settled chan outcome
+	left    chan struct{} // closed when the guest is done; nil outside of trials
 
 	// The instance's loop alone uses these.
 	handle   uint32

@@ -398,6 +398,7 @@ func (in *instance) finish(x *exchange, out outcome) {
 	}
 	in.gen.release()
 	x.settle(out)
+	x.leave()
 }
 
 // fail is the end of an instance after an error in x's entry: it is never used

@@ -96,9 +96,17 @@ func (g *generation) decide(ctx context.Context, req *abi.Request, own *Services
 func (x *exchange) run(ctx context.Context) (abi.Decision, error) {
 	if err := x.gen.submit(ctx, x); err != nil {
 		x.gen.release()
+		x.leave()
 		return nil, x.gen.unserved(err)
 	}
 	return x.await(ctx)
+}
+
+// leave tells a trial that the guest is done with the request.
+func (x *exchange) leave() {
+	if x.left != nil {
+		close(x.left)
+	}
 }
 
 // acquire takes a reference to the generation that serves.

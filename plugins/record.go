@@ -20,8 +20,9 @@ type Recorder interface {
 
 // Recording is one request that is being recorded.
 type Recording interface {
-	// End is told what Decide is about to return. Nothing of it is the
-	// Recording's to change, nor to keep, but for what e holds.
+	// End is told what Decide is about to return. The Recording may keep it, other
+	// than a Stream, and changes nothing of it. The request is still as the plugin
+	// left it and may be looked at, unless d has a Stream.
 	End(d abi.Decision, err error, e *abi.Explanation)
 }
 

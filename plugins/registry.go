@@ -64,6 +64,7 @@ type Registry struct {
 
 	initDeadline time.Duration // the constants, for tests to change
 	settle       time.Duration
+	stage        *stage // a trial's time and chance; nil: the machine's
 
 	mu       sync.Mutex
 	plugins  map[string]*Plugin

@@ -103,6 +103,9 @@ func clockTime(in *instance, a []uint64) uint64 {
 
 // clock reads a clock in nanoseconds. The monotonic one starts with the edge.
 func (in *instance) clock(id uint32) (now int64, ok bool) {
+	if s := in.gen.reg.stage; s != nil {
+		return s.clock(id)
+	}
 	switch id {
 	case clockRealtime:
 		return time.Now().UnixNano(), true
@@ -119,7 +122,13 @@ func random(in *instance, a []uint64) uint64 {
 }
 
 // randomize fills b with randomness.
-func (in *instance) randomize(b []byte) { _, _ = rand.Read(b) } // never fails
+func (in *instance) randomize(b []byte) {
+	if s := in.gen.reg.stage; s != nil {
+		s.fill(b)
+		return
+	}
+	_, _ = rand.Read(b) // never fails
+}
 
 // procExit: (code). It ends the instance, whatever the code.
 func procExit(_ *instance, a []uint64) uint64 { panic(exitError(uint32(a[0]))) }
