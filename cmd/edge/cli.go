@@ -39,7 +39,7 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Serve what edge.yaml says."`
 	Dev     devCommand     `cmd:"" help:"Serve a project while you edit it: rebuild, reload, report."`
 	Clean   cleanCommand   `cmd:"" help:"Destroy every sandbox of a state folder, with all it wrote."`
-	Plugin  pluginCommands `cmd:"" help:"Write and check plugins."`
+	Plugin  pluginCommands `cmd:"" help:"Write and check plugins, and see and change those of a running edge."`
 	Doctor  doctorCommand  `cmd:"" help:"Find what is wrong with this machine and the configuration, and what mends it."`
 	Version versionCommand `cmd:"" help:"Tell what this binary is."`
 
@@ -52,6 +52,8 @@ type commands struct {
 type pluginCommands struct {
 	Check pluginCheckCommand `cmd:"" help:"Tell whether modules would be loaded, and why not."`
 	New   pluginNewCommand   `cmd:"" help:"Write a project that builds offline with this binary's SDK."`
+
+	remote.PluginCommands
 }
 
 // usageError is a mistake in what the user wrote, as opposed to a failure.

@@ -283,7 +283,7 @@ func (l *line) valuesOf(ctx context.Context, t *terminal, v *kong.Value, word, b
 	for i := range list {
 		list[i].Word = before + list[i].Word
 	}
-	if kind == "path" && !strings.Contains(word, ":") {
+	if kind == "path" && !strings.Contains(word, ":") || kind == "loadable" {
 		list = append(list, remote.Candidate{Word: ":files"})
 	}
 	return list

@@ -30,7 +30,7 @@ func TestCompletion(t *testing.T) {
 		want string
 	}{
 		{[]string{"ex"}, "exec expose"},
-		{[]string{"plugin", ""}, "check new"},
+		{[]string{"plugin", ""}, "check new list load rollback history"},
 		{[]string{"plugin", "check", "--"}, "--help"},
 		{[]string{"ps", "--f"}, "--format --filter"},
 		{[]string{"ps", "--format", ""}, "table json"},

@@ -22,7 +22,7 @@ type Candidate struct{ Word, About string }
 
 // Candidates returns what may stand where an argument of the kind is due (the
 // complete tag of the verbs), asking the edge where it takes that. word is what
-// is written of it, sandbox the sandbox that the command line names so far. An
+// is written of it, sandbox the sandbox or plugin that the command line names so far. An
 // edge that does not answer in time has nothing to offer, and nothing is started.
 func Candidates(ctx context.Context, env *Env, c Connection, kind, word, sandbox string) []Candidate {
 	switch kind {
@@ -58,6 +58,8 @@ func Candidates(ctx context.Context, env *Env, c Connection, kind, word, sandbox
 		return client.sandboxCandidates(ctx, word)
 	case "connection", "connected-plugin":
 		return client.connectionCandidates(ctx, kind)
+	case "plugin", "loadable", "generation":
+		return client.pluginCandidates(ctx, kind, sandbox)
 	case "process", "port":
 		ref, err := client.resolve(ctx, sandbox)
 		if err != nil {

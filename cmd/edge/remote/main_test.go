@@ -40,6 +40,8 @@ type edge struct {
 	// connections is the JSON of GET /v1/connections; of those with the ids in it
 	// DELETE closes one, and by a query three.
 	connections string
+	// plugins answers below /v1/plugins; nil is nothing there.
+	plugins http.HandlerFunc
 
 	mu   sync.Mutex
 	seen []string // "binding/id operation", or "GET /v1/connections?...", in order
@@ -81,6 +83,10 @@ func (e *edge) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if id, ok := strings.CutPrefix(r.URL.Path, connectionsPath); ok {
 		e.serveConnections(w, r, strings.TrimPrefix(id, "/"))
+		return
+	}
+	if e.plugins != nil && strings.HasPrefix(r.URL.Path, pluginsPath) {
+		e.plugins(w, r)
 		return
 	}
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/v1/sandboxes/"), "/")

@@ -19,6 +19,8 @@ type table struct {
 	right map[int]bool
 	// whole keeps the last column whole, for what is to be copied.
 	whole bool
+	// remarks are lines below rows, by the rows' number.
+	remarks map[int][]string
 }
 
 // newTable begins one with its headings; those that begin with "#" are of
@@ -40,6 +42,16 @@ func (t *table) add(cells ...string) {
 	t.rows = append(t.rows, cells)
 }
 
+// remark puts a line below the last row, which is broken where it would not fit a
+// terminal.
+func (t *table) remark(text string) {
+	if t.remarks == nil {
+		t.remarks = map[int][]string{}
+	}
+	at := len(t.rows) - 1
+	t.remarks[at] = append(t.remarks[at], oneLine(text))
+}
+
 // write prints the table, the last column cut where it would not fit a
 // terminal.
 func (t *table) write(w io.Writer) error {
@@ -54,7 +66,7 @@ func (t *table) write(w io.Writer) error {
 		room = unbounded
 	}
 	var b strings.Builder
-	for _, row := range t.rows {
+	for n, row := range t.rows {
 		used := 0
 		var line strings.Builder
 		for i, cell := range row {
@@ -73,9 +85,19 @@ func (t *table) write(w io.Writer) error {
 			used += widths[i] + 2
 		}
 		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+		for _, text := range t.remarks[n] {
+			b.WriteString(indented(text, room))
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// indented is a remark as lines of at most room characters, the later ones set in
+// further.
+func indented(text string, room int) string {
+	const head, rest = "  ", "    "
+	return head + strings.Join(folded(text, room-len(head), room-len(rest)), "\n"+rest) + "\n"
 }
 
 // minLast is how much of the last column is shown however narrow the terminal.
