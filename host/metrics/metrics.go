@@ -41,6 +41,7 @@ type Metrics struct {
 	closed   [len(endings)]prometheus.Counter
 	pauses   prometheus.Counter
 	breaches breaches
+	loads    pluginLoads
 }
 
 // traffic is both directions, seen from the edge.
@@ -61,6 +62,7 @@ func New(connections func() map[string]int) (*Metrics, error) {
 	add := &registration{registry: m.registry}
 	m.registerRequests(add)
 	m.registerBridges(add)
+	m.registerPlugins(add)
 	add.collector(collectors.NewGoCollector())
 	add.collector(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if connections != nil {
