@@ -23,6 +23,7 @@ var house = map[string]struct{ ours, heavy []string }{
 	"plugins":                  {ours: []string{"abi", "plugins/meter"}, heavy: []string{"github.com/tetratelabs/wazero", "github.com/fsnotify/fsnotify"}},
 	"plugins/fetch":            {ours: []string{"abi", "plugins"}},
 	"plugins/meter":            {},
+	"plugins/replay":           {ours: []string{"abi", "plugins"}},
 	"plugins/source":           {heavy: []string{"oras.land/oras-go/v2", "github.com/opencontainers", "github.com/fsnotify/fsnotify"}},
 	"plugins/wasmasm":          {},
 	"sandboxmgr":               {ours: []string{"abi", "sandboxmgr/initlink", "sandboxmgr/initproto"}},
