@@ -2,6 +2,11 @@
 
 package abi
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
 // Explanation is how one plugin decided one request: what X-Edge-Explain shows,
 // what a recording keeps and what the author's tools print.
 type Explanation struct {
@@ -31,7 +36,8 @@ type ExplainedCall struct {
 
 // Verdict is a decision, or the error in its place, as JSON.
 type Verdict struct {
-	// Decision is "respond", "connect", "proxy", "next", "plan" or "error".
+	// Decision is "respond", "connect", "proxy", "next", "plan" or "error"; of a
+	// request that no plugin was asked about, "preview" or "edge".
 	Decision string      `json:"decision"`
 	Status   int         `json:"status,omitempty"`
 	Headers  [][2]string `json:"headers,omitzero"`
@@ -45,4 +51,33 @@ type Verdict struct {
 	Wake       Wake        `json:"wake,omitempty"`
 	Plan       *Plan       `json:"plan,omitempty"`
 	Error      *Error      `json:"error,omitempty"`
+}
+
+// VerdictOf is a decision, or the error in its place, as JSON can tell it. A body is
+// told by its size and digest. It refers to what d refers to.
+func VerdictOf(d Decision, err error) Verdict {
+	if err != nil {
+		return Verdict{Decision: "error", Error: AsError(err)}
+	}
+	switch d := d.(type) {
+	case *Respond:
+		v := Verdict{Decision: "respond", Status: d.Status, Streamed: d.Stream != nil, BodyBytes: len(d.Body)}
+		for _, h := range d.Headers {
+			v.Headers = append(v.Headers, [2]string{h.Name, h.Value})
+		}
+		if len(d.Body) > 0 {
+			sum := sha256.Sum256(d.Body)
+			v.BodySHA256 = hex.EncodeToString(sum[:])
+		}
+		return v
+	case *Connect:
+		return Verdict{Decision: "connect", Sandbox: &d.Sandbox, Port: d.Port, Policy: &d.Policy, Wake: d.Wake}
+	case *Proxy:
+		return Verdict{Decision: "proxy", Sandbox: &d.Sandbox, Port: d.Port, Policy: &d.Policy, Wake: d.Wake}
+	case *Plan:
+		return Verdict{Decision: "plan", Plan: d}
+	case *Next:
+		return Verdict{Decision: "next"}
+	}
+	return Verdict{}
 }

@@ -46,6 +46,9 @@ type Head struct {
 	// ContentLength is the exact length of Body, or -1 when it is not known and
 	// the body is sent in chunks.
 	ContentLength int64
+	// Answer are fields that the head of the answer gets besides its own, of a 101
+	// too.
+	Answer []Header
 }
 
 // Upstream is where a request goes.

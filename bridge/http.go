@@ -70,6 +70,7 @@ func (x *exchange) http(ctx context.Context, rc *fasthttp.RequestCtx, head *Head
 		tr := &trip{x: x, rc: rc, head: head, c: c}
 		a, err := tr.run(ctx, req)
 		if err == nil {
+			a.headers = append(a.headers, head.Answer...)
 			return x.respond(rc, tr, a)
 		}
 		c.src.drop()

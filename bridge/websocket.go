@@ -60,6 +60,9 @@ func (x *exchange) upgrade(ctx context.Context, rc *fasthttp.RequestCtx, head *H
 	if err == nil && a.status == 101 {
 		err = accepted(a, bare)
 	}
+	if err == nil {
+		a.headers = append(a.headers, head.Answer...)
+	}
 	if err == nil && a.status != 101 {
 		a.keep = false // the request asked for the connection to change
 		x.maxBytes = pol.MaxBytes

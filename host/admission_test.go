@@ -100,8 +100,8 @@ func TestProtocols(t *testing.T) {
 	policy := abi.Policy{Protocols: []string{"chat.v2", "chat.v1"}}
 	ev := newEvents()
 	r := start(t, &Server{boxes: boxes(box), Observe: ev.add}, []Route{
-		{Path: "/any", Chain: []Plugin{{"any", always(&abi.Connect{Sandbox: ref("a"), Port: 8080})}}},
-		{Path: "/*", Chain: []Plugin{{"p", always(&abi.Proxy{Sandbox: ref("a"), Port: 8080, Policy: policy})}}},
+		{Path: "/any", Chain: []Plugin{{Name: "any", Decider: always(&abi.Connect{Sandbox: ref("a"), Port: 8080})}}},
+		{Path: "/*", Chain: []Plugin{{Name: "p", Decider: always(&abi.Proxy{Sandbox: ref("a"), Port: 8080, Policy: policy})}}},
 	})
 	for _, tt := range []struct {
 		name, path string
@@ -178,8 +178,8 @@ func TestLimitsOfTheServer(t *testing.T) {
 			}
 			ev := newEvents()
 			r := start(t, &Server{boxes: f, Limits: tt.limits, Observe: ev.add}, []Route{
-				{Path: "/b", Chain: []Plugin{{"b", always(&abi.Proxy{Sandbox: ref("b"), Port: 8080})}}},
-				{Path: "/*", Chain: []Plugin{{"a", always(&abi.Proxy{Sandbox: ref("a"), Port: 8080})}}},
+				{Path: "/b", Chain: []Plugin{{Name: "b", Decider: always(&abi.Proxy{Sandbox: ref("b"), Port: 8080})}}},
+				{Path: "/*", Chain: []Plugin{{Name: "a", Decider: always(&abi.Proxy{Sandbox: ref("a"), Port: 8080})}}},
 			})
 			sockets := []*client{r.openSocket(t, tt.host), r.openSocket(t, tt.host)}
 			ev.next(t)

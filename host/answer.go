@@ -18,12 +18,15 @@ import (
 
 // fail answers with an error. Only what an *abi.Error says reaches the client;
 // anything else is logged, once, here.
-func (x *exchange) fail(err error) {
+func (x *exchange) fail(err error) { x.failWith(abi.AsError(err).Code.Status(), err) }
+
+// failWith is fail with another status than the error's own.
+func (x *exchange) failWith(status int, err error) {
 	e := abi.AsError(err)
 	if e.Code == abi.CodeInternal || e.Code == abi.CodePluginFailed {
 		x.s.Log.Error("request failed", "request", x.id, "plugin", x.plugin, "error", err)
 	}
-	x.answerError(e.Code.Status(), e)
+	x.answerError(status, e)
 }
 
 // refuse answers what the gate did not let in, and closes the connection.

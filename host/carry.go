@@ -184,6 +184,7 @@ func (x *exchange) carry(d *dialer) error {
 		x.handed = false
 		return err
 	}
+	x.relayed = true
 	return nil
 }
 
@@ -197,6 +198,7 @@ func (x *exchange) carryWebSocket(up bridge.Upstream, own bridge.Owner, pol brid
 		x.handed = false
 		return err
 	}
+	x.relayed = true
 	defer j.let() // whatever an observer does
 	defer x.ctx.end()
 	if x.bridged() {

@@ -258,7 +258,7 @@ func TestChain(t *testing.T) {
 	last := decide(func(_ context.Context, req *abi.Request) (abi.Decision, error) {
 		return text(200, strings.Join(req.HeaderValues("X-Mark"), ",")), nil
 	})
-	r := start(t, &Server{}, []Route{{Path: "/c/*", Chain: []Plugin{{"a", mark("1")}, {"b", mark("2")}, {"c", last}}}})
+	r := start(t, &Server{}, []Route{{Path: "/c/*", Chain: []Plugin{{Name: "a", Decider: mark("1")}, {Name: "b", Decider: mark("2")}, {Name: "c", Decider: last}}}})
 	if got := r.get(t, "a", "/c/", ""); got.body != "1,2" {
 		t.Errorf("chain gave %q", got.body)
 	}
@@ -337,7 +337,7 @@ func TestUnreadBody(t *testing.T) {
 func TestExpectContinue(t *testing.T) {
 	t.Parallel()
 	box := newBox("a", map[int]string{8080: backend(t, echoHead)})
-	r := start(t, &Server{boxes: boxes(box)}, []Route{{Path: "/in", Chain: []Plugin{{"p", always(&abi.Proxy{Sandbox: ref("a"), Port: 8080})}}}})
+	r := start(t, &Server{boxes: boxes(box)}, []Route{{Path: "/in", Chain: []Plugin{{Name: "p", Decider: always(&abi.Proxy{Sandbox: ref("a"), Port: 8080})}}}})
 	for _, head := range []string{"Expect: 100-continue\r\n", "expect: 100-Continue\r\n"} {
 		c := r.dial(t)
 		c.send("POST /in HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n" + head + "\r\n")

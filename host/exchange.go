@@ -26,10 +26,17 @@ type exchange struct {
 
 	watched bridge.Watched
 
+	// decider is the plugin that was asked last.
+	decider Decider
+	// told is set if whoever sent the request may see how it was decided.
+	told *told
+
 	over atomic.Bool // finish ran
 	// handed is set when somebody else (a relay, a stream) finishes the
 	// exchange.
 	handed bool
+	// relayed is set when the answer is that of a sandbox's server.
+	relayed bool
 }
 
 // serve is fasthttp's handler: one request.
@@ -65,6 +72,7 @@ func (x *exchange) enter() *refusal {
 		return r
 	}
 	x.head = h
+	x.told = x.s.mayBeTold(h.explain)
 	x.method, x.host, x.path = h.method, loggedHost(h.name), loggedPath(h.path)
 	x.req = &abi.Request{
 		ID: x.id, Method: h.method, Scheme: "http", Host: h.host, Path: h.path, Query: h.query, HasQuery: h.hasQuery,
@@ -107,6 +115,7 @@ func wellKnown(b []byte) string {
 func (x *exchange) dispatch() {
 	if p, ok := x.s.previewOf(x.head.name, x.head.path); ok {
 		x.via = ViaPreview
+		x.tellPreview(p)
 		x.servePreview(p)
 		return
 	}
@@ -120,34 +129,7 @@ func (x *exchange) dispatch() {
 		return
 	}
 	x.via = ViaPlugin
-	for _, p := range chain {
-		x.plugin = p.Name
-		asked := time.Now()
-		d, err := x.decide(p)
-		x.observeDecision(p.Name, d, err, asked)
-		if err != nil {
-			x.fail(err)
-			return
-		}
-		if x.carryOut(d) {
-			return
-		}
-	}
-	x.fail(abi.Errorf(abi.CodeNotFound, "no plugin of this route answers the request"))
-}
-
-// decide asks one plugin, for as long as the client is there to be answered. A
-// decider that panics has failed, and no more.
-func (x *exchange) decide(p Plugin) (d abi.Decision, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			x.s.Log.Error("decider panicked", "plugin", p.Name, "request", x.id, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-			err = abi.Errorf(abi.CodePluginFailed, "plugin %q failed", p.Name)
-		}
-	}()
-	x.watchClient()
-	defer x.unwatchClient()
-	return p.Decider.Decide(&x.ctx, x.req)
+	x.ask(chain)
 }
 
 // watchClient has the exchange's context end if the client goes away before
@@ -184,6 +166,7 @@ func (x *exchange) settle() {
 	if x.s.draining.Load() || x.head == nil || x.head.closing || x.unusable() {
 		x.rc.SetConnectionClose()
 	}
+	x.showAnswer()
 	if !x.handed {
 		x.finish(bridge.Summary{Status: x.rc.Response.StatusCode(), BytesOut: int64(len(x.rc.Response.Body()))})
 	}

@@ -24,6 +24,7 @@ import (
 func (x *exchange) backendHead() *bridge.Head {
 	t := &x.target
 	h := &bridge.Head{Method: x.req.Method, Target: x.req.Target()}
+	x.showRelayed(h)
 	if t.path != "" {
 		h.Target = t.path
 		if x.req.HasQuery {

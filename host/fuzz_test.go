@@ -118,9 +118,9 @@ func BenchmarkGateAndRoute(b *testing.B) {
 	s := &Server{Domain: "localhost"}
 	var routes []Route
 	for range 9 {
-		routes = append(routes, Route{Host: "other.example", Path: "/x/*", Chain: []Plugin{{"p", always(nil)}}})
+		routes = append(routes, Route{Host: "other.example", Path: "/x/*", Chain: []Plugin{{Name: "p", Decider: always(nil)}}})
 	}
-	if err := s.SetRoutes(append(routes, Route{Chain: []Plugin{{"p", always(nil)}}})); err != nil {
+	if err := s.SetRoutes(append(routes, Route{Chain: []Plugin{{Name: "p", Decider: always(nil)}}})); err != nil {
 		b.Fatal(err)
 	}
 	raw := []byte("GET /index.html?x=1 HTTP/1.1\r\n" + browserHead)

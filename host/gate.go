@@ -23,8 +23,11 @@ type head struct {
 	// contentLength is the body's size; -1 is chunked, 0 none.
 	contentLength int64
 	// origin is the Origin header that came last, origins how many there were.
-	origin      string
-	origins     int
+	origin  string
+	origins int
+	// explain is the value of X-Edge-Explain, if it came once.
+	explain     string
+	explains    int
 	closing     bool // the client wants no further request on its connection
 	asksUpgrade bool // there is an Upgrade header, of whatever kind
 	upgrade     bool // a complete WebSocket handshake (RFC 6455, section 4.1)
@@ -164,10 +167,16 @@ func (h *head) note(name, value string, f *fields) *refusal {
 				f.connection = append(f.connection, t)
 			}
 		}
-	case len("Content-Length"):
+	case len("Content-Length"): // and X-Edge-Explain
 		if strings.EqualFold(name, "Content-Length") {
 			f.lengths++
 			f.length = value
+		} else if strings.EqualFold(name, explainHeader) {
+			if h.explains++; h.explains == 1 {
+				h.explain = value
+			} else {
+				h.explain = ""
+			}
 		}
 	case len("Transfer-Encoding"): // and Sec-WebSocket-Key
 		if strings.EqualFold(name, "Transfer-Encoding") {
@@ -214,15 +223,16 @@ func (h *head) checkFraming(f *fields) *refusal {
 	return nil
 }
 
-// forgeable names headers that only the edge may set: what a backend reads in
-// them must be true (RFC 7239, section 8.1). They are taken out before any
+// forgeable names headers that only the edge may set, because what a backend reads
+// in them must be true (RFC 7239, section 8.1), and the one that holds a secret of
+// the edge's. They are taken out before any
 // plugin sees the request, so that a plugin may set its own.
 func forgeable(name string) bool {
 	switch name[0] {
 	case 'F', 'f':
 		return strings.EqualFold(name, "Forwarded")
 	case 'X', 'x':
-		return hasPrefixFold(name, "X-Forwarded-") || hasPrefixFold(name, "X-Sandbox-")
+		return hasPrefixFold(name, "X-Forwarded-") || hasPrefixFold(name, "X-Sandbox-") || strings.EqualFold(name, explainHeader)
 	}
 	return false
 }

@@ -48,8 +48,8 @@ func TestPolicyReachesTheBridge(t *testing.T) {
 	carrier := fakeCarrier{make(chan bridge.Policy, 1)}
 	ev := newEvents()
 	r := start(t, &Server{boxes: f, carrier: carrier, Observe: ev.add}, []Route{
-		{Path: "/connect", Chain: []Plugin{{"p", always(&abi.Connect{Sandbox: ref("a"), Port: 8080, Policy: policy})}}},
-		{Path: "/proxy", Chain: []Plugin{{"p", always(&abi.Proxy{Sandbox: ref("a"), Port: 8080, Policy: policy})}}},
+		{Path: "/connect", Chain: []Plugin{{Name: "p", Decider: always(&abi.Connect{Sandbox: ref("a"), Port: 8080, Policy: policy})}}},
+		{Path: "/proxy", Chain: []Plugin{{Name: "p", Decider: always(&abi.Proxy{Sandbox: ref("a"), Port: 8080, Policy: policy})}}},
 	})
 	const offer = "Sec-WebSocket-Protocol: chat\r\n"
 	for _, tt := range []struct{ host, path, extra string }{

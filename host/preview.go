@@ -162,10 +162,17 @@ func (x *exchange) proxyByExposure(d *abi.Proxy) {
 			x.fail(errNoPreview())
 			return
 		}
+		if err := x.mayReach(e.Ref, e.Port); err != nil {
+			x.fail(err)
+			return
+		}
 		x.relayExposure(e, p, d.Policy, d.Wake)
 		return
 	}
 	e, err := x.onlyExposure(d.Sandbox)
+	if err == nil {
+		err = x.mayReach(e.Ref, e.Port)
+	}
 	if err != nil {
 		x.fail(err)
 		return

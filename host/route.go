@@ -21,6 +21,8 @@ type Route struct {
 type Plugin struct {
 	Name    string
 	Decider Decider
+	// OnFailure is what becomes of a request when the plugin fails.
+	OnFailure OnFailure
 }
 
 // SetRoutes replaces the routes, all at once: a request sees the old ones or the

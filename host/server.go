@@ -13,6 +13,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"edge/abi"
 	"edge/bridge"
 	"edge/sandboxmgr"
 )
@@ -35,6 +36,12 @@ type Server struct {
 	// AccessLog gets one line for each request; nil discards. It belongs to the
 	// caller, and Shutdown flushes it.
 	AccessLog *AccessLog
+	// ExplainToken returns the secret with which X-Edge-Explain in a request has
+	// its answer tell how it was decided; nil, or an empty one, is nobody's. Explain
+	// returns a context under which a Decider fills e in; nil has deciders that
+	// explain nothing.
+	ExplainToken func() string
+	Explain      func(ctx context.Context, e *abi.Explanation) context.Context
 	// Observe is told of answered requests and of WebSockets; it must not block.
 	Observe func(Event)
 

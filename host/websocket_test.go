@@ -228,8 +228,8 @@ func TestDrain(t *testing.T) {
 		return text(200, "slow"), nil
 	})
 	r := start(t, &Server{boxes: boxes(box), DrainTimeout: 2 * time.Second}, []Route{
-		{Path: "/ws", Chain: []Plugin{{"ws", always(&abi.Connect{Sandbox: ref("a"), Port: 8080})}}},
-		{Path: "/slow", Chain: []Plugin{{"slow", slow}}},
+		{Path: "/ws", Chain: []Plugin{{Name: "ws", Decider: always(&abi.Connect{Sandbox: ref("a"), Port: 8080})}}},
+		{Path: "/slow", Chain: []Plugin{{Name: "slow", Decider: slow}}},
 	})
 	idle := r.dial(t)
 	idle.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -2,8 +2,6 @@ package plugins
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"sync"
 	"time"
 
@@ -76,35 +74,6 @@ func (a *account) conclude(took time.Duration, d abi.Decision, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.text.Took = abi.Duration(took)
-	a.text.Verdict = VerdictOf(d, err)
+	a.text.Verdict = abi.VerdictOf(d, err)
 	a.text = nil
-}
-
-// VerdictOf is what Decide returned, as JSON can tell it. A body is told by its
-// size and digest.
-func VerdictOf(d abi.Decision, err error) abi.Verdict {
-	if err != nil {
-		return abi.Verdict{Decision: "error", Error: abi.AsError(err)}
-	}
-	switch d := d.(type) {
-	case *abi.Respond:
-		v := abi.Verdict{Decision: "respond", Status: d.Status, Streamed: d.Stream != nil, BodyBytes: len(d.Body)}
-		for _, h := range d.Headers {
-			v.Headers = append(v.Headers, [2]string{h.Name, h.Value})
-		}
-		if len(d.Body) > 0 {
-			sum := sha256.Sum256(d.Body)
-			v.BodySHA256 = hex.EncodeToString(sum[:])
-		}
-		return v
-	case *abi.Connect:
-		return abi.Verdict{Decision: "connect", Sandbox: &d.Sandbox, Port: d.Port, Policy: &d.Policy, Wake: d.Wake}
-	case *abi.Proxy:
-		return abi.Verdict{Decision: "proxy", Sandbox: &d.Sandbox, Port: d.Port, Policy: &d.Policy, Wake: d.Wake}
-	case *abi.Plan:
-		return abi.Verdict{Decision: "plan", Plan: d}
-	case *abi.Next:
-		return abi.Verdict{Decision: "next"}
-	}
-	return abi.Verdict{}
 }

@@ -124,7 +124,7 @@ func collect(r *abi.Respond, v *abi.Verdict) error {
 		err = abi.Errorf(abi.CodeBodyTooLarge, "the answer is longer than %d bytes", maxTrialBody)
 	}
 	r.Body = body[:min(len(body), maxTrialBody)]
-	*v = VerdictOf(r, nil)
+	*v = abi.VerdictOf(r, nil)
 	v.Streamed = true
 	if err != nil {
 		v.Error = abi.AsError(err)
