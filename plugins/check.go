@@ -112,10 +112,10 @@ func (r *Registry) check(ctx context.Context, spec Spec) (Report, error) {
 	if err != nil {
 		return report, err
 	}
-	g := newGeneration(r, spec.withDefaults(), 1, module)
+	g := newGeneration(r, spec.withDefaults(), 1, module.Bytes)
 	defer g.close()
 	report.Digest, report.Size = g.digest, g.size
-	err = g.build(ctx, module)
+	err = g.build(ctx, module.Bytes)
 	if g.code != nil {
 		g.describe(&report)
 	}

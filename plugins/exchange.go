@@ -65,6 +65,7 @@ type exchange struct {
 	pipe       *io.PipeWriter // the stream's, for the watch
 	reading    int            // reads of the body under way
 	cutBody    readDeadliner
+	cutShort   bool // a read was under way when the exchange ended
 	reads      sync.WaitGroup
 }
 
@@ -177,6 +178,7 @@ func (x *exchange) letGo() {
 		return
 	}
 	if x.reading > 0 {
+		x.cutShort = true
 		if d, ok := x.req.Body.(readDeadliner); ok && d.SetReadDeadline(time.Unix(1, 0)) == nil {
 			x.cutBody = d
 		}

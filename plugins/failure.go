@@ -107,7 +107,11 @@ func (g *generation) unserved(err error) *abi.Error {
 	switch {
 	case errors.As(err, &guest):
 		g.failed(nil, err)
+		g.unmade(err)
 		return g.failure(nil)
+	case errors.Is(err, errCrashLoop):
+		g.counts.failures.Add(1)
+		return abi.Errorf(abi.CodePluginFailed, "plugin %q fails again and again; the edge tries it again in a moment", g.spec.Name)
 	case errors.Is(err, errOverloaded), errors.Is(err, context.DeadlineExceeded):
 		return g.overloaded()
 	case errors.Is(err, context.Canceled):

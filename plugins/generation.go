@@ -37,6 +37,16 @@ type generation struct {
 	// guestLog gets what the guest itself says.
 	guestLog *slog.Logger
 	loaded   time.Time
+	origin   string
+	counts   counts
+	crashes  crashLoop
+	// probation is nil once failures do not give the generation up.
+	probation atomic.Pointer[probation]
+
+	// Registry.mu guards these.
+	state State
+	step  Step
+	why   string
 
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil without a folder
@@ -77,6 +87,7 @@ func (g *generation) build(ctx context.Context, module []byte) error {
 	if err := g.compile(ctx, module); err != nil {
 		return err
 	}
+	g.reach(StepImports)
 	if err := g.verify(); err != nil {
 		return err
 	}
@@ -88,7 +99,15 @@ func (g *generation) build(ctx context.Context, module []byte) error {
 		room = openPerInstance
 	}
 	g.pool = newPool(g, g.spec.MaxInstances, room)
+	g.reach(StepStart)
 	return g.tryOut(ctx)
+}
+
+// reach notes how far the generation has come.
+func (g *generation) reach(step Step) {
+	g.reg.mu.Lock()
+	defer g.reg.mu.Unlock()
+	g.step = step
 }
 
 // compile meters the module, makes the runtime and compiles the module in it. Each
@@ -101,6 +120,13 @@ func (g *generation) compile(ctx context.Context, module []byte) error {
 	module, err := meter.Rewrite(module, meterOptions())
 	if err != nil {
 		return refusal(&guestError{"compiling it", err})
+	}
+	g.reach(StepCompile)
+	select {
+	case g.reg.compiling <- struct{}{}:
+		defer func() { <-g.reg.compiling }()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	err = g.compileWith(ctx, module, g.reg.config.CacheDir)
 	if err != nil && g.reg.config.CacheDir != "" {

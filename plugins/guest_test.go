@@ -251,10 +251,10 @@ func writeModule(t testing.TB, module []byte) string {
 	return path
 }
 
-// load loads a module under the name "p".
+// load loads a module under the name "p"; what served before drains at once.
 func (b *bench) load(t testing.TB, module []byte, changes ...func(*Spec)) *Plugin {
 	t.Helper()
-	spec := Spec{Name: "p", Source: writeModule(t, module), MaxInstances: 4, Secrets: map[string]string{"key": "what newAsm's import needs"}}
+	spec := Spec{Name: "p", Source: writeModule(t, module), MaxInstances: 4, KeepWarm: -1, Rollback: Rollback{Failures: -1}, Secrets: map[string]string{"key": "what newAsm's import needs"}}
 	for _, change := range changes {
 		change(&spec)
 	}

@@ -16,5 +16,8 @@ type HistoryEntry struct {
 // History returns what became of a plugin's modules, oldest first, at most 200
 // entries; those of earlier processes too if Config.StateDir is set.
 func (r *Registry) History(name string) []HistoryEntry {
+	if p := r.Plugin(name); p != nil {
+		return p.archive.entries()
+	}
 	return nil
 }

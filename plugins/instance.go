@@ -47,6 +47,7 @@ type instance struct {
 	running    time.Time // since when the guest runs, as far as it was looked at
 	worked     uint64    // bytes that host functions looked at since the guest's time was
 	dying      bool
+	served     bool // a request, and did not fail
 	scratch    []byte
 	output     [2]lineBuffer
 }
@@ -377,6 +378,7 @@ func (in *instance) finishEnded() {
 func (in *instance) finish(x *exchange, out outcome) {
 	x.over = true
 	delete(in.open, x.handle)
+	in.gen.tally(x, out)
 	if s := x.stream; s != nil && !s.ended {
 		in.gen.log().Warn("plugin broke its answer off before respond_end", "request", x.id)
 		why := out.err
@@ -394,6 +396,8 @@ func (in *instance) finish(x *exchange, out outcome) {
 	}
 	clear(x.calls)
 	if !in.dying {
+		in.served = true
+		in.gen.crashes.served()
 		in.gen.pool.put(in)
 	}
 	in.gen.release()
@@ -405,6 +409,7 @@ func (in *instance) finish(x *exchange, out outcome) {
 // again, and neither x nor the other requests it held get a decision.
 func (in *instance) fail(x *exchange, err error) {
 	in.dying = true
+	in.gen.crashed(in, err)
 	in.gen.pool.discard(in)
 	in.gen.failed(x, err)
 	for _, open := range in.open {

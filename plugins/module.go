@@ -1,6 +1,15 @@
 package plugins
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+)
+
+// maxModule bounds the size of a module.
+const maxModule = 256 << 20
 
 // Module is the content of a plugin, wherever it comes from.
 type Module struct {
@@ -53,3 +62,62 @@ func (e *RefusedError) Unwrap() []error { return []error{ErrRefused, e.Err} }
 
 // ErrNoPlugin is a name that no plugin of the registry has.
 var ErrNoPlugin = errors.New("there is no such plugin")
+
+// readModule reads a module's file and its signature, if it has one.
+func readModule(path string) (Module, error) {
+	content, err := readFile(path, maxModule)
+	if err != nil {
+		return Module{}, err
+	}
+	signature, err := readSignature(path)
+	return Module{Bytes: content, Signature: signature, Origin: path}, err
+}
+
+// readFile reads a whole file of at most most bytes. It never waits for one that
+// is no file, such as a named pipe: the watch of all plugins would wait with it.
+func readFile(path string, most int64) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !st.Mode().IsRegular() {
+		return nil, &RefusedError{StepRead, fmt.Errorf("%s is not a regular file", path)}
+	}
+	content, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(content)) > most {
+		return nil, tooLarge(most)
+	}
+	return content, nil
+}
+
+func tooLarge(most int64) error {
+	return &RefusedError{StepRead, fmt.Errorf("it is larger than %d bytes", most)}
+}
+
+// stepOf returns the step at which a load ended with err, which had come as far
+// as step.
+func stepOf(err error, step Step) Step {
+	var refused *RefusedError
+	var guest *guestError
+	switch {
+	case errors.As(err, &refused) && refused.Step != "":
+		return refused.Step
+	case !errors.As(err, &guest):
+		return step
+	}
+	switch guest.step {
+	case "edge_init":
+		return StepInit
+	case "edge_selftest":
+		return StepSelfTest
+	case "compiling it":
+		return StepCompile
+	}
+	return StepStart
+}

@@ -2,8 +2,6 @@ package plugins
 
 import (
 	"context"
-	"errors"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,14 +15,25 @@ type Plugin struct {
 	reg     *Registry
 	name    string
 	current atomic.Pointer[generation] // nil before the first load and after Close
+	canary  atomic.Pointer[canary]     // nil unless a newer version serves a share
 	hooks   hooks
+	archive *archive
 
 	// loading lets one load at a time happen, and guards what follows.
 	loading sync.Mutex
 	spec    Spec
 	number  uint64
-	refused string // digest of the module that was refused last, or why there is none
-	seen    fileState
+	refused refused
+	seen    sourceState
+	held    *Module // what was offered and could not be kept in the archive
+
+	// Registry.mu guards these, and every change of current and canary.
+	from     string      // the file
+	content  string      // digest of its content when it was read last; empty without a file
+	building *generation // on its way through the steps
+	previous *generation // warm
+	cooling  *time.Timer // ends that
+	past     []GenerationStatus
 }
 
 // Name returns the plugin's name.
@@ -60,10 +69,11 @@ func (p *Plugin) Generation() uint64 {
 // PLUGIN_OVERLOADED, TIMEOUT at the deadline, CANCELED when ctx ends first, and
 // whatever error the plugin decided to answer with.
 func (p *Plugin) Decide(ctx context.Context, req *abi.Request) (abi.Decision, error) {
-	g := p.acquire()
+	g := p.assign()
 	if g == nil {
 		return nil, abi.Errorf(abi.CodePluginFailed, "plugin %q is not loaded", p.name)
 	}
+	g.counts.requests.Add(1)
 	return g.decide(ctx, req, nil)
 }
 
@@ -109,6 +119,14 @@ func (x *exchange) leave() {
 	}
 }
 
+// assign takes a reference to the generation that the next request is for.
+func (p *Plugin) assign() *generation {
+	if c := p.canary.Load(); c != nil && c.takes() && c.gen.acquire() {
+		return c.gen
+	}
+	return p.acquire()
+}
+
 // acquire takes a reference to the generation that serves.
 func (p *Plugin) acquire() *generation {
 	for {
@@ -142,71 +160,4 @@ func (g *generation) submit(ctx context.Context, x *exchange) error {
 func (x *exchange) expire() {
 	x.breakStream()
 	x.in.send(event{kind: eventCancel, x: x})
-}
-
-// replace makes g the plugin's current version; the old one drains in the
-// background. p.loading is held.
-func (p *Plugin) replace(g *generation) (old *generation) {
-	old = p.current.Swap(g)
-	p.refused = ""
-	if old != nil {
-		old.release()
-		p.reg.tasks.Add(1)
-		go p.reg.drain(old)
-	}
-	return old
-}
-
-// load builds a generation of the module and lets it serve. After an error the
-// old one serves on. p.loading is held.
-func (p *Plugin) load(ctx context.Context, module []byte, begun time.Time) error {
-	p.number++
-	g := newGeneration(p.reg, p.spec, p.number, module)
-	g.loaded = begun
-	if err := g.build(ctx, module); err != nil {
-		g.close()
-		if ctx.Err() == nil {
-			p.refuse(g.digest, begun, err)
-		}
-		return err
-	}
-	if err := p.reg.install(p, g); err != nil {
-		g.release()
-		g.close()
-		return err
-	}
-	return nil
-}
-
-// refuse reports a module, or a source that could not be read, once for each
-// content. p.loading is held.
-func (p *Plugin) refuse(digest string, begun time.Time, err error) {
-	content := digest
-	if content == "" {
-		content = err.Error()
-	}
-	if p.refused == content {
-		return
-	}
-	p.refused = content
-	serving := p.current.Load() != nil
-	attrs := []any{"plugin", p.name, "source", p.spec.Source, "digest", digest[:min(12, len(digest))], "serving", serving, "err", err}
-	if trap := trapOf(err); trap != "" {
-		attrs = append(attrs, "trap", trap)
-	}
-	p.reg.log.Error("plugin module refused", attrs...)
-	p.reg.emit(Event{Kind: EventRefused, Plugin: p.name, Digest: digest, Generation: p.number, Duration: time.Since(begun), Err: err})
-}
-
-// trapOf returns the trap with the guest's stack if err has one, for the log.
-func trapOf(err error) string {
-	var g *guestError
-	if !errors.As(err, &g) {
-		return ""
-	}
-	trap := trace(err)
-	if !strings.Contains(trap, "\n") {
-		return "" // the error's own line says it all
-	}
-	return trap
 }

@@ -55,8 +55,8 @@ func newPool(g *generation, maxInstances, room int) *pool {
 }
 
 // take returns an instance with room for one more request, which it now counts
-// in. It waits until the deadline (errOverloaded), ctx's end (its error) or kill
-// (errStopped).
+// in. It waits until the deadline (errOverloaded), ctx's end (its error), kill
+// (errStopped), or as long as instances fail one after the other (errCrashLoop).
 func (p *pool) take(ctx context.Context, deadline time.Time) (*instance, error) {
 	p.mu.Lock()
 	if p.killed {
@@ -66,6 +66,10 @@ func (p *pool) take(ctx context.Context, deadline time.Time) (*instance, error) 
 	if in := p.pick(); in != nil {
 		p.mu.Unlock()
 		return in, nil
+	}
+	if len(p.all) == 0 && p.gen.crashes.pausing() {
+		p.mu.Unlock()
+		return nil, errCrashLoop
 	}
 	w := &waiter{ready: make(chan grant, 1)}
 	p.line = append(p.line, w)
@@ -120,6 +124,10 @@ func (p *pool) pick() *instance {
 // burst of short requests does not leave an instance for each of them.
 // p.mu is held.
 func (p *pool) grow() {
+	if p.gen.crashes.pausing() {
+		p.sendAway()
+		return
+	}
 	for !p.closed && !p.killed && len(p.all) < p.max && !p.crowded() && p.growing < cap(p.gen.reg.slots) && len(p.line) > p.growing*p.room {
 		in := newInstance(p.gen)
 		p.all[in] = struct{}{}
@@ -127,6 +135,18 @@ func (p *pool) grow() {
 		p.gen.tasks.Add(1)
 		go in.run(false)
 	}
+}
+
+// sendAway answers the line if no instance is there nor will be for a while. p.mu
+// is held.
+func (p *pool) sendAway() {
+	if len(p.all) > 0 {
+		return
+	}
+	for _, w := range p.line {
+		w.ready <- grant{err: errCrashLoop}
+	}
+	p.line = nil
 }
 
 // crowded tells whether the instances that could use a slot are more than those:
@@ -177,6 +197,7 @@ func (p *pool) grown(in *instance, err error) {
 		p.grow()
 		return
 	}
+	p.gen.crashed(in, err)
 	delete(p.all, in)
 	n := min(p.room, len(p.line))
 	for _, w := range p.line[:n] {

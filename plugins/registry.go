@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"os"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -21,9 +19,6 @@ const (
 	// write in many pieces, and editors write, rename and remove.
 	settle = 50 * time.Millisecond
 )
-
-// maxModule bounds the size of a module's file.
-const maxModule = 256 << 20
 
 // Config is what a registry works with. The zero value works: plugins then have
 // no sandboxes, and what they compile to is not kept.
@@ -59,7 +54,8 @@ type Registry struct {
 	slots     slots
 	functions map[string]signature // what a module may import
 	started   time.Time
-	tasks     sync.WaitGroup // drains
+	tasks     sync.WaitGroup // drains, and what else outlives a call
+	compiling chan struct{}  // has room for one: modules are compiled one at a time
 	changed   chan struct{}  // poked when Watch should look at the sources anew
 
 	initDeadline time.Duration // the constants, for tests to change
@@ -76,7 +72,7 @@ type Registry struct {
 func NewRegistry(config Config) (*Registry, error) {
 	r := &Registry{
 		config: config, log: config.Log, guestLog: config.GuestLog, slots: newSlots(), functions: knownFunctions(), started: time.Now(),
-		changed: make(chan struct{}, 1), plugins: map[string]*Plugin{}, draining: map[*generation]struct{}{},
+		compiling: make(chan struct{}, 1), changed: make(chan struct{}, 1), plugins: map[string]*Plugin{}, draining: map[*generation]struct{}{},
 		initDeadline: initDeadline, settle: settle,
 	}
 	if r.log == nil {
@@ -85,15 +81,25 @@ func NewRegistry(config Config) (*Registry, error) {
 	if r.guestLog == nil {
 		r.guestLog = r.log
 	}
-	if config.CacheDir != "" {
-		if err := os.MkdirAll(config.CacheDir, 0o700); err != nil {
-			return nil, fmt.Errorf("plugin cache: %w", err)
-		}
-		if err := os.Chmod(config.CacheDir, 0o700); err != nil {
-			return nil, fmt.Errorf("plugin cache: %w", err)
-		}
+	if err := privateFolder(config.CacheDir); err != nil {
+		return nil, fmt.Errorf("plugin cache: %w", err)
+	}
+	if err := privateFolder(config.StateDir); err != nil {
+		r.config.StateDir = ""
+		r.log.Error("plugins will not be remembered over a restart", "err", err)
 	}
 	return r, nil
+}
+
+// privateFolder makes a folder that is its owner's alone; none for "".
+func privateFolder(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return os.Chmod(dir, 0o700)
 }
 
 // Load reads, verifies and starts a plugin. If there is one of that name, the
@@ -109,38 +115,112 @@ func (r *Registry) Load(ctx context.Context, spec Spec) (*Plugin, error) {
 	}
 	p.loading.Lock()
 	defer p.loading.Unlock()
+	defer p.archive.flush()
 	p.spec = spec.withDefaults()
-	p.spec.Config = maps.Clone(spec.Config)
+	p.spec.Config, p.spec.Secrets = maps.Clone(spec.Config), maps.Clone(spec.Secrets)
+	p.refused.stale = true // it may be good now
 	select {
 	case r.changed <- struct{}{}:
 	default:
 	}
-	if p.spec.Source == "" {
-		return p, nil
-	}
-	p.seen = stateOf(p.spec.Source)
-	module, err := readModule(p.spec.Source)
-	if err == nil {
-		err = p.load(ctx, module, begun)
-	}
-	if err != nil {
+	if err := p.loadAny(ctx, begun); err != nil {
 		return nil, fmt.Errorf("plugin %s: %w", spec.Name, err)
 	}
 	return p, nil
 }
 
+// loadAny loads what the plugin is to serve: what an upload or a rollback put in
+// front of its source, if the source still has the content that it had then, or
+// else what the source has. If that is refused and nothing serves, which is when
+// a process begins, what served last is better than nothing. p.loading is held.
+func (p *Plugin) loadAny(ctx context.Context, begun time.Time) error {
+	file, digest, err := p.readSource()
+	if err != nil {
+		return err
+	}
+	pinned, canary := p.archive.front(digest)
+	if pinned != "" {
+		module, err := p.keptModule(pinned)
+		if err == nil {
+			err = p.load(ctx, module, takeover{}, begun)
+		}
+		if err == nil && canary {
+			_ = p.load(ctx, file, takeover{}, begun) // as before the restart; load reports it
+		}
+		if err == nil || p.Digest() != "" || ctx.Err() != nil {
+			return err
+		}
+		p.reg.log.Error("plugin version that served last cannot serve again", "plugin", p.name, "digest", short(pinned), "err", err)
+	}
+	if p.spec.Source == "" {
+		return nil
+	}
+	err = p.load(ctx, file, takeover{}, begun)
+	if err != nil && p.Digest() == "" && ctx.Err() == nil && p.loadLast(ctx, begun) {
+		return nil
+	}
+	return err
+}
+
+// loadLast has the version serve that served last and can; false if there is none.
+func (p *Plugin) loadLast(ctx context.Context, begun time.Time) bool {
+	for _, k := range p.archive.modules() {
+		if _, bad := p.archive.isolated(k.digest); bad {
+			continue
+		}
+		module, err := p.archive.module(k.digest)
+		if err != nil {
+			p.archive.broken(k.digest, err)
+			continue
+		}
+		if p.load(ctx, module, takeover{aside: true}, begun) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// keptModule returns what an upload or a rollback had serve.
+func (p *Plugin) keptModule(digest string) (Module, error) {
+	if p.held != nil && digestOf(p.held.Bytes) == digest {
+		held := *p.held
+		held.Asked = false
+		return held, nil
+	}
+	return p.archive.module(digest)
+}
+
+// readSource reads the plugin's file. Without one there is no content. p.loading
+// is held.
+func (p *Plugin) readSource() (file Module, digest string, err error) {
+	p.seen = p.lookAtSource()
+	if p.spec.Source != "" {
+		if file, err = readModule(p.spec.Source); err != nil {
+			return file, "", err
+		}
+		digest = digestOf(file.Bytes)
+	}
+	p.reg.mu.Lock()
+	defer p.reg.mu.Unlock()
+	p.from, p.content = p.spec.Source, digest
+	return file, digest, nil
+}
+
 // register returns the plugin of a name, new if need be.
 func (r *Registry) register(name string) (*Plugin, error) {
+	if p := r.Plugin(name); p != nil {
+		return p, nil
+	}
+	p := &Plugin{reg: r, name: name, archive: openArchive(r.config.StateDir, name, r.log)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return nil, ErrClosed
 	}
-	p := r.plugins[name]
-	if p == nil {
-		p = &Plugin{reg: r, name: name}
-		r.plugins[name] = p
+	if other := r.plugins[name]; other != nil {
+		return other, nil
 	}
+	r.plugins[name] = p
 	return p, nil
 }
 
@@ -175,61 +255,23 @@ func (r *Registry) ReloadAll(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// reload loads the plugin's source if its content is not what serves.
+// reload loads the plugin's source if its content is not what serves, nor what an
+// upload or a rollback was put in front of.
 func (p *Plugin) reload(ctx context.Context) error {
 	begun := time.Now()
 	p.loading.Lock()
 	defer p.loading.Unlock()
-	p.seen = stateOf(p.spec.Source)
-	module, err := readModule(p.spec.Source)
-	if err != nil || digestOf(module) == p.Digest() {
+	defer p.archive.flush()
+	file, digest, err := p.readSource()
+	if err != nil || p.spec.Source == "" || p.isSettled(digest) {
 		return err
 	}
-	return p.load(ctx, module, begun)
+	return p.load(ctx, file, takeover{}, begun)
 }
 
-// install makes g serve, unless the registry was closed meanwhile. p.loading is
-// held.
-func (r *Registry) install(p *Plugin, g *generation) error {
-	r.mu.Lock()
-	if r.closed {
-		r.mu.Unlock()
-		return ErrClosed
-	}
-	old := p.replace(g)
-	if old != nil {
-		r.draining[old] = struct{}{}
-	}
-	r.mu.Unlock()
-
-	kind := EventLoaded
-	if old != nil {
-		kind = EventReloaded
-	}
-	took := time.Since(g.loaded)
-	g.log().Info("plugin "+string(kind), "source", p.spec.Source, "bytes", g.size, "took", took)
-	r.emit(Event{Kind: kind, Plugin: p.name, Digest: g.digest, Generation: g.number, Duration: took})
-	return nil
-}
-
-// drain is the goroutine that closes an old generation when its last call has
-// ended. Close joins it.
-func (r *Registry) drain(g *generation) {
-	defer r.tasks.Done()
-	begun := time.Now()
-	<-g.idle
-	g.close()
-	r.mu.Lock()
-	delete(r.draining, g)
-	r.mu.Unlock()
-	g.log().Debug("plugin drained", "took", time.Since(begun))
-	r.emit(Event{Kind: EventDrained, Plugin: g.spec.Name, Digest: g.digest, Generation: g.number, Duration: time.Since(begun)})
-}
-
-func (r *Registry) emit(e Event) {
-	if r.config.Observe != nil {
-		r.config.Observe(e)
-	}
+// isSettled tells whether the source's content serves, or is not to serve.
+func (p *Plugin) isSettled(digest string) bool {
+	return p.serves(digest) || p.Digest() != "" && p.archive.pinned(digest) == p.Digest()
 }
 
 // Close takes no more calls, lets the open ones end until ctx does, then stops
@@ -239,11 +281,12 @@ func (r *Registry) Close(ctx context.Context) error {
 	r.mu.Lock()
 	r.closed = true
 	for _, p := range r.plugins {
+		r.endCanary(p, "the edge ended")
+		if g := p.takePrevious(); g != nil {
+			r.retire(g, StateDraining)
+		}
 		if g := p.current.Swap(nil); g != nil {
-			g.release()
-			r.draining[g] = struct{}{}
-			r.tasks.Add(1)
-			go r.drain(g)
+			r.retire(g, StateDraining)
 		}
 	}
 	r.mu.Unlock()
@@ -268,27 +311,4 @@ func (r *Registry) Close(ctx context.Context) error {
 func (r *Registry) join(done chan<- struct{}) {
 	r.tasks.Wait()
 	close(done)
-}
-
-// readModule reads a module's file. It never waits for one that is no file, such
-// as a named pipe: the watch of all plugins would wait with it.
-func readModule(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if st, err := f.Stat(); err != nil {
-		return nil, err
-	} else if !st.Mode().IsRegular() {
-		return nil, refusal(fmt.Errorf("%s is not a regular file", path))
-	}
-	module, err := io.ReadAll(io.LimitReader(f, maxModule+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(module) > maxModule {
-		return nil, refusal(fmt.Errorf("it is larger than %d bytes", maxModule))
-	}
-	return module, nil
 }

@@ -57,7 +57,7 @@ func reloadUnderLoad(t *testing.T, reloads int, async bool) {
 		CacheDir: t.TempDir(),
 		Services: Services{Operations: operateFunc(func(context.Context, string, []byte) ([]byte, error) { return []byte("{}"), nil })},
 	})
-	spec := Spec{Name: "p", Source: filepath.Join(t.TempDir(), "p.wasm"), MaxInstances: 3}
+	spec := Spec{Name: "p", Source: filepath.Join(t.TempDir(), "p.wasm"), MaxInstances: 3, KeepWarm: -1, Rollback: Rollback{Failures: -1}}
 	install := func(n int) {
 		if err := os.WriteFile(spec.Source, numbered(n, async), 0o600); err != nil {
 			t.Fatal(err)

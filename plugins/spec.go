@@ -14,6 +14,10 @@ const (
 	DefaultResultBytes  = 8 << 20
 	DefaultMaxInstances = 64
 	DefaultKeepWarm     = 5 * time.Minute
+	DefaultCanary       = time.Minute
+
+	DefaultRollbackFailures = 3
+	DefaultRollbackWithin   = time.Minute
 )
 
 // Isolation says what of an instance one request leaves to the next.
@@ -67,7 +71,8 @@ type Spec struct {
 	Canary Canary
 	// Rollback is when a new generation is given up.
 	Rollback Rollback
-	// KeepWarm is how long the previous generation stays ready to come back.
+	// KeepWarm is how long the previous generation stays ready to come back; a
+	// negative one is no longer than Rollback needs it.
 	KeepWarm time.Duration
 	// Replay, if set, is a file of recorded requests that a new generation must
 	// decide as they were decided.
@@ -86,20 +91,40 @@ type Spec struct {
 	ungranted bool
 }
 
-// Canary has a new generation serve a share of the requests at first.
+// Canary has a new generation serve a share of the requests at first. It is given
+// up when it fails Rollback.Failures times (3 times, if rollbacks are off); time
+// alone promotes it, however few the requests were.
 type Canary struct {
 	// Percent of the requests, 1 to 99; 0 swaps at once.
 	Percent int
-	// For is how long, until the rest follows.
+	// For is how long, until the rest follows; 0 is DefaultCanary.
 	For time.Duration
 }
 
-// Rollback gives a new generation up: Failures of it (traps, missed deadlines)
-// within the first Within of its service bring the previous one back and
-// quarantine its digest.
+// Rollback gives a new generation up: Failures of it (traps, negative answers,
+// missed deadlines) within the first Within of its service bring the previous one
+// back and quarantine its digest. What a guest answers with fail is no failure,
+// and a deadline that passed because of a slow client does not count.
 type Rollback struct {
-	Failures int
+	Failures int // 0 is DefaultRollbackFailures, a negative number never
 	Within   time.Duration
+}
+
+// canaryBound is how many failures give a canary up.
+func (r Rollback) canaryBound() int64 {
+	if r.Failures < 0 {
+		return DefaultRollbackFailures
+	}
+	return int64(r.Failures)
+}
+
+// warmth is how long the version before one of this specification stays ready:
+// at least as long as that may be given up.
+func (s Spec) warmth() time.Duration {
+	if s.Rollback.Failures > 0 {
+		return max(s.KeepWarm, s.Rollback.Within)
+	}
+	return s.KeepWarm
 }
 
 func (s Spec) withDefaults() Spec {
@@ -110,10 +135,16 @@ func (s Spec) withDefaults() Spec {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
-	}{{&s.Deadline, DefaultDeadline}, {&s.Compute, DefaultCompute}, {&s.Queue, DefaultQueue}, {&s.KeepWarm, DefaultKeepWarm}} {
+	}{{&s.Deadline, DefaultDeadline}, {&s.Compute, DefaultCompute}, {&s.Queue, DefaultQueue}, {&s.Rollback.Within, DefaultRollbackWithin}, {&s.Canary.For, DefaultCanary}} {
 		if *d.field <= 0 {
 			*d.field = d.value
 		}
+	}
+	if s.KeepWarm == 0 {
+		s.KeepWarm = DefaultKeepWarm
+	}
+	if s.Rollback.Failures == 0 {
+		s.Rollback.Failures = DefaultRollbackFailures
 	}
 	if s.MaxInstances <= 0 {
 		s.MaxInstances = DefaultMaxInstances

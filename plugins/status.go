@@ -1,6 +1,10 @@
 package plugins
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // State is what a generation of a plugin does.
 type State string
@@ -66,18 +70,63 @@ type Quarantined struct {
 	Why    string    `json:"why"`
 }
 
+// maxPast bounds the versions that failed and are still told of.
+const maxPast = 8
+
 // Status tells of every plugin, in the order of their names.
 func (r *Registry) Status() []PluginStatus {
 	all := []PluginStatus{}
 	for _, p := range r.all() {
-		s := PluginStatus{Name: p.name, Generations: []GenerationStatus{}}
-		if g := p.current.Load(); g != nil {
-			s.Digest, s.Generation, s.Source = g.digest, g.number, g.spec.Source
-			s.Generations = append(s.Generations, GenerationStatus{
-				Number: g.number, Digest: g.digest, Size: g.size, State: StateServing, LoadedAt: g.loaded, Instances: g.pool.size(),
-			})
-		}
-		all = append(all, s)
+		all = append(all, r.status(p))
 	}
 	return all
+}
+
+func (r *Registry) status(p *Plugin) PluginStatus {
+	s := PluginStatus{Name: p.name, Quarantine: p.archive.inQuarantine()}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.Source, s.Pinned = p.from, p.archive.pinned(p.content)
+	live := []*generation{p.building, p.current.Load(), p.previous}
+	if live[1] != nil {
+		s.Digest, s.Generation = live[1].digest, live[1].number
+	}
+	if c := p.canary.Load(); c != nil {
+		live = append(live, c.gen)
+	}
+	for g := range r.draining {
+		if g.spec.Name == p.name {
+			live = append(live, g)
+		}
+	}
+	s.Generations = slices.Clone(p.past)
+	for _, g := range live {
+		if g != nil {
+			s.Generations = append(s.Generations, g.status())
+		}
+	}
+	slices.SortFunc(s.Generations, func(a, b GenerationStatus) int { return cmp.Compare(b.Number, a.Number) })
+	return s
+}
+
+// status tells of one generation. Registry.mu is held.
+func (g *generation) status() GenerationStatus {
+	s := GenerationStatus{
+		Number: g.number, Digest: g.digest, Origin: g.origin, Size: g.size, State: g.state, Step: g.step,
+		LoadedAt: g.loaded.UTC(), Why: g.why, Counters: g.counts.read(),
+	}
+	if g.state == StateCanary {
+		s.Percent = g.spec.Canary.Percent
+	}
+	if g.pool != nil && g.state != StateLoading {
+		s.Instances = g.pool.size()
+	}
+	return s
+}
+
+// remember keeps what is to be told of a version that failed. Registry.mu is held.
+func (p *Plugin) remember(s GenerationStatus) {
+	s.Instances = 0
+	p.past = append(p.past, s)
+	p.past = slices.Clone(p.past[max(0, len(p.past)-maxPast):])
 }

@@ -34,6 +34,30 @@ func (s fileState) same(o fileState) bool {
 	return s.exists == o.exists && s.size == o.size && s.changed.Equal(o.changed) && (!s.exists || os.SameFile(s.file, o.file))
 }
 
+// sourceState is that of a plugin's file, and of its signature if it must have
+// one.
+type sourceState struct{ module, signature fileState }
+
+func (s sourceState) same(o sourceState) bool {
+	return s.module.same(o.module) && s.signature.same(o.signature)
+}
+
+// lookAtSource returns the state of the plugin's file. p.loading is held.
+func (p *Plugin) lookAtSource() sourceState {
+	return stateOfSource(p.spec.Source, len(p.spec.SignedBy) > 0)
+}
+
+func stateOfSource(path string, signed bool) sourceState {
+	var s sourceState
+	if path != "" {
+		s.module = stateOf(path)
+	}
+	if signed && path != "" {
+		s.signature = stateOf(path + signatureSuffix)
+	}
+	return s
+}
+
 // Watch loads plugins again when their files change, until ctx ends. What counts
 // is the content: a file that is touched, or written again as it was, changes
 // nothing, and one that is being written is left alone until it lies still. A
@@ -45,7 +69,7 @@ func (r *Registry) Watch(ctx context.Context) error {
 		return fmt.Errorf("watch plugins: %w", err)
 	}
 	defer notify.Close()
-	w := &watch{reg: r, notify: notify, pending: map[*Plugin]fileState{}}
+	w := &watch{reg: r, notify: notify, pending: map[*Plugin]sourceState{}}
 	timer, armed := time.NewTimer(0), true
 	defer timer.Stop()
 	for {
@@ -83,7 +107,7 @@ type watch struct {
 	notify *fsnotify.Watcher
 	// pending are plugins whose file differs from what was loaded, with its state
 	// when that was last looked at.
-	pending map[*Plugin]fileState
+	pending map[*Plugin]sourceState
 	missing bool // a folder could not be watched
 }
 
@@ -103,7 +127,7 @@ func (w *watch) next() time.Duration {
 func (w *watch) look() {
 	w.missing = false
 	for _, p := range w.reg.all() {
-		source, seen := p.source()
+		source, signed, seen := p.source()
 		if source == "" {
 			continue
 		}
@@ -111,9 +135,9 @@ func (w *watch) look() {
 		if err := w.notify.Add(filepath.Dir(source)); err != nil {
 			w.missing = true
 		}
-		now := stateOf(source)
-		if _, waits := w.pending[p]; !waits && now.exists && !now.same(seen) {
-			w.pending[p] = fileState{}
+		now := stateOfSource(source, signed)
+		if _, waits := w.pending[p]; !waits && now.module.exists && !now.same(seen) {
+			w.pending[p] = sourceState{}
 		}
 	}
 }
@@ -121,9 +145,9 @@ func (w *watch) look() {
 // loadSettled loads the plugins whose file did not change since the last look.
 func (w *watch) loadSettled(ctx context.Context) {
 	for p, before := range w.pending {
-		source, _ := p.source()
-		now := stateOf(source)
-		if !now.exists {
+		source, signed, _ := p.source()
+		now := stateOfSource(source, signed)
+		if !now.module.exists {
 			delete(w.pending, p) // gone: what was loaded serves on
 			continue
 		}
@@ -136,11 +160,12 @@ func (w *watch) loadSettled(ctx context.Context) {
 	}
 }
 
-// source returns the plugin's file and its state when it was last read.
-func (p *Plugin) source() (path string, seen fileState) {
+// source returns the plugin's file, whether its signature counts, and their state
+// when they were last read.
+func (p *Plugin) source() (path string, signed bool, seen sourceState) {
 	p.loading.Lock()
 	defer p.loading.Unlock()
-	return p.spec.Source, p.seen
+	return p.spec.Source, len(p.spec.SignedBy) > 0, p.seen
 }
 
 // reloadChanged is reload for Watch: content that was refused already is not
@@ -149,17 +174,15 @@ func (p *Plugin) reloadChanged(ctx context.Context) {
 	begun := time.Now()
 	p.loading.Lock()
 	defer p.loading.Unlock()
-	p.seen = stateOf(p.spec.Source)
-	module, err := readModule(p.spec.Source)
-	if err != nil {
-		p.refuse("", begun, err)
-		return
-	}
-	switch digestOf(module) {
-	case p.Digest():
-		p.refused = "" // what was refused is news if it comes back
-	case p.refused:
+	defer p.archive.flush()
+	file, digest, err := p.readSource()
+	switch {
+	case err != nil:
+		p.unreadable(begun, err)
+	case p.isSettled(digest):
+		p.refused = refused{} // what was refused is news if it comes back
+	case p.refused.covers(contentOf(digest, file.Signature)):
 	default:
-		_ = p.load(ctx, module, begun) // load reported it
+		_ = p.load(ctx, file, takeover{}, begun) // load reported it
 	}
 }
