@@ -82,8 +82,9 @@ bench-sandbox: setup ## Print what sandboxes cost, with the goals beside it: exe
 	$(GO) test -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkSandbox' -benchtime 1x ./cmd/edge/e2e
 	$(GO) test -count=1 -run '^$$' -bench '^Benchmark(ColdStart|FirstCommand)$$' -benchtime 20x ./sandboxmgr/process ./sandboxmgr/docker
 
-soak: setup ## Kill the edge 100 times under load, race 10,000 calls on ten sandboxes, carry 10 GiB through 1,000 bridges of each engine, and look for what was lost or left
+soak: setup ## Kill the edge 100 times under load, race 10,000 calls on ten sandboxes, reload 60 times under a million requests, carry 10 GiB through 1,000 bridges of each engine, and look for what was lost or left
 	EDGE_CRASH_ROUNDS=100 EDGE_RACING_ROUNDS=10000 $(GO) test -count=1 -timeout 90m -v -run '^Test(Crash|Racing)$$' ./cmd/edge/e2e
+	EDGE_RELOADS=60 EDGE_RELOAD_SOCKETS=1000 EDGE_RELOAD_REQUESTS=1000000 $(GO) test -count=1 -timeout 90m -v -run '^TestReloadUnderLoad$$' ./cmd/edge/e2e
 	EDGE_BRIDGE_MIB=10240 EDGE_BRIDGE_BRIDGES=1000 EDGE_BRIDGE_OPENS=100000 $(GO) test -count=1 -timeout 90m -parallel 1 -v -run '^TestEngine(Soak|SoakFaults|OpensAndCloses)$$' ./bridge
 
 fuzz: go-version ## Run each fuzz target for FUZZTIME (20s)
