@@ -63,6 +63,10 @@ func (e *RefusedError) Unwrap() []error { return []error{ErrRefused, e.Err} }
 // ErrNoPlugin is a name that no plugin of the registry has.
 var ErrNoPlugin = errors.New("there is no such plugin")
 
+// ErrNoVersion is a digest, or the lack of one, that names no version which
+// Rollback could bring back.
+var ErrNoVersion = errors.New("there is no such version")
+
 // readModule reads a module's file and its signature, if it has one.
 func readModule(path string) (Module, error) {
 	content, err := readFile(path, maxModule)

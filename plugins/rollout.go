@@ -63,7 +63,7 @@ func (r *Registry) Rollback(ctx context.Context, name, digest string) error {
 func (p *Plugin) rollback(ctx context.Context, digest string) error {
 	defer p.archive.flush()
 	if digest != "" && len(digest) < minPrefix {
-		return fmt.Errorf("the digest %q is too short to name a version; at least its first %d digits are needed", digest, minPrefix)
+		return fmt.Errorf("%w: the digest %q is too short; at least its first %d digits are needed", ErrNoVersion, digest, minPrefix)
 	}
 	current := p.Digest()
 	if (digest == "" || current != "" && strings.HasPrefix(current, digest)) && p.reg.dropCanary(p) {
@@ -107,7 +107,7 @@ func (p *Plugin) findKept(prefix string) (string, error) {
 			continue
 		}
 		if found != "" {
-			return "", fmt.Errorf("%s names several versions: %s and %s", prefix, short(found), short(k.digest))
+			return "", fmt.Errorf("%w: %s names several, %s and %s", ErrNoVersion, prefix, short(found), short(k.digest))
 		}
 		found = k.digest
 	}
@@ -115,9 +115,9 @@ func (p *Plugin) findKept(prefix string) (string, error) {
 	case found != "":
 		return found, nil
 	case prefix == "":
-		return "", errors.New("no earlier version is kept that could serve")
+		return "", fmt.Errorf("%w: no earlier one is kept that could serve", ErrNoVersion)
 	}
-	return "", fmt.Errorf("no version %s is kept; the last %d that served are", prefix, keptModules)
+	return "", fmt.Errorf("%w: %s is not kept; the last %d that served are", ErrNoVersion, prefix, keptModules)
 }
 
 // serves tells whether the module of a digest serves, everything or a share.
