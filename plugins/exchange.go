@@ -29,13 +29,15 @@ type exchange struct {
 	gen      *generation
 	in       *instance
 	id       string // the request's id, for the log
+	begun    time.Time
 	deadline time.Time
-	values   context.Context // Decide's, for its values alone
+	values   context.Context // Decide's, for its values; host calls do not end with it
 	own      *Services       // in place of the registry's, if not nil
 	event    []byte          // JSON of what happened, if it is an event and no request
 	account  *account        // nil: nobody asked
-	// settled receives one outcome, unless abandon came first.
-	settled chan outcome
+	// settled is closed when the outcome is there, unless abandon came first. It is
+	// nil as long as Decide's own goroutine runs the guest.
+	settled chan struct{}
 	left    chan struct{} // closed when the guest is done; nil outside of trials
 
 	// The instance's loop alone uses these.
@@ -52,10 +54,15 @@ type exchange struct {
 	bodyErr  error
 	over     bool // finish ran
 	noted    bool // on the instance's list of exchanges that are to be finished
+	waited   bool // in a host call
+	fuel     uint64
+	queued   time.Duration
+	compute  time.Duration
 
 	mu         sync.Mutex
 	req        *abi.Request // nil once the exchange must not touch it any more
 	isSettled  bool
+	out        outcome
 	hungUp     bool // the client or the caller went away
 	workCtx    context.Context
 	cancelWork context.CancelFunc
@@ -69,10 +76,34 @@ type exchange struct {
 	reads      sync.WaitGroup
 }
 
-func newExchange(ctx context.Context, g *generation, req *abi.Request, deadline time.Time) *exchange {
-	x := &exchange{gen: g, id: req.ID, deadline: deadline, values: ctx, req: req, settled: make(chan outcome, 1)}
+// newExchange makes the exchange of a request whose Decide began at begun.
+func newExchange(ctx context.Context, g *generation, req *abi.Request, begun, deadline time.Time) *exchange {
+	x, ok := g.reg.exchanges.Get().(*exchange)
+	if !ok {
+		x = new(exchange)
+	}
+	x.gen, x.id, x.begun, x.deadline, x.values, x.req = g, req.ID, begun, deadline, ctx, req
 	x.explain(ctx)
 	return x
+}
+
+// recycle gives the exchange to a later request, if nobody but Decide and the
+// guest, which are done with it, ever had it.
+func (x *exchange) recycle() {
+	if x.settled != nil || x.workCtx != nil || !x.over {
+		return
+	}
+	exchanges := &x.gen.reg.exchanges
+	*x = exchange{}
+	exchanges.Put(x)
+}
+
+// lineEnd is until when the request waits for its turn.
+func (x *exchange) lineEnd() time.Time {
+	if end := x.begun.Add(x.gen.spec.Queue); end.Before(x.deadline) {
+		return end
+	}
+	return x.deadline
 }
 
 // work returns the context of the exchange's host calls: Decide's values, the
@@ -113,12 +144,14 @@ func (x *exchange) await(ctx context.Context) (abi.Decision, error) {
 	}
 	var out outcome
 	select {
-	case out = <-x.settled:
+	case <-x.settled:
+		out = x.out
 	case <-ctx.Done():
 		out = x.abandon(abi.AsError(ctx.Err()))
 	case <-expired:
 		if x.gen.shape.async && !errors.Is(x.work().Err(), context.DeadlineExceeded) {
-			out = <-x.settled // the loop ended the work and is about to say how
+			<-x.settled // the loop ended the work and is about to say how
+			out = x.out
 			break
 		}
 		err := x.gen.missed()
@@ -140,8 +173,10 @@ func (x *exchange) settle(out outcome) bool {
 	if x.isSettled {
 		return false
 	}
-	x.isSettled = true
-	x.settled <- out
+	x.isSettled, x.out = true, out
+	if x.settled != nil {
+		close(x.settled)
+	}
 	return true
 }
 
@@ -150,8 +185,8 @@ func (x *exchange) settle(out outcome) bool {
 func (x *exchange) abandon(err *abi.Error) outcome {
 	x.mu.Lock()
 	if x.isSettled {
-		x.mu.Unlock()
-		return <-x.settled
+		defer x.mu.Unlock()
+		return x.out
 	}
 	x.isSettled = true
 	x.mu.Unlock()

@@ -61,6 +61,15 @@ func (a *account) called(name string, err error, took time.Duration) {
 	}
 }
 
+// note books what the guest used so far.
+func (a *account) note(fuel uint64, compute, queued time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.text != nil {
+		a.text.Fuel, a.text.Compute, a.text.Queued = fuel, abi.Duration(compute), abi.Duration(queued)
+	}
+}
+
 // explain opens the exchange's account if ctx asks for one.
 func (x *exchange) explain(ctx context.Context) {
 	if e := explanationOf(ctx); e != nil {

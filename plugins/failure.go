@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"edge/abi"
 )
@@ -67,8 +68,12 @@ func (g *generation) failed(x *exchange, err error) {
 // failure is what a client is told of an instance's end: nothing of what happened
 // inside.
 func (g *generation) failure(err error) *abi.Error {
-	if errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
 		return g.missed()
+	case errors.Is(err, errCompute):
+		return abi.Errorf(abi.CodeTimeout, "plugin %q computed for longer than the %s that a request may take", g.spec.Name, g.spec.Compute).
+			WithStarted(abi.StartedMaybe)
 	}
 	return abi.Errorf(abi.CodePluginFailed, "plugin %q failed; the edge's log has the details", g.spec.Name).WithStarted(abi.StartedMaybe)
 }
@@ -79,9 +84,23 @@ func (g *generation) missed() *abi.Error {
 		WithStarted(abi.StartedMaybe)
 }
 
+// retryAfter is when a client that found a plugin busy may come again.
+const retryAfter = time.Second
+
 // overloaded is what a client is told if no guest got the request in time.
 func (g *generation) overloaded() *abi.Error {
-	return abi.Errorf(abi.CodePluginOverloaded, "plugin %q is busy with other requests", g.spec.Name)
+	return later(abi.Errorf(abi.CodePluginOverloaded, "plugin %q is busy with other requests", g.spec.Name))
+}
+
+// tooManyWait is what a guest is told that would wait in a host call while as many
+// wait as may.
+func (g *generation) tooManyWait() *abi.Error {
+	return later(abi.Errorf(abi.CodePluginOverloaded, "%d requests of plugin %q wait in host calls already", g.spec.MaxParked, g.spec.Name))
+}
+
+func later(e *abi.Error) *abi.Error {
+	e.RetryAfterMs = retryAfter.Milliseconds()
+	return e
 }
 
 // sayable is err as the guest may see it; what it may not see is logged.

@@ -126,7 +126,7 @@ func callerLeaves(t *testing.T, end func(*asm) wasmasm.Code) {
 	_, err := p.Decide(ctx, newRequest())
 	wantCode(t, err, abi.CodeCanceled)
 	pool := p.current.Load().pool
-	in, err := pool.take(t.Context(), time.Now().Add(patience)) // it is back when the guest is done
+	in, err := pool.take(t.Context(), newExchange(t.Context(), pool.gen, newRequest(), time.Now(), time.Now().Add(patience))) // it is back when the guest is done
 	if err != nil {
 		t.Fatal(err)
 	}

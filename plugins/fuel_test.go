@@ -135,7 +135,7 @@ func TestOthersGoOn(t *testing.T) {
 			ended <- err
 		}()
 	}
-	for len(b.slots) < cap(b.slots) { // until they all are taken
+	for b.slots.taken() < b.slots.size { // until they all are taken
 		runtime.Gosched()
 	}
 	var slowest time.Duration

@@ -39,13 +39,14 @@ func FuzzHostFunctions(f *testing.F) {
 		fn := functions[which%uint(len(functions))]
 		g := newGeneration(reg, Spec{Name: "p"}.withDefaults(), 1, nil)
 		g.shape.async = true
-		g.pool = newPool(g, 1, openPerInstance)
+		g.spec.MaxInstances, g.spec.MaxParked = 1, 1
+		g.pool = newPool(g, openPerInstance)
 		in := newInstance(g)
 		in.life.kill() // a guest that sleeps or waits traps at once
 		mem := wazerotest.NewFixedMemory(wasmPage)
 		copy(mem.Bytes, memory)
 		in.mem = mem
-		x := newExchange(context.Background(), g, newRequest(), time.Now().Add(time.Minute))
+		x := newExchange(context.Background(), g, newRequest(), time.Now(), time.Now().Add(time.Minute))
 		x.in, x.handle = in, 1
 		in.open[1], in.lastHandle = x, 1
 		defer func() { // what was started ends
@@ -60,7 +61,7 @@ func FuzzHostFunctions(f *testing.F) {
 			if err, ok := r.(error); r != nil && !(ok && (errors.Is(err, errFault) || errors.Is(err, context.Canceled) || errors.As(err, &exit))) {
 				panic(r)
 			}
-			if in.holding || len(reg.slots) != 0 {
+			if in.holding || reg.slots.taken() != 0 {
 				t.Error("a slot is lost")
 			}
 			if e, _ := x.decided.decision.(*abi.Respond); e != nil && e.Stream != nil {
@@ -68,7 +69,7 @@ func FuzzHostFunctions(f *testing.F) {
 			}
 		}()
 		in.holding = true
-		reg.slots <- struct{}{}
+		reg.slots.try()
 		defer in.letGo()
 		r := fn.call(in, []uint64{uint64(a0), uint64(a1), uint64(a2), uint64(a3), uint64(a4), uint64(a5), uint64(a6), uint64(a7), uint64(a1), uint64(a7)})
 		if e, _ := abi.SplitResult(r); len(fn.results) > 0 && e > abi.Internal {

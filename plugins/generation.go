@@ -48,13 +48,14 @@ type generation struct {
 	step  Step
 	why   string
 
-	runtime wazero.Runtime
-	cache   wazero.CompilationCache // nil without a folder
-	code    wazero.CompiledModule
-	shape   shape
-	deaf    atomic.Bool // the module said that it wants no events
-	pool    *pool
-	tasks   sync.WaitGroup // loops of instances and goroutines of calls
+	runtime  wazero.Runtime
+	cache    wazero.CompilationCache // nil without a folder
+	code     wazero.CompiledModule
+	shape    shape
+	deaf     atomic.Bool // the module said that it wants no events
+	pool     *pool
+	slotLine slotLine
+	tasks    sync.WaitGroup // goroutines of instances and of calls
 	// complaints are the plugin's mistakes that the log was told of.
 	complaints complaints
 
@@ -98,7 +99,7 @@ func (g *generation) build(ctx context.Context, module []byte) error {
 	if g.shape.async {
 		room = openPerInstance
 	}
-	g.pool = newPool(g, g.spec.MaxInstances, room)
+	g.pool = newPool(g, room)
 	g.reach(StepStart)
 	return g.tryOut(ctx)
 }
@@ -165,7 +166,7 @@ func (g *generation) tryOut(ctx context.Context) error {
 	in := newInstance(g)
 	g.pool.adopt(in)
 	g.tasks.Add(1)
-	go in.run(true)
+	go in.come(true)
 	select {
 	case err := <-g.pool.first:
 		return refusal(err)

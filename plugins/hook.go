@@ -109,13 +109,10 @@ func (p *Plugin) tell(ev abi.SandboxEvent) error {
 		return err
 	}
 	ctx := context.Background() // the exchange's deadline and the generation's end bound it
-	x := newExchange(ctx, g, new(abi.Request), time.Now().Add(g.spec.Deadline))
+	now := time.Now()
+	x := newExchange(ctx, g, new(abi.Request), now, now.Add(g.spec.Deadline))
 	x.event = text
-	if err := g.submit(ctx, x); err != nil {
-		g.release()
-		return g.unserved(err)
-	}
-	_, err = x.await(ctx)
+	_, err = x.run(ctx)
 	return err
 }
 
@@ -124,20 +121,19 @@ func (g *generation) hears() bool { return g.shape.hook && !g.deaf.Load() }
 
 // tell enters edge_event. The event is over when it returns and, in an
 // asynchronous module, the calls that it started are complete.
-func (in *instance) tell(x *exchange) error {
-	answer, err := in.enter(x.deadline, in.hook, uint64(x.handle))
+func (in *instance) tell(x *exchange, now time.Time) (pending bool, err error) {
+	answer, err := in.enter(x, in.hook, now, x.deadline)
 	switch errno := abi.Errno(uint32(answer)); {
 	case err != nil:
-		return err
+		return false, err
 	case errno == abi.Unsupported:
 		in.gen.deaf.Store(true)
-		in.finish(x, outcome{})
 	case errno != abi.OK:
-		in.finish(x, outcome{err: fmt.Errorf("edge_event answered %d (%s)", answer, errno)})
-	case len(x.calls) == 0:
-		in.finish(x, outcome{})
+		x.decided = outcome{err: fmt.Errorf("edge_event answered %d (%s)", answer, errno)}
+	default:
+		return len(x.calls) > 0, nil
 	}
-	return nil
+	return false, nil
 }
 
 // eventRead: (event, ptr, cap). See SPEC.md, section 3.

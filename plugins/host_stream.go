@@ -19,6 +19,7 @@ func respondBegin(in *instance, a []uint64) uint64 {
 	if e != nil {
 		return x.fail(e)
 	}
+	in.detach() // the guest goes on when Decide has returned
 	stream := x.begin()
 	if stream == nil {
 		return answer(abi.Closed)

@@ -185,6 +185,3 @@ func (x *exchange) fail(e *abi.Error) uint64 {
 	x.lastErr = e
 	return answer(e.Code.Errno())
 }
-
-// find returns the open request of a handle, or nil: the call is then CLOSED.
-func (in *instance) find(handle uint64) *exchange { return in.open[uint32(handle)] }

@@ -13,105 +13,71 @@ import (
 	"edge/abi"
 )
 
-// cancelGrace bounds edge_cancel: the request's own deadline may have passed.
-const cancelGrace = 2 * time.Second
-
-// instance is one instantiated module. All that enters the guest runs in its
-// loop (run), one thing at a time; the rest of the edge sends it events.
+// instance is one instantiated module. One goroutine at a time enters the guest:
+// that of the request which has a blocking module's instance (drive.go), or an
+// asynchronous module's loop (loop.go).
 type instance struct {
-	gen    *generation
-	life   *lifeline
-	events chan event
-	quit   chan struct{} // closed by the pool to end an instance without requests
-	dead   chan struct{} // closed when the loop takes no more events
+	gen  *generation
+	life *lifeline
 
 	// The pool's lock guards these.
 	load      int
 	idleSince time.Time
+	retired   bool // it takes no more requests
 
-	// The loop alone uses these, and host functions, which run in it.
+	// Whoever enters the guest uses these, and host functions, which run within.
 	mod        api.Module
 	mem        api.Memory
+	fuel       api.MutableGlobal // the meter's counter
 	request    api.Function
 	complete   api.Function
 	cancel     api.Function
 	hook       api.Function
 	stack      [4]uint64
 	lastHandle uint32
-	open       map[uint32]*exchange
-	ended      []*exchange // a decision was made or a stream ended in this entry
-	kept       []byte      // result of a call without a request, for result_read
-	completing *call       // the call that edge_complete is told of
-	holding    bool        // a slot
-	turn       turn
-	running    time.Time // since when the guest runs, as far as it was looked at
+	kept       []byte // result of a call without a request, for result_read
+	holding    bool   // a slot
+	stint      stint
 	worked     uint64    // bytes that host functions looked at since the guest's time was
+	born       time.Time // when it was made
+	bornSize   uint32    // of its memory, in bytes
+	now        time.Time // when the guest returned last
 	dying      bool
+	soiled     bool // it holds what a request left and no other may find
 	served     bool // a request, and did not fail
 	scratch    []byte
 	output     [2]lineBuffer
+
+	driven // a blocking module's
+	looped // an asynchronous module's
 }
-
-// event is one reason to enter the guest.
-type event struct {
-	kind eventKind
-	x    *exchange
-	call *call
-}
-
-type eventKind int
-
-const (
-	eventRequest eventKind = iota
-	eventComplete
-	eventCancel
-)
 
 func newInstance(g *generation) *instance {
-	in := &instance{
-		gen: g, events: make(chan event), quit: make(chan struct{}), dead: make(chan struct{}),
-		open: map[uint32]*exchange{},
-	}
+	in := &instance{gen: g}
 	in.life = newLifeline(in)
+	if g.shape.async {
+		in.looped = newLooped()
+	}
 	return in
 }
 
-// send hands the loop an event; it is false if the instance takes none any more.
-func (in *instance) send(ev event) bool {
-	select {
-	case in.events <- ev:
-		return true
-	case <-in.dead:
-		return false
-	}
-}
-
-// run is the instance's goroutine: it makes the instance, tells the pool, and
-// then enters the guest for each event until the pool ends it or an error makes
-// it unusable. The generation joins it.
-func (in *instance) run(selftest bool) {
+// come is the goroutine that makes an instance and tells the pool; an asynchronous
+// module's loop goes on in it. The generation joins it.
+func (in *instance) come(selftest bool) {
 	defer in.gen.tasks.Done()
-	defer close(in.dead)
-	err := in.boot(selftest)
-	in.gen.pool.grown(in, err)
-	if err != nil {
-		in.close()
-		return
+	async := in.gen.shape.async
+	if async {
+		defer close(in.dead)
 	}
-	for {
-		select {
-		case ev := <-in.events:
-			if x, err := in.handle(ev); err != nil {
-				in.fail(x, err)
-				return
-			}
-		case <-in.quit:
-			in.close()
-			return
-		case <-in.life.Done(): // the generation is killed
-			in.fail(nil, in.life.Err())
-			return
-		}
+	err := in.boot(selftest)
+	if err == nil && !async {
+		in.ready()
+	}
+	switch kept := in.gen.pool.grown(in, err); {
+	case !kept:
+		in.end()
+	case async:
+		in.loop()
 	}
 }
 
@@ -122,10 +88,16 @@ func (in *instance) boot(selftest bool) error {
 		return in.life.Err()
 	}
 	defer in.letGo()
-	in.life.arm(time.Now().Add(in.gen.reg.initDeadline))
+	now := time.Now()
+	in.beginStint(nil, now, now.Add(in.gen.reg.initDeadline))
 	err := in.start(selftest)
-	if late := in.life.disarm(); late != nil && err == nil {
+	now = time.Now()
+	if late := in.endStint(now); late != nil && err == nil {
 		return &guestError{"edge_init", late}
+	}
+	in.born = now
+	if err == nil {
+		in.bornSize = in.mem.Size()
 	}
 	return err
 }
@@ -136,7 +108,7 @@ func (in *instance) start(selftest bool) error {
 	if err != nil {
 		return &guestError{"instantiating it", err}
 	}
-	in.mod, in.mem = mod, mod.Memory()
+	in.mod, in.mem, in.fuel = mod, mod.Memory(), counter(mod)
 	for _, step := range []struct {
 		name   string
 		wanted bool
@@ -166,14 +138,14 @@ func (in *instance) start(selftest bool) error {
 
 // hold takes a slot; it is false if the instance was killed or end came first.
 func (in *instance) hold(end <-chan struct{}) bool {
-	in.holding = in.gen.reg.slots.take(in.life.Done(), end)
+	in.holding = in.gen.reg.slots.take(&in.gen.slotLine, in.life.Done(), end)
 	return in.holding
 }
 
 // letGo gives the slot back if the instance holds one.
 func (in *instance) letGo() {
 	if in.holding {
-		in.holding, in.turn = false, turn{}
+		in.holding = false
 		in.gen.reg.slots.give()
 	}
 }
@@ -182,28 +154,38 @@ func (in *instance) letGo() {
 // meanwhile if callers wait. After a missed deadline it traps instead of returning
 // to the guest.
 func (in *instance) park(f func()) {
-	in.gen.pool.park()
+	in.gen.pool.park(false)
 	defer in.gen.pool.unpark()
 	in.yield(f)
 }
 
-// yield runs f without a slot, like park.
+// yield runs f without a slot, like park. Whoever asked for the request's decision
+// does not wait for f.
 func (in *instance) yield(f func()) {
-	in.life.watch()
+	in.detach()
+	in.book(time.Now())
+	in.life.watch(in.stint.deadline)
 	defer in.life.unwatch()
 	in.letGo()
 	f()
 	if !in.hold(nil) {
 		panic(in.life.Err())
 	}
+	in.resumeStint(time.Now())
 }
 
 // wait is park for a piece of an exchange's work that follows others in a lane. It
-// traps if the work took until the deadline, which may be noticed here first.
+// traps if the work took until the deadline, which may be noticed here first. A
+// request that would wait for the first time while too many others do is refused.
 func (in *instance) wait(x *exchange, l *lane, f func(ctx context.Context) error) error {
+	if !in.gen.pool.park(!x.waited) {
+		return in.gen.tooManyWait()
+	}
+	defer in.gen.pool.unpark()
+	x.waited = true
 	ctx, place := x.work(), l.join()
 	var err error
-	in.park(func() {
+	in.yield(func() {
 		defer place.done()
 		if err = place.await(ctx); err == nil {
 			err = f(ctx)
@@ -215,133 +197,44 @@ func (in *instance) wait(x *exchange, l *lane, f func(ctx context.Context) error
 	return err
 }
 
-// enter runs one of the guest's functions until the deadline. The slot is held.
-func (in *instance) enter(deadline time.Time, f api.Function, args ...uint64) (int32, error) {
-	in.life.arm(deadline)
-	in.running = time.Time{}
-	copy(in.stack[:], args)
+// enter runs one of the guest's functions for x from now on, until the deadline.
+// The slot is held and the arguments are in in.stack.
+func (in *instance) enter(x *exchange, f api.Function, now, deadline time.Time) (int32, error) {
+	in.beginStint(x, now, deadline)
 	err := f.CallWithStack(in.life, in.stack[:])
-	if late := in.life.disarm(); late != nil {
+	if late := in.endStint(time.Now()); late != nil {
 		return 0, late
 	}
 	return int32(uint32(in.stack[0])), err
 }
 
-// handle carries one event out. An error is the instance's end; the exchange
-// returned with it is the one that was being worked on.
-func (in *instance) handle(ev event) (*exchange, error) {
-	x := ev.x
-	if x.over || (ev.kind == eventComplete && x.calls[ev.call.handle] == nil) {
-		ev.call.drop(in.gen)
-		return nil, nil
-	}
-	defer in.letGo()
-	var err error
-	switch ev.kind {
-	case eventRequest:
-		err = in.begin(x)
-	case eventComplete:
-		err = in.completed(x, ev.call)
-	case eventCancel:
-		err = in.canceled(x)
-	}
-	if err != nil {
-		return x, err
-	}
-	in.finishEnded()
-	return nil, nil
-}
-
-// begin enters edge_request for a request that was just taken in.
-func (in *instance) begin(x *exchange) error {
-	handle, err := in.newHandle()
-	if err != nil {
-		in.open[0] = x // fail ends it
-		return err
-	}
-	x.handle = handle
-	in.open[handle] = x
-	if x.isAbandoned() {
-		in.finish(x, outcome{err: errOver})
-		return nil
-	}
-	if !in.holdUntil(x.deadline) {
-		in.finish(x, outcome{err: in.gen.overloaded()})
-		return nil
-	}
+// ask enters edge_request, or edge_event for an event. It is true if the exchange
+// goes on after that; else x.decided is its end. An error is the instance's end.
+func (in *instance) ask(x *exchange, now time.Time) (pending bool, err error) {
+	in.stack[0] = uint64(x.handle)
 	if x.event != nil {
-		return in.tell(x)
+		return in.tell(x, now)
 	}
-	answer, err := in.enter(x.deadline, in.request, uint64(x.handle))
+	answer, err := in.enter(x, in.request, now, x.deadline)
 	switch {
 	case err != nil:
-		return err
+		return false, err
 	case answer == -int32(abi.Closed) && x.isAbandoned(): // it passes on what it was told when the client left
-		in.finish(x, outcome{err: errOver})
-		return nil
+		x.decided = outcome{err: errOver}
+		return false, nil
 	case answer < 0:
-		return fmt.Errorf("edge_request answered %d (%s)", answer, abi.Errno(-int64(answer)))
+		return false, fmt.Errorf("edge_request answered %d (%s)", answer, abi.Errno(-int64(answer)))
 	case answer > 1 || answer == 1 && !in.gen.shape.async:
-		return fmt.Errorf("edge_request answered %d, which means nothing here", answer)
+		return false, fmt.Errorf("edge_request answered %d, which means nothing here", answer)
 	case answer == 1:
-		return nil // decided later, or already
-	case !x.decided.isSet() && !x.isAbandoned(): // it was told CLOSED if the client left
-		return errors.New("edge_request answered 0 without a decision")
+		return true, nil // decided later, or already
+	case x.decided.isSet():
+		return in.gen.shape.async, nil // whose exchanges end where the entry does, or a stream
+	case x.isAbandoned(): // it was told CLOSED, for the client left
+		x.decided = outcome{err: errOver}
+		return in.gen.shape.async, nil // edge_cancel is on its way
 	}
-	if !in.gen.shape.async {
-		in.ended = append(in.ended[:0], x)
-	}
-	return nil
-}
-
-// completed enters edge_complete for a call that is done.
-func (in *instance) completed(x *exchange, c *call) error {
-	if x.work().Err() != nil || !in.holdUntil(x.deadline) {
-		c.drop(in.gen)
-		delete(x.calls, c.handle)
-		return nil // edge_cancel is on its way
-	}
-	if err := in.collect(x, c); err != nil {
-		return err
-	}
-	in.completing = c
-	_, err := in.enter(x.deadline, in.complete, uint64(x.handle), uint64(c.handle), uint64(c.errno))
-	in.completing = nil
-	delete(x.calls, c.handle)
-	if err == nil && x.event != nil && len(x.calls) == 0 && !x.over {
-		in.finish(x, outcome{})
-	}
-	return err
-}
-
-// canceled enters edge_cancel and ends the exchange.
-func (in *instance) canceled(x *exchange) error {
-	if in.cancel != nil {
-		if !in.hold(nil) {
-			return in.life.Err()
-		}
-		if _, err := in.enter(time.Now().Add(cancelGrace), in.cancel, uint64(x.handle)); err != nil {
-			return err
-		}
-	}
-	if errors.Is(x.work().Err(), context.DeadlineExceeded) {
-		in.gen.log().Warn("plugin missed a request's deadline", "request", x.id, "deadline", in.gen.spec.Deadline)
-	}
-	in.finish(x, outcome{err: in.gen.missed()})
-	return nil
-}
-
-// holdUntil is hold with a deadline.
-func (in *instance) holdUntil(deadline time.Time) bool {
-	select {
-	case in.gen.reg.slots <- struct{}{}:
-		in.holding = true
-		return true
-	default:
-	}
-	ctx, cancel := context.WithDeadline(context.Background(), deadline)
-	defer cancel()
-	return in.hold(ctx.Done())
+	return false, errors.New("edge_request answered 0 without a decision")
 }
 
 // newHandle numbers requests, sockets and calls. An instance that has used up
@@ -354,30 +247,24 @@ func (in *instance) newHandle() (uint32, error) {
 	return in.lastHandle, nil
 }
 
-// note puts x on the list of exchanges that end when this entry does.
-func (in *instance) note(x *exchange) {
-	if in.gen.shape.async && !x.noted {
-		x.noted = true
-		in.ended = append(in.ended, x)
-	}
-}
-
-// finishEnded ends the exchanges that the entry decided.
-func (in *instance) finishEnded() {
-	for _, x := range in.ended {
-		if !x.over {
-			in.finish(x, x.decided)
+// find returns the open request of a handle, or nil: the call is then CLOSED.
+func (in *instance) find(handle uint64) *exchange {
+	if x := in.only; x != nil {
+		if x.handle == uint32(handle) {
+			return x
 		}
+		return nil
 	}
-	clear(in.ended)
-	in.ended = in.ended[:0]
+	return in.open[uint32(handle)]
 }
 
 // finish ends x: its handle, sockets and open calls are over and the instance
-// has room again before Decide learns of the decision.
-func (in *instance) finish(x *exchange, out outcome) {
+// has room again before Decide learns of the decision. It is false if the instance
+// takes no more requests, and has none: whoever runs it ends it. The generation's
+// reference is given back after that.
+func (in *instance) finish(x *exchange, out outcome) (kept bool) {
 	x.over = true
-	delete(in.open, x.handle)
+	in.forget(x)
 	in.gen.tally(x, out)
 	if s := x.stream; s != nil && !s.ended {
 		in.gen.log().Warn("plugin broke its answer off before respond_end", "request", x.id)
@@ -398,29 +285,58 @@ func (in *instance) finish(x *exchange, out outcome) {
 	if !in.dying {
 		in.served = true
 		in.gen.crashes.served()
-		in.gen.pool.put(in)
+		in.letGo()
+		kept = in.gen.pool.put(in)
 	}
-	in.gen.release()
 	x.settle(out)
 	x.leave()
+	return kept
+}
+
+// forget closes x's handle.
+func (in *instance) forget(x *exchange) {
+	if in.only == x {
+		in.only = nil
+	}
+	delete(in.open, x.handle)
 }
 
 // fail is the end of an instance after an error in x's entry: it is never used
 // again, and neither x nor the other requests it held get a decision.
 func (in *instance) fail(x *exchange, err error) {
 	in.dying = true
+	in.letGo()
 	in.gen.crashed(in, err)
 	in.gen.pool.discard(in)
 	in.gen.failed(x, err)
+	n := len(in.open)
 	for _, open := range in.open {
 		in.finish(open, outcome{err: in.gen.failure(err)})
 	}
-	in.close()
+	if only := in.only; only != nil {
+		n++
+		in.finish(only, outcome{err: in.gen.failure(err)})
+	}
+	in.end()
+	for range n {
+		in.gen.release()
+	}
 }
 
-// close frees the module.
-func (in *instance) close() {
-	in.life.disarm()
+// release ends an instance that has no requests and that the pool has let go.
+func (in *instance) release() {
+	if in.gen.shape.async {
+		close(in.quit) // the loop ends it
+		return
+	}
+	in.end()
+}
+
+// end frees the module. Nobody has the instance any more.
+func (in *instance) end() {
+	if in.stop != nil {
+		in.stop()
+	}
 	for i := range in.output {
 		in.output[i].flush(in, i+1)
 	}

@@ -7,10 +7,9 @@ import (
 )
 
 // lifeline is what stops one instance's guest, at a deadline or by kill. It lives
-// as long as its instance and is armed for each entry into the guest. A guest that
-// runs comes by again and again (refuel) and asks check; one that waits for the
-// host is watched by a timer. Once the lifeline is done the instance can only be
-// discarded.
+// as long as its instance. A guest that runs comes by again and again (refuel) and
+// asks check; one that waits for the host is watched by a timer. Once the lifeline
+// is done the instance can only be discarded.
 //
 // It is also the context under which wazero runs the guest, which is how a host
 // function finds its instance.
@@ -22,8 +21,8 @@ type lifeline struct {
 	done chan struct{}
 
 	mu       sync.Mutex
-	deadline time.Time // zero while no guest runs
 	err      error
+	deadline time.Time   // of the wait that is watched
 	timer    *time.Timer // nil until the first watch
 	watched  bool
 }
@@ -32,60 +31,47 @@ var _ context.Context = (*lifeline)(nil)
 
 func newLifeline(in *instance) *lifeline { return &lifeline{in: in, done: make(chan struct{})} }
 
-// arm sets the deadline for one entry into the guest.
-func (l *lifeline) arm(deadline time.Time) {
-	l.mu.Lock()
-	l.deadline = deadline
-	l.mu.Unlock()
-}
-
-// disarm is the end of an entry. It returns why the lifeline is done, or nil.
-func (l *lifeline) disarm() error {
-	err := l.check(time.Now())
-	l.mu.Lock()
-	l.deadline = time.Time{}
-	l.mu.Unlock()
-	return err
-}
-
 // check returns why the lifeline is done: a deadline that has passed ends it.
-func (l *lifeline) check(now time.Time) error {
+func (l *lifeline) check(now, deadline time.Time) error {
+	if now.Before(deadline) {
+		select {
+		case <-l.done:
+			return l.Err()
+		default:
+			return nil
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.err == nil && !l.deadline.IsZero() && !now.Before(l.deadline) {
-		l.end(context.DeadlineExceeded)
-	}
+	l.end(context.DeadlineExceeded)
 	return l.err
 }
 
 // end closes the lifeline. l.mu is held.
 func (l *lifeline) end(err error) {
-	l.err = err
-	close(l.done)
+	if l.err == nil {
+		l.err = err
+		close(l.done)
+	}
 }
 
 // watch has the deadline noticed while the guest waits; unwatch ends that.
-func (l *lifeline) watch() {
+func (l *lifeline) watch(deadline time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.deadline.IsZero() {
-		return
-	}
-	l.watched = true
+	l.deadline, l.watched = deadline, true
 	if l.timer == nil {
-		l.timer = time.AfterFunc(time.Until(l.deadline), l.expire)
+		l.timer = time.AfterFunc(time.Until(deadline), l.expire)
 	} else {
-		l.timer.Reset(time.Until(l.deadline))
+		l.timer.Reset(time.Until(deadline))
 	}
 }
 
 func (l *lifeline) unwatch() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.watched {
-		l.watched = false
-		l.timer.Stop()
-	}
+	l.watched = false
+	l.timer.Stop()
 }
 
 // expire is the timer's. It may come late, when the wait it was meant for is over
@@ -93,7 +79,7 @@ func (l *lifeline) unwatch() {
 func (l *lifeline) expire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.watched || l.deadline.IsZero() || l.err != nil {
+	if !l.watched || l.err != nil {
 		return
 	}
 	if left := time.Until(l.deadline); left > 0 {
@@ -107,17 +93,11 @@ func (l *lifeline) expire() {
 func (l *lifeline) kill() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.err == nil {
-		l.end(context.Canceled)
-	}
+	l.end(context.Canceled)
 }
 
-// Deadline returns the deadline of the entry that runs now.
-func (l *lifeline) Deadline() (time.Time, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.deadline, !l.deadline.IsZero()
-}
+// Deadline returns none: the guest's changes from entry to entry.
+func (l *lifeline) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
 
 // Done is closed at a missed deadline or by kill.
 func (l *lifeline) Done() <-chan struct{} { return l.done }

@@ -88,7 +88,7 @@ func TestOperationPanics(t *testing.T) {
 		_, err := p.Decide(t.Context(), newRequest())
 		wantCode(t, err, abi.CodePluginFailed)
 	}
-	if got := len(b.slots); got != 0 {
+	if got := b.slots.taken(); got != 0 {
 		t.Errorf("%d slots are lost", got)
 	}
 }

@@ -68,6 +68,8 @@ func (p *Plugin) Generation() uint64 {
 // Errors are *abi.Error: PLUGIN_FAILED (the log has the reason),
 // PLUGIN_OVERLOADED, TIMEOUT at the deadline, CANCELED when ctx ends first, and
 // whatever error the plugin decided to answer with.
+//
+// The caller's goroutine must not be locked to a thread: it runs the guest itself.
 func (p *Plugin) Decide(ctx context.Context, req *abi.Request) (abi.Decision, error) {
 	g := p.assign()
 	if g == nil {
@@ -90,7 +92,7 @@ func (g *generation) decide(ctx context.Context, req *abi.Request, own *Services
 	if g.reg.config.Recorder != nil && own == nil {
 		ctx, own, recording = g.record(ctx, req)
 	}
-	x := newExchange(ctx, g, req, deadline)
+	x := newExchange(ctx, g, req, begun, deadline)
 	x.own = own
 	d, err := x.run(ctx)
 	if x.account != nil {
@@ -99,17 +101,33 @@ func (g *generation) decide(ctx context.Context, req *abi.Request, own *Services
 	if recording != nil {
 		recording.End(d, err, explanationOf(ctx))
 	}
+	x.recycle()
 	return d, err
 }
 
-// run has an instance decide the exchange's request.
+// run has an instance decide the exchange's request and gives the generation's
+// reference back.
 func (x *exchange) run(ctx context.Context) (abi.Decision, error) {
-	if err := x.gen.submit(ctx, x); err != nil {
-		x.gen.release()
-		x.leave()
-		return nil, x.gen.unserved(err)
+	for {
+		in, err := x.gen.pool.take(ctx, x)
+		if err != nil {
+			x.gen.release()
+			x.leave()
+			return nil, x.gen.unserved(err)
+		}
+		x.in = in
+		if !x.gen.shape.async {
+			return in.serve(ctx, x)
+		}
+		if x.settled == nil {
+			x.settled = make(chan struct{})
+		}
+		if in.send(event{kind: eventRequest, x: x}) {
+			x.watch(x.expire)
+			return x.await(ctx)
+		}
+		// The instance died of another request; this one never reached it.
 	}
-	return x.await(ctx)
 }
 
 // leave tells a trial that the guest is done with the request.
@@ -134,24 +152,6 @@ func (p *Plugin) acquire() *generation {
 		if g == nil || g.acquire() {
 			return g
 		}
-	}
-}
-
-// submit gives the exchange to an instance. From then on the instance ends it.
-func (g *generation) submit(ctx context.Context, x *exchange) error {
-	for {
-		in, err := g.pool.take(ctx, x.deadline)
-		if err != nil {
-			return err
-		}
-		x.in = in
-		if in.send(event{kind: eventRequest, x: x}) {
-			if g.shape.async {
-				x.watch(x.expire)
-			}
-			return nil
-		}
-		// The instance died of another request; this one never reached it.
 	}
 }
 

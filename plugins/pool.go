@@ -9,23 +9,25 @@ import (
 )
 
 // idleInstance is how long an instance may lie unused before it is closed, unless
-// it is the last: a burst does not keep its memory, several MiB each, for ever.
+// it is one of the last: a burst does not keep its memory, several MiB each, for
+// ever.
 const idleInstance = 30 * time.Second
 
-// errOverloaded is a deadline that passed before a guest got the request.
-var errOverloaded = errors.New("every instance was busy until the deadline")
+// errOverloaded is the end of the time that a request waits for a guest.
+var errOverloaded = errors.New("every instance was busy for too long")
 
 // errStopped is the end of a generation whose calls are not waited for.
 var errStopped = errors.New("the plugin was stopped")
 
 // pool hands out one generation's instances: last used first, so that few stay
-// warm; at most max of them, with at most room requests in each (1 unless the
-// module is asynchronous). Callers for whom there is none wait in line until
-// their deadline. An instance is given back with put when a request has ended
-// well, and dropped with discard after any error.
+// warm; at most Spec.MaxInstances of them, with at most room requests in each (1
+// unless the module is asynchronous). Callers for whom there is none wait in line.
+// An instance is given back with put when a request has ended well, and dropped
+// with discard after any error. Spec.MinInstances are made ahead, and again in
+// the place of those that went.
 type pool struct {
 	gen  *generation
-	max  int
+	spec *Spec
 	room int
 	// first receives whether the instance that the load made can serve.
 	first chan error
@@ -34,10 +36,12 @@ type pool struct {
 	spare   []*instance // have room; the last one is taken first
 	all     map[*instance]struct{}
 	growing int // instances that are being made
-	parked  int // instances whose guest waits for the host, or computes for long
+	parked  int // instances whose guest waits for the host
+	long    int // instances whose guest computes for long
 	line    []*waiter
 	timer   *time.Timer // runs while there may be instances to trim
 	founded bool        // the first instance has given its word
+	barren  bool        // the instance made last never came to serve: none are made ahead
 	closed  bool
 	killed  bool
 }
@@ -50,20 +54,24 @@ type grant struct {
 	err error
 }
 
-func newPool(g *generation, maxInstances, room int) *pool {
-	return &pool{gen: g, max: maxInstances, room: room, first: make(chan error, 1), all: map[*instance]struct{}{}}
+func newPool(g *generation, room int) *pool {
+	return &pool{gen: g, spec: &g.spec, room: room, first: make(chan error, 1), all: map[*instance]struct{}{}}
 }
 
 // take returns an instance with room for one more request, which it now counts
-// in. It waits until the deadline (errOverloaded), ctx's end (its error), kill
-// (errStopped), or as long as instances fail one after the other (errCrashLoop).
-func (p *pool) take(ctx context.Context, deadline time.Time) (*instance, error) {
+// in. It waits until the request's turn is over (errOverloaded), ctx's end (its
+// error), kill (errStopped), or as long as instances fail one after the other
+// (errCrashLoop), and notes how long.
+func (p *pool) take(ctx context.Context, x *exchange) (*instance, error) {
 	p.mu.Lock()
 	if p.killed {
 		p.mu.Unlock()
 		return nil, errStopped
 	}
 	if in := p.pick(); in != nil {
+		if p.fresh() {
+			p.grow()
+		}
 		p.mu.Unlock()
 		return in, nil
 	}
@@ -76,7 +84,8 @@ func (p *pool) take(ctx context.Context, deadline time.Time) (*instance, error) 
 	p.grow()
 	p.mu.Unlock()
 
-	timer := time.NewTimer(time.Until(deadline))
+	defer func() { x.queued = time.Since(x.begun) }()
+	timer := time.NewTimer(time.Until(x.lineEnd()))
 	defer timer.Stop()
 	var err error
 	select {
@@ -116,24 +125,25 @@ func (p *pool) pick() *instance {
 	return in
 }
 
-// grow starts as many instances as the line needs and the bounds allow. An
-// instance with room for many serves the whole line, so one at a time is made.
-// No more are made at a time than can run: to make one is nothing but work, and
-// those that shared a slot would all be ready when the last of them is, or all be
-// too late. Meanwhile the instances there are serve most of the line, so that a
-// burst of short requests does not leave an instance for each of them.
-// p.mu is held.
+// fresh tells whether an instance serves one request and no more.
+func (p *pool) fresh() bool { return p.spec.Isolation == IsolationFresh }
+
+// grow starts as many instances as are needed and the bounds allow. No more are
+// made at a time than can run: to make one is nothing but work, and those that
+// shared a slot would all be ready when the last of them is, or all be too late.
+// Meanwhile the instances there are serve most of the line, so that a burst of
+// short requests does not leave an instance for each of them. p.mu is held.
 func (p *pool) grow() {
 	if p.gen.crashes.pausing() {
 		p.sendAway()
 		return
 	}
-	for !p.closed && !p.killed && len(p.all) < p.max && !p.crowded() && p.growing < cap(p.gen.reg.slots) && len(p.line) > p.growing*p.room {
+	for !p.closed && !p.killed && len(p.all) < p.spec.MaxInstances && p.growing < p.gen.reg.slots.size && p.wanting() {
 		in := newInstance(p.gen)
 		p.all[in] = struct{}{}
 		p.growing++
 		p.gen.tasks.Add(1)
-		go in.run(false)
+		go in.come(false)
 	}
 }
 
@@ -149,25 +159,60 @@ func (p *pool) sendAway() {
 	p.line = nil
 }
 
+// wanting tells whether one more instance is needed than there are and are being
+// made: for the line, all of which an instance with room for many serves, or ahead
+// of requests to come. p.mu is held.
+func (p *pool) wanting() bool {
+	switch {
+	case len(p.line) > p.growing*p.room && !p.crowded():
+		return true
+	case !p.founded || p.barren:
+		return false
+	case p.fresh():
+		return len(p.spare)+p.growing < max(1, p.spec.MinInstances)
+	}
+	return len(p.all) < p.spec.MinInstances
+}
+
 // crowded tells whether the instances that could use a slot are more than those:
 // one more would wait for its turn with them, and serve nobody sooner. Another is
 // made when one of them parks. p.mu is held.
 func (p *pool) crowded() bool {
-	return p.room == 1 && len(p.all)-p.parked > cap(p.gen.reg.slots)
+	return p.room == 1 && len(p.all)-p.parked-p.long > p.gen.reg.slots.size
 }
 
-// park notes that an instance makes way for others, until unpark.
-func (p *pool) park() {
+// park notes that an instance's guest waits for the host, until unpark, and makes
+// way for others. A bounded one is refused beyond Spec.MaxParked.
+func (p *pool) park(bounded bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if bounded && p.parked >= p.spec.MaxParked {
+		return false
+	}
 	p.parked++
 	p.grow()
+	return true
 }
 
 func (p *pool) unpark() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.parked--
+}
+
+// lengthen notes that an instance's guest computes for long, until shorten: others
+// get another instance.
+func (p *pool) lengthen() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.long++
+	p.grow()
+}
+
+func (p *pool) shorten() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.long--
 }
 
 // adopt takes in the instance that the load made and tested.
@@ -178,33 +223,39 @@ func (p *pool) adopt(in *instance) {
 	p.growing++
 }
 
-// grown is an instance's word that it is ready, or why it never will be.
-func (p *pool) grown(in *instance, err error) {
+// grown is an instance's word that it is ready, or why it never will be. It is
+// false if the instance is not wanted: whoever made it ends it.
+func (p *pool) grown(in *instance, err error) (kept bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.growing--
-	if !p.founded {
+	first := !p.founded
+	if first {
 		p.founded = true
 		p.first <- err
 	}
-	if err == nil {
-		in.idleSince = time.Now()
+	p.barren = err != nil
+	if err == nil && !p.closed {
+		in.idleSince = in.born
 		p.spare = append(p.spare, in)
-		if p.closed {
-			close(in.quit)
-		}
 		p.serve()
 		p.grow()
-		return
+		return true
 	}
-	p.gen.crashed(in, err)
 	delete(p.all, in)
-	n := min(p.room, len(p.line))
-	for _, w := range p.line[:n] {
-		w.ready <- grant{err: err}
+	if err != nil {
+		p.gen.crashed(in, err)
+		n := min(p.room, len(p.line))
+		for _, w := range p.line[:n] {
+			w.ready <- grant{err: err}
+		}
+		p.line = slices.Delete(p.line, 0, n)
+		if n == 0 && !first && !p.killed {
+			p.gen.failed(nil, err)
+		}
 	}
-	p.line = slices.Delete(p.line, 0, n)
 	p.grow()
+	return false
 }
 
 // serve gives spare instances to the line. p.mu is held.
@@ -219,54 +270,98 @@ func (p *pool) serve() {
 	}
 }
 
-// put gives one request's room back.
-func (p *pool) put(in *instance) {
+// put gives one request's room back. It is false if the instance takes no more
+// requests and has none: whoever had it ends it.
+func (p *pool) put(in *instance) (kept bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	in.load--
+	if !in.retired && p.worn(in) {
+		in.retired = true
+		p.unspare(in)
+	}
+	if in.retired {
+		if in.load > 0 {
+			return true
+		}
+		delete(p.all, in)
+		p.grow()
+		return false
+	}
 	if in.load == p.room-1 {
 		p.spare = append(p.spare, in)
 	}
 	if in.load == 0 {
-		in.idleSince = time.Now()
+		in.idleSince = in.now
 	}
-	p.serve()
+	if len(p.line) > 0 {
+		p.serve()
+	}
 	p.watch()
+	return true
+}
+
+// worn tells whether an instance is to be replaced by another. p.mu is held.
+func (p *pool) worn(in *instance) bool {
+	s := p.spec
+	return in.soiled ||
+		s.MaxAge > 0 && in.now.Sub(in.born) >= s.MaxAge ||
+		s.MaxGrowth > 0 && uint64(in.mem.Size()-in.bornSize) >= s.MaxGrowth
+}
+
+// unspare takes an instance out of the spare ones, if it is one. p.mu is held.
+func (p *pool) unspare(in *instance) {
+	if i := slices.Index(p.spare, in); i >= 0 {
+		p.spare = slices.Delete(p.spare, i, i+1)
+	}
 }
 
 // watch has trim look at the instances later, if some may be unused. p.mu is held.
 func (p *pool) watch() {
-	if p.timer == nil && len(p.spare) > 1 && !p.closed && !p.killed {
+	if p.timer == nil && len(p.spare) > p.kept() && !p.closed && !p.killed {
+		p.gen.tasks.Add(1)
 		p.timer = time.AfterFunc(idleInstance, p.trim)
 	}
 }
 
+// kept is how many spare instances stay, however long they are not used.
+func (p *pool) kept() int { return max(1, p.spec.MinInstances) }
+
 // trim closes the instances that lay unused for too long. They stand first.
 func (p *pool) trim() {
+	defer p.gen.tasks.Done()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.timer = nil
-	if p.closed || p.killed {
-		return
+	p.mu.Unlock()
+	for _, in := range p.idle() {
+		in.release()
 	}
-	n := 0
-	for n < len(p.spare)-1 && p.spare[n].load == 0 && time.Since(p.spare[n].idleSince) >= idleInstance {
-		delete(p.all, p.spare[n])
-		close(p.spare[n].quit)
-		n++
-	}
-	p.spare = slices.Delete(p.spare, 0, n)
-	p.watch()
 }
 
-// discard drops an instance that must not serve again. Its loop ends itself.
+// idle takes the instances out of the pool that lay unused for too long.
+func (p *pool) idle() []*instance {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.killed {
+		return nil
+	}
+	n := 0
+	for n < len(p.spare)-p.kept() && p.spare[n].load == 0 && time.Since(p.spare[n].idleSince) >= idleInstance {
+		delete(p.all, p.spare[n])
+		n++
+	}
+	idle := slices.Clone(p.spare[:n])
+	p.spare = slices.Delete(p.spare, 0, n)
+	p.watch()
+	return idle
+}
+
+// discard drops an instance that must not serve again. Whoever has it ends it.
 func (p *pool) discard(in *instance) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.all, in)
-	if i := slices.Index(p.spare, in); i >= 0 {
-		p.spare = slices.Delete(p.spare, i, i+1)
-	}
+	p.unspare(in)
 	p.grow()
 }
 
@@ -274,16 +369,14 @@ func (p *pool) discard(in *instance) {
 // those that are not idle are being made or discarded.
 func (p *pool) close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return
+	spare := p.spare
+	p.spare, p.closed = nil, true
+	if p.timer != nil && p.timer.Stop() {
+		p.gen.tasks.Done()
 	}
-	p.closed = true
-	if p.timer != nil {
-		p.timer.Stop()
-	}
-	for _, in := range p.spare {
-		close(in.quit)
+	p.mu.Unlock()
+	for _, in := range spare {
+		in.release()
 	}
 }
 

@@ -53,7 +53,7 @@ func TestPoolIsBounded(t *testing.T) {
 	if n := pool.size(); n != 3 {
 		t.Errorf("%d instances for 5 callers, want 3", n)
 	}
-	if n := len(b.slots); n != 0 {
+	if n := b.slots.taken(); n != 0 {
 		t.Errorf("parked guests hold %d slots", n)
 	}
 	close(gate.open)
@@ -68,7 +68,9 @@ func TestPoolIsBounded(t *testing.T) {
 	wg.Go(func() { <-gate.entered })
 	decide(t, p, newRequest())
 	wg.Wait()
-	pool.trim()
+	for _, in := range pool.idle() {
+		in.release()
+	}
 	pool.mu.Lock()
 	defer pool.mu.Unlock()
 	if pool.spare[len(pool.spare)-1] != last {
@@ -85,15 +87,15 @@ func TestSlots(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Config{})
 	p := b.load(t, responding("x"), deadline(100*time.Millisecond))
-	for range cap(b.slots) {
-		b.slots <- struct{}{}
+	for range b.slots.size {
+		b.slots.try()
 	}
 	_, err := p.Decide(t.Context(), newRequest())
 	if err == nil {
 		t.Fatal("a guest executed without a slot")
 	}
 	wantCode(t, err, abi.CodePluginOverloaded)
-	for range cap(b.slots) {
+	for range b.slots.size {
 		b.slots.give()
 	}
 	if got := bodyOf(t, decide(t, p, newRequest())); got != "x" {
@@ -128,8 +130,8 @@ func TestBurst(t *testing.T) {
 	b := newBench(t, Config{})
 	p := b.load(t, responding("x"), instances(callers))
 	pool := p.current.Load().pool
-	for range cap(b.slots) {
-		b.slots <- struct{}{}
+	for range b.slots.size {
+		b.slots.try()
 	}
 	var wg sync.WaitGroup
 	for range callers {
@@ -145,10 +147,10 @@ func TestBurst(t *testing.T) {
 		waiting, growing = len(pool.line), pool.growing
 		pool.mu.Unlock()
 	}
-	if waiting != callers-1 || growing != cap(b.slots) {
-		t.Errorf("%d wait and %d instances are made, want %d and %d", waiting, growing, callers-1, cap(b.slots))
+	if waiting != callers-1 || growing != b.slots.size {
+		t.Errorf("%d wait and %d instances are made, want %d and %d", waiting, growing, callers-1, b.slots.size)
 	}
-	for range cap(b.slots) {
+	for range b.slots.size {
 		b.slots.give()
 	}
 	wg.Wait()
@@ -177,8 +179,8 @@ func TestFewServeMany(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := p.current.Load().pool.size(); n > cap(b.slots)+1 {
-		t.Errorf("%d instances for %d slots", n, cap(b.slots))
+	if n := p.current.Load().pool.size(); n > b.slots.size+1 {
+		t.Errorf("%d instances for %d slots", n, b.slots.size)
 	}
 }
 
@@ -187,7 +189,7 @@ func TestFewServeMany(t *testing.T) {
 func TestLongGuestsMakeRoom(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Config{})
-	long := cap(b.slots) + 4
+	long := b.slots.size + 4
 	g := newAsm()
 	p := b.load(t, g.module(wasmasm.Forever(), wasmasm.I32(0)), deadline(2*patience), instances(long))
 	var wg sync.WaitGroup

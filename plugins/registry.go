@@ -51,7 +51,8 @@ type Registry struct {
 	config    Config
 	log       *slog.Logger
 	guestLog  *slog.Logger
-	slots     slots
+	slots     *slots
+	exchanges sync.Pool            // of *exchange that nobody else can know any more
 	functions map[string]signature // what a module may import
 	started   time.Time
 	tasks     sync.WaitGroup // drains, and what else outlives a call

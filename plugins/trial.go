@@ -102,7 +102,7 @@ func (t *Trial) Decide(ctx context.Context, req *abi.Request, services Services)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
-	x := newExchange(WithExplanation(ctx, &e), g, req, deadline)
+	x := newExchange(WithExplanation(ctx, &e), g, req, begun, deadline)
 	x.own, x.left = &services, make(chan struct{})
 	d, err := x.run(ctx)
 	x.account.conclude(time.Since(begun), d, err)

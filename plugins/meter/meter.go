@@ -42,8 +42,8 @@
 // for up to three rounds more than run.
 //
 // A guest cannot reach the counter: it is a mutable global behind all of its own,
-// not exported, and an index beyond the guest's own globals, functions or types is
-// refused before anything is added. Nor can it call the hidden import: a module
+// which is exported to the host at most (Options.Fuel), and an index beyond the
+// guest's own globals, functions or types is refused before anything is added. Nor can it call the hidden import: a module
 // that imports anything from Options.Module is refused.
 //
 // # What is understood
@@ -79,8 +79,9 @@ var ErrMalformed = errors.New("malformed module")
 // beyond a limit of this package.
 var ErrUnsupported = errors.New("unsupported module")
 
-// ErrReserved is a module that imports from Options.Module.
-var ErrReserved = errors.New("the module imports from a reserved name")
+// ErrReserved is a module that imports from Options.Module, or exports a name of
+// the Options'.
+var ErrReserved = errors.New("the module uses a reserved name")
 
 // DefaultQuantum is the fuel between two questions to the host: some 3 to 20 us of
 // compiled code.
@@ -105,6 +106,11 @@ type Options struct {
 	// Quantum is the fuel of a new instance: at least 0, below 1<<30; 0 is
 	// DefaultQuantum.
 	Quantum int32
+	// Fuel, if set, is the name under which the counter is exported, a mutable i32
+	// global, so that the host knows what is left when the guest has returned, and
+	// may give it less. An export is the host's to reach, not the guest's. A module
+	// that exports the name itself is refused.
+	Fuel string
 }
 
 // Rewrite returns the metered module; the argument is only read, and not kept. A

@@ -211,7 +211,9 @@ func (m *rewriter) renumber(id byte, r *reader) []byte {
 		}
 	case sectionExport:
 		for n := r.u32(); n > 0 && r.err == nil; n-- {
-			r.name()
+			if name := r.name(); name != "" && name == m.options.Fuel && r.err == nil {
+				r.fail(reserved(name))
+			}
 			switch r.byte() {
 			case 0:
 				e.function()

@@ -30,8 +30,8 @@ func (m *rewriter) write() ([]byte, error) {
 // to. A module with code has the others.
 func (m *rewriter) missing() []section {
 	var ids []section
-	for _, id := range []byte{sectionImport, sectionGlobal} {
-		found := false
+	for _, id := range []byte{sectionImport, sectionGlobal, sectionExport} {
+		found := id == sectionExport && m.options.Fuel == ""
 		for _, s := range m.sections {
 			found = found || s.id == id
 		}
@@ -47,6 +47,10 @@ func appendSection(out []byte, id byte, content []byte) []byte {
 	return append(appendU32(out, uint32(len(content))), content...)
 }
 
+func appendName(out []byte, name string) []byte {
+	return append(appendU32(out, uint32(len(name))), name...)
+}
+
 // grown returns a section's content with the entries that are added at its end.
 func (m *rewriter) grown(s section) []byte {
 	var more []byte
@@ -55,9 +59,7 @@ func (m *rewriter) grown(s section) []byte {
 	case sectionType: // () -> (), (i32) -> (i32) and (i32) -> ()
 		more, n = []byte{0x60, 0, 0, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 1, 0x7f, 0}, 3
 	case sectionImport:
-		for _, name := range []string{m.options.Module, m.options.Name} {
-			more = append(appendU32(more, uint32(len(name))), name...)
-		}
+		more = appendName(appendName(nil, m.options.Module), m.options.Name)
 		more = appendU32(append(more, 0), m.types+1)
 	case sectionFunction:
 		for _, h := range m.added {
@@ -67,6 +69,11 @@ func (m *rewriter) grown(s section) []byte {
 	case sectionGlobal:
 		more = append(more, 0x7f, 1, opI32Const) // a mutable i32
 		more = append(appendI32(more, uint32(m.options.Quantum)), opEnd)
+	case sectionExport:
+		if m.options.Fuel == "" {
+			return s.content
+		}
+		more = appendU32(append(appendName(nil, m.options.Fuel), 3), m.globals)
 	default:
 		return s.content
 	}

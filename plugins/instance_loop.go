@@ -1,0 +1,202 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// cancelGrace bounds edge_cancel: the request's own deadline may have passed.
+const cancelGrace = 2 * time.Second
+
+// looped is what an instance of an asynchronous module has: a loop that enters the
+// guest for one thing at a time, as the rest of the edge sends it events.
+type looped struct {
+	events chan event
+	quit   chan struct{} // closed by the pool to end an instance without requests
+	dead   chan struct{} // closed when the loop takes no more events
+
+	// The loop alone uses these, and host functions, which run in it.
+	open       map[uint32]*exchange
+	ended      []*exchange // a decision was made or a stream ended in this entry
+	completing *call       // the call that edge_complete is told of
+	spent      bool        // the pool does not want the instance any more
+}
+
+// event is one reason to enter the guest.
+type event struct {
+	kind eventKind
+	x    *exchange
+	call *call
+}
+
+type eventKind int
+
+const (
+	eventRequest eventKind = iota
+	eventComplete
+	eventCancel
+)
+
+func newLooped() looped {
+	return looped{events: make(chan event), quit: make(chan struct{}), dead: make(chan struct{}), open: map[uint32]*exchange{}}
+}
+
+// send hands the loop an event; it is false if the instance takes none any more.
+func (in *instance) send(ev event) bool {
+	select {
+	case in.events <- ev:
+		return true
+	case <-in.dead:
+		return false
+	}
+}
+
+// loop enters the guest for each event until the pool ends the instance or an error
+// makes it unusable.
+func (in *instance) loop() {
+	for !in.spent {
+		select {
+		case ev := <-in.events:
+			if x, err := in.handle(ev); err != nil {
+				in.fail(x, err)
+				return
+			}
+		case <-in.quit:
+			in.spent = true
+		case <-in.life.Done(): // the generation is killed
+			in.fail(nil, in.life.Err())
+			return
+		}
+	}
+	in.end()
+}
+
+// handle carries one event out. An error is the instance's end; the exchange
+// returned with it is the one that was being worked on.
+func (in *instance) handle(ev event) (*exchange, error) {
+	x := ev.x
+	if x.over || (ev.kind == eventComplete && x.calls[ev.call.handle] == nil) {
+		ev.call.drop(in.gen)
+		return nil, nil
+	}
+	defer in.letGo()
+	var err error
+	switch ev.kind {
+	case eventRequest:
+		err = in.begin(x)
+	case eventComplete:
+		err = in.completed(x, ev.call)
+	case eventCancel:
+		err = in.canceled(x)
+	}
+	if err != nil {
+		return x, err
+	}
+	in.finishEnded()
+	return nil, nil
+}
+
+// begin enters the guest for a request that was just taken in.
+func (in *instance) begin(x *exchange) error {
+	handle, err := in.newHandle()
+	if err != nil {
+		in.open[0] = x // fail ends it
+		return err
+	}
+	x.handle = handle
+	in.open[handle] = x
+	if x.isAbandoned() {
+		in.finishLast(x, outcome{err: errOver})
+		return nil
+	}
+	if !in.holdUntil(x.lineEnd()) {
+		in.finishLast(x, outcome{err: in.gen.overloaded()})
+		return nil
+	}
+	now := time.Now()
+	x.queued = now.Sub(x.begun)
+	pending, err := in.ask(x, now)
+	if err == nil && !pending {
+		in.finishLast(x, x.decided)
+	}
+	return err
+}
+
+// completed enters edge_complete for a call that is done.
+func (in *instance) completed(x *exchange, c *call) error {
+	if x.work().Err() != nil || !in.holdUntil(x.deadline) {
+		c.drop(in.gen)
+		delete(x.calls, c.handle)
+		return nil // edge_cancel is on its way
+	}
+	if err := in.collect(x, c); err != nil {
+		return err
+	}
+	in.completing = c
+	in.stack = [4]uint64{uint64(x.handle), uint64(c.handle), uint64(c.errno)}
+	_, err := in.enter(x, in.complete, time.Now(), x.deadline)
+	in.completing = nil
+	delete(x.calls, c.handle)
+	if err == nil && x.event != nil && len(x.calls) == 0 && !x.over {
+		in.finishLast(x, outcome{})
+	}
+	return err
+}
+
+// canceled enters edge_cancel and ends the exchange.
+func (in *instance) canceled(x *exchange) error {
+	if in.cancel != nil {
+		if !in.hold(nil) {
+			return in.life.Err()
+		}
+		now := time.Now()
+		in.stack[0] = uint64(x.handle)
+		if _, err := in.enter(x, in.cancel, now, now.Add(cancelGrace)); err != nil {
+			return err
+		}
+	}
+	if errors.Is(x.work().Err(), context.DeadlineExceeded) {
+		in.gen.log().Warn("plugin missed a request's deadline", "request", x.id, "deadline", in.gen.spec.Deadline)
+	}
+	in.finishLast(x, outcome{err: in.gen.missed()})
+	return nil
+}
+
+// holdUntil is hold with a deadline.
+func (in *instance) holdUntil(deadline time.Time) bool {
+	if in.gen.reg.slots.tryHard() {
+		in.holding = true
+		return true
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	return in.hold(ctx.Done())
+}
+
+// note puts x on the list of exchanges that end when this entry does.
+func (in *instance) note(x *exchange) {
+	if in.gen.shape.async && !x.noted {
+		x.noted = true
+		in.ended = append(in.ended, x)
+	}
+}
+
+// finishEnded ends the exchanges that the entry decided.
+func (in *instance) finishEnded() {
+	for _, x := range in.ended {
+		if !x.over {
+			in.finishLast(x, x.decided)
+		}
+	}
+	clear(in.ended)
+	in.ended = in.ended[:0]
+}
+
+// finishLast is finish, and notes that it was the instance's last request.
+func (in *instance) finishLast(x *exchange, out outcome) {
+	if !in.finish(x, out) {
+		in.spent = true
+	}
+	in.gen.release() // who closes the generation waits for the loop
+}
