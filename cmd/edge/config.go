@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"log/slog"
+	"os"
 	"path/filepath"
 )
 
@@ -33,11 +36,18 @@ type Config struct {
 	// shown are the folders that sandboxes see; settle looks at them once the
 	// state folder is known.
 	shown []shownFolder
+	// warnings are what the log is told when the configuration comes into force.
+	warnings []problem
+	// lookupEnv is where secrets of the environment are found, while reading.
+	lookupEnv func(string) (string, bool)
 }
 
 // LoadConfig reads and checks a configuration file. Its error has one line for
 // each problem, "edge.yaml:12:5: what is wrong and what was meant".
-func LoadConfig(file string) (*Config, error) {
+func LoadConfig(file string) (*Config, error) { return loadConfig(file, os.LookupEnv) }
+
+// loadConfig is LoadConfig with another environment.
+func loadConfig(file string, lookupEnv func(string) (string, bool)) (*Config, error) {
 	dir, err := filepath.Abs(filepath.Dir(file))
 	if err != nil {
 		return nil, problem{place{file: file}, err.Error()}
@@ -46,16 +56,29 @@ func LoadConfig(file string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{File: file, Dir: dir, Limits: defaultLimits()}
+	c := &Config{File: file, Dir: dir, Limits: defaultLimits(), lookupEnv: lookupEnv}
 	c.read(root)
 	if err := doc.err(); err != nil {
 		return nil, err
 	}
+	c.lookupEnv = nil
 	return c, nil
 }
 
+// warn has the log told of something that is not wrong enough to refuse.
+func (c *Config) warn(v value, format string, args ...any) {
+	c.warnings = append(c.warnings, problem{v.place(), fmt.Sprintf(format, args...)})
+}
+
+// tellWarnings logs what the configuration was warned about.
+func (c *Config) tellWarnings(log *slog.Logger) {
+	for _, w := range c.warnings {
+		log.Warn(w.text, "at", w.place.String())
+	}
+}
+
 func (c *Config) read(root value) {
-	var routes value
+	var plugins, routes value
 	root.object(map[string]func(value){
 		"listen":        func(v value) { c.Listen = v.checked("an address like \":8787\"", checkAddress) },
 		"domain":        func(v value) { c.Domain = v.checked("a domain name", checkDomain) },
@@ -64,7 +87,7 @@ func (c *Config) read(root value) {
 		"reservedPorts": func(v value) { c.ReservedPorts = v.ports() },
 		"limits":        c.Limits.read,
 		"sandboxes":     c.readSandboxes,
-		"plugins":       c.readPlugins,
+		"plugins":       func(v value) { plugins = v },
 		"routes":        func(v value) { routes = v },
 
 		"tls": func(v value) {
@@ -72,7 +95,10 @@ func (c *Config) read(root value) {
 		},
 		"previews": func(v value) { v.only("previews are served by the edge itself (native)", "native") },
 	})
-	// Routes name plugins, wherever in the file those stand.
+	// Plugins name bindings and routes plugins, wherever in the file those stand.
+	if plugins.node != nil {
+		c.readPlugins(plugins)
+	}
 	if routes.node != nil {
 		c.readRoutes(routes)
 	}

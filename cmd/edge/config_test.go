@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"edge/host"
+	"edge/plugins"
 )
 
 // configIn writes edge.yaml into a folder that also holds what sources name.
@@ -116,12 +119,33 @@ plugins:
     deadline: 2m
     memory: 128MiB
     config: {rooms: [a, "2", 3, 4.5, true, null], limits: {max: 18446744073709551615}}
-  built: {source: src, secrets: {}}
+    digest: sha256:0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef
+    signedBy: 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
+    canary: {percent: 5, for: 10m}
+    rollback: {failures: 7}
+    keepWarm: off
+    replay: notes.txt
+    isolation: reset
+    compute: 200ms
+    queue: 1s
+    fuel: 1000000
+    results: 1MiB
+    instances: {min: 2, max: 8, maxParked: 4, maxAge: 1h, maxGrowth: 16MiB}
+    onFailure: {status: 503}
+    grants:
+      sandboxes: {Sandbox: ["user-*", Shared], Py: "*"}
+      operations: [exec, "*Port*", closePort]
+      ports: [8080, 3000-3999]
+      fetch: [api.example.com, "http://10.0.0.5:8080"]
+      kv: team
+    secrets: {KEY: {env: SECRET_OF_TEST}, cert.pem: {file: notes.txt}}
+  built: {source: src, secrets: {}, onFailure: open, canary: off, rollback: off, fuel: none, grants: {sandboxes: [Plain], ports: [], operations: [], kv: true}}
 routes:
   - {host: "*.example.org", path: /exact, plugin: [chat, built]}
   - plugin: built
 `)
-	got, err := LoadConfig(file)
+	secretFile(t, filepath.Join(filepath.Dir(file), "notes.txt"), "of the file\n", 0o600)
+	got, err := loadConfig(file, environment{"SECRET_OF_TEST": "of the environment"}.lookup)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,12 +184,35 @@ routes:
 		Plugins: []Plugin{
 			{
 				Name: "chat", Source: filepath.Join(dir, "chat.wasm"), Kind: sourceFile, Deadline: 2 * time.Minute, MemoryBytes: 128 << 20, At: place{file, 39, 13},
+				Trust: Trust{
+					Digest:   strings.Repeat("0123456789abcdef", 4),
+					SignedBy: []byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31},
+				},
+				Rollout: Rollout{
+					Canary: plugins.Canary{Percent: 5, For: 10 * time.Minute}, Rollback: plugins.Rollback{Failures: 7, Within: time.Minute},
+					KeepWarm: -1, Replay: filepath.Join(dir, "notes.txt"),
+				},
+				Isolation: plugins.IsolationReset, Compute: 200 * time.Millisecond, Queue: time.Second, Fuel: 1_000_000, ResultBytes: 1 << 20,
+				Instances: Instances{Min: 2, Max: 8, MaxParked: 4, MaxAge: time.Hour, MaxGrowth: 16 << 20},
+				OnFailure: host.OnFailure{Status: 503},
+				Grants: &plugins.Grants{
+					Sandboxes:  map[string][]string{"Sandbox": {"user-*", "shared"}, "Py": {"*"}},
+					Operations: []string{"exec", "*Port*", "unexposePort"}, Ports: []plugins.PortRange{{First: 8080, Last: 8080}, {First: 3000, Last: 3999}},
+					Fetch: []string{"api.example.com", "http://10.0.0.5:8080"}, KV: "team",
+				},
+				Secrets: Secrets{"KEY": "of the environment", "cert.pem": "of the file"},
 				Config: map[string]json.RawMessage{
 					"rooms":  json.RawMessage(`["a","2",3,4.5,true,null]`),
 					"limits": json.RawMessage(`{"max":18446744073709551615}`),
 				},
 			},
-			{Name: "built", Source: filepath.Join(dir, "src"), Kind: sourceGo, Deadline: defaultDeadline, MemoryBytes: defaultPluginMemory, At: place{file, 43, 19}},
+			{
+				Name: "built", Source: filepath.Join(dir, "src"), Kind: sourceGo, At: place{file, 63, 19},
+				Rollout:   Rollout{Rollback: plugins.Rollback{Failures: -1}, KeepWarm: 5 * time.Minute},
+				Isolation: plugins.IsolationPooled, Deadline: 30 * time.Second, Compute: 5 * time.Second, Queue: 5 * time.Second,
+				MemoryBytes: 64 << 20, ResultBytes: 8 << 20, Instances: Instances{Max: 64}, OnFailure: host.OnFailure{Open: true},
+				Grants: &plugins.Grants{Sandboxes: map[string][]string{"Plain": {"*"}}, Operations: []string{}, Ports: []plugins.PortRange{}, KV: "built"},
+			},
 		},
 		Routes: []Route{
 			{Host: "*.example.org", Path: "/exact", Plugins: []string{"chat", "built"}},
@@ -351,10 +398,6 @@ func TestPluginKeysAreRefused(t *testing.T) {
 		{"deadline", "{source: chat.wasm, deadline: 0}", `edge.yaml:3:35: plugins.p.deadline: 0 is not above 0 and at most 720h0m0s`},
 		{"memory", "{source: chat.wasm, memory: 8GiB}", `edge.yaml:3:33: plugins.p.memory: 8GiB is not between 1MiB and 4GiB`},
 		{"config", "{source: chat.wasm, config: 3}", `edge.yaml:3:33: plugins.p.config: is "3"; want a mapping of keys to values`},
-		{"isolation", "{source: chat.wasm, isolation: fresh}", `edge.yaml:3:36: plugins.p.isolation: is not available in this version: instances are pooled`},
-		{"onFailure", "{source: chat.wasm, onFailure: open}", `edge.yaml:3:36: plugins.p.onFailure: is not available in this version: a request whose plugin fails is refused (closed)`},
-		{"grants", "{source: chat.wasm, grants: {}}", `edge.yaml:3:33: plugins.p.grants: is not available in this version: every plugin may use every binding`},
-		{"secrets", "{source: chat.wasm, secrets: {key: x}}", `edge.yaml:3:34: plugins.p.secrets: is not available in this version: give plain values with config`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -14,15 +14,17 @@ import (
 // load loads the plugin's module, or replaces the generation that serves. When
 // it fails, that one goes on serving.
 func (s *server) load(ctx context.Context, p Plugin, module string) (*plugins.Plugin, error) {
-	return s.registry.Load(ctx, plugins.Spec{
-		Name: p.Name, Source: module, Memory: uint64(p.MemoryBytes), Deadline: p.Deadline, Config: p.Config,
-	})
+	return s.registry.Load(ctx, p.spec(module))
 }
 
 // route puts the configuration's routes in force. A plugin that is not loaded is
 // an error, unless the server is tolerant: then requests for it are answered
 // with the reason until it is.
 func (s *server) route(c *Config, tolerant bool) error {
+	onFailure := map[string]host.OnFailure{}
+	for _, p := range c.Plugins {
+		onFailure[p.Name] = p.OnFailure
+	}
 	routes := make([]host.Route, 0, len(c.Routes))
 	for _, r := range c.Routes {
 		chain := make([]host.Plugin, 0, len(r.Plugins))
@@ -33,7 +35,7 @@ func (s *server) route(c *Config, tolerant bool) error {
 			} else if !tolerant {
 				return fmt.Errorf("the plugin %s is not loaded", name)
 			}
-			chain = append(chain, host.Plugin{Name: name, Decider: d})
+			chain = append(chain, host.Plugin{Name: name, Decider: d, OnFailure: onFailure[name]})
 		}
 		routes = append(routes, host.Route{Host: r.Host, Path: r.Path, Chain: chain})
 	}
@@ -50,6 +52,7 @@ func (s *server) route(c *Config, tolerant bool) error {
 // are. A plugin that is not named any more is out of all routes and stays loaded.
 // What else changed needs a restart and is returned, by key.
 func (s *server) reload(ctx context.Context, c *Config) (restart []string, err error) {
+	c.tellWarnings(s.log)
 	before := map[string]Plugin{}
 	for _, p := range s.config.Plugins {
 		before[p.Name] = p
@@ -85,6 +88,7 @@ func (s *server) current(p Plugin) bool {
 // sameSpec tells whether the two would be loaded alike.
 func sameSpec(a, b Plugin) bool {
 	a.At, b.At = place{}, place{}
+	a.OnFailure, b.OnFailure = host.OnFailure{}, host.OnFailure{} // the routes'
 	return reflect.DeepEqual(a, b)
 }
 
@@ -114,6 +118,14 @@ func needsRestart(old, new *Config) []string {
 type lateDecider struct {
 	registry *plugins.Registry
 	name     string
+}
+
+// MayReach asks the plugin what it was granted.
+func (d *lateDecider) MayReach(ref abi.SandboxRef, port int) error {
+	if p := d.registry.Plugin(d.name); p != nil {
+		return p.MayReach(ref, port)
+	}
+	return abi.Errorf(abi.CodePluginFailed, "the plugin %s is not loaded", d.name)
 }
 
 // Decide asks the plugin, if it is there by now.

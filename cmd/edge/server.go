@@ -140,13 +140,24 @@ func openServer(ctx context.Context, o serverOptions) (s *server, err error) {
 	if err = s.openRegistry(o); err != nil {
 		return s, err
 	}
+	o.config.tellWarnings(o.log)
 	s.host = &host.Server{
+		ExplainToken: s.explainToken, Explain: plugins.WithExplanation,
 		Sandboxes: s.manager, Relay: relay, Domain: o.settings.Domain, DrainTimeout: o.drain,
 		Log: o.log, AccessLog: o.access, Observe: s.requestObserver(o.onRequest),
 		Limits: o.config.Limits.host(budgetDescriptors(o.config.Sandboxes)), MaxHeadBytes: int(o.config.Limits.Head), HeadTimeout: o.config.Limits.HeadTimeout,
 	}
 	err = s.openAdmin(o)
 	return s, err
+}
+
+// explainToken is the admin API's token, with which a request may have itself
+// explained; empty if there is none.
+func (s *server) explainToken() string {
+	if s.admin == nil {
+		return ""
+	}
+	return s.admin.server.Token
 }
 
 func (s *server) openState() error {

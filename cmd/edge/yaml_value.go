@@ -73,23 +73,6 @@ func (v value) only(why string, words ...string) {
 	}
 }
 
-// onlyEmpty accepts nothing but an empty mapping or list.
-func (v value) onlyEmpty(why string) {
-	switch n := v.node.(type) {
-	case *ast.NullNode:
-	case *ast.MappingNode:
-		if len(n.Values) > 0 {
-			v.unavailable(why)
-		}
-	case *ast.SequenceNode:
-		if len(n.Values) > 0 {
-			v.unavailable(why)
-		}
-	default:
-		v.unavailable(why)
-	}
-}
-
 // integer returns a whole number between min and max.
 func (v value) integer(min, max int64) (int64, bool) {
 	s, isString, ok := v.scalar()
