@@ -130,7 +130,7 @@ type KVValue struct {
 
 // Metrics counts for plugins. Names and labels (key, value, key, value) were
 // checked (abi.CheckMetric). Errors are INVALID_REQUEST for a name that is the
-// other kind already or has other labels, and QUOTA_EXCEEDED for more than
+// other kind already, and QUOTA_EXCEEDED for more than
 // abi.MaxMetricSeries of a plugin.
 type Metrics interface {
 	Count(plugin, name string, labels []string, value float64) error

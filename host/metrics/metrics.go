@@ -10,7 +10,8 @@
 // looked up once and kept: an event costs some ten to some hundred nanoseconds
 // and no memory (BenchmarkObserve). Labels come from small closed sets and from
 // the configuration. Only breaches name sandboxes; their series end with the
-// sandbox, and are at most 10,000 sandboxes'.
+// sandbox, and are at most 10,000 sandboxes'. What plugins count (Guests) is
+// bounded for each of them.
 package metrics
 
 import (
@@ -42,6 +43,7 @@ type Metrics struct {
 	pauses   prometheus.Counter
 	breaches breaches
 	loads    pluginLoads
+	guests   *Guests
 }
 
 // traffic is both directions, seen from the edge.
@@ -68,6 +70,8 @@ func New(connections func() map[string]int) (*Metrics, error) {
 	if connections != nil {
 		add.collector(bindingCollector{connections})
 	}
+	m.guests = newGuests()
+	add.collector(m.guests)
 	if add.err != nil {
 		return nil, fmt.Errorf("register metrics: %w", add.err)
 	}
