@@ -17,15 +17,17 @@ const watchAfter = 100 * time.Millisecond
 type watch struct {
 	conn net.Conn
 	done chan struct{}
+	quit chan struct{} // of a leaver's; nil for a socket
 }
+
+// leaver is a connection without a socket, such as one in memory, that tells by
+// itself when its peer has closed it.
+type leaver interface{ Gone() <-chan struct{} }
 
 // socketOf finds the plain socket of a connection, TLS or not; nil if there is
 // none.
 func socketOf(c net.Conn) syscall.RawConn {
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
-		c = t.NetConn()
-	}
-	s, ok := c.(syscall.Conn)
+	s, ok := beneath(c).(syscall.Conn)
 	if !ok {
 		return nil
 	}
@@ -34,6 +36,14 @@ func socketOf(c net.Conn) syscall.RawConn {
 		return nil
 	}
 	return raw
+}
+
+// beneath is what a connection is made upon, if it says so.
+func beneath(c net.Conn) net.Conn {
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
+		return t.NetConn()
+	}
+	return c
 }
 
 // clientEnded looks whether the client's connection is at its end right now.
@@ -55,6 +65,11 @@ func clientEnded(c net.Conn) bool {
 // pipelined request ends the watch, since nothing can be seen behind it. It
 // returns nil where a connection cannot be watched.
 func startWatch(c net.Conn, gone func()) *watch {
+	if l, ok := beneath(c).(leaver); ok {
+		w := &watch{conn: c, done: make(chan struct{}), quit: make(chan struct{})}
+		go w.await(l, gone)
+		return w
+	}
 	raw := socketOf(c)
 	if raw == nil {
 		return nil
@@ -74,6 +89,16 @@ func (w *watch) run(raw syscall.RawConn, gone func()) {
 	})
 	if ended {
 		gone()
+	}
+}
+
+// await is run for a connection that tells by itself.
+func (w *watch) await(l leaver, gone func()) {
+	defer close(w.done)
+	select {
+	case <-l.Gone():
+		gone()
+	case <-w.quit:
 	}
 }
 
@@ -144,6 +169,11 @@ func (w *Watcher) Stop(n *Watched) {
 // afterwards; the server sets its own before it reads again.
 func (w *watch) stop() {
 	if w == nil {
+		return
+	}
+	if w.quit != nil {
+		close(w.quit)
+		<-w.done
 		return
 	}
 	w.conn.SetReadDeadline(past)

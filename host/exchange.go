@@ -62,6 +62,9 @@ func (s *Server) begin(rc *fasthttp.RequestCtx) *exchange {
 	// The deadline was the head's. It bounds neither the body nor the answer.
 	_ = rc.Conn().SetReadDeadline(time.Time{})
 	x.ctx.server, x.ctx.arrival = s.base, x.start
+	if c := x.inside(); c != nil {
+		x.ctx.depth = c.depth
+	}
 	return x
 }
 
@@ -117,6 +120,10 @@ func (x *exchange) dispatch() {
 		x.via = ViaPreview
 		x.tellPreview(p)
 		x.servePreview(p)
+		return
+	}
+	if x.inside() != nil {
+		x.fail(errNoPreview())
 		return
 	}
 	if x.serveReserved() {

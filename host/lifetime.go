@@ -13,6 +13,7 @@ import (
 type lifetime struct {
 	server  context.Context
 	arrival time.Time
+	depth   int // see Inside
 
 	mu     sync.Mutex // guards what follows
 	over   bool
@@ -55,11 +56,14 @@ func (l *lifetime) Err() error {
 	return l.server.Err()
 }
 
-// Value returns the arrival. Package context finds its own by it, too: the cause,
+// Value returns the arrival and the depth. Package context finds its own by it, too: the cause,
 // and what a child belongs to.
 func (l *lifetime) Value(key any) any {
-	if key == (arrivalKey{}) {
+	switch key {
+	case arrivalKey{}:
 		return l.arrival
+	case depthKey{}:
+		return l.depth
 	}
 	l.mu.Lock()
 	real := l.real
