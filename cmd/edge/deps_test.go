@@ -22,6 +22,7 @@ var house = map[string]struct{ ours, heavy []string }{
 	"bridge/socket":            {heavy: []string{"golang.org/x/sys"}},
 	"plugins":                  {ours: []string{"abi", "plugins/meter"}, heavy: []string{"github.com/tetratelabs/wazero", "github.com/fsnotify/fsnotify"}},
 	"plugins/fetch":            {ours: []string{"abi", "plugins"}},
+	"plugins/kv":               {ours: []string{"abi", "plugins"}, heavy: []string{"go.etcd.io/bbolt"}},
 	"plugins/meter":            {},
 	"plugins/replay":           {ours: []string{"abi", "plugins"}},
 	"plugins/source":           {heavy: []string{"oras.land/oras-go/v2", "github.com/opencontainers", "github.com/fsnotify/fsnotify"}},
@@ -39,7 +40,7 @@ var house = map[string]struct{ ours, heavy []string }{
 	"sandboxmgr/state":         {ours: []string{"sandboxmgr"}, heavy: []string{"go.etcd.io/bbolt"}},
 	"host":                     {ours: []string{"abi", "bridge", "sandboxmgr"}, heavy: []string{"github.com/valyala/fasthttp"}},
 	"host/admin":               {ours: []string{"abi", "host", "sandboxmgr"}, heavy: []string{"github.com/fasthttp/websocket"}},
-	"host/metrics":             {ours: []string{"host"}, heavy: []string{"github.com/prometheus/client_golang", "github.com/prometheus/common"}},
+	"host/metrics":             {ours: []string{"abi", "host"}, heavy: []string{"github.com/prometheus/client_golang", "github.com/prometheus/common"}},
 	"cmd/edge":                 {ours: []string{"*"}, heavy: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/fsnotify/fsnotify"}},
 	"cmd/edge/remote":          {ours: []string{"abi"}, heavy: []string{"github.com/fasthttp/websocket", "golang.org/x/term"}},
 	"cmd/edge/e2e":             {}, // tests alone

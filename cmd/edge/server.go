@@ -92,6 +92,7 @@ type server struct {
 	store    *state.Store
 	runtimes *runtimes
 	manager  *sandboxmgr.Manager
+	services pluginServices
 	registry *plugins.Registry
 	host     *host.Server
 	metrics  *metrics.Metrics
@@ -140,24 +141,14 @@ func openServer(ctx context.Context, o serverOptions) (s *server, err error) {
 	if err = s.openRegistry(o); err != nil {
 		return s, err
 	}
-	o.config.tellWarnings(o.log)
 	s.host = &host.Server{
-		ExplainToken: s.explainToken, Explain: plugins.WithExplanation,
 		Sandboxes: s.manager, Relay: relay, Domain: o.settings.Domain, DrainTimeout: o.drain,
 		Log: o.log, AccessLog: o.access, Observe: s.requestObserver(o.onRequest),
 		Limits: o.config.Limits.host(budgetDescriptors(o.config.Sandboxes)), MaxHeadBytes: int(o.config.Limits.Head), HeadTimeout: o.config.Limits.HeadTimeout,
 	}
+	s.services.fetch.Inside = &host.Inside{Server: s.host}
 	err = s.openAdmin(o)
 	return s, err
-}
-
-// explainToken is the admin API's token, with which a request may have itself
-// explained; empty if there is none.
-func (s *server) explainToken() string {
-	if s.admin == nil {
-		return ""
-	}
-	return s.admin.server.Token
 }
 
 func (s *server) openState() error {
@@ -294,13 +285,12 @@ func (b Sandbox) binding(rt sandboxmgr.Runtime) sandboxmgr.Binding {
 }
 
 func (s *server) openRegistry(o serverOptions) error {
-	operations := &host.Operations{Sandboxes: s.manager}
+	services, err := s.openPluginServices()
+	if err != nil {
+		return err
+	}
 	registry, err := plugins.NewRegistry(plugins.Config{
-		Services: plugins.Services{
-			Operations: operations, Streams: operations,
-			Sockets:  &host.Sockets{Sandboxes: s.manager},
-			Previews: &host.Previews{Domain: s.settings.Domain},
-		},
+		Services: services,
 		CacheDir: filepath.Join(s.settings.State, "cache"), Log: s.log, GuestLog: o.guestLog, Observe: o.onPlugin,
 	})
 	if err != nil {
@@ -359,6 +349,7 @@ func (s *server) release(ctx context.Context) error {
 	if s.registry != nil {
 		errs = append(errs, s.registry.Close(ctx))
 	}
+	errs = append(errs, s.services.close())
 	if s.manager != nil {
 		errs = append(errs, s.manager.Close())
 	}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"path/filepath"
+
+	"edge/host"
+	"edge/plugins"
+	"edge/plugins/fetch"
+	"edge/plugins/kv"
+)
+
+// kvFile is the plugins' key-value store in the state folder.
+const kvFile = "plugins/kv.db"
+
+// pluginServices are what plugins reach that is theirs alone: a key-value store and
+// the way out.
+type pluginServices struct {
+	kv    *kv.Store
+	fetch *fetch.Client
+}
+
+// openPluginServices opens what plugins reach, sandboxes included.
+func (s *server) openPluginServices() (plugins.Services, error) {
+	store, err := kv.Open(filepath.Join(s.settings.State, kvFile), s.log)
+	if err != nil {
+		return plugins.Services{}, err
+	}
+	s.services = pluginServices{kv: store, fetch: &fetch.Client{Log: s.log}}
+	operations := &host.Operations{Sandboxes: s.manager}
+	return plugins.Services{
+		Operations: operations, Streams: operations,
+		Sockets:  &host.Sockets{Sandboxes: s.manager},
+		Previews: &host.Previews{Domain: s.settings.Domain},
+		Fetcher:  s.services.fetch, KV: store, Metrics: s.metrics.Guests(s.log),
+	}, nil
+}
+
+// close ends what is open; no plugin runs any more.
+func (p *pluginServices) close() error {
+	var errs []error
+	if p.fetch != nil {
+		errs = append(errs, p.fetch.Close())
+	}
+	if p.kv != nil {
+		errs = append(errs, p.kv.Close())
+	}
+	return errors.Join(errs...)
+}
