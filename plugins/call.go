@@ -76,6 +76,9 @@ func (in *instance) carryOut(ctx context.Context, c *call, work func(ctx context
 		result, err = guarded(ctx, work)
 	}
 	c.place.done()
+	if e := in.gen.tooLarge(result); err == nil && e != nil {
+		err = e
+	}
 	if err != nil {
 		c.err = in.gen.sayable(err)
 		c.errno = c.err.Code.Errno()

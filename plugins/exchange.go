@@ -265,6 +265,17 @@ func (x *exchange) request(f func(*abi.Request)) bool {
 	return true
 }
 
+// reply is the result of a host call: written where the guest wants it, or kept
+// for result_read if it does not fit. One that is larger than any may be is
+// refused, and nothing is kept.
+func (x *exchange) reply(out, data []byte) uint64 {
+	if e := x.gen.tooLarge(data); e != nil {
+		x.kept = nil
+		return x.fail(e)
+	}
+	return reply(&x.kept, out, data)
+}
+
 // readBody reads the next piece of the body; it blocks until there is one. The
 // body's end is 0 without an error. Reads follow each other: the caller holds
 // the body's lane.

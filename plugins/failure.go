@@ -103,6 +103,14 @@ func later(e *abi.Error) *abi.Error {
 	return e
 }
 
+// tooLarge refuses a result that is larger than any host call's may be.
+func (g *generation) tooLarge(result []byte) *abi.Error {
+	if most := g.spec.ResultBytes; len(result) > most {
+		return abi.Errorf(abi.CodeBodyTooLarge, "the result has %d bytes; %d are the most", len(result), most).WithStarted(abi.StartedYes)
+	}
+	return nil
+}
+
 // sayable is err as the guest may see it; what it may not see is logged.
 func (g *generation) sayable(err error) *abi.Error {
 	e := abi.AsError(err)
@@ -129,8 +137,10 @@ func (g *generation) unserved(err error) *abi.Error {
 		g.unmade(err)
 		return g.failure(nil)
 	case errors.Is(err, errCrashLoop):
-		g.counts.failures.Add(1)
+		g.unmade(err)
 		return abi.Errorf(abi.CodePluginFailed, "plugin %q fails again and again; the edge tries it again in a moment", g.spec.Name)
+	case errors.Is(err, errGivenUp):
+		return g.failure(nil)
 	case errors.Is(err, errOverloaded), errors.Is(err, context.DeadlineExceeded):
 		return g.overloaded()
 	case errors.Is(err, context.Canceled):

@@ -146,5 +146,5 @@ func eventRead(in *instance, a []uint64) uint64 {
 	case x.event == nil:
 		return x.refuse(abi.CodeInvalidRequest, "the handle is a request's, and no event's")
 	}
-	return reply(&x.kept, out, x.event)
+	return x.reply(out, x.event)
 }

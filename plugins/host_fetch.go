@@ -140,7 +140,7 @@ func fetchHeadRead(in *instance, a []uint64) uint64 {
 	if x == nil {
 		return answer(abi.Closed)
 	}
-	return reply(&x.kept, out, f.head)
+	return x.reply(out, f.head)
 }
 
 // fetchRead: (req, fetch, ptr, cap).

@@ -27,7 +27,7 @@ func reqHeader(in *instance, a []uint64) uint64 {
 	if !found {
 		return answer(abi.NotFound)
 	}
-	return reply(&x.kept, out, list)
+	return x.reply(out, list)
 }
 
 // reqHeaders: (req, ptr, cap).
@@ -37,7 +37,7 @@ func reqHeaders(in *instance, a []uint64) uint64 {
 	if x == nil || !x.request(func(r *abi.Request) { in.scratch = abi.AppendHeaders(in.scratch[:0], r.Headers) }) {
 		return answer(abi.Closed)
 	}
-	return reply(&x.kept, out, in.scratch)
+	return x.reply(out, in.scratch)
 }
 
 // reqHeaderSet: (req, name, name_len, value, value_len).

@@ -52,7 +52,7 @@ func kv(in *instance, a []uint64) uint64 {
 	if err != nil {
 		return x.fail(in.gen.sayable(err))
 	}
-	return reply(&x.kept, out, result)
+	return x.reply(out, result)
 }
 
 // kvAlone is kv without a request.

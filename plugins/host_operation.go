@@ -24,7 +24,7 @@ func op(in *instance, a []uint64) uint64 {
 	if err != nil {
 		return x.fail(in.gen.sayable(err))
 	}
-	return reply(&x.kept, out, result)
+	return x.reply(out, result)
 }
 
 // opStart: (req, name, name_len, json, json_len).

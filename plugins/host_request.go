@@ -25,10 +25,9 @@ func reqGet(in *instance, a []uint64) uint64 {
 		return x.refuse(abi.CodeInvalidRequest, "req_get: there is no field %d", uint32(a[1]))
 	}
 	if len(value) > len(out) {
-		x.kept = []byte(value)
-	} else {
-		copy(out, value)
+		return x.reply(nil, []byte(value))
 	}
+	copy(out, value)
 	return abi.Result(abi.OK, uint32(len(value)))
 }
 

@@ -168,7 +168,7 @@ func wsRecv(in *instance, a []uint64) uint64 {
 	if err != nil {
 		return x.fail(in.gen.sayable(err))
 	}
-	return reply(&x.kept, out, message)
+	return x.reply(out, message)
 }
 
 // wsRecvStart: (req, ws, timeout_ms).

@@ -44,6 +44,7 @@ type pool struct {
 	barren  bool        // the instance made last never came to serve: none are made ahead
 	closed  bool
 	killed  bool
+	turned  bool // requests are for another generation
 }
 
 // waiter is a caller in line. ready has room for the one grant it gets.
@@ -60,13 +61,17 @@ func newPool(g *generation, room int) *pool {
 
 // take returns an instance with room for one more request, which it now counts
 // in. It waits until the request's turn is over (errOverloaded), ctx's end (its
-// error), kill (errStopped), or as long as instances fail one after the other
-// (errCrashLoop), and notes how long.
+// error), kill (errStopped), turnAway (errGivenUp), or as long as instances fail
+// one after the other (errCrashLoop), and notes how long.
 func (p *pool) take(ctx context.Context, x *exchange) (*instance, error) {
 	p.mu.Lock()
-	if p.killed {
+	switch {
+	case p.killed:
 		p.mu.Unlock()
 		return nil, errStopped
+	case p.turned:
+		p.mu.Unlock()
+		return nil, errGivenUp
 	}
 	if in := p.pick(); in != nil {
 		if p.fresh() {
@@ -150,13 +155,26 @@ func (p *pool) grow() {
 // sendAway answers the line if no instance is there nor will be for a while. p.mu
 // is held.
 func (p *pool) sendAway() {
-	if len(p.all) > 0 {
-		return
+	if len(p.all) == 0 {
+		p.dismiss(errCrashLoop)
 	}
+}
+
+// dismiss answers the whole line. p.mu is held.
+func (p *pool) dismiss(err error) {
 	for _, w := range p.line {
-		w.ready <- grant{err: errCrashLoop}
+		w.ready <- grant{err: err}
 	}
 	p.line = nil
+}
+
+// turnAway has the line, and whoever comes yet, look for another generation
+// (errGivenUp).
+func (p *pool) turnAway() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.turned = true
+	p.dismiss(errGivenUp)
 }
 
 // wanting tells whether one more instance is needed than there are and are being
@@ -304,7 +322,7 @@ func (p *pool) put(in *instance) (kept bool) {
 // worn tells whether an instance is to be replaced by another. p.mu is held.
 func (p *pool) worn(in *instance) bool {
 	s := p.spec
-	return in.soiled ||
+	return in.soiled || p.fresh() && in.served ||
 		s.MaxAge > 0 && in.now.Sub(in.born) >= s.MaxAge ||
 		s.MaxGrowth > 0 && uint64(in.mem.Size()-in.bornSize) >= s.MaxGrowth
 }
@@ -388,10 +406,7 @@ func (p *pool) kill() {
 	for in := range p.all {
 		in.life.kill()
 	}
-	for _, w := range p.line {
-		w.ready <- grant{err: errStopped}
-	}
-	p.line = nil
+	p.dismiss(errStopped)
 }
 
 // size returns the number of instances, for tests and metrics.
