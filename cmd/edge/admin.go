@@ -42,7 +42,7 @@ func (s *server) openAdmin(o serverOptions) (err error) {
 	}
 	d := &adminDoor{log: o.log, server: &admin.Server{
 		Operations: &host.Operations{Sandboxes: s.manager}, Sandboxes: s.manager, Events: s.events,
-		Connections: s.connections, Metrics: s.metrics,
+		Connections: s.connections, Metrics: s.metrics, Plugins: &pluginDoor{s.registry, s.sources},
 		Hosts: adminHosts(settings.Listen), Version: readBuild().String(), Log: o.log, AccessLog: access,
 		Doctor: func(ctx context.Context) ([]sandboxmgr.Finding, error) { return s.examine(ctx, o.config), nil },
 	}}

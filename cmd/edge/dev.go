@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"edge/abi"
+	"edge/plugins"
 )
 
 // configSource is what the watcher calls edge.yaml; no plugin can have a name
@@ -49,7 +50,7 @@ func (c *devCommand) Run(ctx context.Context, t *terminal) error {
 	if d.watcher, err = newSourceWatcher(o.settings.State); err != nil {
 		return err
 	}
-	o.drain, o.onSandbox, o.onRequest = devDrain, d.console.sandboxEvent, d.console.requestEvent
+	o.drain, o.onSandbox, o.onRequest, o.onPlugin = devDrain, d.console.sandboxEvent, d.console.requestEvent, d.pluginEvent
 	d.server, err = openServer(starting, o)
 	if err != nil {
 		return errors.Join(err, d.watcher.notify.Close())
@@ -220,6 +221,9 @@ func (d *developer) update(ctx context.Context, p Plugin, what string, since tim
 }
 
 func (d *developer) renew(ctx context.Context, p Plugin, what string, since time.Time) error {
+	if p.Kind.followed() {
+		return d.followed(ctx, p)
+	}
 	module := p.Source
 	if p.Kind == sourceGo {
 		var err error
@@ -244,10 +248,41 @@ func (d *developer) renew(ctx context.Context, p Plugin, what string, since time
 	return nil
 }
 
+// followed loads a plugin whose modules come from elsewhere than one file or
+// folder of sources. What comes of them is told by pluginEvent.
+func (d *developer) followed(ctx context.Context, p Plugin) error {
+	loaded, err := d.server.load(ctx, p, "")
+	if err == nil && loaded.Digest() == "" && p.Kind == sourceUpload {
+		d.console.line(yellowText, "plugin", "%s has no module yet: edge plugin load %s FILE", p.Name, p.Name)
+	}
+	if errors.Is(err, plugins.ErrRefused) {
+		return nil // pluginEvent told of it
+	}
+	return err
+}
+
+// pluginEvent tells of modules that come to a plugin by themselves; of the others
+// update does.
+func (d *developer) pluginEvent(e plugins.Event) {
+	if p, _, known := d.server.sources.of(e.Plugin); !known || !p.Kind.followed() {
+		return
+	}
+	switch e.Kind {
+	case plugins.EventLoaded, plugins.EventReloaded:
+		d.console.line(greenText, "plugin", "%s %s %s", e.Plugin, milliseconds(e.Duration), shortDigest(e.Digest))
+	case plugins.EventRefused:
+		d.console.failure(e.Plugin, e.Err, d.server.serves(e.Plugin))
+	}
+}
+
 // watch follows the plugin's source: a module alone, or a folder with everything
 // below it and the packages it is made of elsewhere. Sources that do not build may
 // not tell those, so they stay what they were.
 func (d *developer) watch(ctx context.Context, p Plugin, builds bool) error {
+	if p.Kind.followed() {
+		d.watcher.drop(p.Name)
+		return nil
+	}
 	if p.Kind != sourceGo {
 		return d.watcher.set(p.Name, watchedSource{files: []string{p.Source}})
 	}
@@ -287,6 +322,7 @@ func (d *developer) reconfigure(ctx context.Context, since time.Time) {
 	for name := range before {
 		d.watcher.drop(name)
 	}
+	d.server.sources.keep(config)
 	if err := d.server.route(config, true); err != nil {
 		d.console.line(redText, "config", "%v", err)
 		return

@@ -12,8 +12,13 @@ import (
 )
 
 // load loads the plugin's module, or replaces the generation that serves. When
-// it fails, that one goes on serving.
+// it fails, that one goes on serving. module is the file; a source that is none is
+// asked what it has.
 func (s *server) load(ctx context.Context, p Plugin, module string) (*plugins.Plugin, error) {
+	if p.Kind.followed() {
+		return s.sources.load(ctx, p)
+	}
+	s.sources.note(p)
 	return s.registry.Load(ctx, p.spec(module))
 }
 
@@ -29,10 +34,14 @@ func (s *server) route(c *Config, tolerant bool) error {
 	for _, r := range c.Routes {
 		chain := make([]host.Plugin, 0, len(r.Plugins))
 		for _, name := range r.Plugins {
-			var d host.Decider = &lateDecider{s.registry, name}
-			if s.serves(name) {
+			d := s.sources.decider(name)
+			switch {
+			case d != nil:
+			case s.serves(name):
 				d = s.registry.Plugin(name)
-			} else if !tolerant {
+			case tolerant:
+				d = &lateDecider{s.registry, name}
+			default:
 				return fmt.Errorf("the plugin %s is not loaded", name)
 			}
 			chain = append(chain, host.Plugin{Name: name, Decider: d, OnFailure: onFailure[name]})
@@ -59,7 +68,13 @@ func (s *server) reload(ctx context.Context, c *Config) (restart []string, err e
 	}
 	var errs []error
 	for _, p := range c.Plugins {
-		if sameSpec(before[p.Name], p) && s.current(p) {
+		switch same := sameSpec(before[p.Name], p); {
+		case same && p.Kind.followed():
+			if err := s.sources.refresh(ctx, p); err != nil {
+				errs = append(errs, err)
+			}
+			continue
+		case same && s.current(p):
 			continue
 		}
 		if _, err := s.load(ctx, p, p.Source); err != nil {
@@ -69,6 +84,7 @@ func (s *server) reload(ctx context.Context, c *Config) (restart []string, err e
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	s.sources.keep(c)
 	restart = needsRestart(s.config, c)
 	return restart, s.route(c, false)
 }

@@ -50,10 +50,16 @@ func startServe(t *testing.T) *serving {
 func startServing(t *testing.T, config string) *serving {
 	t.Helper()
 	dir := t.TempDir()
-	s := &serving{session: &session{dir: dir}, config: filepath.Join(dir, "edge.yaml"), log: &lockedBuffer{}}
 	if err := os.WriteFile(filepath.Join(dir, "app.wasm"), answeringModule("hello"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	return serveIn(t, dir, config)
+}
+
+// serveIn serves in a folder, in which an edge may have served before.
+func serveIn(t *testing.T, dir, config string) *serving {
+	t.Helper()
+	s := &serving{session: &session{dir: dir}, config: filepath.Join(dir, "edge.yaml"), log: &lockedBuffer{}}
 	if err := os.WriteFile(s.config, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -94,6 +94,7 @@ type server struct {
 	manager  *sandboxmgr.Manager
 	services pluginServices
 	registry *plugins.Registry
+	sources  *pluginSources
 	host     *host.Server
 	metrics  *metrics.Metrics
 	events   *admin.Events
@@ -141,7 +142,9 @@ func openServer(ctx context.Context, o serverOptions) (s *server, err error) {
 	if err = s.openRegistry(o); err != nil {
 		return s, err
 	}
+	o.config.tellWarnings(o.log)
 	s.host = &host.Server{
+		ExplainToken: s.explainToken, Explain: plugins.WithExplanation,
 		Sandboxes: s.manager, Relay: relay, Domain: o.settings.Domain, DrainTimeout: o.drain,
 		Log: o.log, AccessLog: o.access, Observe: s.requestObserver(o.onRequest),
 		Limits: o.config.Limits.host(budgetDescriptors(o.config.Sandboxes)), MaxHeadBytes: int(o.config.Limits.Head), HeadTimeout: o.config.Limits.HeadTimeout,
@@ -149,6 +152,15 @@ func openServer(ctx context.Context, o serverOptions) (s *server, err error) {
 	s.services.fetch.Inside = &host.Inside{Server: s.host}
 	err = s.openAdmin(o)
 	return s, err
+}
+
+// explainToken is the admin API's token, with which a request may have itself
+// explained; empty if there is none.
+func (s *server) explainToken() string {
+	if s.admin == nil {
+		return ""
+	}
+	return s.admin.server.Token
 }
 
 func (s *server) openState() error {
@@ -291,14 +303,16 @@ func (s *server) openRegistry(o serverOptions) error {
 	}
 	registry, err := plugins.NewRegistry(plugins.Config{
 		Services: services,
-		CacheDir: filepath.Join(s.settings.State, "cache"), Log: s.log, GuestLog: o.guestLog, Observe: o.onPlugin,
+		CacheDir: filepath.Join(s.settings.State, "cache"), StateDir: filepath.Join(s.settings.State, "plugins"), Log: s.log, GuestLog: o.guestLog,
+		Observe: s.pluginObserver(o.onPlugin),
 	})
 	if err != nil {
 		return fmt.Errorf("open the plugins: %w", err)
 	}
 	s.registry = registry
+	s.sources = newPluginSources(registry, o)
 	s.hooks.Store(registry)
-	return nil
+	return s.metrics.TellPlugins(s.pluginGenerations)
 }
 
 // port is the one that is listened on, or 0.
@@ -345,6 +359,9 @@ func (s *server) release(ctx context.Context) error {
 	var errs []error
 	if s.admin != nil {
 		s.admin.close(ctx)
+	}
+	if s.sources != nil {
+		s.sources.close()
 	}
 	if s.registry != nil {
 		errs = append(errs, s.registry.Close(ctx))
