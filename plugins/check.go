@@ -2,11 +2,13 @@ package plugins
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"slices"
-	"strings"
-	"sync"
+
+	"edge/abi"
+	"edge/plugins/meter"
 )
 
 // Report is what a module is, and whether the edge would take it.
@@ -17,8 +19,23 @@ type Report struct {
 	// Imports are "module.name", Exports the functions' names, both sorted.
 	Imports []string `json:"imports"`
 	Exports []string `json:"exports"`
-	// Async is true for a module that holds many open requests at once.
-	Async bool `json:"async"`
+	// Metered is its size in bytes with the checks that let the edge stop it.
+	Metered int `json:"metered,omitempty"`
+	// Needs are the imports that do nothing without a grant.
+	Needs []NeededGrant `json:"needs,omitempty"`
+	// Async is true for a module that holds many open requests at once; Events for
+	// one that is told what happens to sandboxes.
+	Async  bool `json:"async"`
+	Events bool `json:"events"`
+	// Memory is what the module has of it at first and at most, in bytes; without
+	// Most it is bounded by the edge alone.
+	Memory struct {
+		Initial uint64 `json:"initial"`
+		Most    uint64 `json:"most,omitempty"`
+	} `json:"memory"`
+	// Probe is what it decided of GET / with sandboxes that answer everything with
+	// nothing. Nil: it was not asked.
+	Probe *abi.Explanation `json:"probe,omitempty"`
 	// Refusal is why the edge would not load it, in one line; empty if it would.
 	Refusal string `json:"refusal,omitempty"`
 	// Output is what the module logged and printed meanwhile, such as the message
@@ -29,78 +46,17 @@ type Report struct {
 // maxOutput bounds the lines of a Report's Output.
 const maxOutput = 40
 
-// outputLog is a slog handler that keeps what a module says.
-type outputLog struct {
-	most int // lines
-
-	mu    sync.Mutex
-	lines []string
-}
-
-// text returns what was said.
-func (o *outputLog) text() []string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.Clone(o.lines)
-}
-
-// clear forgets what was said.
-func (o *outputLog) clear() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.lines = nil
-}
-
-// failures is the log of an edge that keeps, among what a module says, why it
-// failed.
-type failures struct{ *outputLog }
-
-// Enabled is true for what went wrong.
-func (failures) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
-
-// WithAttrs leaves out what is the same on every line.
-func (f failures) WithAttrs([]slog.Attr) slog.Handler { return f }
-
-// Enabled is true for what an edge logs.
-func (o *outputLog) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
-
-// Handle keeps the record's text and its own attributes.
-func (o *outputLog) Handle(_ context.Context, r slog.Record) error {
-	var line strings.Builder
-	line.WriteString(r.Message)
-	r.Attrs(func(a slog.Attr) bool {
-		if a.Key != "stream" {
-			line.WriteString(" " + a.String())
-		}
-		return true
-	})
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for l := range strings.Lines(line.String()) {
-		if len(o.lines) < o.most {
-			o.lines = append(o.lines, strings.TrimRight(l, "\n"))
-		}
-	}
-	return nil
-}
-
-// WithAttrs leaves out what is the same on every line: the module's name.
-func (o *outputLog) WithAttrs([]slog.Attr) slog.Handler { return o }
-
-// WithGroup is not used by what a module says.
-func (o *outputLog) WithGroup(string) slog.Handler { return o }
-
 // Check does with a module all that Load does before it serves: compiling it,
 // checking imports and exports, running edge_init and edge_selftest, without
-// sandboxes or configuration. The error is about the file or ctx; a module that
-// would be refused is told in the report.
+// sandboxes or configuration. Then it has it decide one request. The error is about
+// the file or ctx; a module that would be refused is told in the report.
 func Check(ctx context.Context, path string) (Report, error) {
 	output := &outputLog{most: maxOutput}
-	r, err := NewRegistry(Config{GuestLog: slog.New(output)})
+	r, err := NewRegistry(Config{Log: slog.New(failures{output}), GuestLog: slog.New(output)})
 	if err != nil {
 		return Report{Path: path}, err
 	}
-	report, err := r.check(ctx, Spec{Name: path, Source: path, ungranted: true})
+	report, err := r.check(ctx, Spec{Name: "plugin", Source: path, ungranted: true})
 	report.Output = output.text()
 	return report, err
 }
@@ -112,17 +68,50 @@ func (r *Registry) check(ctx context.Context, spec Spec) (Report, error) {
 	if err != nil {
 		return report, err
 	}
+	r.stage = newStage(trialTime)
 	g := newGeneration(r, spec.withDefaults(), 1, module.Bytes)
 	defer g.close()
 	report.Digest, report.Size = g.digest, g.size
+	if metered, err := meter.Rewrite(module.Bytes, meterOptions()); err == nil {
+		report.Metered = len(metered)
+	}
 	err = g.build(ctx, module.Bytes)
 	if g.code != nil {
 		g.describe(&report)
 	}
 	if errors.Is(err, ErrRefused) {
 		report.Refusal, err = err.Error(), nil
+	} else if err == nil {
+		report.Probe = g.probe(ctx)
 	}
 	return report, err
+}
+
+// probe has the module decide a request with services that answer nothing.
+func (g *generation) probe(ctx context.Context) *abi.Explanation {
+	var e abi.Explanation
+	req := &abi.Request{
+		ID: "probe", Method: "GET", Scheme: "http", Host: "localhost", Path: "/", RemoteAddr: "192.0.2.1:1024",
+		Headers: []abi.Header{{Name: "Host", Value: "localhost"}},
+	}
+	g.acquire()
+	d, _ := g.decide(WithExplanation(ctx, &e), req, &Services{Operations: nothing{}}) // the verdict has the error
+	if r, ok := d.(*abi.Respond); ok && r.Stream != nil {
+		_ = r.Stream.Close()
+	}
+	return &e
+}
+
+// nothing is sandboxes that answer each operation with the zero value of its answer.
+type nothing struct{}
+
+// Operate answers one.
+func (nothing) Operate(_ context.Context, name string, _ json.RawMessage) (json.RawMessage, error) {
+	row := abi.Lookup(name)
+	if row == nil {
+		return nil, abi.Errorf(abi.CodeUnknownOperation, "there is no operation %.60q", name)
+	}
+	return json.Marshal(row.NewResponse())
 }
 
 // describe fills in what the compiled module says of itself.
@@ -131,11 +120,20 @@ func (g *generation) describe(report *Report) {
 		module, name, _ := def.Import()
 		report.Imports = append(report.Imports, module+"."+name)
 	}
-	for name := range g.code.ExportedFunctions() {
+	exports := g.code.ExportedFunctions()
+	for name := range exports {
 		report.Exports = append(report.Exports, name)
 	}
 	slices.Sort(report.Imports)
 	report.Imports = slices.Compact(report.Imports)
 	slices.Sort(report.Exports)
-	_, report.Async = g.code.ExportedFunctions()["edge_complete"]
+	report.Needs = NeededGrants(report.Imports)
+	_, report.Async = exports["edge_complete"]
+	_, report.Events = exports["edge_event"]
+	if memory := g.code.ExportedMemories()["memory"]; memory != nil {
+		report.Memory.Initial = uint64(memory.Min()) * wasmPage
+		if most, declared := memory.Max(); declared {
+			report.Memory.Most = uint64(most) * wasmPage
+		}
+	}
 }

@@ -9,49 +9,139 @@ import (
 	"path/filepath"
 	"strings"
 
+	"edge/abi"
+	"edge/cmd/edge/remote"
 	"edge/plugins"
+	"edge/plugins/replay"
 )
 
 type pluginCheckCommand struct {
+	remote.Output
 	Files []string `arg:"" name:"file" help:"Modules (.wasm) to check."`
+}
+
+// Help is the long text of --help.
+func (c *pluginCheckCommand) Help() string {
+	return `Does with each module what loading it does, and has it decide GET / with sandboxes that answer everything with nothing. Prints what it is,
+what of the configuration it needs, and the fuel (about one instruction each) that the decision took. Exit code 1 if a module would be refused.`
 }
 
 // Run reports on each module; one that would be refused is a line of the error.
 func (c *pluginCheckCommand) Run(ctx context.Context, t *terminal) error {
 	var refused []error
+	var reports []plugins.Report
 	for _, file := range c.Files {
 		r, err := plugins.Check(ctx, file)
+		if err == nil {
+			reports = append(reports, r)
+		}
 		switch {
 		case err != nil:
 			refused = append(refused, fmt.Errorf("%s: %s%s", file, reason(err), folderHint(file)))
 		case r.Refusal != "":
 			refused = append(refused, fmt.Errorf("%s: %s%s", file, r.Refusal, quote(r.Output)))
-		default:
+		case c.Format == "table":
 			writeReport(t.out, file, r)
 		}
+	}
+	if c.Format == "json" {
+		refused = append(refused, writeJSON(t.out, reports))
 	}
 	return errors.Join(refused...)
 }
 
 func writeReport(w io.Writer, file string, r plugins.Report) {
-	kind := "blocking: one request at a time in each instance"
-	if r.Async {
-		kind = "asynchronous: many requests at once in each instance"
-	}
 	fmt.Fprintf(w, "%s: good\n", file)
 	for _, line := range [][2]string{
 		{"digest", "sha256:" + r.Digest},
-		{"size", fmt.Sprintf("%d bytes", r.Size)},
-		{"calls", kind},
+		{"size", fmt.Sprintf("%s bytes; %s with what counts its fuel", grouped(uint64(r.Size)), grouped(uint64(r.Metered)))},
+		{"memory", memoryText(r)},
+		{"calls", kindText(r)},
 		{"imports", wrap(r.Imports)},
 		{"exports", wrap(r.Exports)},
-		{"output", printable(strings.Join(r.Output, "\n           "))},
+		{"needs", strings.Join(needsText(r.Needs), indented)},
+		{"probe", probeText(r.Probe)},
+		{"output", printable(strings.Join(r.Output, indented))},
 	} {
 		if line[1] == "" {
 			continue
 		}
 		fmt.Fprintf(w, "  %-8s %s\n", line[0], line[1])
 	}
+}
+
+// indented begins another line of a report's second column.
+const indented = "\n           "
+
+func kindText(r plugins.Report) string {
+	kind := "blocking: one request at a time in each instance"
+	if r.Async {
+		kind = "asynchronous: many requests at once in each instance"
+	}
+	if r.Events {
+		kind += "; told what happens to sandboxes"
+	}
+	return kind
+}
+
+func memoryText(r plugins.Report) string {
+	text := formatSize(int64(r.Memory.Initial)) + " at first"
+	if r.Memory.Most > 0 {
+		return text + ", " + formatSize(int64(r.Memory.Most)) + " at most"
+	}
+	return text + "; the plugin's memory: bounds it"
+}
+
+// needsText is what stands in a configuration for the imports to be of use, line by
+// line, as a part of it.
+func needsText(needs []plugins.NeededGrant) []string {
+	by := map[string][]string{}
+	for _, n := range needs {
+		for _, key := range n.Keys {
+			by[key] = append(by[key], strings.TrimPrefix(n.Import, "edge1."))
+		}
+	}
+	lines := []string{"in edge.yaml, below the plugin's name; without grants: it has every sandbox and its own kv"}
+	var inner []string
+	for _, row := range [][2]string{
+		{"grants.sandboxes", `sandboxes: {Sandbox: ["*"]}`},
+		{"grants.operations", `operations: ["*"]`},
+		{"grants.kv", `kv: true`},
+		{"grants.fetch", `fetch: [api.example.com]`},
+	} {
+		if imports := by[row[0]]; imports != nil {
+			inner = append(inner, fmt.Sprintf("  %-28s # for %s", row[1], strings.Join(imports, ", ")))
+		}
+	}
+	if inner != nil {
+		lines = append(append(lines, "grants:"), inner...)
+	}
+	if imports := by["secrets"]; imports != nil {
+		lines = append(lines, fmt.Sprintf("%-30s # for %s", "secrets: {NAME: {env: NAME}}", strings.Join(imports, ", ")))
+	}
+	if len(lines) == 1 {
+		return []string{"no grants"}
+	}
+	return lines
+}
+
+// probeText is what the module decided when it was tried.
+func probeText(e *abi.Explanation) string {
+	if e == nil {
+		return ""
+	}
+	text := "GET / -> " + replay.Short(replay.Describe(e.Verdict), 70)
+	if e.Fuel > 0 {
+		text += ", " + fuelText(e.Fuel)
+	}
+	if len(e.Calls) > 0 {
+		var names []string
+		for _, c := range e.Calls {
+			names = append(names, c.Name)
+		}
+		text += ", asked for " + strings.Join(names, ", ")
+	}
+	return text
 }
 
 // quote is what a refused module said, below the reason.
@@ -77,14 +167,14 @@ func folderHint(path string) string {
 
 // wrap puts words on lines of a report that fit a terminal.
 func wrap(words []string) string {
-	const width, indent = 88, "\n           "
+	const width = 88
 	var b strings.Builder
 	column := 0
 	for i, w := range words {
 		switch {
 		case i == 0:
 		case column+1+len(w) > width:
-			b.WriteString(indent)
+			b.WriteString(indented)
 			column = 0
 		default:
 			b.WriteByte(' ')

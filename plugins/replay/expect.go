@@ -73,7 +73,7 @@ func checkExpect(expect map[string]json.RawMessage) error {
 		case "fuel":
 			err = strict(value, new(fuelWant))
 		case "headers":
-			err = json.Unmarshal(value, new(map[string]*string))
+			_, err = readHeaderWants(value)
 		case "calls":
 			_, err = readMadeWant(value)
 		case "output":
@@ -219,9 +219,9 @@ func nonzero[T comparable](v T) any {
 // checkHeaders wants each header with its value; null wants none of that name.
 func checkHeaders(what string, get func(a *actual) Headers) func(a *actual, want json.RawMessage) []Difference {
 	return func(a *actual, want json.RawMessage) []Difference {
-		var list map[string]*string
-		if err := json.Unmarshal(want, &list); err != nil {
-			return []Difference{{what, string(want), "headers are an object of names and values"}}
+		list, err := readHeaderWants(want)
+		if err != nil {
+			return []Difference{{what, string(want), err.Error()}}
 		}
 		var found differences
 		hs := abi.Request{Headers: get(a)}
@@ -236,6 +236,28 @@ func checkHeaders(what string, get func(a *actual) Headers) func(a *actual, want
 		}
 		return found
 	}
+}
+
+// readHeaderWants reads names with values; nil is none of that name.
+func readHeaderWants(text json.RawMessage) (map[string]*string, error) {
+	var list map[string]any
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&list); err != nil {
+		return nil, fmt.Errorf("want an object of names and values")
+	}
+	wants := map[string]*string{}
+	for name, v := range list {
+		switch v := v.(type) {
+		case nil:
+			wants[name] = nil
+		case string, json.Number, bool:
+			wants[name] = new(fmt.Sprint(v))
+		default:
+			return nil, fmt.Errorf("the value of %s is neither a text nor null", name)
+		}
+	}
+	return wants, nil
 }
 
 func writeHeaders(a *actual) any {
@@ -500,4 +522,13 @@ func checkFuel(a *actual, want json.RawMessage) []Difference {
 		return nil
 	}
 	return []Difference{{"fuel", fmt.Sprintf("at most %d", w.Max), strconv.FormatUint(a.fuel, 10)}}
+}
+
+// ExpectKeys are the keys of Case.Expect, in the order in which they are written.
+func ExpectKeys() []string {
+	var keys []string
+	for _, e := range expectations() {
+		keys = append(keys, e.key)
+	}
+	return keys
 }
