@@ -42,6 +42,7 @@ type generation struct {
 	crashes  crashLoop
 	// probation is nil once failures do not give the generation up.
 	probation atomic.Pointer[probation]
+	givenUp   atomic.Bool
 
 	// Registry.mu guards these.
 	state State

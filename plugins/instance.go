@@ -24,6 +24,8 @@ type instance struct {
 	load      int
 	idleSince time.Time
 	retired   bool // it takes no more requests
+	full      bool // it has no room for another request now
+	proven    bool // it served a request
 
 	// Whoever enters the guest uses these, and host functions, which run within.
 	mod        api.Module
@@ -265,7 +267,9 @@ func (in *instance) find(handle uint64) *exchange {
 func (in *instance) finish(x *exchange, out outcome) (kept bool) {
 	x.over = true
 	in.forget(x)
-	in.gen.tally(x, out)
+	if !in.dying {
+		in.gen.tally(x, out)
+	}
 	if s := x.stream; s != nil && !s.ended {
 		in.gen.log().Warn("plugin broke its answer off before respond_end", "request", x.id)
 		why := out.err
@@ -306,6 +310,7 @@ func (in *instance) forget(x *exchange) {
 func (in *instance) fail(x *exchange, err error) {
 	in.dying = true
 	in.letGo()
+	in.blame(err)
 	in.gen.crashed(in, err)
 	in.gen.pool.discard(in)
 	in.gen.failed(x, err)
@@ -320,6 +325,18 @@ func (in *instance) fail(x *exchange, err error) {
 	in.end()
 	for range n {
 		in.gen.release()
+	}
+}
+
+// blame counts the end of every request that the instance had, before anybody is
+// told of it: the next requests shall find the generation given up, if it is to be.
+func (in *instance) blame(err error) {
+	out := outcome{err: in.gen.failure(err)}
+	for _, open := range in.open {
+		in.gen.tally(open, out)
+	}
+	if in.only != nil {
+		in.gen.tally(in.only, out)
 	}
 }
 

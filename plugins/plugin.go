@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,16 +72,22 @@ func (p *Plugin) Generation() uint64 {
 //
 // The caller's goroutine must not be locked to a thread: it runs the guest itself.
 func (p *Plugin) Decide(ctx context.Context, req *abi.Request) (abi.Decision, error) {
-	g := p.assign()
-	if g == nil {
-		return nil, abi.Errorf(abi.CodePluginFailed, "plugin %q is not loaded", p.name)
+	for {
+		g := p.assign()
+		if g == nil {
+			return nil, abi.Errorf(abi.CodePluginFailed, "plugin %q is not loaded", p.name)
+		}
+		g.counts.requests.Add(1)
+		d, err := g.decide(ctx, req, nil)
+		if !errors.Is(err, errGivenUp) {
+			return d, err
+		}
 	}
-	g.counts.requests.Add(1)
-	return g.decide(ctx, req, nil)
 }
 
 // decide has an instance of the generation decide a request, and gives the
-// caller's reference back. own, unless nil, is what the request's host calls
+// caller's reference back. The error is errGivenUp if no guest saw the request and
+// another generation is to be asked. own, unless nil, is what the request's host calls
 // reach in place of the registry's services.
 func (g *generation) decide(ctx context.Context, req *abi.Request, own *Services) (abi.Decision, error) {
 	begun := time.Now()
@@ -98,7 +105,7 @@ func (g *generation) decide(ctx context.Context, req *abi.Request, own *Services
 	if x.account != nil {
 		x.account.conclude(time.Since(begun), d, err)
 	}
-	if recording != nil {
+	if recording != nil && !errors.Is(err, errGivenUp) {
 		recording.End(d, err, explanationOf(ctx))
 	}
 	x.recycle()
@@ -113,7 +120,11 @@ func (x *exchange) run(ctx context.Context) (abi.Decision, error) {
 		if err != nil {
 			x.gen.release()
 			x.leave()
-			return nil, x.gen.unserved(err)
+			said := x.gen.unserved(err)
+			if x.gen.givenUp.Load() && !errors.Is(err, errOverloaded) && ctx.Err() == nil {
+				return nil, errGivenUp // no guest has seen the request
+			}
+			return nil, said
 		}
 		x.in = in
 		if !x.gen.shape.async {

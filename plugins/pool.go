@@ -124,10 +124,23 @@ func (p *pool) pick() *instance {
 	}
 	in := p.spare[n-1]
 	in.load++
-	if in.load == p.room {
-		p.spare = p.spare[:n-1]
+	if in.load >= p.roomIn(in) {
+		p.spare, in.full = p.spare[:n-1], true
 	}
 	return in
+}
+
+// unprovenRoom is the room in an instance of an asynchronous module on probation
+// that has not served a request yet: a trap takes all of an instance's requests
+// with it.
+const unprovenRoom = 8
+
+// roomIn is how many requests an instance may have. p.mu is held.
+func (p *pool) roomIn(in *instance) int {
+	if !in.proven && p.gen.probation.Load() != nil {
+		return min(p.room, unprovenRoom)
+	}
+	return p.room
 }
 
 // fresh tells whether an instance serves one request and no more.
@@ -294,6 +307,7 @@ func (p *pool) put(in *instance) (kept bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	in.load--
+	in.proven = true
 	if !in.retired && p.worn(in) {
 		in.retired = true
 		p.unspare(in)
@@ -306,8 +320,8 @@ func (p *pool) put(in *instance) (kept bool) {
 		p.grow()
 		return false
 	}
-	if in.load == p.room-1 {
-		p.spare = append(p.spare, in)
+	if in.full {
+		p.spare, in.full = append(p.spare, in), false
 	}
 	if in.load == 0 {
 		in.idleSince = in.now

@@ -22,7 +22,8 @@ type Recorder interface {
 type Recording interface {
 	// End is told what Decide is about to return. The Recording may keep it, other
 	// than a Stream, and changes nothing of it. The request is still as the plugin
-	// left it and may be looked at, unless d has a Stream.
+	// left it and may be looked at, unless d has a Stream. It is not called for a
+	// request that the plugin's version never saw, and for which another is begun.
 	End(d abi.Decision, err error, e *abi.Explanation)
 }
 

@@ -1,6 +1,9 @@
 package plugins
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // takeover is how a generation that was built begins to serve.
 type takeover struct {
@@ -130,6 +133,10 @@ func (r *Registry) promote(p *Plugin, c *canary) {
 	p.archive.flush()
 }
 
+// errGivenUp is a request that a generation never got to, because it was given up:
+// another one is asked.
+var errGivenUp = errors.New("the version was given up")
+
 // giveUp ends a generation that failed too often, if there is one to serve in its
 // place: that serves from now on, and the digest of the other goes into
 // quarantine. The caller is the loop of an instance, which waits for nothing here.
@@ -161,8 +168,10 @@ func (r *Registry) giveUp(g *generation, cause error) {
 		events = append(events, g.event(EventQuarantined, 0, cause))
 	}
 	p.archive.setPin(pin{Digest: back.digest, Over: p.content})
+	g.givenUp.Store(true)
 	r.retire(g, StateRolledBack)
 	r.mu.Unlock()
+	g.pool.turnAway()
 	for _, e := range events {
 		r.tell(e)
 	}

@@ -29,6 +29,7 @@ type probation struct {
 // for the client, or sent it a stream, is not held against the generation: clients
 // could otherwise have a good one given up.
 func (g *generation) tally(x *exchange, out outcome) {
+	g.counts.fuel.Add(x.fuel)
 	if out.err == nil || out.err == x.decided.err {
 		return
 	}
