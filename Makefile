@@ -21,7 +21,8 @@ sdk     := $(shell find abi -name '*.go' ! -name '*_test.go') go.mod
 
 inits    := cmd/edge/assets/init-linux-amd64 cmd/edge/assets/init-linux-arm64
 examples := $(patsubst examples/wasm/%/main.go,%,$(wildcard examples/wasm/*/main.go))
-modules  := $(examples:%=bin/wasm/%.wasm)
+ascripts := $(patsubst examples/wasm/%/asconfig.json,bin/wasm/%.wasm,$(wildcard examples/wasm/*/asconfig.json))
+modules  := $(examples:%=bin/wasm/%.wasm) $(ascripts)
 bun      := bin/tools/bun
 
 ldflags := -ldflags '-s -w -X main.version=$(VERSION)'
@@ -123,6 +124,10 @@ cmd/edge/assets/init-linux-%: $(init) | go-version
 
 bin/wasm/%.wasm: $(sdk) $$(shell find examples/wasm/$$* -type f 2>/dev/null) | go-version
 	GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -trimpath -o $@ ./examples/wasm/$*
+
+$(ascripts): bin/wasm/%.wasm: $(wildcard abi/assemblyscript/*) $$(shell find examples/wasm/$$* -type f 2>/dev/null) node_modules/.package-lock.json
+	@mkdir -p $(@D)
+	cd examples/wasm/$* && node $(CURDIR)/node_modules/assemblyscript/bin/asc.js --config asconfig.json --outFile $(CURDIR)/$@
 
 node_modules/.package-lock.json: package.json package-lock.json
 	@command -v $(NPM) >/dev/null || { echo "make: there is no npm here: install Node.js with npm"; exit 1; }

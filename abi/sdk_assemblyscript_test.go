@@ -4,6 +4,7 @@ package abi_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -86,6 +87,31 @@ func TestAssemblyScriptErrors(t *testing.T) {
 	for _, code := range abi.Codes() {
 		if want := code.Errno(); got[string(code)] != strconv.Itoa(int(want)) {
 			t.Errorf("edge-test.mjs: %s is %s, want %d", code, got[string(code)], want)
+		}
+	}
+}
+
+// TestAssemblyScriptExample builds the example and runs its unit tests, natively.
+func TestAssemblyScriptExample(t *testing.T) {
+	t.Parallel()
+	compiler, err := filepath.Abs("../node_modules/assemblyscript/bin/asc.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, missing := os.Stat(compiler)
+	if _, err := exec.LookPath("node"); err != nil || missing != nil {
+		const why = "no AssemblyScript compiler: this needs node, and npm ci in the repository's root"
+		if os.Getenv("CI") != "" {
+			t.Fatal(why)
+		}
+		t.Skip(why)
+	}
+	module := filepath.Join(t.TempDir(), "plugin.wasm")
+	for _, args := range [][]string{{compiler, "--config", "asconfig.json", "--outFile", module}, {"--test", "plugin.test.mjs"}} {
+		cmd := exec.CommandContext(t.Context(), "node", args...)
+		cmd.Dir, cmd.Env = "../examples/wasm/echo-assemblyscript", append(os.Environ(), "PLUGIN="+module)
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("node %s: %v\n%s", strings.Join(args, " "), err, text)
 		}
 	}
 }

@@ -3,9 +3,11 @@ package plugins
 import (
 	"context"
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,11 +44,28 @@ func echoing(_ context.Context, _ string, body []byte) ([]byte, error) {
 	return json.Marshal(abi.ExecResponse{Success: true, Stdout: string(body)})
 }
 
-// TestAssemblyScriptGuest runs a module made with the AssemblyScript SDK: what it
-// decides, and what becomes of what it throws.
-func TestAssemblyScriptGuest(t *testing.T) {
+// TestAssemblyScript runs a module made with the AssemblyScript SDK, which takes
+// seconds to compile.
+func TestAssemblyScript(t *testing.T) {
 	t.Parallel()
 	source := buildAssemblyScript(t)
+	for _, tt := range []struct {
+		name string
+		test func(t *testing.T, source string)
+	}{
+		{"decisions", testAssemblyScriptDecisions}, {"json", testAssemblyScriptJSON},
+		{"text", testAssemblyScriptText}, {"memory", testAssemblyScriptMemory},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.test(t, source)
+		})
+	}
+}
+
+// testAssemblyScriptDecisions looks at what the guest decides, and what becomes of
+// what it throws.
+func testAssemblyScriptDecisions(t *testing.T, source string) {
 	b := newBench(t, Config{Services: Services{Operations: operateFunc(echoing)}})
 	p, err := b.Load(t.Context(), Spec{Name: "as", Source: source, MaxInstances: 1})
 	if err != nil {
@@ -75,14 +94,75 @@ func TestAssemblyScriptGuest(t *testing.T) {
 	}
 }
 
-// TestAssemblyScriptMemory serves 20,000 requests from one instance, most of which
-// leave garbage: its memory stops growing early.
-func TestAssemblyScriptMemory(t *testing.T) {
-	t.Parallel()
-	if testing.Short() {
-		t.Skip("-short")
+// testAssemblyScriptJSON has the SDK's reader and writer take values apart and put
+// them together, and compares them with encoding/json.
+func testAssemblyScriptJSON(t *testing.T, source string) {
+	b := newBench(t, Config{})
+	p, err := b.Load(t.Context(), Spec{Name: "as", Source: source, MaxInstances: 1})
+	if err != nil {
+		t.Fatal(err)
 	}
-	source := buildAssemblyScript(t)
+	cases := []string{
+		``, ` `, `{}`, ` [ ] `, `null`, `true`, `tru`, `truex`, `0`, `-0`, `00`, `-`, `1.`, `.5`, `1.5e3`, `1e`, `1E+2`, `-12.25`, `123456789012345`, `+1`,
+		`""`, `"`, `"a`, `"\"`, `"\\"`, `"\q"`, `"\u00e9\ud83d\ude00\/\b\f\n\r\t"`, `"\ud800"`, `"\udc00\ud800x"`, `"\u12"`, `"é😀"`, "\"\x01\"", "\"\x7f\"", "\"\t\"",
+		`{"a":1,"b":[true,false,null,{"c":"d"}],"":"e"}`, `{"a" : 1 , "a":2}`, `{"\u0061":"x"}`, `{a:1}`, `{"a"}`, `{"a":}`, `{"a":1,}`, `[1,]`, `[,1]`, `[1 2]`, `[1}`, `{"a":1]`, `1 2`,
+		strings.Repeat("[", 60) + strings.Repeat("]", 60), strings.Repeat("[", 70) + strings.Repeat("]", 70), `{"long":"` + strings.Repeat("xé\\n", 2000) + `"}`,
+	}
+	for _, text := range cases {
+		r := newRequest()
+		r.Path, r.Body = "/json", strings.NewReader(text)
+		d, err := p.Decide(t.Context(), r)
+		if err != nil {
+			t.Errorf("%.60q: %v", text, err)
+			continue
+		}
+		var want any
+		valid := json.Unmarshal([]byte(text), &want) == nil && strings.Count(text, "[") <= 64
+		if got := d.(*abi.Respond); (got.Status == 200) != valid {
+			t.Errorf("%.60q: status %d, valid %t", text, got.Status, valid)
+		} else if valid {
+			var back any
+			if err := json.Unmarshal(got.Body, &back); err != nil || !reflect.DeepEqual(back, want) {
+				t.Errorf("%.60q came back as %.60q (%v)", text, got.Body, err)
+			}
+		}
+	}
+}
+
+// testAssemblyScriptText sends texts through the SDK's UTF-8 and back: what is no
+// character becomes U+FFFD, byte by byte, as in Go.
+func testAssemblyScriptText(t *testing.T, source string) {
+	b := newBench(t, Config{})
+	p, err := b.Load(t.Context(), Spec{Name: "as", Source: source, MaxInstances: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases := []string{"", "plain text, longer than eight", "é", "aé😀z\x00", "\xff", "a\xc3", "\xc3(", "\xe2\x82", "\xe2\x82\xac", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80",
+		"\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\xf4\x8f\xbf\xbf", "\xf8abcd", "\x80\x80", strings.Repeat("ä", 5000) + "\xe9t\xe9"}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		b := make([]byte, random.IntN(12))
+		for i := range b {
+			b[i] = byte([...]int{0x41, 0x80, 0xbf, 0xc3, 0xe2, 0xed, 0xa0, 0xf0, 0x9f, 0xf4}[random.IntN(10)])
+		}
+		cases = append(cases, string(b))
+	}
+	for _, text := range cases {
+		r := newRequest()
+		r.Path, r.Body = "/text", strings.NewReader(text)
+		d, err := p.Decide(t.Context(), r)
+		if err != nil {
+			t.Fatalf("%.60q: %v", text, err)
+		}
+		if got, want := bodyOf(t, d), string([]rune(text)); got != want {
+			t.Errorf("%.60q came back as %.60q", text, got)
+		}
+	}
+}
+
+// testAssemblyScriptMemory serves 20,000 requests from one instance, most of which
+// leave garbage: its memory stops growing early.
+func testAssemblyScriptMemory(t *testing.T, source string) {
 	b := newBench(t, Config{Services: Services{Operations: operateFunc(echoing)}})
 	p, err := b.Load(t.Context(), Spec{Name: "as", Source: source, MaxInstances: 1, Memory: 8 << 20, Deadline: patience})
 	if err != nil {

@@ -1,3 +1,4 @@
+import { readAll, readPiece } from "./body";
 import { Code, EdgeError, Errno, Result, failure } from "./errors";
 import * as host from "./host";
 import { current } from "./instance";
@@ -39,30 +40,10 @@ export class FetchResponse {
   }
 
   /** readInto reads the next piece of the body and returns how many bytes it is; 0 is its end. */
-  readInto(buffer: Uint8Array): Result<i32> {
-    const result = host.fetchRead(this.req, this.handle, buffer.dataStart, buffer.length);
-    const errno = errnoOf(result);
-    return errno == Errno.OK ? new Result<i32>(i32(result), null) : new Result<i32>(0, failure(this.req, "fetch", errno));
-  }
+  readInto(buffer: Uint8Array): Result<i32> { return readPiece(readFetched, this.req, this.handle, "fetch", buffer); }
 
   /** bytes reads the whole body; one of more than limit bytes is BODY_TOO_LARGE. */
-  bytes(limit: i32 = 1 << 20): Result<Uint8Array> {
-    let whole = new Uint8Array(min(limit + 1, 4096));
-    for (let size = 0; ;) {
-      const piece = this.readInto(whole.subarray(size));
-      if (piece.failed) return new Result<Uint8Array>(whole, piece.error);
-      size += piece.value;
-      if (size > limit) {
-        return new Result<Uint8Array>(whole, new EdgeError(Code.BODY_TOO_LARGE, "the answer's body is longer than " + limit.toString() + " bytes"));
-      }
-      if (piece.value == 0) return new Result<Uint8Array>(whole.subarray(0, size), null);
-      if (size == whole.length) {
-        const larger = new Uint8Array(min(limit + 1, 2 * size));
-        memory.copy(larger.dataStart, whole.dataStart, size);
-        whole = larger;
-      }
-    }
-  }
+  bytes(limit: i32 = 1 << 20): Result<Uint8Array> { return readAll(readFetched, this.req, this.handle, "fetch", limit); }
 
   /** text is bytes as text. */
   text(limit: i32 = 1 << 20): Result<string> {
@@ -120,3 +101,5 @@ export function fetch(url: string, options: FetchOptions = {}): Result<FetchResp
   if (errno == Errno.OK) errno = answer.readHead();
   return new Result<FetchResponse>(answer, errno == Errno.OK ? null : failure(req, "fetch", errno));
 }
+
+function readFetched(req: u32, handle: u32, at: usize, cap: i32): i64 { return host.fetchRead(req, handle, at, cap); }

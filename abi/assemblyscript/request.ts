@@ -1,4 +1,5 @@
-import { Code, EdgeError, Errno, Result, failure, nothing } from "./errors";
+import { readAll, readPiece } from "./body";
+import { Errno, Result, nothing } from "./errors";
 import * as host from "./host";
 import { decode, utf8 } from "./utf8";
 import {
@@ -123,30 +124,10 @@ export class Request {
    * readInto reads the next piece of the body and returns how many bytes it is; 0
    * is its end. What was read is not sent to a backend. It blocks.
    */
-  readInto(buffer: Uint8Array): Result<i32> {
-    const result = host.reqBodyRead(this.handle, buffer.dataStart, buffer.length);
-    const errno = errnoOf(result);
-    return errno == Errno.OK ? new Result<i32>(i32(result), null) : new Result<i32>(0, failure(this.handle, "read body", errno));
-  }
+  readInto(buffer: Uint8Array): Result<i32> { return readPiece(readBody, this.handle, 0, "read body", buffer); }
 
   /** bytes reads the whole body; one of more than limit bytes is BODY_TOO_LARGE. */
-  bytes(limit: i32): Result<Uint8Array> {
-    let whole = new Uint8Array(min(limit + 1, 4096));
-    for (let size = 0; ;) {
-      const piece = this.readInto(whole.subarray(size));
-      if (piece.failed) return new Result<Uint8Array>(whole, piece.error);
-      size += piece.value;
-      if (size > limit) {
-        return new Result<Uint8Array>(whole, new EdgeError(Code.BODY_TOO_LARGE, "the request's body is longer than " + limit.toString() + " bytes"));
-      }
-      if (piece.value == 0) return new Result<Uint8Array>(whole.subarray(0, size), null);
-      if (size == whole.length) {
-        const larger = new Uint8Array(min(limit + 1, 2 * size));
-        memory.copy(larger.dataStart, whole.dataStart, size);
-        whole = larger;
-      }
-    }
-  }
+  bytes(limit: i32): Result<Uint8Array> { return readAll(readBody, this.handle, 0, "read body", limit); }
 
   /** text is bytes as text. */
   text(limit: i32): Result<string> {
@@ -172,6 +153,8 @@ export class Request {
     return errno == Errno.OK && answerHasToken(token);
   }
 }
+
+function readBody(req: u32, _: u32, at: usize, cap: i32): i64 { return host.reqBodyRead(req, at, cap); }
 
 /** unescape decodes one name or value of a query, or returns null. */
 function unescape(s: string): string | null {

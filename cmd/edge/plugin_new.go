@@ -39,6 +39,7 @@ type language struct {
 func languages() []language {
 	return []language{
 		{name: "go", title: "Go", sdk: writeGoSDK, next: []string{"go test ./...", "edge dev"}},
+		{name: "assemblyscript", title: "AssemblyScript", sdk: writeAssemblyScriptSDK, next: []string{"npm ci", "npm test", "edge dev"}},
 	}
 }
 
@@ -50,8 +51,14 @@ func writeGoSDK(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "go.mod"), []byte(abi.GoSDKModule), 0o644)
 }
 
+// writeAssemblyScriptSDK writes the npm package that the project's package.json
+// names.
+func writeAssemblyScriptSDK(dir string) error {
+	return os.CopyFS(dir, abi.AssemblyScriptSDK())
+}
+
 type pluginNewCommand struct {
-	Lang string `default:"go" placeholder:"LANG" help:"Language of the plugin: go."`
+	Lang string `default:"go" placeholder:"LANG" help:"Language of the plugin: go or assemblyscript."`
 	Name string `arg:"" help:"Folder to write; its last part is the plugin's name."`
 }
 

@@ -35,9 +35,11 @@ type edge struct {
 	config string
 	// command is what is run; nil is serve.
 	command []string
-	cmd     *exec.Cmd
-	log     *logBuffer
-	exited  chan struct{}
+	// dir is where it is run; "" is here.
+	dir    string
+	cmd    *exec.Cmd
+	log    *logBuffer
+	exited chan struct{}
 }
 
 // settings is what a test's configuration is made of.
@@ -180,7 +182,7 @@ func (e *edge) start(env ...string) {
 		command = []string{"serve", "--config", e.config}
 	}
 	e.cmd = exec.Command(binary, command...)
-	e.cmd.Env = append(os.Environ(), env...)
+	e.cmd.Dir, e.cmd.Env = e.dir, append(os.Environ(), env...)
 	e.cmd.Stdout, e.cmd.Stderr = e.log, e.log
 	if err := e.cmd.Start(); err != nil {
 		e.t.Fatal(err)
