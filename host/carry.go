@@ -24,6 +24,8 @@ func (x *exchange) carryOut(d abi.Decision) bool {
 		x.proxy(d)
 	case *abi.Next:
 		return false
+	case *abi.Plan:
+		x.plan(d)
 	default:
 		x.fail(abi.Errorf(abi.CodePluginFailed, "plugin %q returned no decision", x.plugin))
 	}
@@ -94,6 +96,9 @@ func (x *exchange) failStart(err error) {
 		x.fail(x.withoutDescriptors(err))
 		return
 	}
+	if x.fallBack() {
+		return
+	}
 	e := abi.AsError(err)
 	if (len(e.Details) > 0 || e.Suggestion != "") && !slices.Contains(visitorCodes, e.Code) {
 		x.s.Log.Warn("sandbox cannot be reached", "request", x.id, "error", e, "details", string(e.Details), "suggestion", e.Suggestion)
@@ -106,22 +111,32 @@ func (x *exchange) failStart(err error) {
 
 // relay carries the request, or the WebSocket that it asks for, to its target.
 func (x *exchange) relay(t target) {
+	if box, err := x.admitTo(t); err != nil {
+		x.fail(err)
+	} else {
+		x.carryTo(box, false)
+	}
+}
+
+// admitTo returns the target's sandbox, once the request is admitted there. Nothing
+// was done in its name.
+func (x *exchange) admitTo(t target) (sandbox, error) {
 	x.aim(t)
 	if x.s.boxes == nil {
-		x.fail(abi.Errorf(abi.CodeRuntimeUnavailable, "this edge runs no sandboxes"))
-		return
+		return nil, abi.Errorf(abi.CodeRuntimeUnavailable, "this edge runs no sandboxes")
 	}
 	box, err := x.s.boxes.sandbox(t.ref)
 	if err != nil {
-		x.fail(err)
-		return
+		return nil, err
 	}
 	t.ref = box.Ref()
 	x.aim(t)
-	if err := x.admit(); err != nil {
-		x.fail(err)
-		return
-	}
+	return box, x.admit()
+}
+
+// carryTo carries the request to its target's sandbox, which is woken first. rising
+// tells that a server was started there which may not listen yet.
+func (x *exchange) carryTo(box sandbox, rising bool) {
 	d, err := x.wake(box)
 	if err != nil {
 		x.failStart(err)
@@ -129,17 +144,20 @@ func (x *exchange) relay(t target) {
 	}
 	x.letSleep = d.letSleep // by the end of the exchange, whoever carries it
 	defer d.release()
-	d.live = t.live
+	d.live = x.target.live
 	err = x.carry(d)
-	if isRefused(err) && d.startedAfter(&x.ctx, x.start) {
+	if isRefused(err) && (rising || d.startedAfter(&x.ctx, x.start)) {
 		// The server in there is still coming up. Nothing was sent, so nothing
 		// is done twice.
 		if err = x.await(d); err == nil {
 			err = x.carry(d)
 		}
 	}
-	if err != nil {
-		x.fail(x.upstreamError(err, d))
+	if err == nil {
+		return
+	}
+	if err = x.upstreamError(err, d); abi.AsError(err).Started != abi.StartedNo || !x.fallBack() {
+		x.fail(err)
 	}
 }
 

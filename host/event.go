@@ -39,6 +39,7 @@ const (
 	VerdictConnect  Verdict = "connect"
 	VerdictProxy    Verdict = "proxy"
 	VerdictNext     Verdict = "next"
+	VerdictPlan     Verdict = "plan"
 	VerdictFailed   Verdict = "failed"   // no decision: the plugin is broken, or out of its limits
 	VerdictCanceled Verdict = "canceled" // the client did not wait for it
 )
@@ -117,6 +118,8 @@ func (x *exchange) verdict(d abi.Decision, err error) Verdict {
 		return VerdictProxy
 	case *abi.Next:
 		return VerdictNext
+	case *abi.Plan:
+		return VerdictPlan
 	}
 	if err != nil && x.ctx.Err() != nil {
 		return VerdictCanceled

@@ -28,6 +28,8 @@ type exchange struct {
 
 	// decider is the plugin that was asked last.
 	decider Decider
+	// fallback is what a plan answers if nobody is reached; nil is the error.
+	fallback *abi.PlanAnswer
 	// told is set if whoever sent the request may see how it was decided.
 	told *told
 

@@ -7,11 +7,12 @@
 // connection (framing.go); the gate parses the raw head (gate.go) and refuses
 // what could be read in two ways; a preview is relayed to its exposure
 // (preview.go), /healthz and /readyz are answered (health.go), anything else
-// goes to the first route that matches and its chain of plugins (route.go). The
-// decision is carried out in one type switch (carry.go), after the plugin's
-// instance is free again. What is to be carried to a sandbox is admitted first, by
-// what its policy says of the request (admission.go) and by how much is carried
-// already (limits.go). The exchange ends exactly once, with one line in the
+// goes to the first route that matches and its chain of plugins (route.go,
+// chain.go). The decision is carried out in one type switch (carry.go), after the
+// plugin's instance is free again; a plan's steps are taken once for all who wait
+// for them (plan.go, planrun.go). What is to be carried to a sandbox is admitted
+// first, by what its policy says of the request (admission.go) and by how much is
+// carried already (limits.go). The exchange ends exactly once, with one line in the
 // access log, when its last byte is on its way (exchange.go).
 //
 // ops.go and capability.go are what plugins, and whoever else calls an

@@ -71,6 +71,7 @@ type Server struct {
 	watcher  bridge.Watcher // of clients that nobody reads from
 	slots    limiter
 	shortage shortage
+	plans    plans
 
 	// boxes and carrier are what tests put in the place of Sandboxes and Relay.
 	boxes   sandboxes
