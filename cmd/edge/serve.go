@@ -16,11 +16,12 @@ type serveCommand struct {
 	Flags
 	Config string        `short:"c" default:"edge.yaml" placeholder:"FILE" help:"Configuration; default edge.yaml."`
 	Drain  time.Duration `default:"10s" placeholder:"SPAN" help:"How long requests and WebSockets may go on after SIGTERM; default 10s."`
+	RecordFlags
 }
 
 // Run serves until SIGTERM or SIGINT. A second one skips the draining. SIGHUP
 // reads the configuration again and reloads the plugins.
-func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
+func (c *serveCommand) Run(ctx context.Context, t *terminal) (err error) {
 	o, err := c.configure(c.Config, t, serverState, serveLogLevel)
 	if err != nil {
 		return err
@@ -30,6 +31,14 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	o.drain = c.Drain
 	defer o.logRequests(t.err)()
+	recorder, err := c.RecordFlags.open(o.log)
+	if err != nil {
+		return err
+	}
+	if recorder != nil {
+		o.recorder = recorder
+		defer func() { err = errors.Join(err, recorder.Close()) }() // the plugins are closed by then
+	}
 	signals := make(chan os.Signal, 4)
 	defer t.notify(signals, syscall.SIGTERM, os.Interrupt, syscall.SIGHUP)()
 	starting, started := t.interruptible(ctx)

@@ -22,6 +22,7 @@ import (
 	"edge/host/admin"
 	"edge/host/metrics"
 	"edge/plugins"
+	"edge/plugins/replay"
 	"edge/sandboxmgr"
 	"edge/sandboxmgr/docker"
 	"edge/sandboxmgr/state"
@@ -48,6 +49,8 @@ type serverOptions struct {
 	log          *slog.Logger
 	guestLog     *slog.Logger    // what plugins say; nil is log
 	access       *host.AccessLog // nil: requests are not logged
+	// recorder is shown what plugins decide; nil: nothing is recorded.
+	recorder plugins.Recorder
 
 	// What a person who watches is told; nil is nobody.
 	onPlugin  func(plugins.Event)
@@ -304,7 +307,7 @@ func (s *server) openRegistry(o serverOptions) error {
 	registry, err := plugins.NewRegistry(plugins.Config{
 		Services: services,
 		CacheDir: filepath.Join(s.settings.State, "cache"), StateDir: filepath.Join(s.settings.State, "plugins"), Log: s.log, GuestLog: o.guestLog,
-		Observe: s.pluginObserver(o.onPlugin),
+		Observe: s.pluginObserver(o.onPlugin), Recorder: o.recorder, Replay: replay.Gate,
 	})
 	if err != nil {
 		return fmt.Errorf("open the plugins: %w", err)
