@@ -105,8 +105,10 @@ func TestBrokenState(t *testing.T) {
 	t.Parallel()
 	good := `{"time":"2026-01-02T03:04:05Z","kind":"loaded","generation":7}`
 	for name, put := range map[string]func(t *testing.T, dir string){
-		"state cut short":   func(t *testing.T, dir string) { rewrite(t, filepath.Join(dir, "state.json"), []byte(`{"pin":{"dig`)) },
-		"history cut short": func(t *testing.T, dir string) { rewrite(t, filepath.Join(dir, "history.jsonl"), []byte(good+"\n"+good[:20])) },
+		"state cut short": func(t *testing.T, dir string) { rewrite(t, filepath.Join(dir, "state.json"), []byte(`{"pin":{"dig`)) },
+		"history cut short": func(t *testing.T, dir string) {
+			rewrite(t, filepath.Join(dir, "history.jsonl"), []byte(good+"\n"+good[:20]))
+		},
 		"history is binary": func(t *testing.T, dir string) {
 			rewrite(t, filepath.Join(dir, "history.jsonl"), []byte("\x00\xff\n"+good+"\n"))
 		},
