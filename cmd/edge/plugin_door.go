@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"edge/abi"
@@ -37,12 +38,12 @@ func (d *pluginDoor) List() []admin.Plugin {
 		for _, g := range distinct(st.Generations) {
 			p.Generations = append(p.Generations, admin.PluginGeneration{
 				Number: int64(g.Number), Digest: g.Digest, Origin: g.Origin, Size: int64(g.Size), State: string(g.State), Step: string(g.Step),
-				LoadedAt: g.LoadedAt, Why: g.Why, Percent: g.Percent, Instances: g.Instances,
+				LoadedAt: g.LoadedAt, Why: plainly(g.Why), Percent: g.Percent, Instances: g.Instances,
 				Requests: int64(g.Requests), Failures: int64(g.Failures), Timeouts: int64(g.Timeouts), Fuel: int64(g.Fuel),
 			})
 		}
 		for _, q := range st.Quarantine {
-			p.Quarantine = append(p.Quarantine, admin.GivenUp{Digest: q.Digest, Since: q.Since, Why: q.Why})
+			p.Quarantine = append(p.Quarantine, admin.GivenUp{Digest: q.Digest, Since: q.Since, Why: plainly(q.Why)})
 		}
 		list = append(list, p)
 	}
@@ -63,12 +64,16 @@ func distinct(list []plugins.GenerationStatus) []plugins.GenerationStatus {
 	return kept
 }
 
+// plainly is a reason without the words that say that the module is refused, which
+// the state says already.
+func plainly(why string) string { return strings.TrimPrefix(why, plugins.ErrRefused.Error()+": ") }
+
 // History tells what became of a plugin's modules, oldest first.
 func (d *pluginDoor) History(name string) ([]admin.PluginEvent, error) {
 	var list []admin.PluginEvent
 	for _, e := range d.registry.History(name) {
 		list = append(list, admin.PluginEvent{
-			Time: e.Time, Kind: string(e.Kind), Generation: int64(e.Generation), Digest: e.Digest, Origin: e.Origin, Step: string(e.Step), Why: e.Why,
+			Time: e.Time, Kind: string(e.Kind), Generation: int64(e.Generation), Digest: e.Digest, Origin: e.Origin, Step: string(e.Step), Why: plainly(e.Why),
 		})
 	}
 	return list, nil

@@ -220,7 +220,7 @@ func TestPluginFromARegistry(t *testing.T) {
 	s := serveIn(t, dir, config)
 	url := s.url(t)
 	s.serves(t, url, "the plugin app has no module yet")
-	s.does(t, []string{"plugin", "list"}, "none", "its source cannot be followed: ", "answers 503 Service Unavailable")
+	s.does(t, []string{"plugin", "list"}, "none", "the source cannot be read: ", "answers 503 Service Unavailable")
 	r.set(answeringModule("from the registry"), false)
 	s.serves(t, url, "from the registry")
 	r.set(answeringModule("the tag moved"), false)

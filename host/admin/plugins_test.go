@@ -39,7 +39,7 @@ func (f *fakePlugins) List() []Plugin {
 			Number: f.number, Digest: f.digest, Origin: "upload", Size: 1042, State: "serving", LoadedAt: at, Instances: 1, Requests: 12, Fuel: 3180,
 		}}
 	}
-	other := Plugin{Name: "other", Source: "oci://registry.example/other:stable", SourceProblem: "the registry registry.example answers 503 Service Unavailable", Generations: []PluginGeneration{}}
+	other := Plugin{Name: "other", Source: "oci://registry.example/other:stable", SourceProblem: "the source cannot be read: the registry registry.example answers 503 Service Unavailable", Generations: []PluginGeneration{}}
 	return []Plugin{chat, other}
 }
 

@@ -50,6 +50,8 @@ type settings struct {
 	binding string            // more keys of the binding: "sleepAfter: 1s, warm: 1"
 	env     []string          // for the edge process
 	files   string            // keys of the binding; "" is what the runtime needs
+	// pluginKeys are more keys of every plugin: ", deadline: 1s".
+	pluginKeys string
 }
 
 // examples are the example plugins and their routes.
@@ -154,7 +156,7 @@ func (s settings) yaml(e *edge) []byte {
 	}
 	fmt.Fprintf(&b, "listen: %q\nstate: %q\nsandboxes:\n  Sandbox: {runtime: %s, %s}\nplugins:\n", e.addr, e.state, s.runtime, files)
 	for name, source := range s.plugins {
-		fmt.Fprintf(&b, "  %s: {source: %q}\n", name, source)
+		fmt.Fprintf(&b, "  %s: {source: %q%s}\n", name, source, s.pluginKeys)
 	}
 	b.WriteString("routes:\n")
 	for _, r := range s.routes {

@@ -165,7 +165,7 @@ const maxRemarks = 3
 func (p *plugin) remarks() []string {
 	var all []string
 	if p.SourceProblem != "" {
-		all = append(all, "its source cannot be followed: "+p.SourceProblem)
+		all = append(all, p.SourceProblem)
 	} else if p.Generation == 0 && p.Source == uploadSource {
 		all = append(all, "it has no module yet: edge plugin load "+p.Name+" FILE")
 	}

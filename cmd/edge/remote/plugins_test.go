@@ -22,7 +22,7 @@ func ago(d time.Duration) string { return time.Now().Add(-d).UTC().Format(time.R
 // somePlugins is a list with one plugin in each state that a person meets.
 func somePlugins() string {
 	return fmt.Sprintf(`{"plugins":[
-{"name":"auth","source":"oci://registry.example/auth:stable","sourceProblem":"the registry registry.example answers 503 Service Unavailable","digest":"aaaabbbbccccdddd","generation":1,
+{"name":"auth","source":"oci://registry.example/auth:stable","sourceProblem":"the source cannot be read: the registry registry.example answers 503 Service Unavailable","digest":"aaaabbbbccccdddd","generation":1,
  "generations":[{"number":1,"digest":"aaaabbbbccccdddd","state":"serving","loadedAt":%q,"requests":123456,"failures":2,"timeouts":1,"instances":4}]},
 {"name":"chat","source":"upload","digest":"111122223333444455","generation":7,"generations":[
  {"number":9,"digest":"9999888877776666","state":"loading","step":"compile","loadedAt":%q},
@@ -44,7 +44,7 @@ func TestPluginList(t *testing.T) {
 	want := []string{
 		"PLUGIN  GEN  DIGEST        STATE             LOADED  REQUESTS  FAILED  INSTANCES  SOURCE",
 		"auth      1  aaaabbbbcccc  serving               3h    123456       3          4  oci://registry.example/auth:stable",
-		"  its source cannot be followed: the registry registry.example answers 503 Service Unavailable",
+		"  the source cannot be read: the registry registry.example answers 503 Service Unavailable",
 		"chat      7  111122223333  serving               5m        10       0          1  upload",
 		"          9  999988887777  loading: compile      4h         0       0          0",
 		"          6  6666          warm                  2d        99       0          2",
@@ -57,7 +57,7 @@ func TestPluginList(t *testing.T) {
 		t.Errorf("printed\n%s\nwant\n%s", s.out.String(), strings.Join(want, "\n"))
 	}
 	s = &screen{}
-	if err := (&pluginListCommand{Output: Output{"json"}}).Run(t.Context(), s.env(e)); err != nil || !strings.Contains(s.out.String(), `"sourceProblem": "the registry`) {
+	if err := (&pluginListCommand{Output: Output{"json"}}).Run(t.Context(), s.env(e)); err != nil || !strings.Contains(s.out.String(), `"sourceProblem": "the source`) {
 		t.Errorf("%v, printed %s", err, &s.out)
 	}
 }
