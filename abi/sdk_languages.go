@@ -14,6 +14,13 @@ var rustSources embed.FS
 // other. "src/lib.rs" is its root, for rustc as for Cargo.
 func RustSDK() fs.FS { return below(rustSources, "rust") }
 
+//go:embed c/README.md c/edge.h c/edge_*.h c/edge_*.c c/fake
+var cSources embed.FS
+
+// CSDK returns the sources of the C SDK: "edge.h" is what a plugin includes,
+// "edge_*.c" are compiled with it, and "fake" is for its tests.
+func CSDK() fs.FS { return below(cSources, "c") }
+
 // below is a folder of embedded files, which is there: its name is a constant
 // that the embedding was checked with.
 func below(files embed.FS, folder string) fs.FS {
