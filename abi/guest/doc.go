@@ -39,6 +39,13 @@
 // does not see. A Request, a Sandbox, a Process and a WebSocket end with the call
 // they belong to, and so must every goroutine that the handler started.
 //
+// # Surroundings
+//
+// Besides sandboxes a plugin reaches what its configuration gives it: values
+// (Config), secrets (Secret), a key-value store (KV), hosts elsewhere (Fetch),
+// metrics (Count, Observe), a log (Log), clocks (Now) and randomness (Random). What
+// it does not use is not in its module.
+//
 // # Errors
 //
 // Every error of the host is an *Error; it is a handler's answer to return it. A

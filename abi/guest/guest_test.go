@@ -349,7 +349,7 @@ func TestConfigAndFeatures(t *testing.T) {
 		if found, err := guest.Config("word", &limit); err == nil || !found || guest.CodeOf(err) != guest.CodeInvalidRequest {
 			return nil, fmt.Errorf("a text as a number: %v, %w", found, err)
 		}
-		if !guest.Feature("ws_open") || guest.Feature("plan") {
+		if !guest.Feature("ws_open") || !guest.Feature("plan") || guest.Feature("kv_start") {
 			return nil, errors.New("features")
 		}
 		guest.Log(guest.LevelInfo, "hello", "n", 1, "odd")

@@ -5,9 +5,12 @@ package guest_test
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -158,6 +161,40 @@ func TestModule(t *testing.T) {
 			t.Errorf("a failing init: errno %v, decision %+v", r.Errno, r.Decision)
 		}
 	})
+	t.Run("services", func(t *testing.T) {
+		served := moduleHost(t, code, &guesttest.Host{Secrets: map[string]string{"token": "hush"}})
+		result := served.Do(request("/services?q=" + long))
+		if got := answered(t, result); string(got.Body) != "hush "+long {
+			t.Errorf("got %.100s of %d bytes", got.Body, len(got.Body))
+		}
+		if m := result.Metrics; len(m) != 2 || m[0].Value != 2 || m[0].Labels[1] != "/services" || m[1].Value != 0.25 || !m[1].Observed {
+			t.Errorf("metrics %+v", m)
+		}
+		if e := failed(t, served.Do(request("/services"))); e.Code != abi.CodeConflict || string(e.Details) != `{"revision":1}` {
+			t.Errorf("the second time: %v %s", e, e.Details)
+		}
+	})
+	t.Run("fetch", func(t *testing.T) {
+		reached := moduleHost(t, code, &guesttest.Host{Fetch: func(f guesttest.Fetch) (*guest.FetchResponse, error) {
+			if f.Method != "POST" || string(f.Body) != "client's" {
+				return nil, abi.Errorf(abi.CodeFetchFailed, "%+v", f)
+			}
+			return &guest.FetchResponse{Status: 201, URL: "https://x.test/" + long, Headers: []abi.Header{{Name: "X-Long", Value: long}}, Body: io.NopCloser(strings.NewReader(long))}, nil
+		}})
+		req := request("/fetch?url=https://x.test/")
+		req.Body = strings.NewReader("client's")
+		got := answered(t, reached.Do(req))
+		if got.Status != 201 || string(got.Body) != long || len(got.Headers) != 1 || got.Headers[0].Value != long {
+			t.Errorf("status %d, %d bytes, %d headers", got.Status, len(got.Body), len(got.Headers))
+		}
+		fails(t, request("/fetch?url=https://x.test/"), abi.CodeDenied)
+	})
+	t.Run("plan", func(t *testing.T) {
+		p, ok := host.Do(guesttest.WebSocket("/plan")).Decision.(*abi.Plan)
+		if !ok || p.Then != abi.PlanConnect || p.Sandbox.ID != "one" || p.Process.ProcessID != "web" {
+			t.Errorf("decision %+v", p)
+		}
+	})
 	t.Run("panic", func(t *testing.T) {
 		fresh := moduleHost(t, code, &guesttest.Host{})
 		result := fresh.Do(request("/panic"))
@@ -207,6 +244,45 @@ func buildModule(tb testing.TB, config wazero.RuntimeConfig) module {
 	return module{r, compiled}
 }
 
+// TestUnusedFunctionsAreNotImported builds an example that needs sandboxes alone: a
+// grant that it does not need would be missed at load, and its module would be
+// larger than it has to be.
+func TestUnusedFunctionsAreNotImported(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "echo.wasm")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", file, "../../examples/wasm/echo")
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	code, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	defer r.Close(ctx)
+	compiled, err := r.CompileModule(ctx, code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range compiled.ImportedFunctions() {
+		if module, name, _ := f.Import(); module == "edge1" {
+			got = append(got, name)
+		}
+	}
+	if len(got) == 0 {
+		t.Error("it imports nothing")
+	}
+	for _, name := range []string{"fetch", "fetch_head", "fetch_read", "fetch_close", "kv", "secret_get", "clock", "random", "count", "observe", "plan", "ws_open", "op_open"} {
+		if slices.Contains(got, name) {
+			t.Errorf("it imports %s, which it does not use", name)
+		}
+	}
+	t.Logf("%d bytes, imports %s", len(code), strings.Join(got, " "))
+}
+
 // moduleHost makes an instance of the module the entry of this test's package,
 // so that host runs it.
 func moduleHost(tb testing.TB, m module, host *guesttest.Host) *guesttest.Host {
@@ -244,7 +320,8 @@ func moduleHost(tb testing.TB, m module, host *guesttest.Host) *guesttest.Host {
 }
 
 // imported is one function of edge1 for wazero: a letter for each argument (u an
-// u32, b a pointer and a length), and the function with its arguments read.
+// u32, b a pointer and a length, t a pointer to 8 bytes, f an f64 at the end), and
+// the function with its arguments read; an f64 is the bits of two u32.
 type imported struct {
 	name string
 	args string
@@ -252,13 +329,22 @@ type imported struct {
 }
 
 func (f imported) params() []api.ValueType {
-	n := len(f.args) + strings.Count(f.args, "b")
-	types := make([]api.ValueType, n)
-	for i := range types {
-		types[i] = api.ValueTypeI32
+	var types []api.ValueType
+	for _, a := range f.args {
+		switch a {
+		case 'b':
+			types = append(types, api.ValueTypeI32, api.ValueTypeI32)
+		case 'f':
+			types = append(types, api.ValueTypeF64)
+		default:
+			types = append(types, api.ValueTypeI32)
+		}
 	}
 	return types
 }
+
+// float puts an f64 together again.
+func float(u []uint32) float64 { return math.Float64frombits(uint64(u[0])<<32 | uint64(u[1])) }
 
 // Call implements api.GoModuleFunction.
 func (f imported) Call(_ context.Context, m api.Module, stack []uint64) {
@@ -274,7 +360,14 @@ func (f imported) Call(_ context.Context, m api.Module, stack []uint64) {
 			u = append(u, take())
 			continue
 		}
-		ptr, size := take(), take()
+		if a == 'f' {
+			u = append(u, uint32(stack[next]>>32), uint32(stack[next]))
+			continue
+		}
+		ptr, size := take(), uint32(8)
+		if a == 'b' {
+			size = take()
+		}
 		bytes, ok := m.Memory().Read(ptr, size)
 		if !ok {
 			panic(f.name + ": a pointer outside the memory")
@@ -288,6 +381,19 @@ var imports = []imported{
 	{"feature", "b", func(_ []uint32, b [][]byte) uint64 { return edge1.Feature(string(b[0])) }},
 	{"log", "uubb", func(u []uint32, b [][]byte) uint64 { return edge1.Log(u[0], int32(u[1]), string(b[0]), b[1]) }},
 	{"config_get", "bb", func(_ []uint32, b [][]byte) uint64 { return edge1.ConfigGet(string(b[0]), b[1]) }},
+	{"secret_get", "bb", func(_ []uint32, b [][]byte) uint64 { return edge1.SecretGet(string(b[0]), b[1]) }},
+	{"clock", "ut", func(u []uint32, b [][]byte) uint64 { return edge1.Clock(u[0], (*[8]byte)(b[0])) }},
+	{"random", "b", func(_ []uint32, b [][]byte) uint64 { return edge1.Random(b[0]) }},
+	{"count", "bbf", func(u []uint32, b [][]byte) uint64 { return edge1.Count(string(b[0]), b[1], float(u)) }},
+	{"observe", "bbf", func(u []uint32, b [][]byte) uint64 { return edge1.Observe(string(b[0]), b[1], float(u)) }},
+	{"plan", "ub", func(u []uint32, b [][]byte) uint64 { return edge1.Plan(u[0], b[0]) }},
+	{"kv", "uubbbb", func(u []uint32, b [][]byte) uint64 {
+		return edge1.KV(u[0], u[1], string(b[0]), b[1], b[2], b[3])
+	}},
+	{"fetch", "ubb", func(u []uint32, b [][]byte) uint64 { return edge1.Fetch(u[0], b[0], b[1]) }},
+	{"fetch_head", "uub", func(u []uint32, b [][]byte) uint64 { return edge1.FetchHead(u[0], u[1], b[0]) }},
+	{"fetch_read", "uub", func(u []uint32, b [][]byte) uint64 { return edge1.FetchRead(u[0], u[1], b[0]) }},
+	{"fetch_close", "uu", func(u []uint32, _ [][]byte) uint64 { return edge1.FetchClose(u[0], u[1]) }},
 	{"last_error", "ub", func(u []uint32, b [][]byte) uint64 { return edge1.LastError(u[0], b[0]) }},
 	{"event_read", "ub", func(u []uint32, b [][]byte) uint64 { return edge1.EventRead(u[0], b[0]) }},
 	{"result_read", "uuub", func(u []uint32, b [][]byte) uint64 { return edge1.ResultRead(u[0], u[1], u[2], b[0]) }},

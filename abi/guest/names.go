@@ -57,6 +57,30 @@ type (
 	CheckoutOptions       = abi.CheckoutRequest
 	CheckoutResult        = abi.CheckoutResponse
 	SandboxEvent          = abi.SandboxEvent
+
+	KVSetOptions    = abi.KVSetOptions
+	KVDeleteOptions = abi.KVDeleteOptions
+	KVListOptions   = abi.KVListOptions
+	KVPage          = abi.KVPage
+	KVEntry         = abi.KVEntry
+	Redirect        = abi.Redirect
+	PlanFile        = abi.PlanFile
+	PlanProcess     = abi.PlanProcess
+	PlanReady       = abi.PlanReady
+	PlanAnswer      = abi.PlanAnswer
+)
+
+// What Fetch does about an answer that sends it elsewhere.
+const (
+	RedirectFollow = abi.RedirectFollow
+	RedirectManual = abi.RedirectManual
+	RedirectError  = abi.RedirectError
+)
+
+// What a plan ends with.
+const (
+	PlanConnect = abi.PlanConnect
+	PlanProxy   = abi.PlanProxy
 )
 
 // What wakes a sandbox, besides "hold(10s)".
@@ -106,6 +130,9 @@ const (
 	CodeTimeout         = abi.CodeTimeout
 	CodeUpgradeFailed   = abi.CodeUpgradeFailed
 	CodeBackendFailed   = abi.CodeBackendFailed
+	CodeConflict        = abi.CodeConflict
+	CodeFetchFailed     = abi.CodeFetchFailed
+	CodeQuotaExceeded   = abi.CodeQuotaExceeded
 )
 
 // last returns the last of the options given, or their zero value: options are

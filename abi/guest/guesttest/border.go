@@ -29,6 +29,7 @@ type border struct {
 	stream  *abi.Respond
 	ended   bool
 	sockets map[uint32]abi.Socket
+	fetches map[uint32]*guest.FetchResponse
 	event   *abi.SandboxEvent // what happened, if the handle is an event's
 }
 
@@ -39,7 +40,7 @@ func (b *border) newHandle() uint32 {
 
 func (b *border) begin(req *abi.Request) {
 	b.handle, b.req = b.newHandle(), req
-	b.sockets = map[uint32]abi.Socket{}
+	b.sockets, b.fetches = map[uint32]abi.Socket{}, map[uint32]*guest.FetchResponse{}
 }
 
 // end closes what dies with the request.
@@ -49,6 +50,9 @@ func (b *border) end() {
 	for _, s := range b.sockets {
 		// The plugin left it open; the edge closes it like this.
 		_ = s.Close(1001, "")
+	}
+	for _, f := range b.fetches {
+		_ = f.Body.Close()
 	}
 }
 
@@ -75,10 +79,10 @@ func closed() uint64 { return abi.Result(abi.Closed, 0) }
 
 func ok(low uint32) uint64 { return abi.Result(abi.OK, low) }
 
-// Feature implements edge1.Host: the fake has everything but plan and the
-// asynchronous forms.
+// Feature implements edge1.Host: the fake has everything but the asynchronous
+// forms.
 func (b *border) Feature(name string) uint64 {
-	if name == "plan" || strings.HasSuffix(name, "_start") {
+	if strings.HasSuffix(name, "_start") {
 		return abi.Result(abi.Unsupported, 0)
 	}
 	return ok(1)
@@ -124,7 +128,7 @@ func (b *border) LastError(req uint32, buf []byte) uint64 {
 
 // ResultRead implements edge1.Host.
 func (b *border) ResultRead(req, call, offset uint32, buf []byte) uint64 {
-	if !b.open(req) || call != 0 {
+	if req != 0 && !b.open(req) || call != 0 {
 		return closed()
 	}
 	if int(offset) > len(b.kept) {

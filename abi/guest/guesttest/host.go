@@ -18,6 +18,7 @@ package guesttest
 
 import (
 	"strings"
+	"time"
 
 	"edge/abi"
 	"edge/abi/guest"
@@ -40,6 +41,14 @@ type Host struct {
 	IsPreview func(req *abi.Request) bool
 	// Binding tells whether a binding exists; nil is any.
 	Binding func(name string) bool
+	// Secrets are the plugin's "secrets:".
+	Secrets map[string]string
+	// Fetch answers fetch; nil refuses it as DENIED. A Body that is nil is empty.
+	Fetch func(Fetch) (*guest.FetchResponse, error)
+	// KV is the key-value store. The zero value is empty.
+	KV KV
+	// Now is the time; nil is time.Now.
+	Now func() time.Time
 
 	operations map[string]func(Call, any) (any, error)
 	streams    map[string]func(Call, any) (abi.Socket, error)
@@ -63,10 +72,29 @@ type Line struct {
 	Fields []string
 }
 
+// Fetch is one HTTP request that the plugin made. Its headers are as it gave them.
+type Fetch struct {
+	Method, URL string
+	Headers     []abi.Header
+	Body        []byte
+	Redirect    abi.Redirect
+	Timeout     time.Duration
+}
+
+// Metric is one thing that the plugin counted or observed.
+type Metric struct {
+	Name string
+	// Observed tells Observe from Count.
+	Observed bool
+	Value    float64
+	// Labels are key, value, key, value.
+	Labels []string
+}
+
 // Result is what the plugin did with one request.
 type Result struct {
-	// Decision is what it decided: *abi.Respond, *abi.Connect, *abi.Proxy or
-	// *abi.Next; nil if it decided nothing or failed the request (Failed). The
+	// Decision is what it decided: *abi.Respond, *abi.Connect, *abi.Proxy, *abi.Plan
+	// or *abi.Next; nil if it decided nothing or failed the request (Failed). The
 	// body of a streamed answer is in Respond.Body.
 	Decision abi.Decision
 	// Broken is set when a streamed answer did not come to its end.
@@ -77,6 +105,8 @@ type Result struct {
 	// Request is the request with the plugin's edits.
 	Request *abi.Request
 	Calls   []Call
+	Fetches []Fetch
+	Metrics []Metric
 	Logs    []Line
 
 	failed *abi.Error

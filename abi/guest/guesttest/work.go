@@ -29,6 +29,24 @@ func (b *border) Connect(req uint32, binding, id string, port uint32, options []
 	return b.decide(req, &abi.Connect{Sandbox: ref, Port: int(port), Policy: o.Policy, Wake: o.Wake})
 }
 
+// Plan implements edge1.Host.
+func (b *border) Plan(req uint32, text []byte) uint64 {
+	if !b.open(req) {
+		return closed()
+	}
+	p, err := abi.ParsePlan(text)
+	if err == nil {
+		_, err = b.sandbox(p.Sandbox)
+	}
+	switch {
+	case err != nil:
+		return b.fail(err)
+	case p.Then == abi.PlanConnect && !b.req.IsUpgrade():
+		return b.fail(abi.Errorf(abi.CodeUpgradeRequired, "the request is no WebSocket handshake"))
+	}
+	return b.decide(req, p)
+}
+
 // Proxy implements edge1.Host.
 func (b *border) Proxy(req uint32, binding, id string, port uint32, options []byte) uint64 {
 	if !b.open(req) {

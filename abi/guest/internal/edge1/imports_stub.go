@@ -15,6 +15,11 @@ type Host interface {
 	Feature(name string) uint64
 	Log(req uint32, level int32, msg string, fields []byte) uint64
 	ConfigGet(key string, buf []byte) uint64
+	SecretGet(name string, buf []byte) uint64
+	Clock(id uint32, buf *[8]byte) uint64
+	Random(buf []byte) uint64
+	Count(name string, labels []byte, value float64) uint64
+	Observe(name string, labels []byte, value float64) uint64
 	LastError(req uint32, buf []byte) uint64
 	ResultRead(req, call, offset uint32, buf []byte) uint64
 	EventRead(event uint32, buf []byte) uint64
@@ -34,6 +39,12 @@ type Host interface {
 	Connect(req uint32, binding, id string, port uint32, options []byte) uint64
 	Proxy(req uint32, binding, id string, port uint32, options []byte) uint64
 	Next(req uint32) uint64
+	Plan(req uint32, text []byte) uint64
+	KV(req, verb uint32, key string, value, options, buf []byte) uint64
+	Fetch(req uint32, text, body []byte) uint64
+	FetchHead(req, fetch uint32, buf []byte) uint64
+	FetchRead(req, fetch uint32, buf []byte) uint64
+	FetchClose(req, fetch uint32) uint64
 	Op(req uint32, name string, body, buf []byte) uint64
 	OpOpen(req uint32, name string, body []byte) uint64
 	WSOpen(req uint32, binding, id string, port uint32, options []byte) uint64
@@ -82,6 +93,31 @@ func Log(req uint32, level int32, msg string, fields []byte) uint64 {
 // ConfigGet reads the JSON of one configuration value.
 func ConfigGet(key string, buf []byte) uint64 {
 	return ask(func(h Host) uint64 { return h.ConfigGet(key, buf) })
+}
+
+// SecretGet reads the bytes of one secret.
+func SecretGet(name string, buf []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.SecretGet(name, buf) })
+}
+
+// Clock writes the nanoseconds of a clock, a little-endian u64, to buf.
+func Clock(id uint32, buf *[8]byte) uint64 {
+	return ask(func(h Host) uint64 { return h.Clock(id, buf) })
+}
+
+// Random fills buf, at most 64 KiB, with randomness.
+func Random(buf []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.Random(buf) })
+}
+
+// Count adds to a counter; labels is a value list.
+func Count(name string, labels []byte, value float64) uint64 {
+	return ask(func(h Host) uint64 { return h.Count(name, labels, value) })
+}
+
+// Observe adds one observation to a histogram; labels is a value list.
+func Observe(name string, labels []byte, value float64) uint64 {
+	return ask(func(h Host) uint64 { return h.Observe(name, labels, value) })
 }
 
 // LastError reads the JSON of the request's last error.
@@ -177,6 +213,36 @@ func Proxy(req uint32, binding, id string, port uint32, options []byte) uint64 {
 // Next leaves the request to the next plugin of the chain.
 func Next(req uint32) uint64 {
 	return ask(func(h Host) uint64 { return h.Next(req) })
+}
+
+// Plan decides on what the host does step by step, given as its JSON.
+func Plan(req uint32, text []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.Plan(req, text) })
+}
+
+// KV does something with the key-value store; req may be 0.
+func KV(req, verb uint32, key string, value, options, buf []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.KV(req, verb, key, value, options, buf) })
+}
+
+// Fetch makes an HTTP request; the low half is its handle.
+func Fetch(req uint32, text, body []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.Fetch(req, text, body) })
+}
+
+// FetchHead reads the head of a fetch's answer.
+func FetchHead(req, fetch uint32, buf []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.FetchHead(req, fetch, buf) })
+}
+
+// FetchRead reads the next piece of a fetch's body; length 0 is its end.
+func FetchRead(req, fetch uint32, buf []byte) uint64 {
+	return ask(func(h Host) uint64 { return h.FetchRead(req, fetch, buf) })
+}
+
+// FetchClose ends a fetch.
+func FetchClose(req, fetch uint32) uint64 {
+	return ask(func(h Host) uint64 { return h.FetchClose(req, fetch) })
 }
 
 // Op carries out one operation; body and result are JSON.

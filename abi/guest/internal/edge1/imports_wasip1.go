@@ -35,6 +35,47 @@ func ConfigGet(key string, buf []byte) uint64 {
 	return configGet(key, address(buf), size(buf))
 }
 
+//go:wasmimport edge1 secret_get
+//go:noescape
+func secretGet(name string, buf unsafe.Pointer, bufLen uint32) uint64
+
+// SecretGet reads the bytes of one secret.
+func SecretGet(name string, buf []byte) uint64 {
+	return secretGet(name, address(buf), size(buf))
+}
+
+//go:wasmimport edge1 clock
+//go:noescape
+func clock(id uint32, buf unsafe.Pointer) uint64
+
+// Clock writes the nanoseconds of a clock, a little-endian u64, to buf.
+func Clock(id uint32, buf *[8]byte) uint64 { return clock(id, unsafe.Pointer(buf)) }
+
+//go:wasmimport edge1 random
+//go:noescape
+func random(buf unsafe.Pointer, bufLen uint32) uint64
+
+// Random fills buf, at most 64 KiB, with randomness.
+func Random(buf []byte) uint64 { return random(address(buf), size(buf)) }
+
+//go:wasmimport edge1 count
+//go:noescape
+func count(name string, labels unsafe.Pointer, labelsLen uint32, value float64) uint64
+
+// Count adds to a counter; labels is a value list.
+func Count(name string, labels []byte, value float64) uint64 {
+	return count(name, address(labels), size(labels), value)
+}
+
+//go:wasmimport edge1 observe
+//go:noescape
+func observe(name string, labels unsafe.Pointer, labelsLen uint32, value float64) uint64
+
+// Observe adds one observation to a histogram; labels is a value list.
+func Observe(name string, labels []byte, value float64) uint64 {
+	return observe(name, address(labels), size(labels), value)
+}
+
 //go:wasmimport edge1 last_error
 //go:noescape
 func lastError(req uint32, buf unsafe.Pointer, bufLen uint32) uint64
@@ -187,6 +228,57 @@ func Proxy(req uint32, binding, id string, port uint32, options []byte) uint64 {
 //go:wasmimport edge1 next
 //go:noescape
 func Next(req uint32) uint64
+
+//go:wasmimport edge1 plan
+//go:noescape
+func plan(req uint32, text unsafe.Pointer, textLen uint32) uint64
+
+// Plan decides on what the host does step by step, given as its JSON.
+func Plan(req uint32, text []byte) uint64 {
+	return plan(req, address(text), size(text))
+}
+
+//go:wasmimport edge1 kv
+//go:noescape
+func kv(req uint32, verb uint32, key string, value unsafe.Pointer, valueLen uint32, options unsafe.Pointer, optionsLen uint32, buf unsafe.Pointer, bufLen uint32) uint64
+
+// KV does something with the key-value store; req may be 0.
+func KV(req, verb uint32, key string, value, options, buf []byte) uint64 {
+	return kv(req, verb, key, address(value), size(value), address(options), size(options), address(buf), size(buf))
+}
+
+//go:wasmimport edge1 fetch
+//go:noescape
+func fetch(req uint32, text unsafe.Pointer, textLen uint32, body unsafe.Pointer, bodyLen uint32) uint64
+
+// Fetch makes an HTTP request; the low half is its handle.
+func Fetch(req uint32, text, body []byte) uint64 {
+	return fetch(req, address(text), size(text), address(body), size(body))
+}
+
+//go:wasmimport edge1 fetch_head
+//go:noescape
+func fetchHead(req uint32, fetch uint32, buf unsafe.Pointer, bufLen uint32) uint64
+
+// FetchHead reads the head of a fetch's answer.
+func FetchHead(req, fetch uint32, buf []byte) uint64 {
+	return fetchHead(req, fetch, address(buf), size(buf))
+}
+
+//go:wasmimport edge1 fetch_read
+//go:noescape
+func fetchRead(req uint32, fetch uint32, buf unsafe.Pointer, bufLen uint32) uint64
+
+// FetchRead reads the next piece of a fetch's body; length 0 is its end.
+func FetchRead(req, fetch uint32, buf []byte) uint64 {
+	return fetchRead(req, fetch, address(buf), size(buf))
+}
+
+// FetchClose ends a fetch.
+//
+//go:wasmimport edge1 fetch_close
+//go:noescape
+func FetchClose(req, fetch uint32) uint64
 
 //go:wasmimport edge1 op
 //go:noescape

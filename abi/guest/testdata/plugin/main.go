@@ -52,6 +52,19 @@ func handle(req *guest.Request) (guest.Response, error) {
 		return guest.JSON(200, map[string]any{
 			"method": req.Method(), "query": req.Query().Get("q"), "header": req.Header("x-long"), "headers": len(hs), "body": len(body),
 		}), nil
+	case "/services":
+		return services(req)
+	case "/fetch":
+		a, err := guest.Fetch(req.Query().Get("url"), guest.FetchOptions{Method: "POST", SendBody: true})
+		if err != nil {
+			return nil, err
+		}
+		return guest.Stream(a.Status, a.Headers, func(w io.Writer) error {
+			_, err := io.Copy(w, a.Body)
+			return err
+		}), nil
+	case "/plan":
+		return sandbox.Plan(guest.PlanOptions{Port: 8080, Process: &guest.PlanProcess{ProcessID: "web", Command: "run"}})
 	case "/exec":
 		out, err := sandbox.Exec("repeat", guest.ExecOptions{Stdin: req.Query().Get("q"), MaxOutput: 5_000})
 		if err != nil {
@@ -142,4 +155,27 @@ func follow(run *guest.EventStream[guest.ExecEvent]) (guest.Response, error) {
 		}
 		all.WriteString(ev.Data)
 	}
+}
+
+// services uses what is no sandbox's.
+func services(req *guest.Request) (guest.Response, error) {
+	secret, found := guest.Secret("token")
+	var random [100_000]byte
+	guest.Random(random[:])
+	if !found || guest.Now().Unix() < 0 || guest.Monotonic() == 0 || random[99_999] == random[99_998] && random[99_998] == random[99_997] {
+		return nil, errors.New("no secret, no time or no randomness")
+	}
+	if err := errors.Join(guest.Count("hits", 2, "path", req.Path()), guest.Observe("took_seconds", 0.25)); err != nil {
+		return nil, err
+	}
+	store := guest.KV()
+	revision, err := store.Set("long", []byte(req.Query().Get("q")), guest.KVSetOptions{IfRevision: guest.Revision(0)})
+	if err != nil {
+		return nil, err
+	}
+	value, again, err := store.Get("long")
+	if err != nil || again != revision {
+		return nil, fmt.Errorf("revision %d, then %d: %w", revision, again, err)
+	}
+	return guest.Text(200, secret+" "+string(value)), nil
 }
