@@ -38,9 +38,27 @@ var (
 	errCompute = errors.New("the computing time for one request is used up")
 )
 
+// stopBy is what stops a guest at its deadline.
+type stopBy int
+
+const (
+	byFuel   stopBy = iota
+	byOption        // wazero's WithCloseOnContextDone
+	byNobody
+)
+
 // meterOptions is how modules are metered.
 func meterOptions() meter.Options {
 	return meter.Options{Module: meterModule, Name: "refuel", Fuel: fuelExport}
+}
+
+// meterOptions is how the generation's module is.
+func (g *generation) meterOptions() meter.Options {
+	o := meterOptions()
+	if g.resets() {
+		o.Save, o.Restore = saveExport, restoreExport
+	}
+	return o
 }
 
 // stint is one entry into the guest, from when it begins to run until it returns:

@@ -56,6 +56,8 @@ type generation struct {
 	deaf     atomic.Bool // the module said that it wants no events
 	pool     *pool
 	slotLine slotLine
+	imageMu  sync.Mutex
+	image    *image         // of memory, for snapshots
 	tasks    sync.WaitGroup // goroutines of instances and of calls
 	// complaints are the plugin's mistakes that the log was told of.
 	complaints complaints
@@ -97,7 +99,7 @@ func (g *generation) build(ctx context.Context, module []byte) error {
 		return err
 	}
 	room := 1
-	if g.shape.async {
+	if g.shape.async && g.spec.Isolation == IsolationPooled {
 		room = openPerInstance
 	}
 	g.pool = newPool(g, room)
@@ -119,9 +121,11 @@ func (g *generation) compile(ctx context.Context, module []byte) error {
 	if err := verifyFile(module); err != nil {
 		return refusal(err)
 	}
-	module, err := meter.Rewrite(module, meterOptions())
-	if err != nil {
-		return refusal(&guestError{"compiling it", err})
+	var err error
+	if g.reg.stopBy == byFuel {
+		if module, err = meter.Rewrite(module, g.meterOptions()); err != nil {
+			return refusal(&guestError{"compiling it", err})
+		}
 	}
 	g.reach(StepCompile)
 	select {
@@ -144,7 +148,8 @@ func (g *generation) compile(ctx context.Context, module []byte) error {
 
 func (g *generation) compileWith(ctx context.Context, module []byte, cacheDir string) error {
 	config := wazero.NewRuntimeConfig().
-		WithMemoryLimitPages(uint32(g.spec.Memory / wasmPage))
+		WithMemoryLimitPages(uint32(g.spec.Memory / wasmPage)).
+		WithCloseOnContextDone(g.reg.stopBy == byOption)
 	if cacheDir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(cacheDir)
 		if err != nil {

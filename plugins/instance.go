@@ -45,8 +45,9 @@ type instance struct {
 	bornSize   uint32    // of its memory, in bytes
 	now        time.Time // when the guest returned last
 	dying      bool
-	soiled     bool // it holds what a request left and no other may find
-	served     bool // a request, and did not fail
+	snapshot   *snapshot // of one that is reset
+	soiled     bool      // it holds what a request left and no other may find
+	served     bool      // a request, and did not fail
 	scratch    []byte
 	output     [2]lineBuffer
 
@@ -135,7 +136,7 @@ func (in *instance) start(selftest bool) error {
 	in.complete = mod.ExportedFunction("edge_complete")
 	in.cancel = mod.ExportedFunction("edge_cancel")
 	in.hook = mod.ExportedFunction("edge_event")
-	return nil
+	return in.save()
 }
 
 // hold takes a slot; it is false if the instance was killed or end came first.
@@ -217,6 +218,9 @@ func (in *instance) ask(x *exchange, now time.Time) (pending bool, err error) {
 	if x.event != nil {
 		return in.tell(x, now)
 	}
+	if s := in.gen.reg.stage; s != nil {
+		s.enter()
+	}
 	answer, err := in.enter(x, in.request, now, x.deadline)
 	switch {
 	case err != nil:
@@ -289,6 +293,7 @@ func (in *instance) finish(x *exchange, out outcome) (kept bool) {
 	if !in.dying {
 		in.served = true
 		in.gen.crashes.served()
+		in.soiled = !in.renew()
 		in.letGo()
 		kept = in.gen.pool.put(in)
 	}

@@ -199,6 +199,8 @@ func (p *pool) wanting() bool {
 		return true
 	case !p.founded || p.barren:
 		return false
+	case p.fresh() && p.gen.reg.stage != nil:
+		return false // made within the request, always alike
 	case p.fresh():
 		return len(p.spare)+p.growing < max(1, p.spec.MinInstances)
 	}
@@ -336,7 +338,7 @@ func (p *pool) put(in *instance) (kept bool) {
 // worn tells whether an instance is to be replaced by another. p.mu is held.
 func (p *pool) worn(in *instance) bool {
 	s := p.spec
-	return in.soiled || p.fresh() && in.served ||
+	return in.soiled ||
 		s.MaxAge > 0 && in.now.Sub(in.born) >= s.MaxAge ||
 		s.MaxGrowth > 0 && uint64(in.mem.Size()-in.bornSize) >= s.MaxGrowth
 }

@@ -5,13 +5,15 @@ type helper int
 
 // helperRefuel asks the host. helperRest charges its operand. The others charge for
 // the size of the operand on top of the stack and leave it there, so that they need
-// no local at the call.
+// no local at the call. helperSave and helperRestore are the host's to call.
 const (
 	helperRefuel  = helper(iota)
 	helperBytes   // of memory
 	helperEntries // of a table
 	helperPages   // of memory
 	helperRest
+	helperSave
+	helperRestore
 	numHelpers
 	noHelper = helper(-1)
 )
@@ -37,13 +39,16 @@ func (m *rewriter) helper(h helper) uint32 {
 }
 
 // helperType is the index of a helper's type: neither parameters nor results for
-// helperRefuel, an i32 and no result for helperRest, i32 to i32 for the others.
+// helperRefuel and helperSave, an i32 and no result for helperRest, an i32 alone for
+// helperRestore, i32 to i32 for the others.
 func (m *rewriter) helperType(h helper) uint32 {
 	switch h {
-	case helperRefuel:
+	case helperRefuel, helperSave:
 		return m.types
 	case helperRest:
 		return m.types + 2
+	case helperRestore:
+		return m.types + 3
 	}
 	return m.types + 1
 }
@@ -51,6 +56,11 @@ func (m *rewriter) helperType(h helper) uint32 {
 // appendHelper appends a helper's body with its size.
 func (m *rewriter) appendHelper(out []byte, h helper) []byte {
 	body := []byte{0} // no locals
+	switch h {
+	case helperSave, helperRestore:
+		body = m.appendSnapshot(body, h)
+		return append(appendU32(out, uint32(len(body))), body...)
+	}
 	if h == helperRefuel {
 		body = m.appendFuel(body, opGlobalGet)
 		body = appendU32(append(body, opCall), m.imports)

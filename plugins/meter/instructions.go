@@ -46,6 +46,17 @@ const (
 	blockEmpty = 0x40
 )
 
+// The types of values (section 5.3).
+const (
+	typeI32       = 0x7f
+	typeI64       = 0x7e
+	typeF32       = 0x7d
+	typeF64       = 0x7c
+	typeV128      = 0x7b
+	typeFuncref   = 0x70
+	typeExternref = 0x6f
+)
+
 // The instructions behind opMisc.
 const (
 	miscTruncSatLast = 7
@@ -117,6 +128,16 @@ func (r *reader) memarg() {
 		r.fail(unsupported("alignment of 2^%d bytes", align))
 	}
 	r.u32()
+}
+
+// isLasting tells whether an instruction behind opMisc changes a table or drops a
+// segment.
+func isLasting(sub uint32) bool {
+	switch sub {
+	case miscDataDrop, miscTableInit, miscElemDrop, miscTableCopy, miscTableGrow, miscTableFill:
+		return true
+	}
+	return false
 }
 
 // misc reads the rest of an instruction behind opMisc and returns which it is.

@@ -46,6 +46,18 @@
 // guest's own globals, functions or types is refused before anything is added. Nor can it call the hidden import: a module
 // that imports anything from Options.Module is refused.
 //
+// # Going back
+//
+// With Options.Save and Restore a host can have an instance forget what happened in
+// it. Save notes the values of all mutable globals of the guest, whatever their
+// types, and Restore brings them back and answers 0. Fuel is not among them, and
+// memory is the host's to keep and to compare: it can write to it. Restore answers
+// 1, having restored the globals all the same, if the guest has changed a table or
+// dropped a segment since Save (table.set, table.grow, table.fill, table.copy,
+// table.init, elem.drop, data.drop): tables cannot be written to from outside in
+// wazero, and what was dropped is gone. Such an instance is to be discarded. Both
+// are called while nothing of the guest runs; their work is not charged.
+//
 // # What is understood
 //
 // WebAssembly 2.0: 1.0 with multiple values, bulk memory, reference types, sign
@@ -111,6 +123,15 @@ type Options struct {
 	// may give it less. An export is the host's to reach, not the guest's. A module
 	// that exports the name itself is refused.
 	Fuel string
+	// Save and Restore, if set, both, are the names of two functions that are
+	// exported for the host, () -> () and () -> i32; see the package's documentation.
+	// A module that exports one of the names itself is refused.
+	Save, Restore string
+}
+
+// exports tells whether a name is one that is exported for the host.
+func (o *Options) exports(name string) bool {
+	return name != "" && (name == o.Fuel || name == o.Save || name == o.Restore)
 }
 
 // Rewrite returns the metered module; the argument is only read, and not kept. A
@@ -126,6 +147,9 @@ func Rewrite(module []byte, options Options) ([]byte, error) {
 	}
 	if len(module) > MaxModule {
 		return nil, unsupported("it is larger than %d bytes", MaxModule)
+	}
+	if (options.Save == "") != (options.Restore == "") {
+		return nil, errors.New("meter: Save and Restore go together")
 	}
 	m := rewriter{options: options}
 	if err := m.read(module); err != nil {

@@ -39,6 +39,7 @@ type rewriter struct {
 	imports   uint32 // imported functions
 	functions uint32 // with the imported ones
 	globals   uint32 // with the imported ones
+	mutable   []global
 	bodies    [][]byte
 
 	helpers [numHelpers]uint32 // index of each function that was added, 0 for none
@@ -188,13 +189,19 @@ func (m *rewriter) readImports(r *reader) {
 		case 2:
 			r.limits()
 		case 3:
-			r.valueType()
-			r.byte() // mutability
-			m.globals++
+			m.readGlobal(r)
 		default:
 			r.fail(unsupported("import of kind %#x", kind))
 		}
 	}
+}
+
+// readGlobal reads a global's type.
+func (m *rewriter) readGlobal(r *reader) {
+	if kind := r.valueType(); r.byte() != 0 {
+		m.mutable = append(m.mutable, global{m.globals, kind})
+	}
+	m.globals++
 }
 
 // renumber reads a section that may name functions and returns it with their new
@@ -204,14 +211,12 @@ func (m *rewriter) renumber(id byte, r *reader) []byte {
 	switch id {
 	case sectionGlobal:
 		for n := r.u32(); n > 0 && r.err == nil; n-- {
-			r.valueType()
-			r.byte() // mutability
+			m.readGlobal(r)
 			e.constant()
-			m.globals++
 		}
 	case sectionExport:
 		for n := r.u32(); n > 0 && r.err == nil; n-- {
-			if name := r.name(); name != "" && name == m.options.Fuel && r.err == nil {
+			if name := r.name(); m.options.exports(name) && r.err == nil {
 				r.fail(reserved(name))
 			}
 			switch r.byte() {

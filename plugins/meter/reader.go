@@ -132,17 +132,19 @@ func (r *reader) index(what string, n uint32) uint32 {
 }
 
 // valueType reads one of WebAssembly 2.0's types.
-func (r *reader) valueType() {
-	switch c := r.byte(); c {
-	case 0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f:
+func (r *reader) valueType() byte {
+	c := r.byte()
+	switch c {
+	case typeI32, typeI64, typeF32, typeF64, typeV128, typeFuncref, typeExternref:
 	default:
 		r.fail(unsupported("value type %#x", c))
 	}
+	return c
 }
 
 func (r *reader) refType() byte {
 	c := r.byte()
-	if c != 0x70 && c != 0x6f {
+	if c != typeFuncref && c != typeExternref {
 		r.fail(unsupported("reference type %#x", c))
 	}
 	return c

@@ -19,7 +19,7 @@ import (
 )
 
 // options are those of all tests here.
-var options = meter.Options{Module: "host.meter", Name: "refuel"}
+var options = meter.Options{Module: "host.meter", Name: "refuel", Fuel: "host.fuel", Save: "host.save", Restore: "host.restore"}
 
 // newRuntime returns a runtime with the hidden function, which always says yes.
 func newRuntime(t testing.TB, features api.CoreFeatures) wazero.Runtime {

@@ -231,8 +231,15 @@ func (w *walker) work(op byte, begin int) {
 		w.goOn()
 	case opRefFunc:
 		w.rename()
+	case opTableSet:
+		w.u32() // the table
+		w.taint(begin)
 	case opMisc:
-		w.charge(begin, bulkHelper(w.misc()))
+		sub := w.misc()
+		if isLasting(sub) {
+			w.taint(begin)
+		}
+		w.charge(begin, bulkHelper(sub))
 	case opMemoryGrow:
 		w.zero()
 		w.charge(begin, helperPages)
@@ -388,6 +395,15 @@ func (w *walker) charge(begin int, which helper) {
 	if w.err == nil && which != noHelper {
 		w.edits = append(w.edits, edit{at: begin, index: w.m.helper(which), isCall: true})
 		w.bare, w.busy = false, true
+		w.turns++
+	}
+}
+
+// taint notes, before the instruction that begins there, that it does what
+// Options.Restore cannot undo.
+func (w *walker) taint(begin int) {
+	if w.err == nil && w.m.restores() {
+		w.edits = append(w.edits, edit{at: begin, insert: w.m.appendTaint(nil, 1)})
 		w.turns++
 	}
 }

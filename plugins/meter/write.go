@@ -31,7 +31,7 @@ func (m *rewriter) write() ([]byte, error) {
 func (m *rewriter) missing() []section {
 	var ids []section
 	for _, id := range []byte{sectionImport, sectionGlobal, sectionExport} {
-		found := id == sectionExport && m.options.Fuel == ""
+		found := id == sectionExport && m.options.Fuel == "" && !m.restores()
 		for _, s := range m.sections {
 			found = found || s.id == id
 		}
@@ -51,13 +51,29 @@ func appendName(out []byte, name string) []byte {
 	return append(appendU32(out, uint32(len(name))), name...)
 }
 
+// appendExports appends what is exported for the host, and returns how many those
+// are.
+func (m *rewriter) appendExports(out []byte) ([]byte, uint32) {
+	n := uint32(0)
+	if m.options.Fuel != "" {
+		out = appendU32(append(appendName(out, m.options.Fuel), 3), m.globals)
+		n++
+	}
+	if m.restores() {
+		out = appendU32(append(appendName(out, m.options.Save), 0), m.helpers[helperSave])
+		out = appendU32(append(appendName(out, m.options.Restore), 0), m.helpers[helperRestore])
+		n += 2
+	}
+	return out, n
+}
+
 // grown returns a section's content with the entries that are added at its end.
 func (m *rewriter) grown(s section) []byte {
 	var more []byte
 	n := uint32(1)
 	switch s.id {
-	case sectionType: // () -> (), (i32) -> (i32) and (i32) -> ()
-		more, n = []byte{0x60, 0, 0, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 1, 0x7f, 0}, 3
+	case sectionType: // () -> (), (i32) -> (i32), (i32) -> () and () -> (i32)
+		more, n = []byte{0x60, 0, 0, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 1, 0x7f, 0, 0x60, 0, 1, 0x7f}, 4
 	case sectionImport:
 		more = appendName(appendName(nil, m.options.Module), m.options.Name)
 		more = appendU32(append(more, 0), m.types+1)
@@ -67,13 +83,14 @@ func (m *rewriter) grown(s section) []byte {
 		}
 		n = uint32(len(m.added))
 	case sectionGlobal:
-		more = append(more, 0x7f, 1, opI32Const) // a mutable i32
+		more = append(more, typeI32, 1, opI32Const) // mutable
 		more = append(appendI32(more, uint32(m.options.Quantum)), opEnd)
-	case sectionExport:
-		if m.options.Fuel == "" {
-			return s.content
+		if m.restores() {
+			more = m.appendShadows(more)
+			n += 1 + uint32(len(m.mutable))
 		}
-		more = appendU32(append(appendName(nil, m.options.Fuel), 3), m.globals)
+	case sectionExport:
+		more, n = m.appendExports(nil)
 	default:
 		return s.content
 	}
@@ -86,6 +103,10 @@ func (m *rewriter) grown(s section) []byte {
 func (m *rewriter) code() ([]byte, error) {
 	if err := m.findLeaves(); err != nil {
 		return nil, err
+	}
+	if m.restores() {
+		m.helper(helperSave)
+		m.helper(helperRestore)
 	}
 	size := 0
 	for _, b := range m.bodies {

@@ -25,6 +25,7 @@ type Module struct {
 	exports  [][]byte
 	data     [][]byte
 	memory   []byte
+	table    []byte
 	start    []byte
 	imported int
 	free     uint32
@@ -53,14 +54,19 @@ func (m *Module) ImportMemory(module, name string) {
 }
 
 // Memory gives the module a memory of so many pages of 64 KiB and exports it as
-// "memory"; most 0 is no bound.
+// "memory"; most 0 is no bound. Called again, it gives it another size.
 func (m *Module) Memory(pages, most uint32) {
+	if m.memory == nil {
+		m.exports = append(m.exports, append(text("memory"), 0x02, 0x00))
+	}
 	m.memory = append([]byte{0x00}, unsigned(pages)...)
 	if most > 0 {
 		m.memory = append(append([]byte{0x01}, unsigned(pages)...), unsigned(most)...)
 	}
-	m.exports = append(m.exports, append(text("memory"), 0x02, 0x00))
 }
+
+// Table gives the module a table of so many functions, all null.
+func (m *Module) Table(entries uint32) { m.table = append([]byte{0x70, 0x00}, unsigned(entries)...) }
 
 // Bytes puts b into memory when the module starts and returns where.
 func (m *Module) Bytes(b []byte) (ptr uint32) {
@@ -127,6 +133,9 @@ func (m *Module) Encode() []byte {
 	b = section(b, 1, m.types)
 	b = section(b, 2, m.imports)
 	b = section(b, 3, functions)
+	if m.table != nil {
+		b = section(b, 4, [][]byte{m.table})
+	}
 	if m.memory != nil {
 		b = section(b, 5, [][]byte{m.memory})
 	}
