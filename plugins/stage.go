@@ -10,6 +10,10 @@ import (
 // guest that waits for time to pass sees it pass.
 const clockStep = time.Microsecond
 
+// instanceAge is how long before its first request an instance of a trial was made,
+// by the stage's clock.
+const instanceAge = time.Second
+
 // stage is the time and the chance of a trial's guests, which are the same each
 // time: the clock stands at a given time when a request begins, moves by a
 // microsecond with each look at it, and by as much as a guest sleeps, which takes
@@ -18,6 +22,7 @@ type stage struct {
 	mu     sync.Mutex
 	start  time.Time     // what the clock showed first
 	passed time.Duration // since then
+	at     time.Time     // what it shall show when the next request begins
 	chance *rand.ChaCha8
 }
 
@@ -25,22 +30,33 @@ type stage struct {
 const stageSeed = "edge: a trial's chance is no one's"
 
 func newStage(start time.Time) *stage {
-	s := &stage{start: start}
-	s.begin(start, true)
+	s := new(stage)
+	s.prepare(start, true)
 	return s
 }
 
-// begin sets the clock and begins the randomness anew. For guests that have seen
-// the clock it does not go back.
-func (s *stage) begin(at time.Time, anew bool) {
+// prepare is before a request, for which an instance may be made. The clock goes
+// back only for instances that have not seen it (anew).
+func (s *stage) prepare(at time.Time, anew bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.at = at
 	if anew {
-		s.start, s.passed = at, 0
+		s.start, s.passed = at.Add(-instanceAge), 0
 	}
-	s.passed = max(s.passed, at.Sub(s.start))
-	s.chance = rand.NewChaCha8([32]byte([]byte(stageSeed)[:32]))
+	s.begin()
 }
+
+// enter is when a guest gets a request.
+func (s *stage) enter() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.passed = max(s.passed, s.at.Sub(s.start))
+	s.begin()
+}
+
+// begin begins the randomness anew. s.mu is held.
+func (s *stage) begin() { s.chance = rand.NewChaCha8([32]byte([]byte(stageSeed)[:32])) }
 
 // clock reads one of WASI's clocks, in nanoseconds; the monotonic one begins with
 // the stage.

@@ -60,7 +60,25 @@ func OpenTrial(ctx context.Context, config Config, spec Spec, module []byte) (*T
 		t.gen.close()
 		return nil, err
 	}
+	if t.gen.pool.fresh() {
+		t.gen.pool.empty()
+	}
 	return t, nil
+}
+
+// empty ends the spare instances, so that the first request has one that was made
+// as those of the others are.
+func (p *pool) empty() {
+	p.mu.Lock()
+	spare := p.spare
+	p.spare = nil
+	for _, in := range spare {
+		delete(p.all, in)
+	}
+	p.mu.Unlock()
+	for _, in := range spare {
+		in.release()
+	}
 }
 
 // Again opens another trial of the same module, under another spec.
@@ -94,7 +112,7 @@ func (t *Trial) Decide(ctx context.Context, req *abi.Request, services Services)
 		return nil, e, ErrClosed
 	}
 	t.output.clear()
-	t.reg.stage.begin(t.at, t.gen.spec.Isolation == IsolationFresh)
+	t.reg.stage.prepare(t.at, t.gen.pool.fresh())
 	g := t.gen
 	g.acquire()
 	begun := time.Now()

@@ -214,3 +214,42 @@ func TestTrialAgain(t *testing.T) {
 	r, _ = again.try(t, Services{})
 	(scriptAnswer{t, g, r.Body}).want(0, "with", abi.OK, 3)
 }
+
+// TestTrialFresh gives each request an instance of its own, and the same time and
+// chance, when the instance is made too.
+func TestTrialFresh(t *testing.T) {
+	t.Parallel()
+	g := wasiAsm()
+	b := g.buffer(48)
+	count := g.Global(0)
+	// edge_init looks at the clock and at chance; the request at both again.
+	module := func() []byte {
+		g.Func("edge1", "", "", "")
+		g.Func("edge_init", "", "i", "",
+			g.call("clock_time_get", clockRealtime, wasmasm.I64(0), b.ptr), wasmasm.Drop(), g.call("random_get", b.ptr+8, 8), wasmasm.Drop(), wasmasm.I32(0))
+		g.Func("edge_request", "i", "i", "",
+			wasmasm.GetGlobal(count), wasmasm.I32(1), wasmasm.Add(), wasmasm.SetGlobal(count),
+			wasmasm.I32(int32(b.ptr+40)), wasmasm.GetGlobal(count), wasmasm.Store(),
+			g.call("clock_time_get", clockRealtime, wasmasm.I64(0), b.ptr+16), wasmasm.Drop(), g.call("random_get", b.ptr+24, 8), wasmasm.Drop(),
+			g.finish(req()), wasmasm.I32(0))
+		return g.Encode()
+	}()
+	trial := openTrial(t, Config{}, Spec{Isolation: IsolationFresh}, module)
+	var first []byte
+	for i := range 3 {
+		r, _ := trial.try(t, Services{})
+		got := (scriptAnswer{t, g, r.Body}).bytes(b, b.cap)
+		if i == 0 {
+			first = got
+		}
+		if !bytes.Equal(got, first) || got[40] != 1 {
+			t.Errorf("request %d: got %x, the first one %x", i, got, first)
+		}
+	}
+	trial.At(trialTime.Add(-time.Hour))
+	r, _ := trial.try(t, Services{})
+	got := (scriptAnswer{t, g, r.Body}).bytes(b, b.cap)
+	if at := int64(binary.LittleEndian.Uint64(got[16:])); at != trialTime.Add(-time.Hour).UnixNano()+int64(clockStep) {
+		t.Errorf("an hour before, the clock shows %v", time.Unix(0, at).UTC())
+	}
+}
