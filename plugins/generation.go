@@ -59,6 +59,7 @@ type generation struct {
 	imageMu  sync.Mutex
 	image    *image         // of memory, for snapshots
 	tasks    sync.WaitGroup // goroutines of instances and of calls
+	flood    flood
 	// complaints are the plugin's mistakes that the log was told of.
 	complaints complaints
 
@@ -209,6 +210,7 @@ func (g *generation) close() {
 		g.pool.close()
 	}
 	g.tasks.Wait()
+	g.flood.settle(g.tellDropped)
 	g.killAll()
 	g.discardRuntime()
 }

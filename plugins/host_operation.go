@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"strings"
+	"time"
 
 	"edge/abi"
 )
@@ -82,8 +84,18 @@ func opOpenStart(in *instance, a []uint64) uint64 {
 	})
 }
 
-// openStream begins one operation that is a stream; errors are as of operate.
-func (x *exchange) openStream(ctx context.Context, name string, body []byte) (abi.Socket, error) {
+// openStream begins one operation that is a stream, and notes it; errors are as of
+// operate.
+func (x *exchange) openStream(ctx context.Context, name string, body []byte) (stream abi.Socket, err error) {
+	defer func(begun time.Time) { x.called(explained(name), err, time.Since(begun)) }(time.Now())
+	return x.streamOf(ctx, name, body)
+}
+
+// explained is an operation's name as an explanation has it: a guest may call
+// anything by any name.
+func explained(name string) string { return strings.ToValidUTF8(name[:min(len(name), 64)], "") }
+
+func (x *exchange) streamOf(ctx context.Context, name string, body []byte) (abi.Socket, error) {
 	if x.services().Streams == nil {
 		return nil, abi.Errorf(abi.CodeUnsupported, "this edge has no sandboxes")
 	}
@@ -100,9 +112,14 @@ func (x *exchange) openStream(ctx context.Context, name string, body []byte) (ab
 	return stream, nil
 }
 
-// operate carries one operation out; the error is an *abi.Error that names it, or
-// for the log alone.
-func (x *exchange) operate(ctx context.Context, name string, body []byte) (json.RawMessage, error) {
+// operate carries one operation out, and notes it; the error is an *abi.Error that
+// names it, or for the log alone.
+func (x *exchange) operate(ctx context.Context, name string, body []byte) (result json.RawMessage, err error) {
+	defer func(begun time.Time) { x.called(explained(name), err, time.Since(begun)) }(time.Now())
+	return x.resultOf(ctx, name, body)
+}
+
+func (x *exchange) resultOf(ctx context.Context, name string, body []byte) (json.RawMessage, error) {
 	if x.services().Operations == nil {
 		return nil, abi.Errorf(abi.CodeUnsupported, "this edge has no sandboxes")
 	}

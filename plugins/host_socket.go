@@ -124,7 +124,7 @@ func wsOpen(in *instance, a []uint64) uint64 {
 	}
 	var conn abi.Socket
 	err = in.wait(x, nil, func(ctx context.Context) (err error) {
-		conn, err = x.services().Sockets.OpenSocket(ctx, ref, t.port, opts)
+		conn, err = x.openSocket(ctx, ref, t.port, opts)
 		return err
 	})
 	if err != nil {
@@ -147,10 +147,18 @@ func wsOpenStart(in *instance, a []uint64) uint64 {
 	}
 	c := &call{x: x, opens: true}
 	return in.launch(c, nil, func(ctx context.Context) ([]byte, error) {
-		conn, err := x.services().Sockets.OpenSocket(ctx, ref, t.port, opts)
+		conn, err := x.openSocket(ctx, ref, t.port, opts)
 		c.opened = conn
 		return nil, err
 	})
+}
+
+// openSocket opens a socket and notes it.
+func (x *exchange) openSocket(ctx context.Context, ref abi.SandboxRef, port int, opts abi.WebSocketOptions) (abi.Socket, error) {
+	begun := time.Now()
+	conn, err := x.services().Sockets.OpenSocket(ctx, ref, port, opts)
+	x.called("wsOpen", err, time.Since(begun))
+	return conn, err
 }
 
 // wsRecv: (req, ws, timeout_ms, ptr, cap).

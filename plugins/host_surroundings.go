@@ -25,7 +25,7 @@ func logLine(in *instance, a []uint64) uint64 {
 	msg, block := in.bytes(a[2], a[3]), in.bytes(a[4], a[5])
 	level := min(max(int32(uint32(a[1])), int32(slog.LevelDebug)), int32(slog.LevelError))
 	log := in.gen.guestLog
-	if !log.Enabled(in.life, slog.Level(level)) {
+	if !log.Enabled(in.life, slog.Level(level)) || !in.gen.maySay() {
 		return answer(abi.OK)
 	}
 	line := string(msg[:min(len(msg), maxLogLine)])

@@ -253,6 +253,8 @@ func (l *lineBuffer) flush(in *instance, fd int) {
 	if fd == 2 {
 		stream = "stderr"
 	}
-	in.gen.guestLog.Info(string(l.line), "stream", stream)
+	if in.gen.maySay() {
+		in.gen.guestLog.Info(string(l.line), "stream", stream)
+	}
 	l.line = l.line[:0]
 }
