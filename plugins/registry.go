@@ -132,8 +132,7 @@ func (r *Registry) Load(ctx context.Context, spec Spec) (*Plugin, error) {
 
 // loadAny loads what the plugin is to serve: what an upload or a rollback put in
 // front of its source, if the source still has the content that it had then, or
-// else what the source has. If that is refused and nothing serves, which is when
-// a process begins, what served last is better than nothing. p.loading is held.
+// else what the source has. p.loading is held.
 func (p *Plugin) loadAny(ctx context.Context, begun time.Time) error {
 	file, digest, err := p.readSource()
 	if err != nil {
@@ -143,10 +142,10 @@ func (p *Plugin) loadAny(ctx context.Context, begun time.Time) error {
 	if pinned != "" {
 		module, err := p.keptModule(pinned)
 		if err == nil {
-			err = p.load(ctx, module, takeover{}, begun)
+			err = p.load(ctx, module, false, begun)
 		}
 		if err == nil && canary {
-			_ = p.load(ctx, file, takeover{}, begun) // as before the restart; load reports it
+			_ = p.load(ctx, file, false, begun) // as before the restart; load reports it
 		}
 		if err == nil || p.Digest() != "" || ctx.Err() != nil {
 			return err
@@ -156,29 +155,7 @@ func (p *Plugin) loadAny(ctx context.Context, begun time.Time) error {
 	if p.spec.Source == "" {
 		return nil
 	}
-	err = p.load(ctx, file, takeover{}, begun)
-	if err != nil && p.Digest() == "" && ctx.Err() == nil && p.loadLast(ctx, begun) {
-		return nil
-	}
-	return err
-}
-
-// loadLast has the version serve that served last and can; false if there is none.
-func (p *Plugin) loadLast(ctx context.Context, begun time.Time) bool {
-	for _, k := range p.archive.modules() {
-		if _, bad := p.archive.isolated(k.digest); bad {
-			continue
-		}
-		module, err := p.archive.module(k.digest)
-		if err != nil {
-			p.archive.broken(k.digest, err)
-			continue
-		}
-		if p.load(ctx, module, takeover{aside: true}, begun) == nil {
-			return true
-		}
-	}
-	return false
+	return p.load(ctx, file, false, begun)
 }
 
 // keptModule returns what an upload or a rollback had serve.
@@ -267,7 +244,7 @@ func (p *Plugin) reload(ctx context.Context) error {
 	if err != nil || p.spec.Source == "" || p.isSettled(digest) {
 		return err
 	}
-	return p.load(ctx, file, takeover{}, begun)
+	return p.load(ctx, file, false, begun)
 }
 
 // isSettled tells whether the source's content serves, or is not to serve.

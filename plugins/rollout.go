@@ -37,7 +37,7 @@ func (r *Registry) Offer(ctx context.Context, name string, module Module) error 
 	case !module.Asked && p.refused.covers(contentOf(digest, module.Signature)):
 		return fmt.Errorf("plugin %s: %w", name, p.refused.err)
 	}
-	if err := p.load(ctx, module, takeover{}, begun); err != nil {
+	if err := p.load(ctx, module, false, begun); err != nil {
 		return fmt.Errorf("plugin %s: %w", name, err)
 	}
 	return nil
@@ -89,7 +89,7 @@ func (p *Plugin) rollback(ctx context.Context, digest string) error {
 		return err
 	}
 	module.Asked = true
-	return p.load(ctx, module, takeover{calm: true}, time.Now())
+	return p.load(ctx, module, true, time.Now())
 }
 
 // findKept returns the digest of the one kept module that begins with prefix; an
@@ -128,9 +128,10 @@ func (p *Plugin) serves(digest string) bool {
 	return p.Digest() == digest
 }
 
-// load takes a module through all steps and lets it serve. After an error the old
-// one serves on. p.loading is held.
-func (p *Plugin) load(ctx context.Context, module Module, how takeover, begun time.Time) error {
+// load takes a module through all steps and lets it serve; a calm one, which is
+// known to be good, at once, and it is not given up when it fails. After an error
+// the old one serves on. p.loading is held.
+func (p *Plugin) load(ctx context.Context, module Module, calm bool, begun time.Time) error {
 	p.number++
 	g := newGeneration(p.reg, p.spec, p.number, module.Bytes)
 	g.loaded, g.origin = begun, module.Origin
@@ -140,7 +141,7 @@ func (p *Plugin) load(ctx context.Context, module Module, how takeover, begun ti
 		if !p.archive.keep(g.digest, module) && p.spec.Source == "" {
 			p.held = &module
 		}
-		err = p.reg.install(p, g, how)
+		err = p.reg.install(p, g, calm)
 	}
 	if err == nil {
 		p.refused = refused{}

@@ -5,19 +5,9 @@ import (
 	"time"
 )
 
-// takeover is how a generation that was built begins to serve.
-type takeover struct {
-	// calm is for a version that is known to be good: it serves at once and is not
-	// given up when it fails.
-	calm bool
-	// aside is for a version that serves for want of the one that should: what is in
-	// front of the source's content stays as it is.
-	aside bool
-}
-
-// install has g serve or, if it is to be tried first, serve a share of the
-// requests, unless the registry was closed meanwhile.
-func (r *Registry) install(p *Plugin, g *generation, how takeover) error {
+// install has g serve or, if it is to be tried first and is not calm, serve a share
+// of the requests, unless the registry was closed meanwhile.
+func (r *Registry) install(p *Plugin, g *generation, calm bool) error {
 	r.mu.Lock()
 	if r.closed {
 		r.mu.Unlock()
@@ -26,7 +16,7 @@ func (r *Registry) install(p *Plugin, g *generation, how takeover) error {
 	p.building = nil
 	r.endCanary(p, "a newer version came before its time was over")
 	old, kind := p.current.Load(), EventLoaded
-	if percent := g.spec.Canary.Percent; old != nil && percent > 0 && percent < 100 && !how.calm {
+	if percent := g.spec.Canary.Percent; old != nil && percent > 0 && percent < 100 && !calm {
 		kind = EventCanary
 		r.startCanary(p, g)
 		p.archive.setPin(pin{Digest: old.digest, Over: p.content, Canary: g.digest == p.content})
@@ -34,10 +24,8 @@ func (r *Registry) install(p *Plugin, g *generation, how takeover) error {
 		if old != nil {
 			kind = EventReloaded
 		}
-		r.swap(p, g, !how.calm)
-		if !how.aside {
-			p.archive.setPin(pin{Digest: g.digest, Over: p.content})
-		}
+		r.swap(p, g, !calm)
+		p.archive.setPin(pin{Digest: g.digest, Over: p.content})
 	}
 	r.mu.Unlock()
 	r.tell(g.event(kind, time.Since(g.loaded), nil))

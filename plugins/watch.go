@@ -183,6 +183,6 @@ func (p *Plugin) reloadChanged(ctx context.Context) {
 		p.refused = refused{} // what was refused is news if it comes back
 	case p.refused.covers(contentOf(digest, file.Signature)):
 	default:
-		_ = p.load(ctx, file, takeover{}, begun) // load reported it
+		_ = p.load(ctx, file, false, begun) // load reported it
 	}
 }

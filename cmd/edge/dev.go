@@ -261,9 +261,13 @@ func (d *developer) followed(ctx context.Context, p Plugin) error {
 	return err
 }
 
-// pluginEvent tells of modules that come to a plugin by themselves; of the others
-// update does.
+// pluginEvent tells of versions that are given up, and of modules that come to a
+// plugin by themselves; of the others update does.
 func (d *developer) pluginEvent(e plugins.Event) {
+	if e.Kind == plugins.EventRolledBack {
+		d.console.block(redText, "plugin", e.Plugin+" serves its version before again, until the source changes", []string{e.Err.Error()})
+		return
+	}
 	if p, _, known := d.server.sources.of(e.Plugin); !known || !p.Kind.followed() {
 		return
 	}
