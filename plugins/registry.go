@@ -59,6 +59,7 @@ type Registry struct {
 	compiling chan struct{}  // has room for one: modules are compiled one at a time
 	changed   chan struct{}  // poked when Watch should look at the sources anew
 
+	stopBy       stopBy        // byFuel, unless a benchmark compares
 	initDeadline time.Duration // the constants, for tests to change
 	settle       time.Duration
 	stage        *stage // a trial's time and chance; nil: the machine's
