@@ -151,6 +151,23 @@ func collect(r *abi.Respond, v *abi.Verdict) error {
 	return nil
 }
 
+// Memory is how much memory an instance has after its last request, in bytes; 0 if
+// there is none.
+func (t *Trial) Memory() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return 0
+	}
+	p := t.gen.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, in := range p.spare {
+		return uint64(in.mem.Size())
+	}
+	return 0
+}
+
 // Output is what the guest logged and printed since the last request began, and
 // why it failed if it did; at most 1,000 lines.
 func (t *Trial) Output() []string { return t.output.text() }

@@ -53,6 +53,7 @@ type pluginCommands struct {
 	New    pluginNewCommand    `cmd:"" help:"Write a project that builds offline with this binary's SDK."`
 	Check  pluginCheckCommand  `cmd:"" help:"Tell whether modules would be loaded, and why not, and what they need."`
 	Test   pluginTestCommand   `cmd:"" help:"Decide requests that you wrote down, with made-up sandboxes, and compare."`
+	Bench  pluginBenchCommand  `cmd:"" help:"Measure how fast a module decides."`
 	Replay pluginReplayCommand `cmd:"" help:"Decide recorded requests again with another module, and compare."`
 
 	remote.PluginCommands

@@ -261,23 +261,33 @@ func newFakes(c *Case) *fakes {
 // answer is the script's: the first entry that fits answers.
 func (f *fakes) answer(c *Call) (json.RawMessage, error) {
 	for i := range f.list {
-		fake := &f.list[i]
-		if !sameOperation(fake.Name, c.Name) || fake.Times > 0 && f.used[i] >= fake.Times || fake.Match != nil && !within(fake.Match, c.Request) {
-			continue
+		if f.fits(i, c) {
+			return f.take(i)
 		}
-		f.used[i]++
-		if fake.Error == nil {
-			return fake.Answer, nil
-		}
-		e := abi.Errorf(fake.Error.Code, "%s", fake.Error.Message)
-		if e.Message == "" {
-			e.Message = "made up for a test"
-		}
-		e.Details = fake.Error.Details
-		return nil, e
 	}
 	f.unknown = append(f.unknown, c.key())
 	return nil, abi.Errorf(abi.CodeInternal, "the test has no answer to %s", c.Name)
+}
+
+// fits tells whether an entry answers a call.
+func (f *fakes) fits(i int, c *Call) bool {
+	fake := &f.list[i]
+	return sameOperation(fake.Name, c.Name) && (fake.Times == 0 || f.used[i] < fake.Times) && (fake.Match == nil || within(fake.Match, c.Request))
+}
+
+// take is an entry's answer.
+func (f *fakes) take(i int) (json.RawMessage, error) {
+	f.used[i]++
+	fake := &f.list[i]
+	if fake.Error == nil {
+		return fake.Answer, nil
+	}
+	e := abi.Errorf(fake.Error.Code, "%s", fake.Error.Message)
+	if e.Message == "" {
+		e.Message = "made up for a test"
+	}
+	e.Details = fake.Error.Details
+	return nil, e
 }
 
 // sameOperation tells whether two names are of the same operation.

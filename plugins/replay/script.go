@@ -36,6 +36,8 @@ type script struct {
 	preview func() bool
 	// granted has hosts asked for before a fetch.
 	granted bool
+	// forgets has no call kept.
+	forgets bool
 
 	mu    sync.Mutex
 	calls []Call
@@ -78,12 +80,17 @@ func (s *script) call(name string, request any) (json.RawMessage, error) {
 	if err != nil {
 		c.Answer, c.Error = nil, abi.AsError(err)
 	}
-	s.calls = append(s.calls, c)
+	if !s.forgets {
+		s.calls = append(s.calls, c)
+	}
 	return answer, err
 }
 
 // keep keeps a call that was answered elsewhere.
 func (s *script) keep(name string, request, answer any, err error) {
+	if s.forgets {
+		return
+	}
 	c := Call{Name: name, Request: requestText(request)}
 	if err != nil {
 		c.Error = abi.AsError(err)
