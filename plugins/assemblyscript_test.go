@@ -15,9 +15,15 @@ import (
 	"edge/abi"
 )
 
-// buildAssemblyScript compiles testdata/assemblyscript with the compiler that the
-// repository's package.json pins.
+// buildAssemblyScript compiles testdata/assemblyscript.
 func buildAssemblyScript(t testing.TB, args ...string) string {
+	t.Helper()
+	return compileAssemblyScript(t, "testdata/assemblyscript", args...)
+}
+
+// compileAssemblyScript compiles a guest with the compiler that the repository's
+// package.json pins.
+func compileAssemblyScript(t testing.TB, folder string, args ...string) string {
 	t.Helper()
 	compiler, err := filepath.Abs("../node_modules/assemblyscript/bin/asc.js")
 	if err != nil {
@@ -33,7 +39,7 @@ func buildAssemblyScript(t testing.TB, args ...string) string {
 	}
 	out := filepath.Join(t.TempDir(), "guest.wasm")
 	cmd := exec.CommandContext(t.Context(), "node", append([]string{compiler, "--config", "asconfig.json", "-o", out}, args...)...)
-	cmd.Dir = "testdata/assemblyscript"
+	cmd.Dir = folder
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("asc: %v\n%s", err, text)
 	}

@@ -79,8 +79,8 @@ export class EdgeError {
 
   /** detail is one field of details, or null. */
   detail(name: string): Json | null {
-    const details = this.details == "" ? null : Json.parse(this.details);
-    return details === null ? null : details.get(name);
+    const details = Json.parse(this.details);
+    return details !== null ? details.get(name) : null;
   }
 
   /** withSuggestion says what to do about it. */
@@ -172,10 +172,15 @@ export function meaning(call: string, errno: i32): EdgeError {
   return e;
 }
 
-/** failure is why a call on a request failed: the host's own words if it has some. */
+/**
+ * failure is why a call on a request failed: the host's own words if it has some. A
+ * call on what is over says nothing, and then the last words are of something else.
+ */
 export function failure(req: u32, call: string, errno: i32): EdgeError {
   const said = lastError(req);
-  return said === null ? meaning(call, errno) : said;
+  if (said === null) return meaning(call, errno);
+  if (errno == Errno.CLOSED && !said.is(Code.CANCELED) && !said.is(Code.SANDBOX_LOST)) return meaning(call, errno);
+  return said;
 }
 
 /** lastError is what the host says of the request's last error, or null. */

@@ -48,8 +48,8 @@ export function random(n: i32): Uint8Array {
 }
 
 /**
- * count adds to a counter of the plugin, shown at /metrics as
- * edge_plugin_NAME_total. Labels are name, value, name, value; at most four pairs.
+ * count adds to a counter of the plugin, which the edge shows at /metrics. Labels are
+ * name, value, name, value; at most four pairs.
  */
 export function count(name: string, value: f64 = 1, labels: string[] = []): Result<bool> {
   const n = first(name);
