@@ -67,6 +67,24 @@ func BenchmarkDecideGo(b *testing.B) {
 	}
 }
 
+// BenchmarkDecideFlat is BenchmarkDecide with a guest that the stock Go toolchain
+// made, without the SDK.
+func BenchmarkDecideFlat(b *testing.B) {
+	r := newBench(b, Config{})
+	p, err := r.Load(b.Context(), Spec{Name: "flat", Source: buildGuest(b, "./testdata/flat")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	req := newRequest()
+	b.ReportAllocs()
+	defer reportCPU(b)()
+	for b.Loop() {
+		if _, err := p.Decide(context.Background(), req); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkDecideConnect is one decision of a Go guest made with the SDK that says
 // connect and no more: what a WebSocket costs before the edge dials.
 func BenchmarkDecideConnect(b *testing.B) {

@@ -43,6 +43,7 @@ type instance struct {
 	worked     uint64    // bytes that host functions looked at since the guest's time was
 	born       time.Time // when it was made
 	bornSize   uint32    // of its memory, in bytes
+	bornFuel   uint64    // that it took to make it
 	now        time.Time // when the guest returned last
 	dying      bool
 	snapshot   *snapshot // of one that is reset
@@ -101,6 +102,9 @@ func (in *instance) boot(selftest bool) error {
 	in.born = now
 	if err == nil {
 		in.bornSize = in.mem.Size()
+		if in.fuel != nil {
+			in.burn(in.fuelLeft())
+		}
 	}
 	return err
 }
@@ -283,13 +287,9 @@ func (in *instance) finish(x *exchange, out outcome) (kept bool) {
 		_ = s.pipe.CloseWithError(why)
 	}
 	x.retire()
-	for _, s := range x.sockets {
-		s.abandon(in.gen)
+	if len(x.sockets)+len(x.fetches)+len(x.calls) > 0 {
+		in.drop(x)
 	}
-	for _, f := range x.fetches {
-		f.abandon(in.gen)
-	}
-	clear(x.calls)
 	if !in.dying {
 		in.served = true
 		in.gen.crashes.served()
@@ -300,6 +300,17 @@ func (in *instance) finish(x *exchange, out outcome) (kept bool) {
 	x.settle(out)
 	x.leave()
 	return kept
+}
+
+// drop ends what x began in the host.
+func (in *instance) drop(x *exchange) {
+	for _, s := range x.sockets {
+		s.abandon(in.gen)
+	}
+	for _, f := range x.fetches {
+		f.abandon(in.gen)
+	}
+	clear(x.calls)
 }
 
 // forget closes x's handle.
