@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,7 +28,7 @@ func TestSources(t *testing.T) {
 	t.Parallel()
 	dir := sourceFolder(t)
 	digest := "sha256:" + strings.Repeat("0a", 32)
-	for _, tt := range []struct {
+	for i, tt := range []struct {
 		text   string
 		kind   sourceKind
 		source string // DIR is the folder
@@ -45,30 +46,22 @@ func TestSources(t *testing.T) {
 	} {
 		t.Run(tt.text, func(t *testing.T) {
 			t.Parallel()
-			file := filepath.Join(t.TempDir(), "edge.yaml")
 			text, poll, _ := strings.Cut(tt.text, ", ")
 			line := "plugins: {p: {source: \"" + text + "\", " + poll + "}}\n"
-			c := writeConfig(t, dir, file, line)
+			file := filepath.Join(dir, fmt.Sprintf("edge-%d.yaml", i)) // its paths are relative to dir
+			if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c, err := LoadConfig(file)
+			if err != nil {
+				t.Fatal(err)
+			}
 			p := c.Plugins[0]
 			if want := strings.ReplaceAll(tt.source, "DIR", dir); p.Kind != tt.kind || p.Source != want || p.Poll != tt.poll {
 				t.Errorf("%q is %s %q with poll %v; want %s %q, %v", tt.text, p.Kind, p.Source, p.Poll, tt.kind, want, tt.poll)
 			}
 		})
 	}
-}
-
-// writeConfig loads a file whose paths are relative to dir.
-func writeConfig(t *testing.T, dir, file, text string) *Config {
-	t.Helper()
-	file = filepath.Join(dir, filepath.Base(filepath.Dir(file))+".yaml")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c, err := LoadConfig(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
 }
 
 func TestSourceRefusals(t *testing.T) {
