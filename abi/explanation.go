@@ -14,8 +14,9 @@ type Explanation struct {
 	Digest     string `json:"digest"` // SHA-256 of the module, hexadecimal
 	Generation uint64 `json:"generation"`
 	Canary     bool   `json:"canary,omitempty"`
-	// Fuel is what the guest executed, in units of the meter; 0 for a module that
-	// serves several requests at once.
+	// Fuel is what the guest executed, in units of the meter, up to the decision; of a
+	// module that serves several requests at once, what it executed when it was
+	// entered for this one.
 	Fuel uint64 `json:"fuel"`
 	// Queued is how long the request waited for an instance, Compute how long the
 	// guest ran, Took all of it.
