@@ -22,7 +22,12 @@ sdk     := $(shell find abi -name '*.go' ! -name '*_test.go') go.mod
 inits    := cmd/edge/assets/init-linux-amd64 cmd/edge/assets/init-linux-arm64
 examples := $(patsubst examples/wasm/%/main.go,%,$(wildcard examples/wasm/*/main.go))
 ascripts := $(patsubst examples/wasm/%/asconfig.json,bin/wasm/%.wasm,$(wildcard examples/wasm/*/asconfig.json))
-modules  := $(examples:%=bin/wasm/%.wasm) $(ascripts)
+rusts    := $(patsubst examples/wasm/%/lib.rs,bin/wasm/%.wasm,$(wildcard examples/wasm/*/lib.rs))
+cs       := $(patsubst examples/wasm/%/plugin.c,bin/wasm/%.wasm,$(wildcard examples/wasm/*/plugin.c))
+# The compilers for those, where the machine has them.
+rustc    := $(shell for c in rustc /usr/bin/rustc; do if [ -d "$$($$c --print target-libdir --target wasm32-unknown-unknown 2>/dev/null)" ]; then echo $$c; break; fi; done)
+clang    := $(shell if command -v clang >/dev/null && command -v wasm-ld >/dev/null && [ -d /usr/include/wasm32-wasi ]; then echo clang; fi)
+modules  := $(examples:%=bin/wasm/%.wasm) $(ascripts) $(if $(rustc),$(rusts),no-rust) $(if $(clang),$(cs),no-clang)
 bun      := bin/tools/bun
 
 ldflags := -ldflags '-s -w -X main.version=$(VERSION)'
@@ -30,7 +35,7 @@ ldflags := -ldflags '-s -w -X main.version=$(VERSION)'
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
-.PHONY: help run test race check build wasm image bench bench-parts bench-peers bench-readme bench-sandbox fuzz soak clean setup go-version FORCE
+.PHONY: help run test race check build wasm image bench bench-parts bench-peers bench-plugins bench-readme bench-sandbox fuzz soak clean setup go-version no-rust no-clang FORCE
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-13s %s\n' "$$name" "$$what"; done
@@ -78,6 +83,9 @@ bench-peers: ## Install what bench compares with: Debian's nginx and HAProxy (ne
 
 bench-parts: setup ## Print what the parts cost: decision, request, upgrade, cold start on both runtimes, binary size
 	$(GO) test -run '^$$' -bench . -skip '^BenchmarkSandbox' -benchtime $(BENCHTIME) ./cmd/edge/e2e
+
+bench-plugins: setup node_modules/.package-lock.json ## Print what plugins cost, with the goals beside it: decisions, isolation, metering, loads, parked requests (5 minutes; needs clang, rustc and Node.js)
+	$(GO) test -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkPlatform' -benchtime 1x ./plugins
 
 bench-sandbox: setup ## Print what sandboxes cost, with the goals beside it: exec, starts, dials, files, memory (10 minutes)
 	$(GO) test -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkSandbox' -benchtime 1x ./cmd/edge/e2e
@@ -128,6 +136,34 @@ bin/wasm/%.wasm: $(sdk) $$(shell find examples/wasm/$$* -type f 2>/dev/null) | g
 $(ascripts): bin/wasm/%.wasm: $(wildcard abi/assemblyscript/*) $$(shell find examples/wasm/$$* -type f 2>/dev/null) node_modules/.package-lock.json
 	@mkdir -p $(@D)
 	cd examples/wasm/$* && node $(CURDIR)/node_modules/assemblyscript/bin/asc.js --config asconfig.json --outFile $(CURDIR)/$@
+
+rust_flags := --edition 2021 -D warnings -C opt-level=s -C panic=abort --target wasm32-unknown-unknown
+
+$(rusts): bin/wasm/%.wasm: $$(shell find examples/wasm/$$* examples/wasm/echo -type f) build/rust/libedge.rlib
+	@mkdir -p $(@D)
+	$(rustc) $(rust_flags) -C strip=symbols --crate-type cdylib --crate-name plugin --extern edge=build/rust/libedge.rlib -o $@ examples/wasm/$*/lib.rs
+
+build/rust/libedge.rlib: $(shell find abi/rust/src -name '*.rs')
+	$(rustc) $(rust_flags) --crate-type rlib --crate-name edge --out-dir $(@D) abi/rust/src/lib.rs
+
+c_flags := -std=c11 -Wall -Wextra -Werror -Os -ffunction-sections -fdata-sections --target=wasm32-wasi -mexec-model=reactor -Wl,--gc-sections,--strip-all
+
+$(cs): bin/wasm/%.wasm: $$(shell find examples/wasm/$$* -type f) build/c/server.inc $(wildcard abi/c/*.c abi/c/*.h)
+	@mkdir -p $(@D)
+	$(clang) $(c_flags) -I abi/c -I build/c -o $@ examples/wasm/$*/plugin.c abi/c/edge_*.c
+
+# The server's lines as literals, to include.
+build/c/server.inc: examples/wasm/echo/server.ts
+	@mkdir -p $(@D)
+	sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&\\n"/' $< > $@
+
+no-rust:
+	@echo "make: examples in Rust are not built: no rustc here has the target wasm32-unknown-unknown (Debian: apt install rustc libstd-rust-dev-wasm32)"
+	@[ "$$CI" != true ]
+
+no-clang:
+	@echo "make: examples in C are not built: there is no clang for wasm32-wasi here (Debian: apt install clang lld wasi-libc libclang-rt-dev-wasm32)"
+	@[ "$$CI" != true ]
 
 node_modules/.package-lock.json: package.json package-lock.json
 	@command -v $(NPM) >/dev/null || { echo "make: there is no npm here: install Node.js with npm"; exit 1; }

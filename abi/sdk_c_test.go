@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,30 +25,75 @@ func TestReferenceC(t *testing.T) {
 	sameFile(t, "c/edge_types.c", source)
 }
 
-// TestCSDK runs the C SDK's own tests, natively, with every access to memory
-// checked where the compiler can.
+// TestCSDK runs the C SDK's own tests, and those of the examples, natively and
+// with every access to memory checked.
 func TestCSDK(t *testing.T) {
 	t.Parallel()
-	compiler := needTool(t, "clang", "gcc")
-	sources, err := filepath.Glob("c/edge_*.c")
+	compile := checkedCompiler(t)
+	t.Run("sdk", func(t *testing.T) {
+		t.Parallel()
+		runTool(t, compile(t, "c/testdata/sdk_test.c"))
+	})
+	tests, err := filepath.Glob("../examples/wasm/*/plugin_test.c")
+	if err != nil || len(tests) == 0 {
+		t.Fatalf("%d examples, %v", len(tests), err)
+	}
+	for _, test := range tests {
+		t.Run(filepath.Base(filepath.Dir(test)), func(t *testing.T) {
+			t.Parallel()
+			runTool(t, compile(t, test, filepath.Join(filepath.Dir(test), "plugin.c")))
+		})
+	}
+}
+
+// checkedCompiler returns what compiles C with the SDK to a program. Where no
+// compiler here can check accesses to memory they are not checked, and in CI the
+// test fails.
+func checkedCompiler(t *testing.T) func(t *testing.T, sources ...string) (program string) {
+	t.Helper()
+	sdk, err := filepath.Glob("c/edge_*.c")
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	empty := filepath.Join(dir, "empty.c")
-	if err := os.WriteFile(empty, []byte("int main(void) { return 0; }\n"), 0o644); err != nil {
+	server, err := os.ReadFile("../examples/wasm/echo/server.ts")
+	if err != nil {
 		t.Fatal(err)
 	}
-	checked := []string{"-fsanitize=address,undefined", "-fno-sanitize-recover=all"}
-	probe := exec.CommandContext(t.Context(), compiler, append(checked, "-o", filepath.Join(dir, "empty"), empty)...)
-	if out, err := probe.CombinedOutput(); err != nil {
-		t.Logf("NOT CHECKED: %s cannot check accesses to memory here: %s", compiler, out)
-		checked = nil
+	probe := filepath.Join(dir, "probe.c")
+	for name, content := range map[string]string{probe: "int main(void) { return 0; }\n", filepath.Join(dir, "server.inc"): strconv.Quote(string(server))} {
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	program := filepath.Join(dir, "sdk_test")
-	args := append([]string{"-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-o", program, "c/testdata/sdk_test.c", "c/fake/edge_fake.c"}, sources...)
-	runTool(t, compiler, append(args, checked...)...)
-	runTool(t, program)
+	compiler, flags := needTool(t, "clang", "gcc"), []string{"-fsanitize=address,undefined", "-fno-sanitize-recover=all"}
+	if !sanitizes(t, &compiler, flags, probe) {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("CI must have a C compiler with the address sanitizer")
+		}
+		t.Log("NOT CHECKED: no C compiler here can check accesses to memory")
+		flags = nil
+	}
+	return func(t *testing.T, sources ...string) string {
+		t.Helper()
+		program := filepath.Join(t.TempDir(), "program")
+		args := append([]string{"-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-I", "c", "-I", dir, "-o", program, "c/fake/edge_fake.c"}, flags...)
+		runTool(t, compiler, append(append(args, sdk...), sources...)...)
+		return program
+	}
+}
+
+// sanitizes finds a compiler that links with the flags.
+func sanitizes(t *testing.T, compiler *string, flags []string, probe string) bool {
+	t.Helper()
+	for _, name := range []string{"clang", "gcc"} {
+		args := append([]string{"-o", filepath.Join(t.TempDir(), "probe"), probe}, flags...)
+		if exec.CommandContext(t.Context(), name, args...).Run() == nil {
+			*compiler = name
+			return true
+		}
+	}
+	return false
 }
 
 // TestCHasEveryOperation looks for each row's name in the C SDK's sources.

@@ -32,13 +32,33 @@ func TestRustHasEveryOperation(t *testing.T) {
 	}
 }
 
-// TestRustSDK runs the Rust SDK's own tests, natively.
+// TestRustSDK runs the Rust SDK's own tests, and those of the examples, natively.
 func TestRustSDK(t *testing.T) {
 	t.Parallel()
 	rustc := needTool(t, "/usr/bin/rustc", "rustc")
-	program := filepath.Join(t.TempDir(), "edge-test")
-	runTool(t, rustc, "--edition", "2021", "-D", "warnings", "--test", "--crate-name", "edge", "-o", program, "rust/src/lib.rs")
-	runTool(t, program, "--quiet")
+	dir := t.TempDir()
+	strict := []string{"--edition", "2021", "-D", "warnings"}
+	compile := func(t *testing.T, args ...string) {
+		t.Helper()
+		runTool(t, rustc, append(args, strict...)...)
+	}
+	t.Run("sdk", func(t *testing.T) {
+		t.Parallel()
+		compile(t, "--test", "--crate-name", "edge", "-o", filepath.Join(dir, "sdk"), "rust/src/lib.rs")
+		runTool(t, filepath.Join(dir, "sdk"), "--quiet")
+	})
+	t.Run("examples", func(t *testing.T) {
+		t.Parallel()
+		compile(t, "--crate-type", "rlib", "--crate-name", "edge", "--out-dir", dir, "rust/src/lib.rs")
+		examples, err := filepath.Glob("../examples/wasm/*/lib.rs")
+		if err != nil || len(examples) == 0 {
+			t.Fatalf("%d examples, %v", len(examples), err)
+		}
+		for _, example := range examples {
+			compile(t, "--test", "--crate-name", "plugin", "--extern", "edge="+filepath.Join(dir, "libedge.rlib"), "-o", filepath.Join(dir, "example"), example)
+			runTool(t, filepath.Join(dir, "example"), "--quiet")
+		}
+	})
 }
 
 func readSources(t *testing.T, pattern string) string {

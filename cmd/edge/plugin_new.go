@@ -29,6 +29,8 @@ const sdkFolder = "edge-sdk"
 type language struct {
 	name  string // what --lang takes
 	title string // what people call it
+	// shared are templates below templates/shared that the project has too.
+	shared []string
 	// sdk writes the SDK into the project's sdkFolder, which does not exist yet.
 	sdk func(dir string) error
 	// next are the commands that a new project is gone on with.
@@ -37,9 +39,12 @@ type language struct {
 
 // languages are those that this version writes projects in.
 func languages() []language {
+	echoServer := []string{"server.mjs.tmpl"}
 	return []language{
 		{name: "go", title: "Go", sdk: writeGoSDK, next: []string{"go test ./...", "edge dev"}},
-		{name: "assemblyscript", title: "AssemblyScript", sdk: writeAssemblyScriptSDK, next: []string{"npm ci", "npm test", "edge dev"}},
+		{name: "assemblyscript", title: "AssemblyScript", sdk: copySDK(abi.AssemblyScriptSDK()), next: []string{"npm ci", "npm test", "edge dev"}},
+		{name: "rust", title: "Rust", shared: echoServer, sdk: copySDK(abi.RustSDK()), next: []string{"make test", "make", "edge dev"}},
+		{name: "c", title: "C", shared: echoServer, sdk: copySDK(abi.CSDK()), next: []string{"make test", "make", "edge dev"}},
 	}
 }
 
@@ -51,14 +56,13 @@ func writeGoSDK(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "go.mod"), []byte(abi.GoSDKModule), 0o644)
 }
 
-// writeAssemblyScriptSDK writes the npm package that the project's package.json
-// names.
-func writeAssemblyScriptSDK(dir string) error {
-	return os.CopyFS(dir, abi.AssemblyScriptSDK())
+// copySDK writes an SDK's sources as they are.
+func copySDK(sources fs.FS) func(dir string) error {
+	return func(dir string) error { return os.CopyFS(dir, sources) }
 }
 
 type pluginNewCommand struct {
-	Lang string `default:"go" placeholder:"LANG" help:"Language of the plugin: go or assemblyscript."`
+	Lang string `default:"go" placeholder:"LANG" help:"Language of the plugin: go, assemblyscript, rust or c."`
 	Name string `arg:"" help:"Folder to write; its last part is the plugin's name."`
 }
 
@@ -128,12 +132,18 @@ func (p project) write(dir string, lang language) error {
 	if err != nil {
 		return err
 	}
-	return fs.WalkDir(sources, ".", func(name string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(sources, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		return p.fill(sources, name, filepath.Join(dir, projectFile(name)))
 	})
+	for _, name := range lang.shared {
+		if err == nil {
+			err = p.fill(templates, path.Join("templates", "shared", name), filepath.Join(dir, projectFile(name)))
+		}
+	}
+	return err
 }
 
 // projectFile is the path in a project of what a template is filled into.

@@ -3,7 +3,7 @@
 
 #include "edge.h"
 
-/* server.inc is made of ../echo/server.ts by the Makefile: its lines as literals. */
+/* The lines of ../echo/server.ts as literals; make writes the file. */
 static const char script[] =
 #include "server.inc"
 	;
