@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"edge/abi"
 	"edge/plugins/meter"
@@ -33,6 +35,12 @@ type Report struct {
 		Initial uint64 `json:"initial"`
 		Most    uint64 `json:"most,omitempty"`
 	} `json:"memory"`
+	// InitFuel is what edge_init and what comes before it executed, with
+	// edge_selftest, in units of the meter.
+	InitFuel uint64 `json:"initFuel,omitempty"`
+	// Reset is why an instance with isolation reset would be discarded after that
+	// request instead of being reset; empty if it would be reset.
+	Reset string `json:"reset,omitempty"`
 	// Probe is what it decided of GET / with sandboxes that answer everything with
 	// nothing. Nil: it was not asked.
 	Probe *abi.Explanation `json:"probe,omitempty"`
@@ -56,7 +64,7 @@ func Check(ctx context.Context, path string) (Report, error) {
 	if err != nil {
 		return Report{Path: path}, err
 	}
-	report, err := r.check(ctx, Spec{Name: "plugin", Source: path, ungranted: true})
+	report, err := r.check(ctx, Spec{Name: "plugin", Source: path, Isolation: IsolationReset, ungranted: true})
 	report.Output = output.text()
 	return report, err
 }
@@ -82,7 +90,10 @@ func (r *Registry) check(ctx context.Context, spec Spec) (Report, error) {
 	if errors.Is(err, ErrRefused) {
 		report.Refusal, err = err.Error(), nil
 	} else if err == nil {
+		made := g.pool.last()
+		report.InitFuel = made.bornFuel
 		report.Probe = g.probe(ctx)
+		report.Reset = g.unreset(made)
 	}
 	return report, err
 }
@@ -100,6 +111,27 @@ func (g *generation) probe(ctx context.Context) *abi.Explanation {
 		_ = r.Stream.Close()
 	}
 	return &e
+}
+
+// last is the spare instance that was used last, or nil.
+func (p *pool) last() *instance {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.spare) == 0 {
+		return nil
+	}
+	return p.spare[len(p.spare)-1]
+}
+
+// unreset is why the instance was not reset after its request, or empty.
+func (g *generation) unreset(used *instance) string {
+	switch {
+	case !g.resets() || g.pool.last() == used:
+		return ""
+	case used.mem.Size() > used.bornSize:
+		return fmt.Sprintf("its memory grew from %d to %d bytes", used.bornSize, used.mem.Size())
+	}
+	return "it failed, or changed a table or a segment"
 }
 
 // nothing is sandboxes that answer each operation with the zero value of its answer.
@@ -122,7 +154,9 @@ func (g *generation) describe(report *Report) {
 	}
 	exports := g.code.ExportedFunctions()
 	for name := range exports {
-		report.Exports = append(report.Exports, name)
+		if !strings.HasPrefix(name, meterModule) {
+			report.Exports = append(report.Exports, name)
+		}
 	}
 	slices.Sort(report.Imports)
 	report.Imports = slices.Compact(report.Imports)

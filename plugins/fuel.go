@@ -117,10 +117,13 @@ func (in *instance) book(now time.Time) {
 }
 
 // burn adds what the guest used down to what is left in the tank. What it used
-// while the instance was made is nobody's.
+// while the instance was made is the instance's.
 func (in *instance) burn(left int32) {
+	used := uint64(int64(in.stint.tank) - int64(left))
 	if x := in.stint.x; x != nil {
-		x.fuel += uint64(int64(in.stint.tank) - int64(left))
+		x.fuel += used
+	} else {
+		in.bornFuel += used
 	}
 }
 

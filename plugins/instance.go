@@ -11,6 +11,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"edge/abi"
+	"edge/plugins/meter"
 )
 
 // instance is one instantiated module. One goroutine at a time enters the guest:
@@ -94,6 +95,7 @@ func (in *instance) boot(selftest bool) error {
 	defer in.letGo()
 	now := time.Now()
 	in.beginStint(nil, now, now.Add(in.gen.reg.initDeadline))
+	in.stint.tank = meter.DefaultQuantum // as a module begins
 	err := in.start(selftest)
 	now = time.Now()
 	if late := in.endStint(now); late != nil && err == nil {

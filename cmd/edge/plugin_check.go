@@ -57,10 +57,12 @@ func writeReport(w io.Writer, file string, r plugins.Report) {
 		{"size", fmt.Sprintf("%s bytes; %s with what counts its fuel", grouped(uint64(r.Size)), grouped(uint64(r.Metered)))},
 		{"memory", memoryText(r)},
 		{"calls", kindText(r)},
-		{"imports", wrap(r.Imports)},
+		{"imports", wrap(importNames(r.Imports))},
 		{"exports", wrap(r.Exports)},
 		{"needs", strings.Join(needsText(r.Needs), indented)},
 		{"probe", probeText(r.Probe)},
+		{"init", fuelText(r.InitFuel)},
+		{"reset", resettable(r)},
 		{"output", printable(strings.Join(r.Output, indented))},
 	} {
 		if line[1] == "" {
@@ -72,6 +74,24 @@ func writeReport(w io.Writer, file string, r plugins.Report) {
 
 // indented begins another line of a report's second column.
 const indented = "\n           "
+
+// importNames are the imports with those of WASI counted: language runtimes import
+// them whether they use them or not.
+func importNames(imports []string) []string {
+	var names []string
+	wasi := 0
+	for _, name := range imports {
+		if strings.HasPrefix(name, "wasi_snapshot_preview1.") {
+			wasi++
+			continue
+		}
+		names = append(names, name)
+	}
+	if wasi > 0 {
+		names = append(names, fmt.Sprintf("and %d of WASI", wasi))
+	}
+	return names
+}
 
 func kindText(r plugins.Report) string {
 	kind := "blocking: one request at a time in each instance"
@@ -123,6 +143,17 @@ func needsText(needs []plugins.NeededGrant) []string {
 		return []string{"no grants"}
 	}
 	return lines
+}
+
+// resettable is whether isolation reset spares making instances.
+func resettable(r plugins.Report) string {
+	switch {
+	case r.Probe == nil:
+		return ""
+	case r.Reset == "":
+		return "isolation: reset is possible"
+	}
+	return "with isolation: reset the probe's instance was discarded: " + r.Reset
 }
 
 // probeText is what the module decided when it was tried.
