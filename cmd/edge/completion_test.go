@@ -30,8 +30,8 @@ func TestCompletion(t *testing.T) {
 		want string
 	}{
 		{[]string{"ex"}, "exec expose"},
-		{[]string{"plugin", ""}, "check new list load rollback history"},
-		{[]string{"plugin", "check", "--"}, "--help"},
+		{[]string{"plugin", ""}, "new check test bench replay list load rollback history"},
+		{[]string{"plugin", "check", "--"}, "--format --help"},
 		{[]string{"ps", "--f"}, "--format --filter"},
 		{[]string{"ps", "--format", ""}, "table json"},
 		{[]string{"ps", "--format=t"}, "--format=table"},
