@@ -8,11 +8,6 @@ import (
 	"time"
 )
 
-// idleInstance is how long an instance may lie unused before it is closed, unless
-// it is one of the last: a burst does not keep its memory, several MiB each, for
-// ever.
-const idleInstance = 30 * time.Second
-
 // errOverloaded is the end of the time that a request waits for a guest.
 var errOverloaded = errors.New("every instance was busy for too long")
 
@@ -335,59 +330,11 @@ func (p *pool) put(in *instance) (kept bool) {
 	return true
 }
 
-// worn tells whether an instance is to be replaced by another. p.mu is held.
-func (p *pool) worn(in *instance) bool {
-	s := p.spec
-	return in.soiled ||
-		s.MaxAge > 0 && in.now.Sub(in.born) >= s.MaxAge ||
-		s.MaxGrowth > 0 && uint64(in.mem.Size()-in.bornSize) >= s.MaxGrowth
-}
-
 // unspare takes an instance out of the spare ones, if it is one. p.mu is held.
 func (p *pool) unspare(in *instance) {
 	if i := slices.Index(p.spare, in); i >= 0 {
 		p.spare = slices.Delete(p.spare, i, i+1)
 	}
-}
-
-// watch has trim look at the instances later, if some may be unused. p.mu is held.
-func (p *pool) watch() {
-	if p.timer == nil && len(p.spare) > p.kept() && !p.closed && !p.killed {
-		p.gen.tasks.Add(1)
-		p.timer = time.AfterFunc(idleInstance, p.trim)
-	}
-}
-
-// kept is how many spare instances stay, however long they are not used.
-func (p *pool) kept() int { return max(1, p.spec.MinInstances) }
-
-// trim closes the instances that lay unused for too long. They stand first.
-func (p *pool) trim() {
-	defer p.gen.tasks.Done()
-	p.mu.Lock()
-	p.timer = nil
-	p.mu.Unlock()
-	for _, in := range p.idle() {
-		in.release()
-	}
-}
-
-// idle takes the instances out of the pool that lay unused for too long.
-func (p *pool) idle() []*instance {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed || p.killed {
-		return nil
-	}
-	n := 0
-	for n < len(p.spare)-p.kept() && p.spare[n].load == 0 && time.Since(p.spare[n].idleSince) >= idleInstance {
-		delete(p.all, p.spare[n])
-		n++
-	}
-	idle := slices.Clone(p.spare[:n])
-	p.spare = slices.Delete(p.spare, 0, n)
-	p.watch()
-	return idle
 }
 
 // discard drops an instance that must not serve again. Whoever has it ends it.
