@@ -71,7 +71,11 @@ func (s *Summary) incomparable() (n int) {
 
 // String is "120 requests: 117 same, 2 different, 1 not comparable (why)".
 func (s *Summary) String() string {
-	text := fmt.Sprintf("%d requests: %d same, %d different", s.Requests(), s.Same, s.Different)
+	noun := "requests"
+	if s.Requests() == 1 {
+		noun = "request"
+	}
+	text := fmt.Sprintf("%d %s: %d same, %d different", s.Requests(), noun, s.Same, s.Different)
 	if n := s.incomparable(); n > 0 {
 		var why []string
 		for _, reason := range slices.Sorted(maps.Keys(s.Incomparable)) {

@@ -100,7 +100,7 @@ func TestReplayStreams(t *testing.T) {
 	if s.incomparable() != 1 || results[0].Incomparable != missingStream {
 		t.Errorf("got %+v", results)
 	}
-	if want := "1 requests: 0 same, 0 different, 1 not comparable (1 because " + missingStream + ")"; s.String() != want {
+	if want := "1 request: 0 same, 0 different, 1 not comparable (1 because " + missingStream + ")"; s.String() != want {
 		t.Errorf("got %q, want %q", s.String(), want)
 	}
 }
