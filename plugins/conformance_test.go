@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -79,6 +80,13 @@ func (h *stageHand) Fetch(_ context.Context, r FetchRequest) (*FetchResponse, er
 		if err := r.Stream.Close(); err != nil {
 			return nil, err
 		}
+	}
+	u, err := url.Parse(r.URL)
+	if err == nil {
+		err = r.Allow(u.Scheme, u.Hostname(), 443)
+	}
+	if err != nil {
+		return nil, err
 	}
 	f, err := h.script().Fetch(r.Method, r.URL, r.Headers, r.Redirect, body)
 	if err != nil {

@@ -150,7 +150,11 @@ func (s *Script) Operate(_ context.Context, name string, body json.RawMessage) (
 	case a.Answer == nil:
 		return json.RawMessage("{}"), nil
 	}
-	return a.Answer, nil
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, a.Answer); err != nil {
+		return nil, fmt.Errorf("tck: %w", err)
+	}
+	return compact.Bytes(), nil
 }
 
 // Open begins a stream.
