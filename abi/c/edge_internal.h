@@ -91,6 +91,7 @@ typedef struct edge_block {
 struct edge_request {
 	uint32_t handle; /* 0 is outside of requests */
 	bool decided;
+	bool asked_upgrade, upgrade; /* what edge_is_upgrade found out; those headers cannot be edited */
 	edge_block *blocks; /* the newest first */
 	edge_error error;   /* the last one */
 };

@@ -19,17 +19,29 @@ edge_json *edge_json_new(edge_request *req)
 	return json;
 }
 
+/* Makes room for len bytes and the zero at the end. */
+static void reserve(edge_json *json, size_t len)
+{
+	if (len < json->cap - json->len)
+		return;
+	if (len > SIZE_MAX / 2 - json->cap)
+		__builtin_trap();
+	size_t cap = (json->cap + len) * 2;
+	char *text = edge_alloc(json->req, cap);
+	memcpy(text, json->text, json->len);
+	json->text = text;
+	json->cap = cap;
+}
+
+static void put_char(edge_json *json, char c)
+{
+	reserve(json, 1);
+	json->text[json->len++] = c;
+}
+
 static void put(edge_json *json, const char *ptr, size_t len)
 {
-	if (len >= json->cap - json->len) { /* one stays for the zero */
-		if (len > SIZE_MAX / 2 - json->cap)
-			__builtin_trap();
-		size_t cap = (json->cap + len) * 2;
-		char *text = edge_alloc(json->req, cap);
-		memcpy(text, json->text, json->len);
-		json->text = text;
-		json->cap = cap;
-	}
+	reserve(json, len);
 	if (len)
 		memcpy(json->text + json->len, ptr, len);
 	json->len += len;
@@ -38,41 +50,41 @@ static void put(edge_json *json, const char *ptr, size_t len)
 static void separate(edge_json *json)
 {
 	if (json->more)
-		put(json, ",", 1);
+		put_char(json, ',');
 	json->more = true;
 }
 
-static void begin(edge_json *json, const char *bracket)
+static void begin(edge_json *json, char bracket)
 {
 	separate(json);
-	put(json, bracket, 1);
+	put_char(json, bracket);
 	json->more = false;
 }
 
-static void end(edge_json *json, const char *bracket)
+static void end(edge_json *json, char bracket)
 {
-	put(json, bracket, 1);
+	put_char(json, bracket);
 	json->more = true;
 }
 
 void edge_json_object(edge_json *json)
 {
-	begin(json, "{");
+	begin(json, '{');
 }
 
 void edge_json_end_object(edge_json *json)
 {
-	end(json, "}");
+	end(json, '}');
 }
 
 void edge_json_array(edge_json *json)
 {
-	begin(json, "[");
+	begin(json, '[');
 }
 
 void edge_json_end_array(edge_json *json)
 {
-	end(json, "]");
+	end(json, ']');
 }
 
 /* The length of the UTF-8 sequence at the beginning of s, or 0 if there is none (RFC 3629,
@@ -129,7 +141,7 @@ void edge_json_string(edge_json *json, edge_str text)
 {
 	const unsigned char *s = (const unsigned char *)text.ptr;
 	separate(json);
-	put(json, "\"", 1);
+	put_char(json, '"');
 	size_t done = 0;
 	for (size_t i = 0; i < text.len;) {
 		unsigned char c = s[i];
@@ -150,13 +162,13 @@ void edge_json_string(edge_json *json, edge_str text)
 		i += n;
 	}
 	put(json, text.ptr + done, text.len - done);
-	put(json, "\"", 1);
+	put_char(json, '"');
 }
 
 void edge_json_key_str(edge_json *json, edge_str name)
 {
 	edge_json_string(json, name);
-	put(json, ":", 1);
+	put_char(json, ':');
 	json->more = false;
 }
 

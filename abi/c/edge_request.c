@@ -190,7 +190,11 @@ static bool has_word(edge_request *req, const char *name, const char *word)
 
 bool edge_is_upgrade(edge_request *req)
 {
-	return has_word(req, "Upgrade", "websocket") && has_word(req, "Connection", "upgrade");
+	if (!req->asked_upgrade) {
+		req->asked_upgrade = true;
+		req->upgrade = has_word(req, "Upgrade", "websocket") && has_word(req, "Connection", "upgrade");
+	}
+	return req->upgrade;
 }
 
 static edge_errno set_field(edge_request *req, uint32_t number, const char *call, edge_str value)

@@ -168,11 +168,17 @@ pub fn write<T: Field>(value: &T) -> String {
 }
 
 /// Writes JSON piece by piece. Whoever uses it closes what was begun.
-#[derive(Default)]
 pub struct Writer {
     text: String,
     /// Whether a value came before in the same list or object.
     more: bool,
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        // Most requests fit, and then nothing is moved while it is written.
+        Writer { text: String::with_capacity(256), more: false }
+    }
 }
 
 impl Writer {
@@ -297,12 +303,20 @@ impl Writer {
         self.plain("null");
     }
 
-    /// Writes the fields of an object that was written by another writer, without its
-    /// brackets, into the object that is open here.
-    pub(crate) fn fields_of(&mut self, object: &str) {
-        if object.len() > 2 {
-            self.plain(&object[1..object.len() - 1]);
+    /// Writes the fields of an object, without its brackets, into the one that is open here.
+    pub(crate) fn fields_of(&mut self, object: &impl Field) {
+        let (begin, more) = (self.text.len(), self.more);
+        self.more = false;
+        object.write(self);
+        let empty = self.text.len() - begin <= 2;
+        self.text.pop();
+        // The opening bracket stands where a comma belongs, or nothing.
+        if more && !empty {
+            self.text.replace_range(begin..begin + 1, ",");
+        } else {
+            self.text.remove(begin);
         }
+        self.more = more || !empty;
     }
 }
 

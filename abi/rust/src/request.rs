@@ -26,11 +26,13 @@ pub struct Request {
     pub(crate) handle: u32,
     /// Set when the edge has been told a decision.
     decided: Cell<bool>,
+    /// What `is_upgrade` found out; the headers it depends on cannot be edited.
+    upgrade: Cell<Option<bool>>,
 }
 
 impl Request {
     pub(crate) fn new(handle: u32) -> Request {
-        Request { handle, decided: Cell::new(false) }
+        Request { handle, decided: Cell::new(false), upgrade: Cell::new(None) }
     }
 
     pub(crate) fn decided(&self) -> bool {
@@ -118,7 +120,11 @@ impl Request {
     /// Whether the request asks for a WebSocket: `Upgrade: websocket` together with
     /// `Connection: upgrade` (RFC 6455, section 4.1).
     pub fn is_upgrade(&self) -> bool {
-        self.has_token("Upgrade", "websocket") && self.has_token("Connection", "upgrade")
+        let known = self.upgrade.get();
+        let is =
+            known.unwrap_or_else(|| self.has_token("Upgrade", "websocket") && self.has_token("Connection", "upgrade"));
+        self.upgrade.set(Some(is));
+        is
     }
 
     /// Whether a header's values, lists between commas, hold the token, whatever the case

@@ -2,7 +2,7 @@
 
 use crate::border::{self, errno, split};
 use crate::error::{collect, failure, meaning, Error, Result};
-use crate::json::{self, Field, Value, Writer};
+use crate::json::{Field, Value, Writer};
 use crate::request::Request;
 use crate::types::*;
 use std::collections::BTreeMap;
@@ -214,10 +214,10 @@ impl<'r> Sandbox<'r> {
         w.key("id");
         w.string(&self.id);
         if !self.options.is_empty() {
-            w.fields_of(&json::write(&self.options));
+            w.fields_of(&self.options);
         }
         w.end_object();
-        w.fields_of(&json::write(request));
+        w.fields_of(request);
         w.end_object();
         w.into_string()
     }
