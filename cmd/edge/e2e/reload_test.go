@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -42,7 +44,8 @@ func howMuchReloading() reloading {
 // TestReloadUnderLoad replaces a plugin again and again, each time by a module of
 // other bytes that answers with its own number, while WebSockets that it routed
 // are open and requests run. No socket closes, no request fails, every number is
-// seen, and never an older one after a newer one was answered to the same client.
+// seen, and never an older one after a newer one was answered to the same client;
+// and each request was given to one generation, as their counters tell.
 func TestReloadUnderLoad(t *testing.T) {
 	const workers = 4
 	much := howMuchReloading()
@@ -62,7 +65,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 
 	load := startLoad(t.Context(), workers, "http://"+e.addr+"/n")
-	start, before := time.Now(), e.vitals()
+	start, before, given := time.Now(), e.vitals(), map[string]int64{}
 	for n := 1; n <= reloads; n++ {
 		install(t, source, n)
 		load.await(t, n)
@@ -77,6 +80,8 @@ func TestReloadUnderLoad(t *testing.T) {
 		if err := echo(e.dial("/through"), "a new socket"); err != nil {
 			t.Fatalf("new socket after reload %d: %v", n, err)
 		}
+		// The generation before is warm still, and its last request was long ago.
+		maps.Copy(given, e.requestsGiven("numbered"))
 	}
 	requests, failed := load.stop()
 	if failed != nil {
@@ -87,14 +92,38 @@ func TestReloadUnderLoad(t *testing.T) {
 			t.Errorf("socket %d at the end: %v", i, err)
 		}
 	}
+	maps.Copy(given, e.requestsGiven("numbered"))
+	asked, decided := requests+int64(sockets+reloads), int64(0)
+	for _, n := range given {
+		decided += n
+	}
+	if decided != asked || len(given) != reloads+1 {
+		t.Errorf("%d generations were given %d requests, want %d given %d, one each", len(given), decided, reloads+1, asked)
+	}
 	after := e.vitals()
 	t.Logf("%d reloads in %v under %d requests and %d open sockets: 0 closed, 0 failed; resident memory %.1f MiB, %.1f MiB before",
 		reloads, time.Since(start).Round(time.Millisecond), requests, sockets, after.memory/(1<<20), before.memory/(1<<20))
 }
 
+// requestsGiven returns how many requests each generation of a plugin was given,
+// of those that are there.
+func (e *edge) requestsGiven(plugin string) map[string]int64 {
+	e.t.Helper()
+	given := map[string]int64{}
+	series := regexp.MustCompile(`(?m)^edge_plugin_requests_total\{generation="(\d+)",plugin="` + plugin + `"\} (.*)$`)
+	for _, m := range series.FindAllStringSubmatch(string(e.ask("GET", "/metrics", 200)), -1) {
+		n, err := strconv.ParseFloat(m[2], 64)
+		if err != nil {
+			e.t.Fatalf("metrics: %s: %v", m[0], err)
+		}
+		given[m[1]] = int64(n)
+	}
+	return given
+}
+
 // load asks a URL for its number again and again.
 type load struct {
-	cancel   context.CancelFunc
+	ended    atomic.Bool // no further request is made
 	done     sync.WaitGroup
 	requests atomic.Int64
 	seen     sync.Map // number -> struct{}
@@ -103,8 +132,7 @@ type load struct {
 }
 
 func startLoad(ctx context.Context, workers int, url string) *load {
-	ctx, cancel := context.WithCancel(ctx)
-	l := &load{cancel: cancel, news: make(chan struct{}, 1)}
+	l := &load{news: make(chan struct{}, 1)}
 	for range workers {
 		l.done.Go(func() { l.ask(ctx, url) })
 	}
@@ -115,12 +143,12 @@ func (l *load) ask(ctx context.Context, url string) {
 	client := http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	newest := 0
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !l.ended.Load() {
 		n, err := number(ctx, &client, url)
 		if err == nil && n < newest {
 			err = fmt.Errorf("number %d answered after number %d", n, newest)
 		}
-		if err != nil && ctx.Err() == nil {
+		if err != nil {
 			l.failure.CompareAndSwap(nil, &err)
 			return
 		}
@@ -196,8 +224,9 @@ func (l *load) awaitRequests(t *testing.T, n int64) {
 	}
 }
 
+// stop returns when every request that was made is answered.
 func (l *load) stop() (requests int64, failed error) {
-	l.cancel()
+	l.ended.Store(true)
 	l.done.Wait()
 	if err := l.failure.Load(); err != nil {
 		failed = *err
