@@ -387,3 +387,50 @@ func TestAsyncSocketQuota(t *testing.T) {
 	a := scriptAnswer{t, g, []byte(bodyOf(t, decide(t, p, newRequest())))}
 	a.want(0, "one socket too many", abi.Quota, 0)
 }
+
+// TestAsyncBusyInstance has a request go to an instance whose guest computes for
+// another one: it is answered when its own time is over, not when that ends.
+func TestAsyncBusyInstance(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Config{})
+	p := b.load(t, newAsm().async(wasmasm.Do(wasmasm.Forever(), wasmasm.I32(1)), nil, nil), func(s *Spec) {
+		s.Deadline, s.Compute, s.MaxInstances = time.Hour, time.Hour, 1
+	})
+	g := p.current.Load()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := p.Decide(context.Background(), newRequest())
+		ended <- err
+	}()
+	slots := g.reg.slots
+	for end := time.Now().Add(patience); slots.free.Load() == int32(slots.size) && time.Now().Before(end); { // until it runs
+		time.Sleep(time.Millisecond)
+	}
+	for _, tt := range []struct {
+		ctx  func() (context.Context, context.CancelFunc)
+		code abi.Code
+	}{
+		{func() (context.Context, context.CancelFunc) {
+			return context.WithTimeout(t.Context(), 50*time.Millisecond)
+		}, abi.CodePluginOverloaded},
+		{func() (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(50*time.Millisecond, cancel)
+			return ctx, cancel
+		}, abi.CodeCanceled},
+	} {
+		ctx, cancel := tt.ctx()
+		_, err := p.Decide(ctx, newRequest())
+		cancel()
+		wantCode(t, err, tt.code)
+	}
+	select {
+	case err := <-ended:
+		t.Errorf("the guest was stopped meanwhile: %v", err)
+	default:
+	}
+	g.kill()
+	if err := <-ended; err == nil {
+		t.Error("a guest that loops decided")
+	}
+}

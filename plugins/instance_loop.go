@@ -52,6 +52,30 @@ func (in *instance) send(ev event) bool {
 	}
 }
 
+// offer hands the loop a request; taken is false if the instance takes none any
+// more. The guest may be busy with another request for long: the error is then the
+// end of the wait, errOverloaded or ctx's.
+func (in *instance) offer(ctx context.Context, x *exchange) (taken bool, err error) {
+	ev := event{kind: eventRequest, x: x}
+	select {
+	case in.events <- ev:
+		return true, nil
+	default:
+	}
+	timer := time.NewTimer(time.Until(x.lineEnd()))
+	defer timer.Stop()
+	select {
+	case in.events <- ev:
+		return true, nil
+	case <-in.dead:
+		return false, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	case <-timer.C:
+		return false, errOverloaded
+	}
+}
+
 // loop enters the guest for each event until the pool ends the instance or an error
 // makes it unusable.
 func (in *instance) loop() {

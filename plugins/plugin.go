@@ -133,7 +133,15 @@ func (x *exchange) run(ctx context.Context) (abi.Decision, error) {
 		if x.settled == nil {
 			x.settled = make(chan struct{})
 		}
-		if in.send(event{kind: eventRequest, x: x}) {
+		switch taken, err := in.offer(ctx, x); {
+		case err != nil:
+			if !x.gen.pool.put(in) {
+				in.release()
+			}
+			x.gen.release()
+			x.leave()
+			return nil, x.gen.unserved(err)
+		case taken:
 			x.watch(x.expire)
 			return x.await(ctx)
 		}
