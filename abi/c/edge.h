@@ -13,7 +13,8 @@
  *
  * Memory. Whatever a function gives belongs to the request and is freed when it ends:
  * nothing is freed by hand. Texts have a length, and are followed by a zero byte where the
- * SDK made them. What a plugin hands over must stay until the call returns.
+ * SDK made them. What a plugin hands over must stay until the call returns; what a
+ * sandbox's options point to, as long as the sandbox is used.
  *
  * Errors. A function that can fail returns EDGE_OK, or an error number and leaves what it
  * means in edge_last_error. A handler that returns the number has the client answered with
@@ -126,7 +127,7 @@ bool edge_equal(edge_str a, edge_str b);
 bool edge_is(edge_str a, const char *s);
 
 /* Makes a text as printf does. It knows %s, %.*s, %c, %%, and %d, %i, %u and %x with the
- * lengths h, l, ll, j, t and z; anything else is copied as it stands. */
+ * lengths h, l, ll, j, t and z. From anything else on the format is copied as it stands. */
 edge_str edge_format(edge_request *req, const char *format, ...) EDGE_FORMAT(2, 3);
 
 /* ---- The request; what is not asked for is never copied ---- */
@@ -315,7 +316,7 @@ uint64_t edge_monotonic(void);
 edge_errno edge_random(void *ptr, size_t len);
 
 /* Adds to a counter of the plugin, or tells a histogram one observation; /metrics shows
- * them as edge_plugin_NAME. The name is [a-z][a-z0-9_]{0,47}; at most 4 labels. */
+ * them as plugin_NAME. The name is [a-z][a-z0-9_]{0,47}; at most 4 labels. */
 edge_errno edge_count(edge_request *req, const char *name, double value, edge_pairs labels);
 edge_errno edge_observe(edge_request *req, const char *name, double value, edge_pairs labels);
 

@@ -23,10 +23,13 @@ static edge_str encode(edge_request *req, edge_str bytes)
 
 static int digit_of(char c)
 {
-	for (int i = 0; i < 64; i++)
-		if (digits[i] == c)
-			return i;
-	return -1;
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
 static bool decode(edge_request *req, edge_str text, edge_str *bytes)

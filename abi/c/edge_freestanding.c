@@ -5,7 +5,10 @@
 
 #if defined(EDGE_NO_LIBC)
 
-void *memcpy(void *restrict to, const void *restrict from, size_t n)
+/* Keeps the compiler from seeing in a loop the function that it is the body of. */
+#define AS_WRITTEN __attribute__((no_builtin))
+
+AS_WRITTEN void *memcpy(void *restrict to, const void *restrict from, size_t n)
 {
 	char *t = to;
 	const char *f = from;
@@ -14,7 +17,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t n)
 	return to;
 }
 
-void *memmove(void *to, const void *from, size_t n)
+AS_WRITTEN void *memmove(void *to, const void *from, size_t n)
 {
 	char *t = to;
 	const char *f = from;
@@ -25,7 +28,7 @@ void *memmove(void *to, const void *from, size_t n)
 	return to;
 }
 
-void *memset(void *s, int c, size_t n)
+AS_WRITTEN void *memset(void *s, int c, size_t n)
 {
 	char *p = s;
 	while (n--)
@@ -33,7 +36,7 @@ void *memset(void *s, int c, size_t n)
 	return s;
 }
 
-int memcmp(const void *a, const void *b, size_t n)
+AS_WRITTEN int memcmp(const void *a, const void *b, size_t n)
 {
 	const unsigned char *x = a, *y = b;
 	for (size_t i = 0; i < n; i++)
@@ -42,7 +45,7 @@ int memcmp(const void *a, const void *b, size_t n)
 	return 0;
 }
 
-size_t strlen(const char *s)
+AS_WRITTEN size_t strlen(const char *s)
 {
 	size_t n = 0;
 	while (s[n])
@@ -54,7 +57,7 @@ size_t strlen(const char *s)
 void *edge_pages(size_t size)
 {
 	const size_t page = 64 << 10;
-	size_t before = __builtin_wasm_memory_grow(0, (size + page - 1) / page);
+	size_t before = __builtin_wasm_memory_grow(0, size / page + (size % page != 0));
 	return before == SIZE_MAX ? NULL : (void *)(before * page);
 }
 

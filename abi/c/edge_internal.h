@@ -116,6 +116,9 @@ void *edge_alloc_items(edge_request *req, size_t count, size_t size);
 /* Memory for a text of len bytes and its zero, which is written. */
 char *edge_alloc_text(edge_request *req, size_t len);
 
+/* A copy that a zero byte follows. */
+edge_str edge_copy(edge_request *req, edge_str text);
+
 edge_str edge_vformat(edge_request *req, const char *format, va_list args);
 
 /* ---- Results and errors ---- */

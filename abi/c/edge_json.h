@@ -36,7 +36,8 @@ struct edge_value {
 /* How deep a text may be nested. */
 #define EDGE_JSON_DEPTH 64
 
-/* Reads a text; NULL if it is not JSON, or nested too deep. */
+/* Reads a text, which must stay as long as the value; NULL if it is not JSON, or nested too
+ * deep. */
 const edge_value *edge_json_parse(edge_request *req, edge_str text);
 
 /* A field of an object: of several of the name the last; NULL if there is none, or value

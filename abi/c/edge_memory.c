@@ -123,6 +123,14 @@ char *edge_alloc_text(edge_request *req, size_t len)
 	return text;
 }
 
+edge_str edge_copy(edge_request *req, edge_str text)
+{
+	char *ptr = edge_alloc_text(req, text.len);
+	if (text.len)
+		memcpy(ptr, text.ptr, text.len);
+	return (edge_str){ptr, text.len};
+}
+
 edge_str edge_text(const char *s)
 {
 	return (edge_str){s, s ? strlen(s) : 0};
@@ -225,10 +233,9 @@ static uint64_t unsigned_argument(length l, va_list *args)
 }
 
 /* Prints one conversion, which begins after the percent sign at f, and returns where the
- * format goes on. */
+ * format goes on; NULL if it knows no such conversion. */
 static const char *convert(sink *out, const char *f, va_list *args)
 {
-	const char *begin = f - 1;
 	size_t most = SIZE_MAX;
 	if (f[0] == '.' && f[1] == '*') {
 		int n = va_arg(*args, int);
@@ -266,9 +273,8 @@ static const char *convert(sink *out, const char *f, va_list *args)
 	case '%':
 		put(out, "%", 1);
 		break;
-	default: /* what it does not know, and the end of the format */
-		put(out, begin, (size_t)(f - begin));
-		return f;
+	default:
+		return NULL;
 	}
 	return f + 1;
 }
@@ -281,8 +287,14 @@ static void print(sink *out, const char *format, va_list *args)
 			plain++;
 		put(out, format, plain);
 		format += plain;
-		if (*format)
-			format = convert(out, format + 1, args);
+		if (!*format)
+			return;
+		const char *rest = convert(out, format + 1, args);
+		if (!rest) { /* which of the arguments would come next is not known any more */
+			put(out, format, strlen(format));
+			return;
+		}
+		format = rest;
 	}
 }
 

@@ -116,21 +116,12 @@ static bool header_list(edge_request *req, const char *name, edge_str *list)
 	return edge_collect(req, edge1_req_header(req->handle, name, strlen(name), ptr, OFFERED), ptr, OFFERED, list) == EDGE_OK;
 }
 
-/* A copy that a zero byte follows. */
-static edge_str copy(edge_request *req, edge_str text)
-{
-	char *ptr = edge_alloc_text(req, text.len);
-	if (text.len)
-		memcpy(ptr, text.ptr, text.len);
-	return (edge_str){ptr, text.len};
-}
-
 bool edge_header(edge_request *req, const char *name, edge_str *value)
 {
 	edge_str list;
 	if (!header_list(req, name, &list) || !edge_take(&list, value))
 		return false;
-	*value = copy(req, *value);
+	*value = edge_copy(req, *value);
 	return true;
 }
 
@@ -142,7 +133,7 @@ edge_strs edge_header_values(edge_request *req, const char *name)
 	edge_str *items = edge_alloc_items(req, list.len / 4, sizeof *items);
 	size_t count = 0;
 	while (edge_take(&list, &value))
-		items[count++] = copy(req, value);
+		items[count++] = edge_copy(req, value);
 	return (edge_strs){items, count};
 }
 

@@ -5,7 +5,7 @@
 edge_sandbox *edge_get_sandbox_with(edge_request *req, edge_str binding, edge_str id, const edge_sandbox_options *options)
 {
 	edge_sandbox *sandbox = edge_alloc(req, sizeof *sandbox);
-	*sandbox = (edge_sandbox){.req = req, .binding = binding, .id = id};
+	*sandbox = (edge_sandbox){.req = req, .binding = edge_copy(req, binding), .id = edge_copy(req, id)};
 	if (options)
 		sandbox->options = *options;
 	return sandbox;

@@ -178,7 +178,9 @@ static edge_errno connects(edge_request *req)
 {
 	edge_str id = EDGE_STR("one");
 	edge_query(req, "id", &id);
-	edge_sandbox *sandbox = edge_get_sandbox_with(req, EDGE_STR("Sandbox"), id, &(edge_sandbox_options){.sleep_after_ms = 60000});
+	char binding[] = "Sandbox";
+	edge_sandbox *sandbox = edge_get_sandbox_with(req, edge_text(binding), id, &(edge_sandbox_options){.sleep_after_ms = 60000});
+	memset(binding, 'x', sizeof binding - 1); /* it is the handle's own by now */
 	edge_str protocols[] = {EDGE_LIT("chat")};
 	edge_target_options options = {.policy = {.idle_timeout_ms = 1000, .protocols = {protocols, 1}}, .wake = EDGE_STR("never")};
 	return edge_ws_connect(sandbox, 8080, &options);
@@ -348,6 +350,9 @@ static edge_errno looks_around(edge_request *req)
 	CHECK(edge_observe(req, "took", 3, (edge_pairs){0}) == EDGE_OK);
 	edge_log(req, EDGE_INFO, EDGE_STR("hello"), (edge_pairs){&label, 1});
 	edge_logf(req, EDGE_WARN, "%s %.*s %c %u %x %zu %lld %%", "a", 1, "bcd", 'e', 5u, 255u, (size_t)6, -7LL);
+
+	const char *unknown = "%d%% of %5d, %s"; /* a variable: a compiler that saw it would know better */
+	CHECK_TEXT(edge_format(req, unknown, 1, 2, 3), "1% of %5d, %s");
 
 	edge_str key = EDGE_STR("k");
 	CHECK(edge_kv_get(req, key, &entry) == EDGE_NOT_FOUND);
