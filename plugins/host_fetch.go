@@ -15,6 +15,7 @@ type outbound struct {
 	request FetchRequest
 	timeout time.Duration
 	body    *outboundBody // nil if the client's body is not what is sent
+	begun   bool          // the fetcher has the body, and closes it
 }
 
 // outbound reads and checks (req, json, json_len, body, body_len).
@@ -65,6 +66,7 @@ func (o *outbound) streamBody() {
 
 // do waits for the answer's head.
 func (o *outbound) do(ctx context.Context) (*fetched, error) {
+	o.begun = true
 	begun := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	r, err := o.fetcher.Fetch(ctx, o.request)
@@ -74,6 +76,14 @@ func (o *outbound) do(ctx context.Context) (*fetched, error) {
 		return nil, err
 	}
 	return &fetched{head: fetchHead(r), body: r.Body, cancel: cancel}, nil
+}
+
+// giveBack lets others read the client's body if the fetch was refused before the
+// fetcher had it.
+func (o *outbound) giveBack() {
+	if o.body != nil && !o.begun {
+		_ = o.body.Close() // never fails
+	}
 }
 
 // fetch: (req, json, json_len, body, body_len). See SPEC.md, section 6.
@@ -96,6 +106,7 @@ func fetch(in *instance, a []uint64) uint64 {
 		return err
 	})
 	if err != nil {
+		o.giveBack()
 		return x.fail(in.gen.sayable(err))
 	}
 	x.addFetch(handle, f)
@@ -117,8 +128,8 @@ func fetchStart(in *instance, a []uint64) uint64 {
 		c.fetched, err = o.do(ctx)
 		return nil, err
 	})
-	if errno, _ := abi.SplitResult(result); errno != abi.OK && o.body != nil {
-		_ = o.body.Close()
+	if errno, _ := abi.SplitResult(result); errno != abi.OK {
+		o.giveBack()
 	}
 	return result
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"edge/abi"
 	"edge/plugins/wasmasm"
@@ -424,6 +425,33 @@ func TestFetchStreamsTheClientsBody(t *testing.T) {
 			}
 			a.want(len(steps)-1, "the body after it was sent", abi.OK, 0)
 		})
+	}
+}
+
+// TestRefusedFetchGivesTheBodyBack has a fetch of the client's body refused before
+// the fetcher had it: others read it then, and not while the fetcher has it.
+func TestRefusedFetchGivesTheBodyBack(t *testing.T) {
+	t.Parallel()
+	for _, begun := range []bool{false, true} {
+		b := newBench(t, Config{})
+		g := b.load(t, responding("")).acquire()
+		x := newExchange(t.Context(), g, newRequest(), time.Now(), time.Now().Add(patience))
+		o := &outbound{x: x, begun: begun}
+		o.streamBody()
+		o.giveBack()
+		select {
+		case <-x.bodyLane.join().turn:
+			if begun {
+				t.Error("another one may read what the fetcher reads")
+			}
+		default:
+			if !begun {
+				t.Error("nobody may read the body any more")
+			}
+		}
+		_ = o.body.Close()
+		x.retire()
+		g.release()
 	}
 }
 

@@ -234,6 +234,28 @@ func TestRedirects(t *testing.T) {
 			}
 		})
 	}
+	for name, tt := range map[string]struct {
+		method, path string
+		want         string // empty: the body would have to be sent twice
+	}{
+		"302 of a stream":          {"POST", "/302/end", `GET /end auth="" type="" body=""`},
+		"303, then 307":            {"PUT", "/303/307/end", `GET /end auth="" type="" body=""`},
+		"301 of a PUT of a stream": {"PUT", "/301/end", ""},
+		"308 of a stream":          {"POST", "/308/end", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := granted(s.URL+tt.path, s.URL)
+			r.Method, r.Stream, r.Size = tt.method, io.NopCloser(strings.NewReader("data")), 4
+			_, body, err := get(t, newClient(t), r)
+			switch {
+			case tt.want == "":
+				want(t, err, abi.CodeFetchFailed, "sent already")
+			case err != nil || body != tt.want:
+				t.Errorf("got %q, %v; want %q", body, err, tt.want)
+			}
+		})
+	}
 	t.Run("manual", func(t *testing.T) {
 		t.Parallel()
 		r := granted(s.URL+"/302/end", s.URL)

@@ -25,6 +25,7 @@ type journey struct {
 	headers []abi.Header
 	data    []byte
 	stream  io.ReadCloser // nil once it was sent, or is not to be
+	sent    bool          // the stream was, and cannot be sent again
 }
 
 // maxDiscarded is what is read of a redirect's body so that its connection can be
@@ -98,7 +99,7 @@ func (j *journey) newRequest(ctx context.Context, inside bool) (*http.Request, e
 	}
 	if j.stream != nil {
 		if size := j.request.Size; size != 0 {
-			req.Body, req.ContentLength, j.stream = j.stream, size, nil
+			req.Body, req.ContentLength, j.stream, j.sent = j.stream, size, nil, true
 		}
 	}
 	if inside {
@@ -131,7 +132,7 @@ func (j *journey) next(answer *http.Response) (*url.URL, error) {
 		return nil, abi.Errorf(abi.CodeFetchFailed, "fetch: %s answered %d, a redirect", j.url.Hostname(), answer.StatusCode)
 	case err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Hostname() == "" || to.User != nil:
 		return nil, abi.Errorf(abi.CodeFetchFailed, "fetch: %s redirects to %.100q, which is no URL to follow", j.url.Hostname(), location)
-	case answer.StatusCode >= 307 && j.request.Stream != nil && j.request.Size != 0:
+	case j.sent && !j.becomesGet(answer.StatusCode):
 		return nil, abi.Errorf(abi.CodeFetchFailed, "fetch: %s redirects a body to %s that was sent already", j.url.Hostname(), to.Hostname()).
 			WithSuggestion("fetch from there in the first place, or read the body and send its bytes")
 	}
@@ -141,10 +142,16 @@ func (j *journey) next(answer *http.Response) (*url.URL, error) {
 	return to, nil
 }
 
+// becomesGet tells whether a redirect asks for something else than the same request
+// again (RFC 9110, sections 15.4.2 to 15.4.4).
+func (j *journey) becomesGet(status int) bool {
+	return status == 303 && j.method != "HEAD" || (status == 301 || status == 302) && j.method == "POST"
+}
+
 // redirect makes the next hop of the request. Credentials do not go to another
 // origin, and a body only where the status asks for the same request again.
 func (j *journey) redirect(status int, to *url.URL) {
-	toGet := status == 303 && j.method != "HEAD" || (status == 301 || status == 302) && j.method == "POST"
+	toGet := j.becomesGet(status)
 	sameOrigin := to.Scheme == j.url.Scheme && strings.EqualFold(to.Host, j.url.Host)
 	var kept []abi.Header
 	for _, h := range j.headers {
@@ -156,7 +163,7 @@ func (j *journey) redirect(status int, to *url.URL) {
 		}
 	}
 	if toGet {
-		j.method, j.data = "GET", nil
+		j.method, j.data, j.sent = "GET", nil, false
 	}
 	j.headers, j.url = kept, to
 }
