@@ -125,6 +125,7 @@ func (t *Trial) Decide(ctx context.Context, req *abi.Request, services Services)
 	d, err := x.run(ctx)
 	x.account.conclude(time.Since(begun), d, err)
 	if r, ok := d.(*abi.Respond); ok && r.Stream != nil {
+		defer r.Stream.Close() // at the very end: it would end what the guest does behind the stream
 		err = collect(r, &e.Verdict)
 	}
 	<-x.left
@@ -136,7 +137,6 @@ func (t *Trial) Decide(ctx context.Context, req *abi.Request, services Services)
 func collect(r *abi.Respond, v *abi.Verdict) error {
 	stream := r.Stream
 	r.Stream = nil
-	defer stream.Close() // it was read to its end, or is given up
 	body, err := io.ReadAll(io.LimitReader(stream, maxTrialBody+1))
 	if err == nil && len(body) > maxTrialBody {
 		err = abi.Errorf(abi.CodeBodyTooLarge, "the answer is longer than %d bytes", maxTrialBody)
@@ -145,6 +145,7 @@ func collect(r *abi.Respond, v *abi.Verdict) error {
 	*v = abi.VerdictOf(r, nil)
 	v.Streamed = true
 	if err != nil {
+		_ = stream.Close() // the guest shall not wait for a reader
 		v.Error = abi.AsError(err)
 		return v.Error
 	}
