@@ -247,18 +247,17 @@ cases.set("events", (request: Request, sandbox: Sandbox): Response => {
     types.push(event.string("type"));
     data += event.string("data");
   }
+  events.close();
   return text(types.join(",") + "|" + data);
 });
 
 cases.set("events-failed", (request: Request, sandbox: Sandbox): Response => {
   const begun = sandbox.execStream("make");
   if (begun.failed) return begun.fail();
-  for (;;) {
-    const item = begun.value.next();
-    if (item.failed) return item.fail();
-    if (item.value.ended) break;
-  }
-  return text("ended");
+  let item = begun.value.next();
+  while (item.ok && !item.value.ended) item = begun.value.next();
+  begun.value.close();
+  return item.failed ? item.fail() : text("ended");
 });
 
 cases.set("download", (request: Request, sandbox: Sandbox): Response => {
@@ -273,6 +272,7 @@ cases.set("download", (request: Request, sandbox: Sandbox): Response => {
     if (data === null) break;
     size += data.length;
   }
+  begun.value.close();
   return text((info === null ? "none" : info.integer("size").toString()) + " " + size.toString());
 });
 

@@ -181,10 +181,13 @@ func streams() map[string]guest.Handler {
 		"events": events,
 		"events-failed": func(*guest.Request) (guest.Response, error) {
 			stream, err := one().ExecStream("make")
+			if err != nil {
+				return nil, err
+			}
 			for err == nil {
 				_, _, err = stream.Next()
 			}
-			return nil, err
+			return nil, errors.Join(err, stream.Close())
 		},
 		"download": download,
 	}
@@ -239,6 +242,9 @@ func events(*guest.Request) (guest.Response, error) {
 	for {
 		event, _, err := stream.Next()
 		if err == io.EOF {
+			if err := stream.Close(); err != nil {
+				return nil, err
+			}
 			return text(strings.Join(types, ","), data)
 		}
 		if err != nil {
@@ -254,7 +260,7 @@ func download(*guest.Request) (guest.Response, error) {
 		return nil, err
 	}
 	b, err := io.ReadAll(r)
-	if err != nil {
+	if err := errors.Join(err, r.Close()); err != nil {
 		return nil, err
 	}
 	return text(fmt.Sprint(info.Size, len(b)))
