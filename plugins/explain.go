@@ -73,7 +73,7 @@ func (a *account) note(fuel uint64, compute, queued time.Duration) {
 // explain opens the exchange's account if ctx asks for one.
 func (x *exchange) explain(ctx context.Context) {
 	if e := explanationOf(ctx); e != nil {
-		*e = abi.Explanation{Plugin: x.gen.spec.Name, Digest: x.gen.digest, Generation: x.gen.number}
+		*e = abi.Explanation{Plugin: x.gen.spec.Name, Digest: x.gen.digest, Generation: x.gen.number, Canary: x.gen.canary.Load()}
 		x.account = &account{text: e}
 	}
 }

@@ -28,6 +28,29 @@ func TestExplanation(t *testing.T) {
 	decide(t, p, newRequest()) // nobody asks
 }
 
+// TestExplainedCanary tells whether a canary decided, for as long as it is one.
+func TestExplainedCanary(t *testing.T) {
+	t.Parallel()
+	b, p := rollout(t, Config{}, func(s *Spec) { s.Canary = Canary{50, time.Hour} })
+	b.offer(t, responding("new"))
+	explain := func() abi.Explanation {
+		var e abi.Explanation
+		if _, err := p.Decide(WithExplanation(t.Context(), &e), newRequest()); err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	for range 4 {
+		if e := explain(); e.Canary != (e.Digest == digestOf(responding("new"))) {
+			t.Errorf("got %+v", e)
+		}
+	}
+	b.promote(p, p.canary.Load())
+	if e := explain(); e.Canary || e.Digest != digestOf(responding("new")) {
+		t.Errorf("after its promotion: %+v", e)
+	}
+}
+
 // TestExplainedCalls bounds the calls that are named, and notes none after the
 // decision.
 func TestExplainedCalls(t *testing.T) {

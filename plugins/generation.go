@@ -43,6 +43,7 @@ type generation struct {
 	// probation is nil once failures do not give the generation up.
 	probation atomic.Pointer[probation]
 	givenUp   atomic.Bool
+	canary    atomic.Bool // it serves a share of the requests, on trial
 
 	// Registry.mu guards these.
 	state State

@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -96,23 +97,33 @@ func (p *Plugin) nextEvent() (abi.SandboxEvent, bool) {
 
 // tell enters the plugin for one event, bounded by its deadline.
 func (p *Plugin) tell(ev abi.SandboxEvent) error {
-	g := p.acquire()
-	if g == nil || !g.hears() || g.spec.Grants.Sandbox(ev.Binding, ev.ID) != nil { // grants may have changed
-		if g != nil {
-			g.release()
-		}
-		return nil
-	}
 	text, err := json.Marshal(ev)
 	if err != nil {
-		g.release()
 		return err
 	}
+	for {
+		g := p.acquire()
+		if g == nil {
+			return nil
+		}
+		if !g.hears() || g.spec.Grants.Sandbox(ev.Binding, ev.ID) != nil { // grants may have changed
+			g.release()
+			return nil
+		}
+		if err := g.hear(text); !errors.Is(err, errGivenUp) {
+			return err
+		}
+	}
+}
+
+// hear has an instance of the generation hear an event, and gives the caller's
+// reference back. The error is errGivenUp as decide's.
+func (g *generation) hear(event []byte) error {
 	ctx := context.Background() // the exchange's deadline and the generation's end bound it
 	now := time.Now()
 	x := newExchange(ctx, g, new(abi.Request), now, now.Add(g.spec.Deadline))
-	x.event = text
-	_, err = x.run(ctx)
+	x.event = event
+	_, err := x.run(ctx)
 	return err
 }
 

@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,6 +34,7 @@ func (g *asm) hearing(async bool, errno int32) {
 // ears is Operations that hears what hooks say.
 type ears struct {
 	heard chan abi.SandboxEvent
+	begun chan struct{} // when not nil, gets one when each operation begins
 	hold  chan struct{} // when not nil, each operation waits for one
 }
 
@@ -40,6 +42,9 @@ func (e *ears) Operate(ctx context.Context, _ string, body json.RawMessage) (jso
 	var ev abi.SandboxEvent
 	if err := json.Unmarshal(body, &ev); err != nil {
 		return nil, err
+	}
+	if e.begun != nil {
+		e.begun <- struct{}{}
 	}
 	if e.hold != nil {
 		select {
@@ -168,11 +173,32 @@ func TestHookDecidesNothing(t *testing.T) {
 	b.logged(t, "INVALID")
 }
 
+// TestHookOfAVersionGivenUp has an event meet a version that is given up just then:
+// the one before is told of it.
+func TestHookOfAVersionGivenUp(t *testing.T) {
+	t.Parallel()
+	e := &ears{heard: make(chan abi.SandboxEvent, 1)}
+	b, p := rollout(t, Config{Services: Services{Operations: e}})
+	good, bad := newAsm(), newAsm()
+	good.hearing(false, 0)
+	bad.hearing(false, int32(abi.Internal))
+	b.offer(t, good.script())
+	b.offer(t, bad.script())
+	g := p.acquire()
+	b.giveUp(g, errFault)
+	if err := g.hear(nil); !errors.Is(err, errGivenUp) {
+		t.Errorf("the version that was given up: %v", err)
+	}
+	if err := p.tell(abi.SandboxEvent{ID: "a"}); err != nil || e.next(t).ID != "a" {
+		t.Errorf("the one before: %v", err)
+	}
+}
+
 // TestHooksTooSlow loses the events for which there is no room, says so, and
 // ends with the registry while one is being told.
 func TestHooksTooSlow(t *testing.T) {
 	t.Parallel()
-	e := &ears{heard: make(chan abi.SandboxEvent, 2*maxWaiting), hold: make(chan struct{})}
+	e := &ears{heard: make(chan abi.SandboxEvent, 2*maxWaiting), begun: make(chan struct{}), hold: make(chan struct{})}
 	b := newBench(t, Config{Services: Services{Operations: e}})
 	g := newAsm()
 	g.hearing(false, 0)
@@ -185,9 +211,11 @@ func TestHooksTooSlow(t *testing.T) {
 			}
 		})
 	}
+	<-e.begun
 	wg.Wait()
 	e.hold <- struct{}{}
 	b.logged(t, "events were lost")
+	<-e.begun // the second event is being told, and nothing lets it end
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	if err := b.Close(ctx); err == nil {

@@ -54,7 +54,9 @@ func (in *instance) detach() {
 func (in *instance) serve(ctx context.Context, x *exchange) (abi.Decision, error) {
 	now, err := in.admit(ctx, x)
 	if err != nil {
-		x.gen.pool.put(in)
+		if !x.gen.pool.put(in) {
+			in.end()
+		}
 		x.gen.release()
 		x.leave()
 		return nil, x.gen.unserved(err)

@@ -37,6 +37,7 @@ func (r *Registry) install(p *Plugin, g *generation, calm bool) error {
 func (r *Registry) swap(p *Plugin, g *generation, watched bool) {
 	old, older := p.current.Load(), p.takePrevious()
 	g.state, g.step = StateServing, ""
+	g.canary.Store(false)
 	g.probation.Store(nil)
 	if back := g.spec.Rollback; watched && old != nil && back.Failures > 0 {
 		g.probation.Store(&probation{bound: int64(back.Failures), until: time.Now().Add(back.Within)})
@@ -85,6 +86,7 @@ func (r *Registry) cool(p *Plugin, old *generation) {
 // startCanary has g serve a share of the requests. r.mu is held.
 func (r *Registry) startCanary(p *Plugin, g *generation) {
 	g.state, g.step = StateCanary, StepCanary
+	g.canary.Store(true)
 	g.probation.Store(&probation{bound: g.spec.Rollback.canaryBound()})
 	c := &canary{gen: g, percent: uint64(g.spec.Canary.Percent)}
 	c.promotion = time.AfterFunc(g.spec.Canary.For, func() { r.promote(p, c) })
@@ -143,7 +145,7 @@ func (r *Registry) giveUp(g *generation, cause error) {
 		p.canary.Store(nil)
 	case p.current.Load() == g && p.previous != nil:
 		back = p.takePrevious()
-		back.state = StateServing
+		back.state, back.why = StateServing, ""
 		p.current.Store(back)
 	default:
 		r.mu.Unlock()
@@ -158,12 +160,19 @@ func (r *Registry) giveUp(g *generation, cause error) {
 	p.archive.setPin(pin{Digest: back.digest, Over: p.content})
 	g.givenUp.Store(true)
 	r.retire(g, StateRolledBack)
+	r.tasks.Add(1) // now: after Close has begun there are no further ones
 	r.mu.Unlock()
 	g.pool.turnAway()
 	for _, e := range events {
 		r.tell(e)
 	}
-	r.spawn(p.archive.flush)
+	go r.flush(p)
+}
+
+// flush is giveUp's goroutine, because a disk may be slow. Close joins it.
+func (r *Registry) flush(p *Plugin) {
+	defer r.tasks.Done()
+	p.archive.flush()
 }
 
 // stepIn is where a generation of a state is on its way.
@@ -184,7 +193,7 @@ func (r *Registry) bringBack(p *Plugin, match func(*generation) bool) *generatio
 	}
 	r.endCanary(p, errAsked.Error())
 	back, old := p.takePrevious(), p.current.Load()
-	back.state = StateServing
+	back.state, back.why = StateServing, ""
 	p.current.Store(back)
 	old.why = errAsked.Error()
 	r.keepWarm(p, old, old.spec.warmth())
