@@ -138,6 +138,7 @@ func (p *Plugin) load(ctx context.Context, module Module, calm bool, begun time.
 	p.reg.begin(p, g)
 	err := p.admit(ctx, g, module)
 	if err == nil {
+		p.archive.touch(p.Digest()) // canaries alone must not push it out of the archive
 		if !p.archive.keep(g.digest, module) && p.spec.Source == "" {
 			p.held = &module
 		}

@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -510,6 +511,26 @@ func TestRestart(t *testing.T) {
 				t.Errorf("history %+v", b.History("p"))
 			}
 		})
+	}
+}
+
+// TestRestartAfterCanaries has more canaries follow each other than modules are kept:
+// what serves is among these.
+func TestRestartAfterCanaries(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	b, _ := rollout(t, Config{StateDir: state}, func(s *Spec) { s.Canary = Canary{50, time.Hour} })
+	for n := range keptModules + 1 {
+		b.offer(t, responding(fmt.Sprintf("canary %d", n)))
+	}
+	closeBench(t, b)
+	b = newBench(t, Config{StateDir: state})
+	p, err := b.Load(t.Context(), Spec{Name: "p"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := bodyOf(t, decide(t, p, newRequest())); got != "old" {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -42,7 +42,8 @@ type Spec struct {
 	SignedBy []byte
 
 	Isolation Isolation
-	// Memory bounds an instance's memory, in bytes, whole pages of 64 KiB.
+	// Memory bounds an instance's memory, in bytes, whole pages of 64 KiB; 4 GiB less
+	// a page is the most.
 	Memory uint64
 	// Deadline bounds a request's execution, waiting included.
 	Deadline time.Duration
@@ -131,7 +132,7 @@ func (s Spec) withDefaults() Spec {
 	if s.Memory == 0 {
 		s.Memory = DefaultMemory
 	}
-	s.Memory = min(max(s.Memory, wasmPage), 1<<32)
+	s.Memory = min(max(s.Memory, wasmPage), 1<<32-wasmPage) // wazero tells sizes in 32 bits
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
