@@ -105,7 +105,8 @@ func TestRecursion(t *testing.T) {
 	if f := g.Func("", "", "", "", wasmasm.Call(self)); f != self {
 		t.Fatalf("the function has the index %d, not %d", f, self)
 	}
-	p := newBench(t, Config{}).load(t, g.module(wasmasm.Call(self), wasmasm.I32(0)))
+	// The stack's end is what is to stop it, however slow the machine is, and no limit.
+	p := newBench(t, Config{}).load(t, g.module(wasmasm.Call(self), wasmasm.I32(0)), deadline(time.Hour), func(s *Spec) { s.Compute = time.Hour })
 	_, err := p.Decide(t.Context(), newRequest())
 	wantCode(t, err, abi.CodePluginFailed)
 }

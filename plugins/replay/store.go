@@ -12,7 +12,6 @@ import (
 )
 
 // store is a key-value store in memory, whose time stands still: nothing expires.
-// .
 type store struct {
 	mu       sync.Mutex
 	values   map[string]plugins.KVValue
