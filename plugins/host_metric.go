@@ -29,7 +29,7 @@ func (in *instance) measure(a []uint64, least float64, add func(m Metrics, plugi
 	if math.IsNaN(v) || math.IsInf(v, 0) || v < least {
 		return answer(abi.Invalid)
 	}
-	metrics := in.gen.services().Metrics
+	metrics := in.services().Metrics
 	if metrics == nil {
 		return answer(abi.Unsupported)
 	}

@@ -36,7 +36,16 @@ func (x *exchange) services() *Services {
 	return x.gen.services()
 }
 
-// services is where a host call without a request goes.
+// services is where a host call that names no request goes: to those of the request
+// that the guest works on, so that a trial or a recording has it too.
+func (in *instance) services() *Services {
+	if x := in.stint.x; x != nil {
+		return x.services()
+	}
+	return in.gen.services()
+}
+
+// services is what the registry's plugins reach.
 func (g *generation) services() *Services { return &g.reg.config.Services }
 
 // Operations carries out one operation of the table for a plugin. The body is

@@ -56,6 +56,25 @@ func TestTrialServices(t *testing.T) {
 	(scriptAnswer{t, g, r.Body}).want(0, "op without services", abi.Unsupported, 0)
 }
 
+// TestTrialServicesWithoutARequest has calls that name no request reach the services
+// of the one that is decided: a replay must not write where an edge serves from.
+func TestTrialServicesWithoutARequest(t *testing.T) {
+	t.Parallel()
+	g := newAsm()
+	out := g.buffer(64)
+	live, own := &fakeMetrics{}, &fakeMetrics{}
+	trial := openTrial(t, Config{Services: Services{KV: &fakeKV{}, Metrics: live}}, Spec{}, g.script(
+		g.record("kv", 0, abi.KVSet, "key", "value", "", out),
+		g.record("count", "hits", "", 1.0)))
+	r, _ := trial.try(t, Services{Metrics: own})
+	a := scriptAnswer{t, g, r.Body}
+	a.want(0, "kv where there is none", abi.Unsupported, 0)
+	a.want(1, "count", abi.OK, 0)
+	if len(live.lines) != 0 || len(own.lines) != 1 {
+		t.Errorf("counted %v by the edge and %v by the trial", live.lines, own.lines)
+	}
+}
+
 // TestTrialStage reads the clocks and randomness: both are the same each time,
 // but for a clock that must not go back.
 func TestTrialStage(t *testing.T) {
