@@ -16,7 +16,7 @@ const (
 	EventDrained     EventKind = "drained"     // an old generation's last call ended and it is closed
 	EventCanary      EventKind = "canary"      // a newer generation serves a share of the requests
 	EventPromoted    EventKind = "promoted"    // a canary serves everything; the old one stays warm
-	EventRolledBack  EventKind = "rolledback"  // a generation was given up for the one before; Err says why
+	EventRolledBack  EventKind = "rolled-back" // a generation was given up for the one before; Err says why
 	EventQuarantined EventKind = "quarantined" // its digest is not tried again
 	EventReadmitted  EventKind = "readmitted"  // somebody asked for a digest in quarantine, and it serves
 )

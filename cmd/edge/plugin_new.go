@@ -62,7 +62,7 @@ func copySDK(sources fs.FS) func(dir string) error {
 }
 
 type pluginNewCommand struct {
-	Lang string `default:"go" placeholder:"LANG" help:"Language of the plugin: go, assemblyscript, rust or c."`
+	Lang string `default:"go" placeholder:"LANG" help:"Language of the plugin: go, assemblyscript, rust or c; default go."`
 	Name string `arg:"" help:"Folder to write; its last part is the plugin's name."`
 }
 

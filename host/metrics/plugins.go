@@ -42,7 +42,7 @@ var loadBuckets = []float64{.005, .025, .1, .5, 2.5, 10, 60}
 
 func (m *Metrics) registerPlugins(add *registration) {
 	m.loads.results = add.counters("edge_plugin_loads_total",
-		"What became of modules: loaded, canary, promoted, refused, rolledback, quarantined or readmitted; step is where one failed.", "plugin", "result", "step")
+		"What became of modules: loaded, canary, promoted, refused, rolled-back, quarantined or readmitted; step is where one failed.", "plugin", "result", "step")
 	m.loads.durations = add.histograms("edge_plugin_load_seconds",
 		"Time that a module which was taken needed, from reading it until it served.", loadBuckets, "plugin")
 }

@@ -102,7 +102,7 @@ func TestUploadedPlugin(t *testing.T) {
 		e.start()
 		e.serves(1)
 		e.says([]string{"list", "-o", "json"}, `"source": "upload"`, `"state": "serving"`)
-		e.says([]string{"history", "numbered"}, "loaded", "reloaded", "refused", "rolledback")
+		e.says([]string{"history", "numbered"}, "loaded", "reloaded", "refused", "rolled-back")
 	}
 	e.says([]string{"rollback", "numbered", shortDigest(numbered(2))}, "serving")
 	e.serves(2)
