@@ -37,7 +37,7 @@ func (in *instance) kvCall(store KV, a []uint64) *kvCall {
 func kv(in *instance, a []uint64) uint64 {
 	out := in.bytes(a[8], a[9])
 	if uint32(a[0]) == 0 {
-		return in.kvAlone(in.kvCall(in.gen.services().KV, a), out)
+		return in.kvAlone(in.kvCall(in.services().KV, a), out)
 	}
 	x := in.find(a[0])
 	if x == nil {
