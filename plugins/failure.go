@@ -38,8 +38,13 @@ func (e *guestError) Error() string {
 	if errors.Is(e.err, context.DeadlineExceeded) {
 		return e.step + " did not return in time"
 	}
-	line, _, _ := strings.Cut(e.err.Error(), "\n")
-	return e.step + ": " + strings.TrimSuffix(line, " (recovered by wazero)")
+	return e.step + ": " + firstLine(e.err)
+}
+
+// firstLine is err without the guest's stack.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return strings.TrimSuffix(line, " (recovered by wazero)")
 }
 
 func (e *guestError) Unwrap() error { return e.err }

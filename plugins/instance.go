@@ -278,7 +278,7 @@ func (in *instance) finish(x *exchange, out outcome) (kept bool) {
 	x.over = true
 	in.forget(x)
 	if !in.dying {
-		in.gen.tally(x, out)
+		in.gen.tally(x, out, nil)
 	}
 	if s := x.stream; s != nil && !s.ended {
 		in.gen.log().Warn("plugin broke its answer off before respond_end", "request", x.id)
@@ -351,10 +351,10 @@ func (in *instance) fail(x *exchange, err error) {
 func (in *instance) blame(err error) {
 	out := outcome{err: in.gen.failure(err)}
 	for _, open := range in.open {
-		in.gen.tally(open, out)
+		in.gen.tally(open, out, err)
 	}
 	if in.only != nil {
-		in.gen.tally(in.only, out)
+		in.gen.tally(in.only, out, err)
 	}
 }
 

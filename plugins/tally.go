@@ -27,8 +27,9 @@ type probation struct {
 // tally counts what became of an exchange that an instance had. The guest's own
 // errors (fail) are no failures, and a deadline that passed while the guest waited
 // for the client, or sent it a stream, is not held against the generation: clients
-// could otherwise have a good one given up.
-func (g *generation) tally(x *exchange, out outcome) {
+// could otherwise have a good one given up. cause is why the instance ended, if it
+// did: the client is not told of it.
+func (g *generation) tally(x *exchange, out outcome, cause error) {
 	g.counts.fuel.Add(x.fuel)
 	if out.err == nil || out.err == x.decided.err {
 		return
@@ -48,7 +49,15 @@ func (g *generation) tally(x *exchange, out outcome) {
 	default:
 		return
 	}
-	g.falter(e)
+	g.falter(reason(e, cause))
+}
+
+// reason is why a request failed, in one line, for who runs the edge.
+func reason(told *abi.Error, cause error) error {
+	if cause == nil || told.Code != abi.CodePluginFailed {
+		return told
+	}
+	return errors.New(firstLine(cause))
 }
 
 // heldUpByClient tells whether a read of the body was under way when the exchange
