@@ -21,6 +21,13 @@ var instance struct {
 	init     []func() error
 	selfTest []func() error
 	event    func(*Sandbox, SandboxEvent) error
+
+	requests cells[Request]
+	answers  cells[answerCell]
+	texts    texts
+	// block is the header block of the last answer that had one header, this.
+	header Header
+	block  []byte
 }
 
 // Handle makes h the plugin's handler. Call it once, from an init function: the
@@ -65,16 +72,27 @@ func runHooks(what string, hooks []func() error) (errno int32) {
 // returns 0, or -errno: then the host answers PLUGIN_FAILED and discards the
 // instance.
 func serve(h Handler, id uint32) (code int32) {
-	req := &Request{handle: id}
+	req := instance.requests.next()
+	req.handle = id
 	instance.current = req
+	returned := false
 	defer func() {
-		if p := recover(); p != nil {
-			logPanic("handler", p)
-			code = -int32(abi.Internal)
+		if !returned { // to recover costs a module much
+			if p := recover(); p != nil {
+				logPanic("handler", p)
+				code = -int32(abi.Internal)
+			}
 		}
 		req.over = true
 		instance.current = nil
 	}()
+	code = answered(h, req)
+	returned = true
+	return code
+}
+
+// answered runs the handler and makes its decision.
+func answered(h Handler, req *Request) int32 {
 	resp, err := h(req)
 	switch {
 	case err != nil:

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/url"
-	"slices"
 
 	"edge/abi"
 	"edge/abi/guest/internal/edge1"
@@ -23,7 +22,8 @@ type Request struct {
 	// edited.
 	upgrade answer
 
-	fields []fieldValue // those that were read
+	known  uint16 // the bits of the fields that were read
+	fields [abi.FieldURL + 1]string
 	url    *url.URL
 	query  url.Values
 	body   bodyReader
@@ -37,12 +37,6 @@ const (
 	saidYes
 	saidNo
 )
-
-// fieldValue is a field that was read.
-type fieldValue struct {
-	field uint32
-	value string
-}
 
 // id returns the host's handle, or 0 when there is no request.
 func (r *Request) id() uint32 {
@@ -99,30 +93,37 @@ func (r *Request) Query() url.Values {
 // Header returns the first value of the named header, or "". HeaderValues tells
 // an empty header from none.
 func (r *Request) Header(name string) string {
-	if vs := r.HeaderValues(name); len(vs) > 0 {
-		return vs[0]
-	}
-	return ""
+	list := r.values(name)
+	v, _, _ := cutValue(list)
+	return asText(v)
 }
 
 // HeaderValues returns every value of the named header in the order sent, nil if
 // there is none.
 func (r *Request) HeaderValues(name string) []string {
-	var small [256]byte
-	b := small[:]
-	errno, n := abi.SplitResult(edge1.ReqHeader(r.handle, name, b))
-	if int(n) > len(b) && errno == abi.OK {
-		b = make([]byte, n)
-		errno, n = abi.SplitResult(edge1.ReqHeader(r.handle, name, b))
-	}
-	if errno != abi.OK || int(n) > len(b) {
-		return nil
-	}
-	vs, err := abi.ParseValues(b[:n])
-	if err != nil {
-		return nil
+	list := r.values(name)
+	var vs []string
+	for len(list) > 0 {
+		v, rest, ok := cutValue(list)
+		if !ok {
+			return nil
+		}
+		vs, list = append(vs, asText(v)), rest
 	}
 	return vs
+}
+
+// cutValue takes the first value off a value list (SPEC.md, section 4), whose bytes
+// it shares; false if there is none.
+func cutValue(list []byte) (value, rest []byte, ok bool) {
+	if len(list) < 4 {
+		return nil, nil, false
+	}
+	n := uint64(binary.LittleEndian.Uint32(list))
+	if list = list[4:]; n > uint64(len(list)) {
+		return nil, nil, false
+	}
+	return list[:n], list[n:], true
 }
 
 // Headers returns all headers in the order sent, Host included.
@@ -146,28 +147,19 @@ func (r *Request) IsUpgrade() bool {
 	return r.upgrade == saidYes
 }
 
-// hasToken tells whether a value of the named header, a list, holds token. The
-// values it looks at are nearly always short, and then nothing is allocated.
+// hasToken tells whether a value of the named header, a list, holds token.
 func (r *Request) hasToken(name, token string) bool {
-	var small [64]byte
-	errno, n := abi.SplitResult(edge1.ReqHeader(r.handle, name, small[:]))
-	switch {
-	case errno != abi.OK:
-		return false
-	case int(n) > len(small):
-		return slices.ContainsFunc(r.HeaderValues(name), func(v string) bool { return abi.HasToken(v, token) })
-	}
-	for list := small[:n]; len(list) >= 4; { // as abi.ParseValues
-		size := binary.LittleEndian.Uint32(list)
-		if list = list[4:]; uint64(size) > uint64(len(list)) {
-			break
+	list := r.values(name)
+	for {
+		v, rest, ok := cutValue(list)
+		if !ok {
+			return false
 		}
-		if abi.HasToken(list[:size], token) {
+		if abi.HasToken(v, token) {
 			return true
 		}
-		list = list[size:]
+		list = rest
 	}
-	return false
 }
 
 // SetMethod changes the method that the backend will be sent.
@@ -220,31 +212,53 @@ func (r *Request) ReadBody(limit int64) ([]byte, error) {
 
 // field reads one field and remembers it.
 func (r *Request) field(n uint32) string {
-	for i := range r.fields {
-		if r.fields[i].field == n {
-			return r.fields[i].value
+	if r.known&(1<<n) != 0 {
+		return r.fields[n]
+	}
+	mem := memory()
+	room := mem.room()
+	result := edge1.ReqGet(r.handle, n, room)
+	if result > uint64(len(room)) { // an error, or the text is longer
+		room = make([]byte, resultSize(result))
+		if result = edge1.ReqGet(r.handle, n, room); result > uint64(len(room)) {
+			return ""
 		}
+		mem = new(texts)
 	}
-	var small [256]byte
-	b := small[:]
-	errno, size := abi.SplitResult(edge1.ReqGet(r.handle, n, b))
-	if int(size) > len(b) && errno == abi.OK {
-		b = make([]byte, size)
-		errno, size = abi.SplitResult(edge1.ReqGet(r.handle, n, b))
+	r.fields[n] = asText(mem.take(room, int(result)))
+	r.known |= 1 << n
+	return r.fields[n]
+}
+
+// values returns the values of the named header as a value list, whose bytes are the
+// caller's; none if the host has none.
+func (r *Request) values(name string) []byte {
+	mem := memory()
+	room := mem.room()
+	result := edge1.ReqHeader(r.handle, name, room)
+	if result <= uint64(len(room)) {
+		return mem.take(room, int(result))
 	}
-	if errno != abi.OK || int(size) > len(b) {
-		return ""
+	room = make([]byte, resultSize(result))
+	if result = edge1.ReqHeader(r.handle, name, room); result > uint64(len(room)) {
+		return nil
 	}
-	value := string(b[:size])
-	r.fields = append(r.fields, fieldValue{n, value})
-	return value
+	return room[:result]
+}
+
+// resultSize returns the length in a result, 0 if it is an error.
+func resultSize(result uint64) int {
+	if errno, n := abi.SplitResult(result); errno == abi.OK {
+		return int(n)
+	}
+	return 0
 }
 
 func (r *Request) setField(n uint32, value string) error {
 	if err := r.edited("edit the request", edge1.ReqSet(r.handle, n, value)); err != nil {
 		return err
 	}
-	r.fields, r.url, r.query = nil, nil, nil
+	r.known, r.url, r.query = 0, nil, nil
 	return nil
 }
 

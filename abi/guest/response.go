@@ -28,12 +28,12 @@ type Answer struct {
 
 // Text answers with plain text.
 func Text(status int, s string) *Answer {
-	return Bytes(status, "text/plain; charset=utf-8", []byte(s))
+	return Bytes(status, "text/plain; charset=utf-8", instance.texts.copyOf(s))
 }
 
 // HTML answers with a page.
 func HTML(status int, page string) *Answer {
-	return Bytes(status, "text/html; charset=utf-8", []byte(page))
+	return Bytes(status, "text/html; charset=utf-8", instance.texts.copyOf(page))
 }
 
 // JSON answers with v as encoding/json writes it. A v that cannot be written
@@ -48,11 +48,20 @@ func JSON(status int, v any) *Answer {
 // Bytes answers with body, which must not change until the request is over. An
 // empty contentType sends no such header.
 func Bytes(status int, contentType string, body []byte) *Answer {
-	a := &Answer{Status: status, Body: body}
+	cell := instance.answers.next()
+	a := &cell.Answer
+	a.Status, a.Body = status, body
 	if contentType != "" {
-		a.Headers = []Header{{Name: "Content-Type", Value: contentType}}
+		cell.headers[0] = Header{Name: "Content-Type", Value: contentType}
+		a.Headers = cell.headers[:1]
 	}
 	return a
+}
+
+// answerCell is an answer with room for its first headers.
+type answerCell struct {
+	Answer
+	headers [2]Header
 }
 
 // Stream answers with a body in pieces. write runs after the handler returned and
@@ -82,7 +91,14 @@ func (a *Answer) headerBlock() []byte {
 	if len(a.Headers) == 0 {
 		return nil
 	}
-	return abi.AppendHeaders(make([]byte, 0, 256), a.Headers)
+	if !alone || len(a.Headers) > 1 {
+		return abi.AppendHeaders(make([]byte, 0, 256), a.Headers)
+	}
+	// Nearly all answers that small plugins make have the same header.
+	if h := a.Headers[0]; h != instance.header {
+		instance.header, instance.block = h, abi.AppendHeaders(nil, a.Headers)
+	}
+	return instance.block
 }
 
 // sendStream begins the answer, lets the plugin write it, and ends it. Once it
