@@ -25,6 +25,7 @@ type requestBody struct {
 	left     int64      // bytes still to come; -1: not known
 	read     int64
 	complete bool
+	begun    bool        // a read was made, whatever it brought
 	silence  *time.Timer // runs while a read waits
 }
 
@@ -40,6 +41,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	case len(p) == 0:
 		return 0, nil
 	}
+	b.begun = true
 	// Not a deadline for each read: the connection's deadline is how others
 	// wake this one, and must not be put off by it.
 	if b.silence == nil {
@@ -66,6 +68,11 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// SetReadDeadline ends a read that is waiting when t has passed, and lets later ones
+// wait again with the zero time. Whoever was asked about the request has it for as long
+// as it is theirs.
+func (b *requestBody) SetReadDeadline(t time.Time) error { return b.conn.SetReadDeadline(t) }
+
 // wake ends a read that is waiting.
 func (b *requestBody) wake() { _ = b.conn.SetReadDeadline(time.Unix(1, 0)) }
 
@@ -75,6 +82,13 @@ func (b *requestBody) state() (complete bool, read, left int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.complete, b.read, b.left
+}
+
+// untouched tells whether nobody tried to read.
+func (b *requestBody) untouched() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.begun
 }
 
 // through tells whether the whole body was read. One that somebody reads right now

@@ -50,12 +50,11 @@ func (x *exchange) beforeEdits() edits {
 }
 
 // undo gives the request back as it was. It is false if that cannot be done, because
-// of the body's bytes that are gone.
+// the plugin has begun to read the body: bytes of it may be gone, and a client that
+// sends none would decide by its silence that the plugin is passed over.
 func (x *exchange) undo(e edits) bool {
-	if x.body != nil {
-		if _, read, _ := x.body.state(); read > 0 {
-			return false
-		}
+	if x.body != nil && !x.body.untouched() {
+		return false
 	}
 	r := x.req
 	r.Method, r.Path, r.Query, r.HasQuery, r.Headers = e.method, e.path, e.query, e.hasQuery, e.headers
