@@ -22,10 +22,6 @@ const (
 	maxRest = 256
 	// restShare is which part of a longer rest is charged when the function goes on.
 	restShare = 16
-	// tight is the most instructions of a loop that is unrolled, so that it asks once
-	// in unrolled rounds: in a short loop the question costs as much as the work.
-	tight    = 12
-	unrolled = 4
 )
 
 // point is a place where fuel is charged. Each instruction belongs to one: one
@@ -281,35 +277,6 @@ func (w *walker) loop(begin int) {
 		w.begin(check)
 	}
 	f.header = w.current.point
-}
-
-// unroll has a loop that was read to its end asked in every few rounds only, if it
-// is short and nothing but plain instructions that end in a branch back:
-//
-//	loop CODE br_if 0 end
-//
-// becomes, as often as unrolled says,
-//
-//	block loop CODE eqz br_if 1 CODE ... br_if 0 end end
-//
-// Without parameters and results the stack is empty at both branches.
-func (w *walker) unroll(f *frame) {
-	switch {
-	case w.again < 0 || w.turns != f.turns+1 || w.count-f.count > tight:
-		return
-	case f.code != f.at+2 || w.b[f.at+1] != blockEmpty:
-		return
-	}
-	var rounds []byte
-	for range unrolled - 1 {
-		rounds = append(rounds, opI32Eqz, opBrIf, 1)
-		rounds = append(rounds, w.b[f.code:w.again]...)
-	}
-	w.points[f.header].cost += uint32((unrolled - 1) * (w.count - f.count))
-	w.edits = append(w.edits,
-		edit{at: f.at, insert: []byte{opBlock, blockEmpty}},
-		edit{at: w.again, insert: rounds},
-		edit{at: w.at, insert: []byte{opEnd}})
 }
 
 func (w *walker) otherwise() {
