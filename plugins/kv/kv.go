@@ -19,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -34,6 +35,9 @@ import (
 
 // ErrInUse: another process holds the file.
 var ErrInUse = errors.New("the plugins' key-value store is in use by another edge")
+
+// ErrBroken: the file is no store, or not all of one.
+var ErrBroken = errors.New("the plugins' key-value store is broken")
 
 const (
 	// lockWait is how long Open waits for the edge that is just about to end.
@@ -66,16 +70,23 @@ type Store struct {
 var _ plugins.KV = (*Store)(nil)
 
 // Open opens the store in the file path, making the file (mode 0600) and its
-// folder (0700) if they are missing. ErrInUse when another edge has it open. log
-// gets what goes wrong inside; nil discards it. The caller closes the store.
+// folder (0700) if they are missing. ErrInUse when another edge has it open,
+// ErrBroken when it is no store. log gets what goes wrong inside; nil discards it.
+// The caller closes the store.
 func Open(path string, log *slog.Logger) (*Store, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the key-value store: %w", err)
 	}
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockWait, FreelistType: bolt.FreelistMapType})
+	err := checkWhole(path)
+	var db *bolt.DB
+	if err == nil {
+		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: lockWait, FreelistType: bolt.FreelistMapType})
+	}
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, fmt.Errorf("%w: %s", ErrInUse, path)
+	case errors.Is(err, ErrBroken):
+		return nil, fmt.Errorf("%w: %s (bring back a copy of it, or move it away to begin with an empty one)", err, path)
 	case err != nil:
 		return nil, fmt.Errorf("open the key-value store %s: %w", path, err)
 	}
@@ -89,6 +100,35 @@ func Open(path string, log *slog.Logger) (*Store, error) {
 	s.purger.Add(1)
 	go s.purgeLoop()
 	return s, nil
+}
+
+// checkWhole wants all of the file there that its header tells of: a read beyond
+// its end, from the memory that it is mapped to, would be the process's end. A file
+// that is missing or empty is a new store.
+func checkWhole(path string) (err error) {
+	st, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && st.Size() == 0 {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	// To read alone, nothing but the header is looked at.
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockWait, ReadOnly: true})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout), errors.As(err, new(*fs.PathError)):
+		return err
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrBroken, err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return db.View(func(tx *bolt.Tx) error {
+		// With the lock held, no other edge is making it larger.
+		st, err := os.Stat(path)
+		if err == nil && st.Size() < tx.Size() {
+			err = fmt.Errorf("%w: it has %d bytes of %d", ErrBroken, st.Size(), tx.Size())
+		}
+		return err
+	})
 }
 
 // settle tightens the mode of a file that somebody copied with a wider one, and

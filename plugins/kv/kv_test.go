@@ -358,6 +358,37 @@ func TestOpenRefusesWhatIsNoStore(t *testing.T) {
 	}
 }
 
+// TestOpenRefusesWhatIsCutShort cuts a store at many places: none ends the process.
+func TestOpenRefusesWhatIsCutShort(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "kv.db")
+	s, err := Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Set(t.Context(), "team", "key", bytes.Repeat([]byte{1}, 100<<10), abi.KVSetOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{1, 4096, 5000, 8192, 12 << 10, 16 << 10, 64 << 10, 100 << 10} {
+		if err := os.WriteFile(path, whole[:size], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := Open(path, nil); !errors.Is(err, ErrBroken) {
+			t.Errorf("%d bytes of %d: %v, want ErrBroken", size, len(whole), err)
+			if err == nil {
+				_ = s.Close()
+			}
+		}
+	}
+}
+
 func TestEndedContextStartsNothing(t *testing.T) {
 	t.Parallel()
 	s := open(t, file(t))
