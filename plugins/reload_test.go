@@ -252,6 +252,16 @@ func TestWatch(t *testing.T) {
 			rename(t, dir, dir+".old")
 			rename(t, dir+".new", dir)
 		},
+		"link's target in another folder": func(t *testing.T, path string) {
+			target := filepath.Join(t.TempDir(), "target.wasm")
+			write(t, target, responding("0"))
+			if err := os.Symlink(target, path+".tmp"); err != nil {
+				t.Fatal(err)
+			}
+			rename(t, path+".tmp", path)
+			write(t, target+".tmp", responding("1"))
+			rename(t, target+".tmp", target)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -266,6 +276,22 @@ func TestWatch(t *testing.T) {
 				t.Errorf("a half-written file was tried:\n%s", log)
 			}
 		})
+	}
+}
+
+// TestWatchSeesModes has a file that may be read from now on looked at again.
+func TestWatchSeesModes(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "p.wasm")
+	if err := os.WriteFile(path, responding("0"), 0o200); err != nil {
+		t.Fatal(err)
+	}
+	before := stateOf(path)
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if stateOf(path).same(before) {
+		t.Error("a change of the mode is no change")
 	}
 }
 

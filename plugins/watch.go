@@ -19,6 +19,7 @@ type fileState struct {
 	exists  bool // and is not empty: a writer has just truncated it
 	size    int64
 	changed time.Time
+	mode    os.FileMode // one that could not be read may be readable now
 	file    os.FileInfo
 }
 
@@ -27,11 +28,11 @@ func stateOf(path string) fileState {
 	if err != nil {
 		return fileState{}
 	}
-	return fileState{st.Size() > 0, st.Size(), st.ModTime(), st}
+	return fileState{st.Size() > 0, st.Size(), st.ModTime(), st.Mode(), st}
 }
 
 func (s fileState) same(o fileState) bool {
-	return s.exists == o.exists && s.size == o.size && s.changed.Equal(o.changed) && (!s.exists || os.SameFile(s.file, o.file))
+	return s.exists == o.exists && s.size == o.size && s.mode == o.mode && s.changed.Equal(o.changed) && (!s.exists || os.SameFile(s.file, o.file))
 }
 
 // sourceState is that of a plugin's file, and of its signature if it must have
@@ -131,15 +132,28 @@ func (w *watch) look() {
 		if source == "" {
 			continue
 		}
-		// Adding a folder again is harmless, and finds one that was made anew.
-		if err := w.notify.Add(filepath.Dir(source)); err != nil {
-			w.missing = true
+		for _, folder := range foldersOf(source) {
+			// Adding a folder again is harmless, and finds one that was made anew.
+			if err := w.notify.Add(folder); err != nil {
+				w.missing = true
+			}
 		}
 		now := stateOfSource(source, signed)
 		if _, waits := w.pending[p]; !waits && now.module.exists && !now.same(seen) {
 			w.pending[p] = sourceState{}
 		}
 	}
+}
+
+// foldersOf returns the folder of a file, and, if it is a symbolic link, of what
+// that names: its content may be replaced there.
+func foldersOf(path string) []string {
+	folder := filepath.Dir(path)
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil || filepath.Dir(target) == folder {
+		return []string{folder}
+	}
+	return []string{folder, filepath.Dir(target)}
 }
 
 // loadSettled loads the plugins whose file did not change since the last look.
