@@ -228,7 +228,7 @@ func (h hostile) attack(t *testing.T, p *Plugin) time.Duration {
 	var callers sync.WaitGroup
 	for range 2 {
 		callers.Go(func() {
-			for range 3 {
+			for range 2 {
 				begun := time.Now()
 				d, err := p.Decide(context.Background(), newRequest())
 				if r, ok := d.(*abi.Respond); ok && r.Stream != nil {
@@ -330,9 +330,12 @@ func describe(d abi.Decision, err error) string {
 }
 
 func (w *bystanders) collect(first func()) {
+	ticker := time.NewTicker(10 * time.Millisecond) // a collection without a pause would leave others nothing
+	defer ticker.Stop()
 	for ; !w.ended(); first() {
 		runtime.GC()
 		w.gcs++
+		<-ticker.C
 	}
 }
 
