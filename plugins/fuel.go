@@ -216,6 +216,7 @@ func (in *instance) endStint(now time.Time) error {
 		in.gen.pool.shorten()
 	}
 	in.now = now
+	in.stint.x = nil // an idle instance keeps no request
 	return in.life.check(now, in.stint.deadline)
 }
 
