@@ -82,10 +82,11 @@ bench-peers: ## Install what bench compares with: Debian's nginx and HAProxy (ne
 	@[ -x bin/peers/workerd ] || { echo "make: npm has no workerd for this machine"; exit 1; }
 
 bench-parts: setup ## Print what the parts cost: decision, request, upgrade, cold start on both runtimes, binary size
-	$(GO) test -run '^$$' -bench . -skip '^BenchmarkSandbox' -benchtime $(BENCHTIME) ./cmd/edge/e2e
+	$(GO) test -run '^$$' -bench . -skip '^Benchmark(Sandbox|PlanHeld)' -benchtime $(BENCHTIME) ./cmd/edge/e2e
 
 bench-plugins: setup node_modules/.package-lock.json ## Print what plugins cost, with the goals beside it: decisions, isolation, metering, loads, parked requests (5 minutes; needs clang, rustc and Node.js)
 	$(GO) test -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkPlatform' -benchtime 1x ./plugins
+	$(GO) test -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkPlanHeld$$' -benchtime 1x ./cmd/edge/e2e
 
 bench-sandbox: setup ## Print what sandboxes cost, with the goals beside it: exec, starts, dials, files, memory (10 minutes)
 	$(GO) test -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkSandbox' -benchtime 1x ./cmd/edge/e2e
@@ -137,16 +138,17 @@ $(ascripts): bin/wasm/%.wasm: $(wildcard abi/assemblyscript/*) $$(shell find exa
 	@mkdir -p $(@D)
 	cd examples/wasm/$* && node $(CURDIR)/node_modules/assemblyscript/bin/asc.js --config asconfig.json --outFile $(CURDIR)/$@
 
-rust_flags := --edition 2021 -D warnings -C opt-level=s -C panic=abort --target wasm32-unknown-unknown
+rust_flags := --edition 2021 -D warnings -C opt-level=2 -C target-feature=+bulk-memory -C panic=abort --target wasm32-unknown-unknown
 
 $(rusts): bin/wasm/%.wasm: $$(shell find examples/wasm/$$* examples/wasm/echo -type f) build/rust/libedge.rlib
 	@mkdir -p $(@D)
 	$(rustc) $(rust_flags) -C strip=symbols --crate-type cdylib --crate-name plugin --extern edge=build/rust/libedge.rlib -o $@ examples/wasm/$*/lib.rs
 
 build/rust/libedge.rlib: $(shell find abi/rust/src -name '*.rs')
+	@mkdir -p $(@D)
 	$(rustc) $(rust_flags) --crate-type rlib --crate-name edge --out-dir $(@D) abi/rust/src/lib.rs
 
-c_flags := -std=c11 -Wall -Wextra -Werror -Os -ffunction-sections -fdata-sections --target=wasm32-wasi -mexec-model=reactor -Wl,--gc-sections,--strip-all
+c_flags := -std=c11 -Wall -Wextra -Werror -O2 -mbulk-memory -ffunction-sections -fdata-sections --target=wasm32-wasi -mexec-model=reactor -Wl,--gc-sections,--strip-all
 
 $(cs): bin/wasm/%.wasm: $$(shell find examples/wasm/$$* -type f) build/c/server.inc $(wildcard abi/c/*.c abi/c/*.h)
 	@mkdir -p $(@D)

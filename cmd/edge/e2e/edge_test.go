@@ -50,6 +50,7 @@ type settings struct {
 	binding string            // more keys of the binding: "sleepAfter: 1s, warm: 1"
 	env     []string          // for the edge process
 	files   string            // keys of the binding; "" is what the runtime needs
+	limits  string            // keys of limits; "" is the default
 	// pluginKeys are more keys of every plugin: ", deadline: 1s".
 	pluginKeys string
 }
@@ -154,7 +155,7 @@ func (s settings) yaml(e *edge) []byte {
 	if s.binding != "" {
 		files += ", " + s.binding
 	}
-	fmt.Fprintf(&b, "listen: %q\nstate: %q\nsandboxes:\n  Sandbox: {runtime: %s, %s}\nplugins:\n", e.addr, e.state, s.runtime, files)
+	fmt.Fprintf(&b, "listen: %q\nstate: %q\nlimits: {%s}\nsandboxes:\n  Sandbox: {runtime: %s, %s}\nplugins:\n", e.addr, e.state, s.limits, s.runtime, files)
 	for name, source := range s.plugins {
 		fmt.Fprintf(&b, "  %s: {source: %q%s}\n", name, source, s.pluginKeys)
 	}

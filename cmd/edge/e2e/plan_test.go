@@ -15,7 +15,7 @@ import (
 )
 
 // planning is a module of a few bytes that decides the same plan for every request.
-func planning(t *testing.T, p *abi.Plan) string {
+func planning(t testing.TB, p *abi.Plan) string {
 	t.Helper()
 	text, err := json.Marshal(p)
 	if err != nil {
