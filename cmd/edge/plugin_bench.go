@@ -111,10 +111,9 @@ func newBencher(module []byte, c *pluginBenchCommand, cases []replay.Case) (*ben
 		return nil, err
 	}
 	b := &bencher{command: c, module: module, cases: cases, dir: dir, report: benchReport{Module: c.Module}}
-	b.spec = plugins.Spec{
-		Name: pluginNameOf(c.Module), Source: dir + "/module.wasm", Isolation: plugins.Isolation(c.Isolation),
-		Config: cases[0].Config, Secrets: cases[0].Secrets, MaxInstances: max(plugins.DefaultMaxInstances, c.Callers),
-	}
+	b.spec = cases[0].Spec(pluginNameOf(c.Module)) // with its grants: without them no fetch is answered
+	b.spec.Source, b.spec.Isolation = dir+"/module.wasm", plugins.Isolation(c.Isolation)
+	b.spec.MaxInstances = max(plugins.DefaultMaxInstances, c.Callers)
 	if len(b.spec.Secrets) == 0 {
 		b.spec.Secrets = map[string]string{"none": "-"} // an import of secret_get wants one
 	}

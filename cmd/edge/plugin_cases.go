@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -47,7 +48,7 @@ Every case has an instance, a clock and randomness of its own that are the same 
         calls: [listFiles, {name: exec, match: {command: ls}}]      # in this order, among others; []: none
         fuel: {max: 200000}            # also sandbox, port, policy, wake, plan, error, request, kv, output
 
---update writes expect where there is none.`
+--update writes expect where there is none, and where it is not met.`
 }
 
 // Run decides the cases. Any that fails is exit code 1.
@@ -57,6 +58,9 @@ func (c *pluginTestCommand) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	if c.Recording != "" {
+		if c.Update || c.Only != "" || len(c.Cases) > 0 {
+			return usageError{errors.New("--recording takes the place of files of cases: neither these nor --run nor --update go with it")}
+		}
 		r := pluginReplayCommand{Output: c.Output, Module: c.Module, Recording: c.Recording, All: true, Verbose: c.Verbose}
 		return r.Run(ctx, t)
 	}
