@@ -22,6 +22,7 @@ var instance struct {
 	selfTest []func() error
 	event    func(*Sandbox, SandboxEvent) error
 
+	fields   fields
 	requests cells[Request]
 	answers  cells[answerCell]
 	texts    texts
@@ -75,6 +76,7 @@ func serve(h Handler, id uint32) (code int32) {
 	req := instance.requests.next()
 	req.handle = id
 	instance.current = req
+	instance.fields.of, instance.fields.known = req, 0
 	returned := false
 	defer func() {
 		if !returned { // to recover costs a module much

@@ -3,6 +3,8 @@ package guest
 import (
 	"runtime"
 	"unsafe"
+
+	"edge/abi"
 )
 
 // What every request needs is taken off larger pieces: an allocation costs a module
@@ -58,6 +60,14 @@ func (t *texts) copyOf(s string) []byte {
 	}
 	b := t.room()
 	return t.take(b, copy(b, s))
+}
+
+// fields remembers what was read of one request: there is one at a time, and most
+// handlers read little.
+type fields struct {
+	of     *Request
+	known  uint16 // a bit for each
+	values [abi.FieldURL + 1]string
 }
 
 // asText returns bytes that nobody writes to any more as a string.

@@ -11,7 +11,7 @@ import (
 )
 
 // Request is the request that the handler decides on. It reads through to the
-// host, and remembers what it read. It ends when the handler returns; what was
+// host, and remembers what it read of the fields. It ends when the handler returns; what was
 // got from it before stays good.
 type Request struct {
 	handle uint32
@@ -22,11 +22,9 @@ type Request struct {
 	// edited.
 	upgrade answer
 
-	known  uint16 // the bits of the fields that were read
-	fields [abi.FieldURL + 1]string
-	url    *url.URL
-	query  url.Values
-	body   bodyReader
+	url   *url.URL
+	query url.Values
+	body  bodyReader
 }
 
 // answer is to a question that may not have been asked yet.
@@ -212,8 +210,9 @@ func (r *Request) ReadBody(limit int64) ([]byte, error) {
 
 // field reads one field and remembers it.
 func (r *Request) field(n uint32) string {
-	if r.known&(1<<n) != 0 {
-		return r.fields[n]
+	memo := &instance.fields
+	if memo.known&(1<<n) != 0 && memo.of == r {
+		return memo.values[n]
 	}
 	mem := memory()
 	room := mem.room()
@@ -225,9 +224,12 @@ func (r *Request) field(n uint32) string {
 		}
 		mem = new(texts)
 	}
-	r.fields[n] = asText(mem.take(room, int(result)))
-	r.known |= 1 << n
-	return r.fields[n]
+	value := asText(mem.take(room, int(result)))
+	if memo.of == r {
+		memo.values[n] = value
+		memo.known |= 1 << n
+	}
+	return value
 }
 
 // values returns the values of the named header as a value list, whose bytes are the
@@ -258,7 +260,8 @@ func (r *Request) setField(n uint32, value string) error {
 	if err := r.edited("edit the request", edge1.ReqSet(r.handle, n, value)); err != nil {
 		return err
 	}
-	r.known, r.url, r.query = 0, nil, nil
+	r.url, r.query = nil, nil
+	instance.fields.known = 0
 	return nil
 }
 
