@@ -3,7 +3,7 @@ import * as host from "./host";
 import { JsonWriter } from "./json";
 import { log } from "./log";
 import { Request } from "./request";
-import { Header, argument, errnoOf, first, headerBlock, len, ptr } from "./wire";
+import { Header, Slice, argument, errnoOf, first, headerBlock, len, ptr, typeBlock } from "./wire";
 
 // How each decision is told. Functions that are named here alone are part of a
 // module only if something reaches them: a plugin that never sends a request to a
@@ -19,7 +19,8 @@ const nothingToSay: ArrayBuffer = new ArrayBuffer(0);
  */
 export class Response {
   status: i32 = 200;
-  headers: Header[] = [];
+  private type: string = "";
+  private more: Header[] | null = null;
   /** body is an answer's bytes, or the options of what sends the request on; said is an answer's text. */
   body: ArrayBuffer = nothingToSay;
   said: string = "";
@@ -79,6 +80,18 @@ export class Response {
   }
   static made(): Response { return new Response("", null); }
 
+  /** headers are an answer's. Most have a Content-Type alone, which needs no list. */
+  get headers(): Header[] {
+    let headers = this.more;
+    if (headers === null) {
+      headers = [];
+      if (this.type != "") headers.push(new Header("Content-Type", this.type));
+      this.more = headers;
+    }
+    return headers;
+  }
+  set headers(headers: Header[]) { this.more = headers; }
+
   /** header adds a header to an answer and returns it. */
   header(name: string, value: string): Response {
     this.headers.push(new Header(name, value));
@@ -102,7 +115,7 @@ export class Response {
 
   private static written(status: i32, type: string, text: string): Response {
     const r = new Response("respond", (r: Response, req: u32): i64 => {
-      const headers = headerBlock(r.headers);
+      const headers = r.block();
       const b = argument(r.said);
       return host.respond(req, r.status, ptr(headers), len(headers), ptr(b), len(b));
     });
@@ -112,7 +125,7 @@ export class Response {
 
   private static raw(status: i32, type: string, body: ArrayBuffer): Response {
     const r = new Response("respond", (r: Response, req: u32): i64 => {
-      const headers = headerBlock(r.headers);
+      const headers = r.block();
       return host.respond(req, r.status, ptr(headers), len(headers), changetype<usize>(r.body), r.body.byteLength);
     });
     r.body = body;
@@ -121,8 +134,14 @@ export class Response {
 
   private typed(status: i32, type: string): Response {
     this.status = status;
-    if (type != "") this.headers.push(new Header("Content-Type", type));
+    this.type = type;
     return this;
+  }
+
+  /** block is the headers as the host takes them, as the first argument. */
+  private block(): Slice {
+    const headers = this.more;
+    return headers === null ? typeBlock(this.type) : headerBlock(headers);
   }
 
   private target(binding: string, id: string, port: i32, options: ArrayBuffer): Response {

@@ -15,7 +15,13 @@ export function decode(at: usize, n: i32): string {
   if (plain < n) return decodeSlowly(at, n);
   const text = changetype<string>(__new(usize(n) << 1, idof<string>()));
   const to = changetype<usize>(text);
-  for (let i = 0; i < n; i++) store<u16>(to + (usize(i) << 1), load<u8>(at + i));
+  let i = 0;
+  for (; i + 4 <= n; i += 4) { // four bytes become four units
+    let four = u64(load<u32>(at + i));
+    four = (four | (four << 16)) & 0x0000ffff0000ffff;
+    store<u64>(to + (usize(i) << 1), (four | (four << 8)) & 0x00ff00ff00ff00ff);
+  }
+  for (; i < n; i++) store<u16>(to + (usize(i) << 1), load<u8>(at + i));
   return text;
 }
 
