@@ -83,6 +83,9 @@ impl FetchResponse<'_> {
     /// The next piece of the body; `None` at the end. A body of more than 64 MiB is
     /// `BODY_TOO_LARGE`.
     pub fn next_piece(&mut self) -> Result<Option<Vec<u8>>> {
+        if !self.rest.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.rest))); // of a piece that was begun with read
+        }
         if self.ended {
             return Ok(None);
         }
@@ -96,7 +99,7 @@ impl FetchResponse<'_> {
 
     /// The whole body.
     pub fn bytes(&mut self) -> Result<Vec<u8>> {
-        let mut whole = std::mem::take(&mut self.rest);
+        let mut whole = Vec::new();
         while let Some(mut piece) = self.next_piece()? {
             whole.append(&mut piece);
         }
