@@ -146,7 +146,7 @@ func TestSlotsGoRound(t *testing.T) {
 	for name := range got {
 		order += name + " "
 	}
-	if order != "a1 b1 a2 a3 " {
+	if order != "b1 a1 a2 a3 " { // b waits for the first time
 		t.Errorf("the slot went to %s", order)
 	}
 	if s.taken() != 0 || s.waiting.Load() != 0 {

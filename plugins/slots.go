@@ -23,7 +23,10 @@ const (
 // themselves. A guest that waits in a host call holds no slot.
 //
 // Plugins have their turns one after the other, each with the guest of its that
-// waits longest, so that a plugin with many busy guests leaves others their share.
+// waits longest, so that a plugin with many busy guests leaves others their share. One
+// that had no guest waiting is next, before those that want every turn: however
+// many plugins compute without an end, it waits for one guest's time and not for
+// one of each.
 type slots struct {
 	size    int
 	spins   int
@@ -31,11 +34,15 @@ type slots struct {
 	waiting atomic.Int32 // guests that have none and want one
 
 	mu    sync.Mutex
-	turns []*slotLine // lines with somebody in them; the first is next
+	turns []*slotLine // lines with somebody in them, by round; the first is next
+	round uint64      // of the line that had its turn last
 }
 
 // slotLine is one generation's guests that wait for a slot. slots.mu guards it.
-type slotLine struct{ waiters []*slotWaiter }
+type slotLine struct {
+	waiters []*slotWaiter
+	round   uint64 // in which it has its next turn: one in each, and none is saved up
+}
 
 // slotWaiter is one of them. It is told once each time it is taken out of its
 // line: that the slot is its own (given), or that it may try to get one.
@@ -172,13 +179,23 @@ func (s *slots) told(l *slotLine, w *slotWaiter, end, otherEnd <-chan struct{}) 
 // it was woken for. s.mu is held.
 func (s *slots) push(l *slotLine, w *slotWaiter) {
 	if len(l.waiters) == 0 {
-		s.turns = append(s.turns, l)
+		l.round = max(l.round, s.round)
+		s.queue(l, func(other *slotLine) bool { return other.round >= l.round })
 	}
 	i := len(l.waiters)
 	for i > 0 && l.waiters[i-1].since.After(w.since) {
 		i--
 	}
 	l.waiters = slices.Insert(l.waiters, i, w)
+}
+
+// queue puts l in front of the first line of which before is true. s.mu is held.
+func (s *slots) queue(l *slotLine, before func(other *slotLine) bool) {
+	i := slices.IndexFunc(s.turns, before)
+	if i < 0 {
+		i = len(s.turns)
+	}
+	s.turns = slices.Insert(s.turns, i, l)
 }
 
 // pop takes the one out of its line whose turn it is; nil if nobody waits. s.mu is
@@ -191,8 +208,10 @@ func (s *slots) pop() *slotWaiter {
 	w := l.waiters[0]
 	l.waiters = slices.Delete(l.waiters, 0, 1)
 	s.turns = slices.Delete(s.turns, 0, 1)
+	s.round = l.round
+	l.round++
 	if len(l.waiters) > 0 {
-		s.turns = append(s.turns, l)
+		s.queue(l, func(other *slotLine) bool { return other.round > l.round })
 	}
 	return w
 }
