@@ -16,6 +16,9 @@ const (
 	// maxUnsent bounds the bytes of one request's started writes and sends that
 	// are not out yet; a single one may be larger.
 	maxUnsent = 4 << 20
+	// maxUncollected bounds the results of an instance's started calls that the guest
+	// was not told of yet, as a multiple of the memory it may have.
+	maxUncollected = 4
 )
 
 // call is one started piece of work of an asynchronous module.
@@ -24,6 +27,7 @@ type call struct {
 	x       *exchange
 	place   place
 	unsent  int  // bytes it counts in x.unsent
+	held    int  // bytes of the guest's that it keeps a copy of; at least unsent
 	writes  bool // it is a respond_write_start
 	opens   bool // it is a ws_open_start or an op_open_start
 	fetches bool // it is a fetch_start
@@ -48,6 +52,10 @@ func (in *instance) launch(c *call, l *lane, work func(ctx context.Context) ([]b
 	case x.unsent > 0 && x.unsent+c.unsent > maxUnsent:
 		return x.refuse(abi.CodeQuotaExceeded, "%d bytes of this request wait to be sent already", x.unsent)
 	}
+	c.held = max(c.held, c.unsent)
+	if in.held > 0 && uint64(in.held+c.held) > in.gen.spec.Memory {
+		return x.refuse(abi.CodeQuotaExceeded, "the calls that are open hold %d bytes already", in.held)
+	}
 	handle, err := in.newHandle()
 	if err != nil {
 		panic(err)
@@ -58,6 +66,7 @@ func (in *instance) launch(c *call, l *lane, work func(ctx context.Context) ([]b
 	c.handle, c.place = handle, l.join()
 	x.calls[handle] = c
 	x.unsent += c.unsent
+	in.held += c.held
 	if c.writes {
 		x.stream.queued++
 	}
@@ -78,6 +87,11 @@ func (in *instance) carryOut(ctx context.Context, c *call, work func(ctx context
 	c.place.done()
 	if e := in.gen.tooLarge(result); err == nil && e != nil {
 		err = e
+	}
+	uncollected := int64(len(result))
+	defer func() { in.uncollected.Add(-uncollected) }()
+	if n := in.uncollected.Add(uncollected); err == nil && n > maxUncollected*int64(in.gen.spec.Memory) {
+		err = abi.Errorf(abi.CodeQuotaExceeded, "results of %d bytes wait for the plugin already", n-uncollected).WithStarted(abi.StartedYes)
 	}
 	if err != nil {
 		c.err = in.gen.sayable(err)

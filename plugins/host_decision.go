@@ -222,11 +222,18 @@ func sandboxOptions(o *abi.SandboxOptions) abi.SandboxOptions {
 	return *o
 }
 
+// maxOptions bounds the JSON of options and of a fetch, in bytes: while it is read
+// nobody looks at the guest's time.
+const maxOptions = 1 << 20
+
 // strictOptions reads a guest's options; none are an empty object, and a field
 // that there is not is an error.
 func strictOptions(b []byte, v any) error {
 	if len(b) == 0 {
 		return nil
+	}
+	if len(b) > maxOptions {
+		return fmt.Errorf("%d bytes are more than %d", len(b), maxOptions)
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()

@@ -73,7 +73,7 @@ func kvStart(in *instance, a []uint64) uint64 {
 		return answer(abi.Closed)
 	}
 	c := in.kvCall(x.services().KV, a)
-	return in.launch(&call{x: x, unsent: len(c.value)}, nil, func(ctx context.Context) ([]byte, error) {
+	return in.launch(&call{x: x, unsent: len(c.value), held: len(c.key) + len(c.value) + len(c.options)}, nil, func(ctx context.Context) ([]byte, error) {
 		return c.carryOut(ctx, x)
 	})
 }

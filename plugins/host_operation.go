@@ -36,7 +36,7 @@ func opStart(in *instance, a []uint64) uint64 {
 	if x == nil {
 		return answer(abi.Closed)
 	}
-	return in.launch(&call{x: x}, nil, func(ctx context.Context) ([]byte, error) {
+	return in.launch(&call{x: x, held: len(name) + len(body)}, nil, func(ctx context.Context) ([]byte, error) {
 		return x.operate(ctx, name, body)
 	})
 }
@@ -77,7 +77,7 @@ func opOpenStart(in *instance, a []uint64) uint64 {
 	if e := x.roomForSocket(); e != nil {
 		return x.fail(e)
 	}
-	c := &call{x: x, opens: true}
+	c := &call{x: x, held: len(name) + len(body), opens: true}
 	return in.launch(c, nil, func(ctx context.Context) (_ []byte, err error) {
 		c.opened, err = x.openStream(ctx, name, body)
 		return nil, err

@@ -61,6 +61,9 @@ func reqSet(in *instance, a []uint64) uint64 {
 		return answer(abi.Closed)
 	}
 	field, ok := uint32(a[1]), false
+	if len(value) > abi.MaxHeaderBytes {
+		return x.refuse(abi.CodeInvalidRequest, "req_set: field %d has %d bytes; %d are the most", field, len(value), abi.MaxHeaderBytes)
+	}
 	switch field {
 	case abi.FieldMethod:
 		ok = abi.ValidToken(value) && value != "CONNECT"

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"log/slog"
+	"slices"
+	"strings"
 
 	"edge/abi"
 )
@@ -58,12 +60,24 @@ func logFields(block []byte, room int) (attrs []slog.Attr, ok bool) {
 		}
 		pair[i%2], block = string(block[:n]), block[n:]
 		if i%2 == 1 {
-			attrs = append(attrs, slog.String(pair[0], pair[1]))
+			attrs = append(attrs, slog.String(guestKey(pair[0]), pair[1]))
 		} else if len(block) == 0 {
 			return nil, false
 		}
 	}
 	return attrs, true
+}
+
+// edgesKeys are the fields of a line that say whose it is. A guest's own of that
+// name would stand beside them, and readers of JSON take the last one.
+var edgesKeys = []string{"time", "level", "msg", "source", "plugin", "generation", "digest", "request", "stream"}
+
+// guestKey is the name under which a guest's field is logged.
+func guestKey(key string) string {
+	if slices.ContainsFunc(edgesKeys, func(k string) bool { return strings.EqualFold(k, key) }) {
+		return "fields." + key
+	}
+	return key
 }
 
 // configGet: (key, len, ptr, cap). It belongs to no request: what does not fit

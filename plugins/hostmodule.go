@@ -133,14 +133,20 @@ func (f hostFunction) bind() api.GoModuleFunc {
 		if in.mem == nil {
 			in.mem = mod.Memory() // a start function runs before the instance is known
 		}
-		if in.worked += callWork; in.worked >= workEvery {
-			in.worked = 0
-			in.share(time.Now())
-		}
+		in.toil(callWork)
 		r := call(in, stack)
 		if answers {
 			stack[0] = r
 		}
+	}
+}
+
+// toil counts what a host function does for the guest, in bytes, and looks at the
+// guest's time when it was much. It traps a guest that is to be stopped.
+func (in *instance) toil(bytes int) {
+	if in.worked += uint64(bytes); in.worked >= workEvery {
+		in.worked = 0
+		in.share(time.Now())
 	}
 }
 

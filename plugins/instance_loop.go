@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,11 +16,14 @@ type looped struct {
 	events chan event
 	quit   chan struct{} // closed by the pool to end an instance without requests
 	dead   chan struct{} // closed when the loop takes no more events
+	// uncollected is the bytes of results that wait for the loop.
+	uncollected atomic.Int64
 
 	// The loop alone uses these, and host functions, which run in it.
 	open       map[uint32]*exchange
 	ended      []*exchange // a decision was made or a stream ended in this entry
 	completing *call       // the call that edge_complete is told of
+	held       int         // bytes that started calls hold, of requests that are over too
 	spent      bool        // the pool does not want the instance any more
 }
 
@@ -100,6 +104,9 @@ func (in *instance) loop() {
 // returned with it is the one that was being worked on.
 func (in *instance) handle(ev event) (*exchange, error) {
 	x := ev.x
+	if ev.kind == eventComplete {
+		in.held -= ev.call.held
+	}
 	if x.over || (ev.kind == eventComplete && x.calls[ev.call.handle] == nil) {
 		ev.call.drop(in.gen)
 		return nil, nil

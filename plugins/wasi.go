@@ -219,19 +219,20 @@ func fdFilestat(in *instance, a []uint64) uint64 {
 	return wasiOK
 }
 
+// lineWork is what a line costs besides its bytes, as callWork.
+const lineWork = 64
+
 // lineBuffer collects what a guest writes to one descriptor until a line is
 // whole.
 type lineBuffer struct{ line []byte }
 
 func (l *lineBuffer) write(in *instance, fd int, b []byte) {
 	for len(b) > 0 {
-		end := bytes.IndexByte(b, '\n')
-		part := b
+		part := b[:min(len(b), maxLogLine-len(l.line))]
+		in.toil(len(part) + lineWork)
+		end := bytes.IndexByte(part, '\n')
 		if end >= 0 {
-			part = b[:end]
-		}
-		if room := maxLogLine - len(l.line); len(part) > room {
-			part, end = part[:room], -1
+			part = part[:end]
 		}
 		l.line = append(l.line, part...)
 		b = b[len(part):]
