@@ -140,17 +140,17 @@ $(ascripts): bin/wasm/%.wasm: $(wildcard abi/assemblyscript/*) $$(shell find exa
 
 rust_flags := --edition 2021 -D warnings -C opt-level=2 -C target-feature=+bulk-memory -C panic=abort --target wasm32-unknown-unknown
 
-$(rusts): bin/wasm/%.wasm: $$(shell find examples/wasm/$$* examples/wasm/echo -type f) build/rust/libedge.rlib
+$(rusts): bin/wasm/%.wasm: $$(shell find examples/wasm/$$* examples/wasm/echo -type f) build/rust/libedge.rlib Makefile
 	@mkdir -p $(@D)
 	$(rustc) $(rust_flags) -C strip=symbols --crate-type cdylib --crate-name plugin --extern edge=build/rust/libedge.rlib -o $@ examples/wasm/$*/lib.rs
 
-build/rust/libedge.rlib: $(shell find abi/rust/src -name '*.rs')
+build/rust/libedge.rlib: $(shell find abi/rust/src -name '*.rs') Makefile
 	@mkdir -p $(@D)
 	$(rustc) $(rust_flags) --crate-type rlib --crate-name edge --out-dir $(@D) abi/rust/src/lib.rs
 
 c_flags := -std=c11 -Wall -Wextra -Werror -O2 -mbulk-memory -ffunction-sections -fdata-sections --target=wasm32-wasi -mexec-model=reactor -Wl,--gc-sections,--strip-all
 
-$(cs): bin/wasm/%.wasm: $$(shell find examples/wasm/$$* -type f) build/c/server.inc $(wildcard abi/c/*.c abi/c/*.h)
+$(cs): bin/wasm/%.wasm: $$(shell find examples/wasm/$$* -type f) build/c/server.inc $(wildcard abi/c/*.c abi/c/*.h) Makefile
 	@mkdir -p $(@D)
 	$(clang) $(c_flags) -I abi/c -I build/c -o $@ examples/wasm/$*/plugin.c abi/c/edge_*.c
 

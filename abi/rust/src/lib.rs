@@ -50,6 +50,7 @@ mod error;
 pub mod fake;
 mod fetch;
 mod files;
+mod heap;
 mod instance;
 pub mod json;
 mod kv;
@@ -69,6 +70,8 @@ mod wire;
 pub use error::{Error, Result};
 pub use fetch::{fetch, FetchOptions, FetchResponse};
 pub use files::FileReader;
+#[doc(hidden)]
+pub use heap::Heap;
 #[doc(hidden)]
 pub use instance::{log_panics, run_hook, serve, tell};
 pub use kv::{kv, Entry, Key, KeyList, Store};

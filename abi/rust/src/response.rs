@@ -7,13 +7,13 @@ use crate::log::{log, Level};
 use crate::request::Request;
 use crate::sandbox::Sandbox;
 use crate::types::{Plan, Policy, SandboxOptions};
-use crate::wire;
+use crate::wire::HeaderBlock;
 use std::io;
 
 /// What becomes of a request: an answer of the plugin's own, or where it is sent on. It is
 /// a value and does nothing by itself: the edge is told when the handler has returned.
 pub struct Response<'r> {
-    headers: Vec<(String, String)>,
+    headers: HeaderBlock,
     decision: Box<dyn Decision + 'r>,
 }
 
@@ -31,7 +31,7 @@ trait Decision {
 
 impl<'r> Response<'r> {
     fn new(decision: impl Decision + 'r) -> Self {
-        Response { headers: Vec::new(), decision: Box::new(decision) }
+        Response { headers: HeaderBlock::new(), decision: Box::new(decision) }
     }
 
     /// An answer with plain text.
@@ -68,7 +68,7 @@ impl<'r> Response<'r> {
 
     /// The answer with one more header. A response that sends the request on has none.
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_string(), value.to_string()));
+        self.headers.add(name, value);
         self
     }
 
@@ -92,7 +92,7 @@ impl<'r> Response<'r> {
 
     /// Tells the edge.
     pub(crate) fn send(self, req: &Request) -> Result<()> {
-        self.decision.send(req, &wire::header_block(&self.headers))
+        self.decision.send(req, self.headers.as_bytes())
     }
 }
 
@@ -112,12 +112,13 @@ pub fn next<'r>() -> Response<'r> {
 /// a cold start, they cost the plugin nothing. [`Sandbox::reference`] makes the plan's
 /// `sandbox`; `then` is `connect` (a WebSocket) or `proxy` (any request).
 pub fn plan<'r>(plan: Plan) -> Response<'r> {
-    impl Decision for Plan {
-        fn send(self: Box<Self>, req: &Request, _: &[u8]) -> Result<()> {
-            req.decide("plan", border::plan(req.handle, json::write(&*self).as_bytes()))
-        }
-    }
     Response::new(plan)
+}
+
+impl Decision for Plan {
+    fn send(self: Box<Self>, req: &Request, _: &[u8]) -> Result<()> {
+        req.decide("plan", border::plan(req.handle, json::write(&*self).as_bytes()))
+    }
 }
 
 /// Decides to relay the request to the exposure that its host or path names. A request that

@@ -68,7 +68,7 @@ pub fn random(fill: &mut [u8]) -> Result<()> {
 }
 
 /// Adds `value`, at least 0, to a counter of the plugin, which `/metrics` shows as
-/// `edge_plugin_{name}_total`. The name is `[a-z][a-z0-9_]{0,47}`; at most 4 labels, named
+/// `plugin_{name}_total`. The name is `[a-z][a-z0-9_]{0,47}`; at most 4 labels, named
 /// the same way, with values of at most 128 bytes; at most 500 series a plugin.
 pub fn count(name: &str, value: f64, labels: &[(&str, &str)]) -> Result<()> {
     metric("count", border::count(name, &pairs(labels), value))

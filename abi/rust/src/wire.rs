@@ -28,17 +28,43 @@ pub fn take_u32(block: &mut &[u8]) -> Option<u32> {
     Some(u32::from_le_bytes([number[0], number[1], number[2], number[3]]))
 }
 
-/// Writes a header block; none is an empty one.
-pub fn header_block(headers: &[(String, String)]) -> Vec<u8> {
-    let mut block = Vec::new();
-    if !headers.is_empty() {
-        block.extend_from_slice(&(headers.len() as u32).to_le_bytes());
-        for (name, value) in headers {
-            put(&mut block, name.as_bytes());
-            put(&mut block, value.as_bytes());
-        }
+/// A header block that is being made.
+pub struct HeaderBlock {
+    /// The block, its count first; empty without headers.
+    bytes: Vec<u8>,
+    count: u32,
+}
+
+impl HeaderBlock {
+    pub const fn new() -> HeaderBlock {
+        HeaderBlock { bytes: Vec::new(), count: 0 }
     }
-    block
+
+    pub fn add(&mut self, name: &str, value: &str) {
+        // Room for some more at once: to move it costs more than to have it.
+        self.bytes.reserve(12 + name.len() + value.len() + if self.count == 0 { 64 } else { 0 });
+        if self.count == 0 {
+            self.bytes.extend_from_slice(&[0; 4]);
+        }
+        self.count += 1;
+        self.bytes[..4].copy_from_slice(&self.count.to_le_bytes());
+        put(&mut self.bytes, name.as_bytes());
+        put(&mut self.bytes, value.as_bytes());
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Writes a header block; none is an empty one.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn header_block(headers: &[(String, String)]) -> Vec<u8> {
+    let mut block = HeaderBlock::new();
+    for (name, value) in headers {
+        block.add(name, value);
+    }
+    block.bytes
 }
 
 /// Reads a header block; `None` if it is cut off. Bytes that are not UTF-8 become U+FFFD.
