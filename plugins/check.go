@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"edge/abi"
 	"edge/plugins/meter"
@@ -106,7 +107,7 @@ func (g *generation) probe(ctx context.Context) *abi.Explanation {
 		Headers: []abi.Header{{Name: "Host", Value: "localhost"}},
 	}
 	g.acquire()
-	d, _ := g.decide(WithExplanation(ctx, &e), req, &Services{Operations: nothing{}}) // the verdict has the error
+	d, _ := g.decide(WithExplanation(ctx, &e), time.Now(), req, &Services{Operations: nothing{}}) // the verdict has the error
 	if r, ok := d.(*abi.Respond); ok && r.Stream != nil {
 		_ = r.Stream.Close()
 	}

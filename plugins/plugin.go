@@ -72,13 +72,14 @@ func (p *Plugin) Generation() uint64 {
 //
 // The caller's goroutine must not be locked to a thread: it runs the guest itself.
 func (p *Plugin) Decide(ctx context.Context, req *abi.Request) (abi.Decision, error) {
+	begun := time.Now()
 	for {
 		g := p.assign()
 		if g == nil {
 			return nil, abi.Errorf(abi.CodePluginFailed, "plugin %q is not loaded", p.name)
 		}
 		g.counts.requests.Add(1)
-		d, err := g.decide(ctx, req, nil)
+		d, err := g.decide(ctx, begun, req, nil)
 		if !errors.Is(err, errGivenUp) {
 			return d, err
 		}
@@ -88,9 +89,8 @@ func (p *Plugin) Decide(ctx context.Context, req *abi.Request) (abi.Decision, er
 // decide has an instance of the generation decide a request, and gives the
 // caller's reference back. The error is errGivenUp if no guest saw the request and
 // another generation is to be asked. own, unless nil, is what the request's host calls
-// reach in place of the registry's services.
-func (g *generation) decide(ctx context.Context, req *abi.Request, own *Services) (abi.Decision, error) {
-	begun := time.Now()
+// reach in place of the registry's services. The deadline counts from begun.
+func (g *generation) decide(ctx context.Context, begun time.Time, req *abi.Request, own *Services) (abi.Decision, error) {
 	deadline := begun.Add(g.spec.Deadline)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d

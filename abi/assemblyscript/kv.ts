@@ -72,7 +72,8 @@ export namespace kv {
     const w = new JsonWriter().object().integerIf("ttl", options.ttl);
     if (options.ifRevision >= 0) w.integer("ifRevision", options.ifRevision);
     const errno = ask(SET, key, value.dataStart, value.length, w.end().toString());
-    if (errno != Errno.OK || answerSize() < 8) return new Result<i64>(0, failure(current(), "kv.set", errno));
+    if (errno != Errno.OK) return new Result<i64>(0, failure(current(), "kv.set", errno));
+    if (answerSize() < 8) return new Result<i64>(0, failure(current(), "kv.set", Errno.INTERNAL));
     return new Result<i64>(load<i64>(answerAt()), null);
   }
 
