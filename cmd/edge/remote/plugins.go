@@ -33,6 +33,13 @@ type plugin struct {
 	Digest        string       `json:"digest"`
 	Generation    int64        `json:"generation"`
 	Generations   []generation `json:"generations"`
+	Quarantine    []givenUp    `json:"quarantine"`
+}
+
+// givenUp is a module that is not tried again.
+type givenUp struct {
+	Digest string    `json:"digest"`
+	Since  time.Time `json:"since"`
 }
 
 // generation is one version of a plugin.
@@ -171,7 +178,7 @@ func (p *plugin) remarks() []string {
 	}
 	failed := slices.DeleteFunc(slices.Clone(p.Generations), func(g generation) bool { return !g.failed() || g.Number < p.Generation })
 	for _, g := range failed[:min(len(failed), maxRemarks)] {
-		all = append(all, g.remark())
+		all = append(all, g.remark(p.endOf(g)))
 	}
 	if more := len(failed) - maxRemarks; more > 0 {
 		all = append(all, fmt.Sprintf("and %d more before: edge plugin history %s", more, p.Name))
@@ -179,8 +186,21 @@ func (p *plugin) remarks() []string {
 	return all
 }
 
-// remark says what became of a generation that does not serve.
-func (g generation) remark() string {
+// endOf is when a generation that failed did: as it was loaded, or when it was
+// given up after it had served for a while.
+func (p *plugin) endOf(g generation) time.Time {
+	if g.State == "rolled-back" {
+		for _, q := range p.Quarantine {
+			if q.Digest == g.Digest {
+				return q.Since
+			}
+		}
+	}
+	return g.LoadedAt
+}
+
+// remark says what became of a generation that does not serve, and how long ago.
+func (g generation) remark(end time.Time) string {
 	name := fmt.Sprintf("generation %d", g.Number)
 	if g.Digest != "" {
 		name += " (" + shortDigest(g.Digest) + ")"
@@ -189,7 +209,7 @@ func (g generation) remark() string {
 	if g.Step != "" {
 		what += " at " + g.Step
 	}
-	return fmt.Sprintf("%s was %s %s ago: %s", name, what, span(time.Since(g.LoadedAt)), cmp.Or(g.Why, "it is not known why"))
+	return fmt.Sprintf("%s was %s %s ago: %s", name, what, span(time.Since(end)), cmp.Or(g.Why, "it is not known why"))
 }
 
 // shortDigest is enough of a digest to tell modules apart.

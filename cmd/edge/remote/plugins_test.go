@@ -74,6 +74,12 @@ func TestPluginRemarks(t *testing.T) {
 	if len(got) != maxRemarks+1 || got[maxRemarks] != "and 3 more before: edge plugin history p" || !strings.HasPrefix(got[0], "generation 10 was quarantined at quarantine 0s ago: ") {
 		t.Errorf("%q", got)
 	}
+	now, digest := time.Now(), strings.Repeat("d", 64)
+	p = plugin{Name: "p", Generations: []generation{{Number: 1, Digest: digest, State: "rolled-back", LoadedAt: now.Add(-time.Hour), Why: "it failed"}},
+		Quarantine: []givenUp{{Digest: "other", Since: now.Add(-time.Minute)}, {Digest: digest, Since: now}}}
+	if got := p.remarks(); len(got) != 1 || got[0] != "generation 1 (dddddddddddd) was rolled back 0s ago: it failed" {
+		t.Errorf("%q", got)
+	}
 	p = plugin{Name: "p\x1b", Source: "s", SourceProblem: "an \x1b[31mold\nreason"}
 	tbl := newTable("PLUGIN", "#GEN", "DIGEST", "STATE", "#LOADED", "#REQUESTS", "#FAILED", "#INSTANCES", "SOURCE")
 	p.add(tbl)
