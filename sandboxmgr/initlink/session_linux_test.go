@@ -251,7 +251,11 @@ func copySelf(t *testing.T, dir string) string {
 	}
 	b, err := os.ReadFile(self)
 	if err == nil {
+		// A process that another test forks meanwhile would have the file open for
+		// writing until it executes, and nobody could execute this one.
+		syscall.ForkLock.RLock()
 		err = os.WriteFile(dir+"/init", b, 0o755)
+		syscall.ForkLock.RUnlock()
 	}
 	if err != nil {
 		t.Fatal(err)
