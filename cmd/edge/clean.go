@@ -20,7 +20,7 @@ type cleanCommand struct {
 // Run destroys every sandbox that the state folder knows of. No edge may use the
 // folder meanwhile.
 func (c *cleanCommand) Run(ctx context.Context, t *terminal) error {
-	o, err := c.configure(c.Config, t, cleanedState, devLogLevel)
+	o, err := c.configure(c.Config, loadWithoutPlugins, t, cleanedState, devLogLevel)
 	if err != nil {
 		return err
 	}

@@ -40,14 +40,27 @@ type Config struct {
 	warnings []problem
 	// lookupEnv is where secrets of the environment are found, while reading.
 	lookupEnv func(string) (string, bool)
+	// noPlugins has neither plugins nor routes read.
+	noPlugins bool
 }
 
 // LoadConfig reads and checks a configuration file. Its error has one line for
 // each problem, "edge.yaml:12:5: what is wrong and what was meant".
 func LoadConfig(file string) (*Config, error) { return loadConfig(file, os.LookupEnv) }
 
+// loadWithoutPlugins is LoadConfig without plugins and routes, for what runs none:
+// neither their modules nor their secrets need to be there.
+func loadWithoutPlugins(file string) (*Config, error) {
+	return readConfig(file, &Config{noPlugins: true})
+}
+
 // loadConfig is LoadConfig with another environment.
 func loadConfig(file string, lookupEnv func(string) (string, bool)) (*Config, error) {
+	return readConfig(file, &Config{lookupEnv: lookupEnv})
+}
+
+// readConfig reads the file into c.
+func readConfig(file string, c *Config) (*Config, error) {
 	dir, err := filepath.Abs(filepath.Dir(file))
 	if err != nil {
 		return nil, problem{place{file: file}, err.Error()}
@@ -56,7 +69,7 @@ func loadConfig(file string, lookupEnv func(string) (string, bool)) (*Config, er
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{File: file, Dir: dir, Limits: defaultLimits(), lookupEnv: lookupEnv}
+	c.File, c.Dir, c.Limits = file, dir, defaultLimits()
 	c.read(root)
 	if err := doc.err(); err != nil {
 		return nil, err
@@ -95,6 +108,9 @@ func (c *Config) read(root value) {
 		},
 		"previews": func(v value) { v.only("previews are served by the edge itself (native)", "native") },
 	})
+	if c.noPlugins {
+		return
+	}
 	// Plugins name bindings and routes plugins, wherever in the file those stand.
 	if plugins.node != nil {
 		c.readPlugins(plugins)

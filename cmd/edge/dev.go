@@ -33,7 +33,7 @@ type devCommand struct {
 // Run serves the project until SIGTERM or SIGINT.
 func (c *devCommand) Run(ctx context.Context, t *terminal) error {
 	file := filepath.Join(c.Dir, "edge.yaml")
-	o, err := c.configure(file, t, localStateOf, devLogLevel)
+	o, err := c.configure(file, LoadConfig, t, localStateOf, devLogLevel)
 	if err != nil {
 		return err
 	}

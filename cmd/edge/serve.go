@@ -22,7 +22,7 @@ type serveCommand struct {
 // Run serves until SIGTERM or SIGINT. A second one skips the draining. SIGHUP
 // reads the configuration again and reloads the plugins.
 func (c *serveCommand) Run(ctx context.Context, t *terminal) (err error) {
-	o, err := c.configure(c.Config, t, serverState, serveLogLevel)
+	o, err := c.configure(c.Config, LoadConfig, t, serverState, serveLogLevel)
 	if err != nil {
 		return err
 	}

@@ -60,9 +60,10 @@ type serverOptions struct {
 
 // configure reads the configuration and settles what it, the flags and the
 // environment say. state tells the default of the state folder, level that of
-// the log. Its error is a usageError but for an executable that is not found.
-func (f Flags) configure(file string, t *terminal, state func(*Config) string, level string) (serverOptions, error) {
-	config, err := LoadConfig(file)
+// the log; load reads the file. Its error is a usageError but for an executable that
+// is not found.
+func (f Flags) configure(file string, load func(string) (*Config, error), t *terminal, state func(*Config) string, level string) (serverOptions, error) {
+	config, err := load(file)
 	if _, none := os.Stat(file); errors.Is(none, fs.ErrNotExist) && err != nil {
 		err = noConfig{err}
 	}
