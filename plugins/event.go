@@ -3,6 +3,8 @@ package plugins
 import (
 	"errors"
 	"time"
+
+	"edge/plugins/archive"
 )
 
 // EventKind is what happened to a plugin.
@@ -83,11 +85,11 @@ func (r *Registry) tell(e Event) {
 		r.log.Info("plugin "+string(e.Kind), attrs...)
 	}
 	if p := r.Plugin(e.Plugin); p != nil && e.Kind != EventDrained {
-		entry := HistoryEntry{Time: now(), Kind: e.Kind, Generation: e.Generation, Digest: e.Digest, Origin: e.Origin, Step: e.Step}
+		entry := archive.Entry{Kind: string(e.Kind), Generation: e.Generation, Digest: e.Digest, Origin: e.Origin, Step: string(e.Step)}
 		if e.Err != nil {
 			entry.Why = e.Err.Error()
 		}
-		p.archive.add(entry)
+		p.archive.Add(entry)
 	}
 	if r.config.Observe != nil {
 		r.config.Observe(e)

@@ -77,6 +77,9 @@ func digestOf(module []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// short is a digest as logs and people call it.
+func short(digest string) string { return digest[:min(12, len(digest))] }
+
 // newGeneration prepares a version; nothing of it is compiled or runs yet.
 func newGeneration(r *Registry, spec Spec, number uint64, module []byte) *generation {
 	g := &generation{reg: r, spec: spec, number: number, digest: digestOf(module), size: len(module), idle: make(chan struct{})}

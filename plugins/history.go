@@ -16,8 +16,16 @@ type HistoryEntry struct {
 // History returns what became of a plugin's modules, oldest first, at most 200
 // entries; those of earlier processes too if Config.StateDir is set.
 func (r *Registry) History(name string) []HistoryEntry {
-	if p := r.Plugin(name); p != nil {
-		return p.archive.entries()
+	p := r.Plugin(name)
+	if p == nil {
+		return nil
 	}
-	return nil
+	var history []HistoryEntry
+	for _, e := range p.archive.Entries() {
+		history = append(history, HistoryEntry{
+			Time: e.Time, Kind: EventKind(e.Kind), Generation: e.Generation,
+			Digest: e.Digest, Origin: e.Origin, Step: Step(e.Step), Why: e.Why,
+		})
+	}
+	return history
 }

@@ -3,13 +3,12 @@ package plugins
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"syscall"
+
+	"edge/plugins/archive"
 )
 
-// maxModule bounds the size of a module.
-const maxModule = 256 << 20
+// maxModule bounds the size of a module. A larger one could not be kept.
+const maxModule = archive.MaxModule
 
 // Module is the content of a plugin, wherever it comes from.
 type Module struct {
@@ -77,27 +76,15 @@ func readModule(path string) (Module, error) {
 	return Module{Bytes: content, Signature: signature, Origin: path}, err
 }
 
-// readFile reads a whole file of at most most bytes. It never waits for one that
-// is no file, such as a named pipe: the watch of all plugins would wait with it.
+// readFile reads a whole file of at most most bytes; the error for one that is not
+// to be read, such as a named pipe, is a *RefusedError.
 func readFile(path string, most int64) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
+	content, err := archive.ReadFile(path, most)
+	var unfit *archive.UnfitError
+	if errors.As(err, &unfit) {
+		return nil, &RefusedError{StepRead, unfit}
 	}
-	defer f.Close()
-	if st, err := f.Stat(); err != nil {
-		return nil, err
-	} else if !st.Mode().IsRegular() {
-		return nil, &RefusedError{StepRead, fmt.Errorf("%s is not a regular file", path)}
-	}
-	content, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(content)) > most {
-		return nil, tooLarge(most)
-	}
-	return content, nil
+	return content, err
 }
 
 func tooLarge(most int64) error {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"edge/abi"
+	"edge/plugins/archive"
 )
 
 // Plugin is a named plugin of a registry. It stays the same while its module is
@@ -18,7 +19,7 @@ type Plugin struct {
 	current atomic.Pointer[generation] // nil before the first load and after Close
 	canary  atomic.Pointer[canary]     // nil unless a newer version serves a share
 	hooks   hooks
-	archive *archive
+	archive *archive.Archive
 
 	// loading lets one load at a time happen, and guards what follows.
 	loading sync.Mutex

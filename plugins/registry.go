@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"edge/plugins/archive"
 )
 
 const (
@@ -117,7 +119,7 @@ func (r *Registry) Load(ctx context.Context, spec Spec) (*Plugin, error) {
 	}
 	p.loading.Lock()
 	defer p.loading.Unlock()
-	defer p.archive.flush()
+	defer p.archive.Flush()
 	p.spec = spec.withDefaults()
 	p.spec.Config, p.spec.Secrets = maps.Clone(spec.Config), maps.Clone(spec.Secrets)
 	p.refused.stale = true // it may be good now
@@ -139,7 +141,7 @@ func (p *Plugin) loadAny(ctx context.Context, begun time.Time) error {
 	if err != nil {
 		return err
 	}
-	pinned, canary := p.archive.front(digest)
+	pinned, canary := p.archive.Front(digest)
 	if pinned != "" {
 		module, err := p.keptModule(pinned)
 		if err == nil {
@@ -166,7 +168,27 @@ func (p *Plugin) keptModule(digest string) (Module, error) {
 		held.Asked = false
 		return held, nil
 	}
-	return p.archive.module(digest)
+	return p.archived(digest)
+}
+
+// archived returns a module of the archive. What is wrong with its files is told as
+// with a source's.
+func (p *Plugin) archived(digest string) (Module, error) {
+	kept, err := p.archive.Module(digest)
+	var unfit *archive.UnfitError
+	switch {
+	case errors.Is(err, archive.ErrSignature):
+		return Module{}, &RefusedError{StepSignature, err}
+	case errors.As(err, &unfit):
+		return Module{}, &RefusedError{StepRead, unfit}
+	case err != nil:
+		return Module{}, err
+	}
+	module := Module{Bytes: kept.Bytes, Origin: "kept"}
+	if kept.Signature != nil {
+		module.Signature, err = ParseSignature(kept.Signature)
+	}
+	return module, err
 }
 
 // readSource reads the plugin's file. Without one there is no content. p.loading
@@ -190,7 +212,7 @@ func (r *Registry) register(name string) (*Plugin, error) {
 	if p := r.Plugin(name); p != nil {
 		return p, nil
 	}
-	p := &Plugin{reg: r, name: name, archive: openArchive(r.config.StateDir, name, r.log)}
+	p := &Plugin{reg: r, name: name, archive: archive.Open(r.config.StateDir, name, r.log)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -240,7 +262,7 @@ func (p *Plugin) reload(ctx context.Context) error {
 	begun := time.Now()
 	p.loading.Lock()
 	defer p.loading.Unlock()
-	defer p.archive.flush()
+	defer p.archive.Flush()
 	file, digest, err := p.readSource()
 	if err != nil || p.spec.Source == "" || p.isSettled(digest) {
 		return err
@@ -250,7 +272,11 @@ func (p *Plugin) reload(ctx context.Context) error {
 
 // isSettled tells whether the source's content serves, or is not to serve.
 func (p *Plugin) isSettled(digest string) bool {
-	return p.serves(digest) || p.Digest() != "" && p.archive.pinned(digest) == p.Digest()
+	if p.serves(digest) {
+		return true
+	}
+	front, _ := p.archive.Front(digest)
+	return front != "" && front == p.Digest()
 }
 
 // Close takes no more calls, lets the open ones end until ctx does, then stops

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"edge/plugins/archive"
 )
 
 // minPrefix is how much of a digest Rollback wants, in hexadecimal digits.
@@ -28,7 +30,7 @@ func (r *Registry) Offer(ctx context.Context, name string, module Module) error 
 	}
 	p.loading.Lock()
 	defer p.loading.Unlock()
-	defer p.archive.flush()
+	defer p.archive.Flush()
 	digest := digestOf(module.Bytes)
 	switch {
 	case p.serves(digest):
@@ -61,7 +63,7 @@ func (r *Registry) Rollback(ctx context.Context, name, digest string) error {
 }
 
 func (p *Plugin) rollback(ctx context.Context, digest string) error {
-	defer p.archive.flush()
+	defer p.archive.Flush()
 	if digest != "" && len(digest) < minPrefix {
 		return fmt.Errorf("%w: the digest %q is too short; at least its first %d digits are needed", ErrNoVersion, digest, minPrefix)
 	}
@@ -74,7 +76,7 @@ func (p *Plugin) rollback(ctx context.Context, digest string) error {
 	}
 	// This does not wait for a load that is under way.
 	if back := p.reg.bringBack(p, func(g *generation) bool { return strings.HasPrefix(g.digest, digest) }); back != nil {
-		p.archive.touch(back.digest)
+		p.archive.Touch(back.digest)
 		p.readmit(back)
 		return nil
 	}
@@ -84,7 +86,7 @@ func (p *Plugin) rollback(ctx context.Context, digest string) error {
 	if err != nil {
 		return err
 	}
-	module, err := p.archive.module(target)
+	module, err := p.archived(target)
 	if err != nil {
 		return err
 	}
@@ -96,20 +98,20 @@ func (p *Plugin) rollback(ctx context.Context, digest string) error {
 // empty prefix is the one that served last before what serves now.
 func (p *Plugin) findKept(prefix string) (string, error) {
 	current, found := p.Digest(), ""
-	for _, k := range p.archive.modules() {
-		if !strings.HasPrefix(k.digest, prefix) || k.digest == current {
+	for _, kept := range p.archive.Modules() {
+		if !strings.HasPrefix(kept, prefix) || kept == current {
 			continue
 		}
-		if _, bad := p.archive.isolated(k.digest); prefix == "" {
+		if _, bad := p.archive.Isolated(kept); prefix == "" {
 			if !bad {
-				return k.digest, nil
+				return kept, nil
 			}
 			continue
 		}
 		if found != "" {
-			return "", fmt.Errorf("%w: %s names several, %s and %s", ErrNoVersion, prefix, short(found), short(k.digest))
+			return "", fmt.Errorf("%w: %s names several, %s and %s", ErrNoVersion, prefix, short(found), short(kept))
 		}
-		found = k.digest
+		found = kept
 	}
 	switch {
 	case found != "":
@@ -117,7 +119,7 @@ func (p *Plugin) findKept(prefix string) (string, error) {
 	case prefix == "":
 		return "", fmt.Errorf("%w: no earlier one is kept that could serve", ErrNoVersion)
 	}
-	return "", fmt.Errorf("%w: %s is not kept; the last %d that served are", ErrNoVersion, prefix, keptModules)
+	return "", fmt.Errorf("%w: %s is not kept; the last %d that served are", ErrNoVersion, prefix, archive.MaxModules)
 }
 
 // serves tells whether the module of a digest serves, everything or a share.
@@ -138,8 +140,8 @@ func (p *Plugin) load(ctx context.Context, module Module, calm bool, begun time.
 	p.reg.begin(p, g)
 	err := p.admit(ctx, g, module)
 	if err == nil {
-		p.archive.touch(p.Digest()) // canaries alone must not push it out of the archive
-		if !p.archive.keep(g.digest, module) && p.spec.Source == "" {
+		p.archive.Touch(p.Digest()) // canaries alone must not push it out of the archive
+		if !p.archive.Keep(g.digest, archive.Module{Bytes: module.Bytes, Signature: module.Signature}) && p.spec.Source == "" {
 			p.held = &module
 		}
 		err = p.reg.install(p, g, calm)
@@ -162,7 +164,7 @@ func (p *Plugin) load(ctx context.Context, module Module, calm bool, begun time.
 
 // readmit takes what serves because somebody asked for it out of quarantine.
 func (p *Plugin) readmit(g *generation) {
-	if p.archive.readmit(g.digest) {
+	if p.archive.Readmit(g.digest) {
 		p.reg.tell(g.event(EventReadmitted, 0, nil))
 	}
 }
@@ -197,7 +199,7 @@ func (p *Plugin) admit(ctx context.Context, g *generation, module Module) error 
 // checkQuarantine refuses a module that was given up before. When nothing serves
 // it is better than nothing.
 func (p *Plugin) checkQuarantine(g *generation, module Module) error {
-	q, bad := p.archive.isolated(g.digest)
+	q, bad := p.archive.Isolated(g.digest)
 	switch {
 	case !bad || module.Asked:
 		return nil

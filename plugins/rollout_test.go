@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"edge/abi"
+	"edge/plugins/archive"
 	"edge/plugins/wasmasm"
 )
 
@@ -520,7 +521,7 @@ func TestRestartAfterCanaries(t *testing.T) {
 	t.Parallel()
 	state := t.TempDir()
 	b, _ := rollout(t, Config{StateDir: state}, func(s *Spec) { s.Canary = Canary{50, time.Hour} })
-	for n := range keptModules + 1 {
+	for n := range archive.MaxModules + 1 {
 		b.offer(t, responding(fmt.Sprintf("canary %d", n)))
 	}
 	closeBench(t, b)

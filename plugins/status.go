@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"edge/plugins/archive"
 )
 
 // State is what a generation of a plugin does.
@@ -64,11 +66,7 @@ type Counters struct {
 
 // Quarantined is a module that was given up: it is not tried again until
 // somebody asks for it.
-type Quarantined struct {
-	Digest string    `json:"digest"`
-	Since  time.Time `json:"since"`
-	Why    string    `json:"why"`
-}
+type Quarantined = archive.Quarantined
 
 // maxPast bounds the versions that failed and are still told of.
 const maxPast = 8
@@ -83,10 +81,11 @@ func (r *Registry) Status() []PluginStatus {
 }
 
 func (r *Registry) status(p *Plugin) PluginStatus {
-	s := PluginStatus{Name: p.name, Quarantine: p.archive.inQuarantine()}
+	s := PluginStatus{Name: p.name, Quarantine: p.archive.Quarantine()}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.Source, s.Pinned = p.from, p.archive.pinned(p.content)
+	s.Source = p.from
+	s.Pinned, _ = p.archive.Front(p.content)
 	live := []*generation{p.building, p.current.Load(), p.previous}
 	if live[1] != nil {
 		s.Digest, s.Generation = live[1].digest, live[1].number

@@ -3,6 +3,8 @@ package plugins
 import (
 	"errors"
 	"time"
+
+	"edge/plugins/archive"
 )
 
 // install has g serve or, if it is to be tried first and is not calm, serve a share
@@ -19,13 +21,13 @@ func (r *Registry) install(p *Plugin, g *generation, calm bool) error {
 	if percent := g.spec.Canary.Percent; old != nil && percent > 0 && percent < 100 && !calm {
 		kind = EventCanary
 		r.startCanary(p, g)
-		p.archive.setPin(pin{Digest: old.digest, Over: p.content, Canary: g.digest == p.content})
+		p.archive.SetPin(archive.Pin{Digest: old.digest, Over: p.content, Canary: g.digest == p.content})
 	} else {
 		if old != nil {
 			kind = EventReloaded
 		}
 		r.swap(p, g, !calm)
-		p.archive.setPin(pin{Digest: g.digest, Over: p.content})
+		p.archive.SetPin(archive.Pin{Digest: g.digest, Over: p.content})
 	}
 	r.mu.Unlock()
 	r.tell(g.event(kind, time.Since(g.loaded), nil))
@@ -117,10 +119,10 @@ func (r *Registry) promote(p *Plugin, c *canary) {
 	defer r.tasks.Done()
 	p.canary.Store(nil)
 	r.swap(p, c.gen, true)
-	p.archive.setPin(pin{Digest: c.gen.digest, Over: p.content})
+	p.archive.SetPin(archive.Pin{Digest: c.gen.digest, Over: p.content})
 	r.mu.Unlock()
 	r.tell(c.gen.event(EventPromoted, c.gen.spec.Canary.For, nil))
-	p.archive.flush()
+	p.archive.Flush()
 }
 
 // errGivenUp is a request that a generation never got to, because it was given up:
@@ -154,10 +156,10 @@ func (r *Registry) giveUp(g *generation, cause error) {
 	g.why, g.step = cause.Error(), stepIn(g.state)
 	events := []Event{g.event(EventRolledBack, time.Since(g.loaded), cause)}
 	if g.digest != back.digest {
-		p.archive.isolate(g.digest, g.why)
+		p.archive.Isolate(g.digest, g.why)
 		events = append(events, g.event(EventQuarantined, 0, cause))
 	}
-	p.archive.setPin(pin{Digest: back.digest, Over: p.content})
+	p.archive.SetPin(archive.Pin{Digest: back.digest, Over: p.content})
 	g.givenUp.Store(true)
 	r.retire(g, StateRolledBack)
 	r.tasks.Add(1) // now: after Close has begun there are no further ones
@@ -172,7 +174,7 @@ func (r *Registry) giveUp(g *generation, cause error) {
 // flush is giveUp's goroutine, because a disk may be slow. Close joins it.
 func (r *Registry) flush(p *Plugin) {
 	defer r.tasks.Done()
-	p.archive.flush()
+	p.archive.Flush()
 }
 
 // stepIn is where a generation of a state is on its way.
@@ -197,7 +199,7 @@ func (r *Registry) bringBack(p *Plugin, match func(*generation) bool) *generatio
 	p.current.Store(back)
 	old.why = errAsked.Error()
 	r.keepWarm(p, old, old.spec.warmth())
-	p.archive.setPin(pin{Digest: back.digest, Over: p.content})
+	p.archive.SetPin(archive.Pin{Digest: back.digest, Over: p.content})
 	e := old.event(EventRolledBack, time.Since(old.loaded), errAsked)
 	r.mu.Unlock()
 	r.tell(e)
@@ -214,7 +216,7 @@ func (r *Registry) dropCanary(p *Plugin) bool {
 		return false
 	}
 	g.state = StateRolledBack
-	p.archive.setPin(pin{Digest: p.current.Load().digest, Over: p.content})
+	p.archive.SetPin(archive.Pin{Digest: p.current.Load().digest, Over: p.content})
 	e := g.event(EventRolledBack, time.Since(g.loaded), errAsked)
 	r.mu.Unlock()
 	r.tell(e)

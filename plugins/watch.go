@@ -188,7 +188,7 @@ func (p *Plugin) reloadChanged(ctx context.Context) {
 	begun := time.Now()
 	p.loading.Lock()
 	defer p.loading.Unlock()
-	defer p.archive.flush()
+	defer p.archive.Flush()
 	file, digest, err := p.readSource()
 	switch {
 	case err != nil:
