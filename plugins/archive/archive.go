@@ -106,6 +106,9 @@ func Open(dir, plugin string, log *slog.Logger) *Archive {
 		a.broken("history.jsonl", fmt.Errorf("%d of its %d lines cannot be read", bad, a.lines))
 		a.lines = 2 * maxHistory // the next entry writes it anew
 	}
+	if len(content) > 0 && content[len(content)-1] != '\n' {
+		a.lines = 2 * maxHistory // a line without its end would take the next entry in
+	}
 	a.history = lastEntries(a.history)
 	return a
 }

@@ -116,6 +116,7 @@ func TestArchiveModules(t *testing.T) {
 func FuzzArchive(f *testing.F) {
 	f.Add([]byte(`{"pin":{"digest":"a","over":"b"},"quarantine":[{"digest":"c","since":"2026-01-02T03:04:05Z","why":"x"}]}`), []byte("{}\n{\"kind\":\"loaded\"}\n"))
 	f.Add([]byte("null"), []byte("null\n1\n"))
+	f.Add([]byte("Kull"), []byte("null"))
 	f.Fuzz(func(t *testing.T, state, history []byte) {
 		dir := t.TempDir()
 		if err := os.Mkdir(filepath.Join(dir, "p"), 0o700); err != nil {
