@@ -13,7 +13,7 @@ type absentRuntime struct{ name, now string }
 var _ Runtime = absentRuntime{}
 
 func (a absentRuntime) down() error {
-	return fmt.Errorf("%w: the sandbox was made by the %s runtime, and its binding uses %s now: go back to it, or run edge clean with it and begin anew",
+	return fmt.Errorf("%w: the sandbox was made by the %s runtime, and its binding uses %s now: with \"runtime: %[2]s\" in the configuration go back to it, or run edge clean and begin anew",
 		ErrRuntimeDown, a.name, a.now)
 }
 
