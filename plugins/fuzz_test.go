@@ -82,7 +82,7 @@ func FuzzLogFields(f *testing.F) {
 	f.Add(abi.AppendValues(nil, []string{"a", "b"}), uint16(10))
 	f.Add(binary.LittleEndian.AppendUint32(nil, math.MaxUint32), uint16(10))
 	f.Fuzz(func(t *testing.T, block []byte, room uint16) {
-		attrs, ok := logFields(block, int(room))
+		attrs, ok := logFields(block, int(room), nil)
 		if !ok && attrs != nil {
 			t.Error("fields of a malformed list")
 		}

@@ -36,6 +36,7 @@ type generation struct {
 	logger *slog.Logger
 	// guestLog gets what the guest itself says.
 	guestLog *slog.Logger
+	redact   *redactor // for what the guest says; nil without secrets
 	loaded   time.Time
 	origin   string
 	counts   counts
@@ -85,6 +86,7 @@ func newGeneration(r *Registry, spec Spec, number uint64, module []byte) *genera
 	g := &generation{reg: r, spec: spec, number: number, digest: digestOf(module), size: len(module), idle: make(chan struct{})}
 	name := []any{"plugin", spec.Name, "generation", number, "digest", g.digest[:12]}
 	g.logger, g.guestLog = r.log.With(name...), r.guestLog.With(name...)
+	g.redact = newRedactor(spec.Secrets)
 	g.killed, g.killAll = context.WithCancel(context.Background())
 	g.refs.Store(1)
 	return g

@@ -30,8 +30,8 @@ func logLine(in *instance, a []uint64) uint64 {
 	if !log.Enabled(in.life, slog.Level(level)) || !in.gen.maySay() {
 		return answer(abi.OK)
 	}
-	line := string(msg[:min(len(msg), maxLogLine)])
-	attrs, ok := logFields(block, maxLogLine-len(line))
+	line := in.gen.redact.line(msg)
+	attrs, ok := logFields(block, maxLogLine-len(line), in.gen.redact)
 	if !ok {
 		return answer(abi.Invalid)
 	}
@@ -44,7 +44,7 @@ func logLine(in *instance, a []uint64) uint64 {
 
 // logFields reads a value list of keys and values, as many as have room bytes;
 // it is false if the list is malformed up to there.
-func logFields(block []byte, room int) (attrs []slog.Attr, ok bool) {
+func logFields(block []byte, room int, redact *redactor) (attrs []slog.Attr, ok bool) {
 	var pair [2]string
 	for i := 0; len(block) > 0 && i < abi.MaxHeaders; i++ {
 		if len(block) < 4 {
@@ -60,7 +60,7 @@ func logFields(block []byte, room int) (attrs []slog.Attr, ok bool) {
 		}
 		pair[i%2], block = string(block[:n]), block[n:]
 		if i%2 == 1 {
-			attrs = append(attrs, slog.String(guestKey(pair[0]), pair[1]))
+			attrs = append(attrs, slog.String(guestKey(redact.text(pair[0])), redact.text(pair[1])))
 		} else if len(block) == 0 {
 			return nil, false
 		}

@@ -255,7 +255,7 @@ func (l *lineBuffer) flush(in *instance, fd int) {
 		stream = "stderr"
 	}
 	if in.gen.maySay() {
-		in.gen.guestLog.Info(string(l.line), "stream", stream)
+		in.gen.guestLog.Info(in.gen.redact.line(l.line), "stream", stream)
 	}
 	l.line = l.line[:0]
 }

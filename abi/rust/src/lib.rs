@@ -71,7 +71,7 @@ pub use error::{Error, Result};
 pub use fetch::{fetch, FetchOptions, FetchResponse};
 pub use files::FileReader;
 #[doc(hidden)]
-pub use heap::Heap;
+pub use heap::{warm_heap, Heap};
 #[doc(hidden)]
 pub use instance::{log_panics, run_hook, serve, tell};
 pub use kv::{kv, Entry, Key, KeyList, Store};

@@ -36,6 +36,7 @@ macro_rules! plugin {
             #[no_mangle]
             extern "C" fn edge_init() -> i32 {
                 $crate::log_panics();
+                $crate::warm_heap();
                 $($crate::plugin!(@init $hook, $function);)*
                 0
             }
