@@ -41,7 +41,7 @@ type language struct {
 func languages() []language {
 	echoServer := []string{"server.mjs.tmpl"}
 	return []language{
-		{name: "go", title: "Go", sdk: writeGoSDK, next: []string{"go test ./...", "edge dev"}},
+		{name: "go", title: "Go", shared: echoServer, sdk: writeGoSDK, next: []string{"go test ./...", "edge dev"}},
 		{name: "assemblyscript", title: "AssemblyScript", sdk: copySDK(abi.AssemblyScriptSDK()), next: []string{"npm ci", "npm test", "edge dev"}},
 		{name: "rust", title: "Rust", shared: echoServer, sdk: copySDK(abi.RustSDK()), next: []string{"make test", "make", "edge dev"}},
 		{name: "c", title: "C", shared: echoServer, sdk: copySDK(abi.CSDK()), next: []string{"make test", "make", "edge dev"}},

@@ -34,14 +34,31 @@ func TestReadmeC(t *testing.T) {
 	followReadmeOfMake(t, "c", "plugin.c")
 }
 
-// followReadmeOfMake follows the README of a project that make builds: the plugin
-// answers, its WebSocket is routed, and it stays open while what was edited is
-// loaded.
+// TestReadmeGo follows the README of a new Go project, which edge dev builds.
+func TestReadmeGo(t *testing.T) {
+	e, project := followReadme(t, "go")
+	e.eventually("the module is built", func() error {
+		_, err := e.get("/", 200)
+		return err
+	})
+	e.newProjectServes(t, project, "main.go", "true")
+}
+
+// followReadmeOfMake follows the README of a project that make builds.
 func followReadmeOfMake(t *testing.T, lang, source string) (project string) {
 	t.Helper()
 	_, err := exec.LookPath("make")
 	need(t, err == nil, "make")
 	e, project := followReadme(t, lang)
+	e.newProjectServes(t, project, source, "make")
+	return project
+}
+
+// newProjectServes looks whether a new project does what its README says: the plugin
+// answers, its WebSocket is routed, and it stays open while what was edited is
+// built and loaded.
+func (e *edge) newProjectServes(t *testing.T, project, source, build string) {
+	t.Helper()
 	if body, err := e.get("/", 200); err != nil || !strings.HasPrefix(body, "Hello from hello.") {
 		t.Errorf("GET / = %q, %v", body, err)
 	}
@@ -56,7 +73,7 @@ func followReadmeOfMake(t *testing.T, lang, source string) (project string) {
 		t.Fatal(err)
 	}
 	edit(t, filepath.Join(project, source), "Hello from hello.", "Hello again.")
-	shell(t, project, "make")
+	shell(t, project, build)
 	e.eventually("the new module answers", func() error {
 		body, err := e.get("/", 200)
 		if err == nil && !strings.HasPrefix(body, "Hello again.") {
@@ -67,5 +84,4 @@ func followReadmeOfMake(t *testing.T, lang, source string) (project string) {
 	if err := echo(ws, "after the reload"); err != nil {
 		t.Errorf("the socket from before: %v", err)
 	}
-	return project
 }
