@@ -200,6 +200,7 @@ func runRaw(t *testing.T, c tck.RawCase) {
 	hand.begin(script)
 	g, module := buildRaw(t, c)
 	b := newBench(t, Config{Services: hand.services(), GuestLog: slog.New(hand)})
+	b.tellsAll = true
 	p, err := b.Load(t.Context(), conformanceSpec(writeModule(t, module)))
 	if err != nil {
 		t.Fatal(err)
