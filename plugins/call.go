@@ -26,11 +26,12 @@ type call struct {
 	handle  uint32
 	x       *exchange
 	place   place
-	unsent  int  // bytes it counts in x.unsent
-	held    int  // bytes of the guest's that it keeps a copy of; at least unsent
-	writes  bool // it is a respond_write_start
-	opens   bool // it is a ws_open_start or an op_open_start
-	fetches bool // it is a fetch_start
+	report  place // in telling the guest
+	unsent  int   // bytes it counts in x.unsent
+	held    int   // bytes of the guest's that it keeps a copy of; at least unsent
+	writes  bool  // it is a respond_write_start
+	opens   bool  // it is a ws_open_start or an op_open_start
+	fetches bool  // it is a fetch_start
 
 	// Set by carryOut before it sends the event.
 	errno   abi.Errno
@@ -63,7 +64,7 @@ func (in *instance) launch(c *call, l *lane, work func(ctx context.Context) ([]b
 	if x.calls == nil {
 		x.calls = map[uint32]*call{}
 	}
-	c.handle, c.place = handle, l.join()
+	c.handle, c.place, c.report = handle, l.join(), l.report()
 	x.calls[handle] = c
 	x.unsent += c.unsent
 	in.held += c.held
@@ -99,6 +100,8 @@ func (in *instance) carryOut(ctx context.Context, c *call, work func(ctx context
 		result, _ = json.Marshal(c.err) // an Error is always JSON
 	}
 	c.result = result
+	_ = c.report.await(context.Background()) // whoever is before sends, or finds the instance dead
+	defer c.report.done()
 	if !in.send(event{kind: eventComplete, x: c.x, call: c}) {
 		c.drop(in.gen)
 	}

@@ -88,7 +88,10 @@ func (s *streamWriter) end() {
 
 // lane makes calls that were started in some order run in that order. Only the
 // instance's loop joins a lane; the zero lane is ready.
-type lane struct{ last chan struct{} }
+type lane struct {
+	last chan struct{}
+	told chan struct{} // of the last started call; see report
+}
 
 // place is one call's place in a lane, or, without a lane, anywhere.
 type place struct {
@@ -103,6 +106,18 @@ func (l *lane) join() place {
 	}
 	p := place{turn: l.last, leave: make(chan struct{})}
 	l.last = p.leave
+	return p
+}
+
+// report takes a started call's place in telling the guest: it learns that calls of
+// one lane are complete in the order in which they were. It is apart from the places
+// in the work, because a blocking call has the guest wait for those.
+func (l *lane) report() place {
+	if l == nil {
+		return place{}
+	}
+	p := place{turn: l.told, leave: make(chan struct{})}
+	l.told = p.leave
 	return p
 }
 
