@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,28 +15,7 @@ func TestReadmeAssemblyScript(t *testing.T) {
 		need(t, err == nil, tool)
 	}
 	e, project := followReadme(t, "assemblyscript")
-	if body, err := e.get("/", 200); err != nil || !strings.HasPrefix(body, "Hello from hello.") {
-		t.Errorf("GET / = %q, %v", body, err)
-	}
-	if body, err := e.get("/run?id=one", 200); err != nil || !strings.HasPrefix(body, "hello from a sandbox, process ") {
-		t.Errorf("GET /run?id=one = %q, %v", body, err)
-	}
-	ws := e.dial("/ws?id=one")
-	if err := echo(ws, "through the new plugin"); err != nil {
-		t.Fatal(err)
-	}
-	edit(t, filepath.Join(project, "assembly", "index.ts"), "Hello from hello.", "Hello again.")
-	shell(t, project, "npm run build")
-	e.eventually("the new module answers", func() error {
-		body, err := e.get("/", 200)
-		if err == nil && !strings.HasPrefix(body, "Hello again.") {
-			err = fmt.Errorf("GET / = %q", body)
-		}
-		return err
-	})
-	if err := echo(ws, "after the reload"); err != nil {
-		t.Errorf("the socket from before: %v", err)
-	}
+	e.newProjectServes(t, project, filepath.Join("assembly", "index.ts"), "npm run build")
 }
 
 // followReadme writes a project into an empty folder with `edge plugin new`, and
