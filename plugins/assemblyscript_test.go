@@ -30,13 +30,8 @@ func compileAssemblyScript(t testing.TB, folder string, args ...string) string {
 		t.Fatal(err)
 	}
 	_, missing := os.Stat(compiler)
-	if _, err := exec.LookPath("node"); err != nil || missing != nil {
-		const why = "no AssemblyScript compiler: this needs node, and npm ci in the repository's root"
-		if os.Getenv("CI") != "" {
-			t.Fatal(why)
-		}
-		t.Skip(why)
-	}
+	_, err = exec.LookPath("node")
+	needToolchain(t, err == nil && missing == nil, "node, and the AssemblyScript compiler: npm ci in the repository's root")
 	out := filepath.Join(t.TempDir(), "guest.wasm")
 	cmd := exec.CommandContext(t.Context(), "node", append([]string{compiler, "--config", "asconfig.json", "-o", out}, args...)...)
 	cmd.Dir = folder

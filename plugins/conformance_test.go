@@ -8,9 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -24,66 +21,10 @@ import (
 // conformanceGuests builds the guest programs by language.
 func conformanceGuests() map[string]func(t testing.TB) string {
 	return map[string]func(t testing.TB) string{
-		"rust":           conformanceRust,
-		"c":              conformanceC,
+		"rust":           func(t testing.TB) string { return buildRustGuest(t, "1", "../abi/tck/guests/rust/lib.rs") },
+		"c":              func(t testing.TB) string { return buildCGuest(t, "-Os", "../abi/tck/guests/c/guest.c") },
 		"go":             func(t testing.TB) string { return buildGuest(t, "../abi/tck/guests/go") },
 		"assemblyscript": func(t testing.TB) string { return compileAssemblyScript(t, "../abi/tck/guests/assemblyscript") },
-	}
-}
-
-// conformanceRust compiles the guest with Debian's rustc, or whichever has the
-// target.
-func conformanceRust(t testing.TB) string {
-	t.Helper()
-	rustc := ""
-	for _, name := range []string{"/usr/bin/rustc", "rustc"} {
-		dir, err := exec.Command(name, "--print", "target-libdir", "--target", "wasm32-unknown-unknown").Output()
-		if _, missing := os.Stat(strings.TrimSpace(string(dir))); err == nil && missing == nil {
-			rustc = name
-			break
-		}
-	}
-	needToolchain(t, rustc != "", "Rust for wasm32-unknown-unknown: Debian's rustc and libstd-rust-dev-wasm32")
-	dir := t.TempDir()
-	library, guest := filepath.Join(dir, "libedge.rlib"), filepath.Join(dir, "guest.wasm")
-	flags := []string{"--edition", "2021", "--target", "wasm32-unknown-unknown", "-C", "opt-level=1", "-C", "panic=abort", "-D", "warnings"}
-	toolchain(t, rustc, append(slices.Clone(flags), "--crate-name", "edge", "--crate-type", "rlib", "-o", library, "../abi/rust/src/lib.rs")...)
-	toolchain(t, rustc, append(slices.Clone(flags), "-C", "strip=symbols", "--crate-type", "cdylib", "--extern", "edge="+library, "-o", guest, "../abi/tck/guests/rust/lib.rs")...)
-	return guest
-}
-
-// conformanceC compiles the guest without a C library, which the SDK does not need.
-func conformanceC(t testing.TB) string {
-	t.Helper()
-	_, err := exec.LookPath("clang")
-	_, missing := exec.LookPath("wasm-ld")
-	needToolchain(t, err == nil && missing == nil, "clang and lld")
-	sources, err := filepath.Glob("../abi/c/edge_*.c")
-	if err != nil {
-		t.Fatal(err)
-	}
-	guest := filepath.Join(t.TempDir(), "guest.wasm")
-	flags := []string{"--target=wasm32", "-Os", "-mbulk-memory", "-DEDGE_NO_LIBC", "-nostdlib", "-Wall", "-Wextra", "-Werror", "-I../abi/c", "-Wl,--no-entry", "-o", guest, "../abi/tck/guests/c/guest.c"}
-	toolchain(t, "clang", append(flags, sources...)...)
-	return guest
-}
-
-// needToolchain skips a language loudly, and fails in CI.
-func needToolchain(t testing.TB, there bool, what string) {
-	t.Helper()
-	switch {
-	case there:
-	case os.Getenv("CI") != "":
-		t.Fatalf("CI must have this: %s", what)
-	default:
-		t.Skipf("SKIPPED, NOT TESTED: needs %s", what)
-	}
-}
-
-func toolchain(t testing.TB, name string, args ...string) {
-	t.Helper()
-	if text, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, text)
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -120,51 +118,11 @@ type platformGuest struct {
 func platformGuests() []platformGuest {
 	return []platformGuest{
 		{"hand-written", func(b testing.TB) string { return writeModule(b, deciding3()) }},
-		{"C", func(b testing.TB) string {
-			return buildWith(b, append([]string{"clang", "--target=wasm32", "-O2", "-mbulk-memory", "-DEDGE_NO_LIBC", "-nostdlib", "-I../abi/c", "-Wl,--no-entry",
-				"-o", "guest.wasm", "testdata/bench/guest.c"}, sources(b, "../abi/c/*.c")...)...)
-		}},
-		{"Rust", buildRust},
+		{"C", func(b testing.TB) string { return buildCGuest(b, "-O2", "testdata/bench/guest.c") }},
+		{"Rust", func(b testing.TB) string { return buildRustGuest(b, "2", "testdata/bench/guest.rs") }},
 		{"AssemblyScript", func(b testing.TB) string { return buildAssemblyScript(b) }},
 		{"Go", func(b testing.TB) string { return buildGuest(b, "./testdata/bench/go") }},
 	}
-}
-
-func sources(b testing.TB, pattern string) []string {
-	b.Helper()
-	files, err := filepath.Glob(pattern)
-	if err != nil || len(files) == 0 {
-		b.Fatalf("%s: %d files, %v", pattern, len(files), err)
-	}
-	return files
-}
-
-// buildWith runs a compiler whose argument "guest.wasm" is the file that is made.
-func buildWith(b testing.TB, args ...string) string {
-	b.Helper()
-	if _, err := exec.LookPath(args[0]); err != nil {
-		if os.Getenv("CI") == "true" {
-			b.Fatal(err)
-		}
-		b.Skipf("NOT MEASURED: %v", err)
-	}
-	out := filepath.Join(b.TempDir(), "guest.wasm")
-	for i, a := range args {
-		if a == "guest.wasm" {
-			args[i] = out
-		}
-	}
-	if text, err := exec.CommandContext(b.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
-		b.Fatalf("%s: %v\n%s", args[0], err, text)
-	}
-	return out
-}
-
-func buildRust(b testing.TB) string {
-	library := filepath.Join(b.TempDir(), "libedge.rlib")
-	rustc := []string{"/usr/bin/rustc", "--edition", "2021", "--target", "wasm32-unknown-unknown", "-O", "-C", "panic=abort", "-C", "strip=symbols"}
-	buildWith(b, append(slices.Clone(rustc), "--crate-name", "edge", "--crate-type", "rlib", "-o", library, "../abi/rust/src/lib.rs")...)
-	return buildWith(b, append(rustc, "--crate-type", "cdylib", "--extern", "edge="+library, "-o", "guest.wasm", "testdata/bench/guest.rs")...)
 }
 
 // loadPlatform loads a guest in a registry of its own.

@@ -25,7 +25,7 @@ func BenchmarkPlatformMetering(b *testing.B) {
 		loop := wasmasm.New()
 		loop.Func("loop", "i", "", "", wasmasm.Code{0x03, 0x40}, // local.get, i32.const, i32.sub: local.tee; br_if
 			wasmasm.Get(0), wasmasm.I32(-1), wasmasm.Add(), wasmasm.Code{0x22, 0x00, 0x0d, 0x00, 0x0b})
-		work, err := os.ReadFile(buildWith(b, "clang", "--target=wasm32", "-O2", "-nostdlib", "-Wl,--no-entry", "-o", "guest.wasm", "testdata/bench/work.c"))
+		work, err := os.ReadFile(compileC(b, "-O2", "testdata/bench/work.c"))
 		if err != nil {
 			b.Fatal(err)
 		}

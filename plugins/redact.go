@@ -12,7 +12,8 @@ import (
 const minSecret = 4
 
 // redactor takes a plugin's secrets out of what its guests say in the log. What a
-// guest makes of a secret, such as its Base64, passes. A nil one changes nothing.
+// guest makes of a secret passes, such as its Base64 or its halves on two lines, and
+// a printed line longer than maxLogLine is two. A nil one changes nothing.
 type redactor struct {
 	replacer *strings.Replacer
 	longest  int // of the secrets, in bytes
