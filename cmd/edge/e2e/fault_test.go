@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -106,6 +107,12 @@ func TestDockerDown(t *testing.T) {
 	if _, err := e.get("/readyz", 503); err != nil {
 		t.Error(err)
 	}
+	e.eventually("the log says that the runtime is unavailable", func() error {
+		if !strings.Contains(e.log.String(), "runtime unavailable; sandboxes") {
+			return fmt.Errorf("it does not:\n%s", e.log)
+		}
+		return nil
+	})
 	if n := strings.Count(e.log.String(), "runtime unavailable; sandboxes"); n != 1 {
 		t.Errorf("the edge said %d times that the runtime is unavailable, want once:\n%s", n, e.log)
 	}

@@ -87,9 +87,12 @@ func TestPlan(t *testing.T) {
 		if err != nil || !strings.Contains(body, "PROCESS_EXITED_BEFORE_READY") || strings.Contains(body, "secret") {
 			t.Errorf("a process that ends: %s, %v", body, err)
 		}
-		if !strings.Contains(e.log.String(), "secret of the inside") {
-			t.Errorf("the log does not say what it printed:\n%s", e.log)
-		}
+		e.eventually("the log says what it printed", func() error {
+			if !strings.Contains(e.log.String(), "secret of the inside") {
+				return fmt.Errorf("it does not:\n%s", e.log)
+			}
+			return nil
+		})
 		if body, err := e.get("/own", 503); err != nil || body != "come back later" {
 			t.Errorf("with an answer of its own: %s, %v", body, err)
 		}
