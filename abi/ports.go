@@ -15,6 +15,36 @@ type Access string
 const (
 	AccessToken  Access = "token"  // who knows the token in the URL
 	AccessPublic Access = "public" // everybody; the URL has no token
+	// AccessPlugin is whom a plugin lets in: its decision to proxy by exposure is
+	// the only way there, and the URL has no token.
+	AccessPlugin Access = "plugin"
+)
+
+// TokenIn says where a client shows an exposure's token.
+type TokenIn string
+
+// Where a token is shown.
+const (
+	// TokenInHost has it in the URL's host name, or in the path form's key.
+	TokenInHost TokenIn = "host"
+	// TokenInRequest keeps it out of them: a request shows it as the header
+	// X-Edge-Token, as "Authorization: Bearer", as the query's edge_token, which a
+	// browser changes for a cookie at a clean URL, or as that cookie.
+	TokenInRequest TokenIn = "request"
+)
+
+// Host policies of an exposure: what its server sees as Host, and as Origin of its
+// own pages, over HTTP and WebSocket alike. Anything else is the Host itself, in
+// which ${port} is the port.
+const (
+	HostLocal   = "local"   // localhost:{port}; the default
+	HostPreview = "preview" // as the client sent it
+)
+
+// What becomes of an exposure when its sandbox's machine ends.
+const (
+	OnRestartKeep   = "keep"   // it leads to the next one; the default
+	OnRestartRevoke = "revoke" // it is taken back
 )
 
 // ExposePortRequest makes a port reachable by URL.
@@ -26,10 +56,17 @@ type ExposePortRequest struct {
 	// TTL ends the exposure after that long; default never.
 	TTL    Duration `json:"ttl,omitempty"`
 	Access Access   `json:"access,omitempty"` // default token
+	// TokenIn is "host" (default) or "request". The other one is another URL.
+	TokenIn TokenIn `json:"tokenIn,omitempty"`
 	// IfExposed is "keep" (default: same token, same URL) or "error".
 	IfExposed string `json:"ifExposed,omitempty"`
 	// Wake says what wakes a sandbox that does not run; default "hold(30s)".
 	Wake Wake `json:"wake,omitempty"`
+	// Host is "local" (default), "preview" or a literal such as
+	// "app.internal:${port}".
+	Host string `json:"host,omitempty"`
+	// OnRestart is "keep" (default) or "revoke".
+	OnRestart string `json:"onRestart,omitempty"`
 	// Policy takes the place, as a whole, of the one that the exposure has. Left
 	// out, that one stays.
 	Policy Policy `json:"policy,omitzero"`
@@ -47,9 +84,12 @@ type ExposedPort struct {
 	URL  string `json:"url"`
 	// ExposedAt is the URL, for programs that know it by this name; the time is
 	// CreatedAt.
-	ExposedAt string     `json:"exposedAt"`
-	WSURL     string     `json:"wsUrl"`
-	Status    string     `json:"status,omitempty"` // "active"
+	ExposedAt string `json:"exposedAt"`
+	WSURL     string `json:"wsUrl"`
+	// Status is "active", or "inactive" where it is known that nothing listens on
+	// the port.
+	Status    string     `json:"status,omitempty"`
+	Access    Access     `json:"access"`
 	CreatedAt time.Time  `json:"createdAt"`
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 	// Connections counts live ones through this exposure.
@@ -64,6 +104,45 @@ type ExposedPorts struct {
 // UnexposePortRequest takes an exposure back.
 type UnexposePortRequest struct {
 	Port int `json:"port"`
+	// Drain is how long what came through it may go on; new requests are refused
+	// at once. Default 0; at most 1h.
+	Drain Duration `json:"drain,omitempty"`
+}
+
+// PreviewLinkRequest asks for a link that shows nobody's token and ends by itself.
+type PreviewLinkRequest struct {
+	Port int `json:"port"` // exposed with tokenIn "request"
+	// TTL is how long the link works, and what a browser got by it; default 1h, at
+	// most 30 days, and never longer than the exposure.
+	TTL Duration `json:"ttl,omitempty"`
+	// Path, with its query, is where the link leads; default "/".
+	Path string `json:"path,omitempty"`
+}
+
+// PreviewLink is a signed link. It is recorded nowhere: it ends with its time, with
+// the exposure, or when the exposure gets another token.
+type PreviewLink struct {
+	URL       string    `json:"url"`
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// ListeningPort is a TCP port that something in the sandbox listens on.
+type ListeningPort struct {
+	Port int `json:"port"`
+	// Address is the one that is listened on: "127.0.0.1", "0.0.0.0", "::" or
+	// another of the sandbox.
+	Address string `json:"address"`
+	// ProcessID is the process that was started under it, PID the one that
+	// listens; left out where that cannot be told.
+	ProcessID string `json:"processId,omitempty"`
+	PID       int    `json:"pid,omitempty"`
+	// URL is the preview's, if the port is exposed.
+	URL string `json:"url,omitempty"`
+}
+
+// ListeningPorts answers getListeningPorts, by port.
+type ListeningPorts struct {
+	Ports []ListeningPort `json:"ports"`
 }
 
 // PortRequest names a port.

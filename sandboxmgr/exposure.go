@@ -13,11 +13,15 @@ const maxTTL = 10 * 365 * 24 * time.Hour
 
 // Exposure is a port that a preview URL reaches.
 type Exposure struct {
-	Ref       abi.SandboxRef // binding and id alone
-	Port      int
-	Name      string
-	Token     string // empty when Access is public
-	Access    abi.Access
+	Ref     abi.SandboxRef // binding and id alone
+	Port    int
+	Name    string
+	Token   string // empty unless Access is token
+	Access  abi.Access
+	TokenIn abi.TokenIn // "" is host
+	// Host is the Host policy (abi.HostLocal and its neighbours); "" is local.
+	Host      string
+	OnRestart string // "" is keep
 	CreatedAt time.Time
 	ExpiresAt *time.Time
 	// Wake says what starts the sandbox when it does not run.

@@ -226,8 +226,14 @@ export class ExposeOptions {
   name: string = "";
   token: string = "";
   ttl: i64 = 0;
-  /** access is "token" (the default) or "public". */
+  /** access is "token" (the default), "public" or "plugin". */
   access: string = "";
+  /** tokenIn is "host" (the default) or "request". */
+  tokenIn: string = "";
+  /** host is "local" (the default), "preview" or a literal with ${port}. */
+  host: string = "";
+  /** onRestart is "keep" (the default) or "revoke". */
+  onRestart: string = "";
   /** ifExposed is "keep" (the default) or "error". */
   ifExposed: string = "";
   wake: string = "";
@@ -237,6 +243,7 @@ export class ExposeOptions {
   write(w: JsonWriter): void {
     w.textIf("name", this.name).textIf("token", this.token).integerIf("ttl", this.ttl).textIf("access", this.access);
     w.textIf("ifExposed", this.ifExposed).textIf("wake", this.wake);
+    w.textIf("tokenIn", this.tokenIn).textIf("host", this.host).textIf("onRestart", this.onRestart);
     const policy = this.policy;
     if (policy !== null) {
       w.object("policy");

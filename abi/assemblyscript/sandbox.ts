@@ -271,8 +271,13 @@ export class Sandbox {
     const r = this.call("exposePort", w);
     return new Result<ExposedPort>(new ExposedPort(value(r)), wrong(r));
   }
-  /** unexposePort takes the URL back and closes the live connections that came through it. */
-  unexposePort(port: i32): Result<bool> { return this.tell("unexposePort", this.request().integer("port", port)); }
+  /**
+   * unexposePort takes the URL back and closes the live connections that came
+   * through it, which may go on for drain milliseconds.
+   */
+  unexposePort(port: i32, drain: i64 = 0): Result<bool> {
+    return this.tell("unexposePort", this.request().integer("port", port).integerIf("drain", drain));
+  }
   closePort(port: i32): Result<bool> { return this.unexposePort(port); }
   getExposedPorts(): Result<ExposedPort[]> {
     const r = this.call("getExposedPorts", this.request());

@@ -104,6 +104,7 @@ static const edge_field edge_exposed_port_fields[] = {
 	{"exposedAt", offsetof(edge_exposed_port, exposed_at), EDGE_FIELD_STR, true, NULL},
 	{"wsUrl", offsetof(edge_exposed_port, ws_url), EDGE_FIELD_STR, true, NULL},
 	{"status", offsetof(edge_exposed_port, status), EDGE_FIELD_STR, false, NULL},
+	{"access", offsetof(edge_exposed_port, access), EDGE_FIELD_STR, true, NULL},
 	{"createdAt", offsetof(edge_exposed_port, created_at), EDGE_FIELD_STR, true, NULL},
 	{"expiresAt", offsetof(edge_exposed_port, expires_at), EDGE_FIELD_STR, false, NULL},
 	{"connections", offsetof(edge_exposed_port, connections), EDGE_FIELD_INT, true, NULL},
@@ -565,8 +566,11 @@ static const edge_field edge_expose_options_fields[] = {
 	{"token", offsetof(edge_expose_options, token), EDGE_FIELD_STR, false, NULL},
 	{"ttl", offsetof(edge_expose_options, ttl_ms), EDGE_FIELD_INT, false, NULL},
 	{"access", offsetof(edge_expose_options, access), EDGE_FIELD_STR, false, NULL},
+	{"tokenIn", offsetof(edge_expose_options, token_in), EDGE_FIELD_STR, false, NULL},
 	{"ifExposed", offsetof(edge_expose_options, if_exposed), EDGE_FIELD_STR, false, NULL},
 	{"wake", offsetof(edge_expose_options, wake), EDGE_FIELD_STR, false, NULL},
+	{"host", offsetof(edge_expose_options, host), EDGE_FIELD_STR, false, NULL},
+	{"onRestart", offsetof(edge_expose_options, on_restart), EDGE_FIELD_STR, false, NULL},
 	{"policy", offsetof(edge_expose_options, policy), EDGE_FIELD_RECORD, false, &edge_policy_record},
 	{"maxConnections", offsetof(edge_expose_options, max_connections), EDGE_FIELD_INT, false, NULL},
 };
@@ -574,6 +578,7 @@ const edge_record edge_expose_options_record = {edge_expose_options_fields, size
 
 static const edge_field edge_unexpose_port_options_fields[] = {
 	{"port", offsetof(edge_unexpose_port_options, port), EDGE_FIELD_INT, true, NULL},
+	{"drain", offsetof(edge_unexpose_port_options, drain_ms), EDGE_FIELD_INT, false, NULL},
 };
 const edge_record edge_unexpose_port_options_record = {edge_unexpose_port_options_fields, sizeof edge_unexpose_port_options_fields / sizeof edge_unexpose_port_options_fields[0], sizeof(edge_unexpose_port_options)};
 

@@ -129,8 +129,10 @@ typedef struct edge_exposed_port {
 	 * `created_at`. */
 	edge_str exposed_at;
 	edge_str ws_url;
-	/* "active" */
+	/* `status` is "active", or "inactive" where it is known that nothing listens on the
+	 * port. */
 	edge_str status;
+	edge_str access;
 	edge_str created_at;
 	edge_str expires_at;
 	/* `connections` counts live ones through this exposure. */
@@ -805,10 +807,16 @@ typedef struct edge_expose_options {
 	int64_t ttl_ms;
 	/* default token */
 	edge_str access;
+	/* `token_in` is "host" (default) or "request". The other one is another URL. */
+	edge_str token_in;
 	/* `if_exposed` is "keep" (default: same token, same URL) or "error". */
 	edge_str if_exposed;
 	/* `wake` says what wakes a sandbox that does not run; default "hold(30s)". */
 	edge_str wake;
+	/* `host` is "local" (default), "preview" or a literal such as "app.internal:${port}". */
+	edge_str host;
+	/* `on_restart` is "keep" (default) or "revoke". */
+	edge_str on_restart;
 	/* `policy` takes the place, as a whole, of the one that the exposure has. Left out, that
 	 * one stays. */
 	edge_policy policy;
@@ -821,6 +829,9 @@ typedef struct edge_expose_options {
 /* UnexposePortOptions takes an exposure back. */
 typedef struct edge_unexpose_port_options {
 	int64_t port;
+	/* `drain` is how long what came through it may go on; new requests are refused at once.
+	 * Default 0; at most 1h. */
+	int64_t drain_ms;
 } edge_unexpose_port_options;
 
 /* ExposedPorts answers getExposedPorts, by port. */

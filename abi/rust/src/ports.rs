@@ -17,7 +17,7 @@ impl<'r> Sandbox<'r> {
     /// Takes the URL back and closes the live connections that came through it. A port that
     /// is not exposed is no error.
     pub fn unexpose_port(&self, port: u16) -> Result<()> {
-        self.tell("unexposePort", &UnexposePortOptions { port })
+        self.tell("unexposePort", &UnexposePortOptions { port, ..Default::default() })
     }
 
     /// [`unexpose_port`](Sandbox::unexpose_port) by its other name.

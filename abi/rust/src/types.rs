@@ -13,6 +13,7 @@ words! {
     pub enum Access {
         Token = "token",
         Public = "public",
+        Plugin = "plugin",
     }
 }
 
@@ -376,8 +377,10 @@ record! {
         /// `created_at`.
         pub exposed_at: String = "exposedAt" always,
         pub ws_url: String = "wsUrl" always,
-        /// "active"
+        /// `status` is "active", or "inactive" where it is known that nothing listens on
+        /// the port.
         pub status: String = "status",
+        pub access: Access = "access" always,
         /// RFC 3339.
         pub created_at: String = "createdAt" always,
         /// RFC 3339.
@@ -1179,10 +1182,17 @@ record! {
         pub ttl: Duration = "ttl",
         /// default token
         pub access: Access = "access",
+        /// `token_in` is "host" (default) or "request". The other one is another URL.
+        pub token_in: String = "tokenIn",
         /// `if_exposed` is "keep" (default: same token, same URL) or "error".
         pub if_exposed: String = "ifExposed",
         /// `wake` says what wakes a sandbox that does not run; default "hold(30s)".
         pub wake: String = "wake",
+        /// `host` is "local" (default), "preview" or a literal such as
+        /// "app.internal:${port}".
+        pub host: String = "host",
+        /// `on_restart` is "keep" (default) or "revoke".
+        pub on_restart: String = "onRestart",
         /// `policy` takes the place, as a whole, of the one that the exposure has. Left
         /// out, that one stays.
         pub policy: Policy = "policy",
@@ -1197,6 +1207,9 @@ record! {
     /// UnexposePortOptions takes an exposure back.
     pub struct UnexposePortOptions {
         pub port: u16 = "port" always,
+        /// `drain` is how long what came through it may go on; new requests are refused
+        /// at once. Default 0; at most 1h.
+        pub drain: Duration = "drain",
     }
 }
 
