@@ -143,14 +143,14 @@ func closedError(err error) error {
 
 // Previews tells what addresses have the form of a preview's.
 type Previews struct {
-	Domain string // default "localhost"
+	Domains []string // default "localhost"
 }
 
 // NamesPreview is true if the request's host or path is in preview form, whether
 // or not there is such an exposure.
 func (p Previews) NamesPreview(req *abi.Request) bool {
 	name, ok := hostName(req.Host)
-	s := Server{Domain: domain(p.Domain)}
+	s := Server{Domains: domains(p.Domains)}
 	if _, preview := s.previewOf(name, req.Path); preview && ok {
 		return true
 	}

@@ -115,7 +115,7 @@ const browserHead = "Host: 8080.example:8787\r\nUser-Agent: Mozilla/5.0 (X11; Li
 // BenchmarkGateAndRoute is a browser's head through framing check, gate, preview
 // test and ten routes.
 func BenchmarkGateAndRoute(b *testing.B) {
-	s := &Server{Domain: "localhost"}
+	s := &Server{Domains: []string{"localhost"}}
 	var routes []Route
 	for range 9 {
 		routes = append(routes, Route{Host: "other.example", Path: "/x/*", Chain: []Plugin{{Name: "p", Decider: always(nil)}}})

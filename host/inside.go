@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 
 	"edge/abi"
@@ -19,16 +20,16 @@ const maxInside = 4
 type Inside struct{ Server *Server }
 
 // Answers tells whether a URL is in the form of a preview of this edge, whether or
-// not there is such an exposure: by its label directly under the domain, or by a
-// path of the domain itself.
+// not there is such an exposure: by its label directly under a domain, or by a
+// path of a domain itself.
 func (i *Inside) Answers(u *url.URL) bool {
 	i.Server.once.Do(i.Server.prepare)
 	name, ok := hostName(u.Host)
 	if !ok {
 		return false
 	}
-	if name != i.Server.Domain {
-		_, ok = previewLabel(name, i.Server.Domain)
+	if !slices.Contains(i.Server.Domains, name) {
+		_, ok = previewLabel(name, i.Server.Domains)
 		return ok
 	}
 	_, ok = i.Server.previewOf(name, u.EscapedPath())
@@ -47,7 +48,7 @@ func (i *Inside) Dial(ctx context.Context) (net.Conn, error) {
 	}
 	here, there := net.Pipe()
 	gone := make(chan struct{})
-	i.Server.admit(&insideConn{Conn: there, depth: depth + 1, gone: gone})
+	i.Server.admit(&insideConn{Conn: there, depth: depth + 1, gone: gone}, &entry{})
 	return &insideClient{Conn: here, gone: gone}, nil
 }
 

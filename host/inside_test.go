@@ -25,7 +25,7 @@ func insideHTTP(t *testing.T, s *Server) *http.Client {
 
 func TestInsideAnswers(t *testing.T) {
 	t.Parallel()
-	i := &Inside{&Server{Domain: "edge.test"}}
+	i := &Inside{&Server{Domains: []string{"edge.test"}}}
 	t.Cleanup(func() { _ = i.Server.Shutdown(context.Background()) })
 	for text, want := range map[string]bool{
 		"http://8080-a-token.edge.test/":             true,

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"slices"
 	"strings"
 
 	"edge/abi"
@@ -19,11 +20,11 @@ type preview struct {
 }
 
 // previewOf tells whether a request is for a preview: a host of one label that
-// begins with digits and "-" directly under the domain, or a path under
+// begins with digits and "-" directly under a domain, or a path under
 // /_preview/. Nothing else reads the label: it is looked up whole. name is the
 // host in lower case, without port and trailing dot.
 func (s *Server) previewOf(name, path string) (preview, bool) {
-	if label, ok := previewLabel(name, s.Domain); ok {
+	if label, ok := previewLabel(name, s.Domains); ok {
 		return preview{label: label}, true
 	}
 	rest, ok := strings.CutPrefix(path, previewPrefix)
@@ -40,18 +41,15 @@ func (s *Server) previewOf(name, path string) (preview, bool) {
 	return p, true
 }
 
-// previewLabel returns the label of a preview host.
-func previewLabel(name, domain string) (string, bool) {
-	label, ok := strings.CutSuffix(name, domain)
-	if !ok || !strings.HasSuffix(label, ".") {
+// previewLabel returns the label of a preview host, which stands directly under one
+// of the domains.
+func previewLabel(name string, domains []string) (string, bool) {
+	label, domain, ok := strings.Cut(name, ".")
+	if !ok || len(label) > 63 || !slices.Contains(domains, domain) {
 		return "", false
 	}
-	label = label[:len(label)-1]
 	port, rest, ok := strings.Cut(label, "-")
-	if !ok || rest == "" || len(label) > 63 || !isDigits(port) || strings.Contains(rest, ".") {
-		return "", false
-	}
-	return label, true
+	return label, ok && rest != "" && isDigits(port)
 }
 
 // exposure looks the preview up, in memory.

@@ -237,7 +237,7 @@ func TestNamesPreview(t *testing.T) {
 		"8080-a.edge.example": true, "8080-a.edge.example.:99": true, "1-a.edge.example": true, "8080.edge.example": false,
 		"edge.example": false, "8080-a.localhost": false, "8080-a.b.edge.example": false, "8080-.edge.example": false, "bad host": false,
 	} {
-		if got := (Previews{Domain: "Edge.Example."}).NamesPreview(&abi.Request{Host: host, Path: "/"}); got != want {
+		if got := (Previews{Domains: []string{"Other.Example", "Edge.Example."}}).NamesPreview(&abi.Request{Host: host, Path: "/"}); got != want {
 			t.Errorf("%s: %v", host, got)
 		}
 	}
@@ -257,7 +257,7 @@ func FuzzPreviewLabel(f *testing.F) {
 		if !ok {
 			return
 		}
-		if label, ok := previewLabel(name, "localhost"); ok {
+		if label, ok := previewLabel(name, []string{"localhost"}); ok {
 			if label+".localhost" != name || strings.ContainsAny(label, ".:/ ") || len(label) > 63 || strings.ToLower(label) != label {
 				t.Errorf("%q gave label %q", host, label)
 			}

@@ -26,9 +26,9 @@ type Server struct {
 	Sandboxes *sandboxmgr.Manager
 	// Relay carries the connections; nil is a relay of its own.
 	Relay *bridge.Relay
-	// Domain is where previews live, "localhost" by default:
-	// {port}-{id}-{token}.{Domain}.
-	Domain string
+	// Domains are where previews live, "localhost" by default:
+	// {port}-{id}-{token}.{domain}.
+	Domains []string
 	// Ready is asked by /readyz besides the runtimes; nil is always ready.
 	Ready func(ctx context.Context) error
 	// Log gets what goes wrong inside; nil discards.
@@ -106,7 +106,7 @@ var errForced = errors.New("the server was stopped")
 
 // prepare fills in the defaults, once.
 func (s *Server) prepare() {
-	s.Domain = domain(s.Domain)
+	s.Domains = domains(s.Domains)
 	s.Log = or(s.Log, slog.New(slog.DiscardHandler))
 	s.MaxHeadBytes = or(s.MaxHeadBytes, 16<<10)
 	s.HeadTimeout = or(s.HeadTimeout, 10*time.Second)

@@ -160,7 +160,14 @@ func unreserved(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0
 }
 
-// domain returns a preview domain as host names are compared with it.
-func domain(d string) string {
-	return or(strings.ToLower(strings.TrimSuffix(d, ".")), "localhost")
+// domains returns preview domains as host names are compared with them.
+func domains(names []string) []string {
+	if len(names) == 0 {
+		return []string{"localhost"}
+	}
+	ds := make([]string, len(names))
+	for i, d := range names {
+		ds[i] = strings.ToLower(strings.TrimSuffix(d, "."))
+	}
+	return ds
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,8 +106,13 @@ type Autostart struct {
 // PreviewConfig says what an exposure's URL looks like.
 type PreviewConfig struct {
 	Scheme string // "http" (default) or "https"
-	Domain string // default "localhost"; a host name without a port
-	Port   int    // shown in URLs; 0, and the scheme's own port, are not
+	// Domains are host names without a port, "localhost" by default. Every label
+	// works under each of them; URLs have the first.
+	Domains []string
+	Port    int // shown in URLs; 0, and the scheme's own port, are not
+	// TokensInPath keeps tokens out of the host names of URLs, which have the path
+	// form instead: for a domain without a wildcard certificate.
+	TokensInPath bool
 }
 
 // Connections are the live connections to sandboxes, which somebody else keeps.
@@ -242,27 +248,38 @@ func (p PreviewConfig) withDefaults() (PreviewConfig, error) {
 	if p.Scheme == "" {
 		p.Scheme = "http"
 	}
-	if p.Domain == "" {
-		p.Domain = "localhost"
+	if len(p.Domains) == 0 {
+		p.Domains = []string{"localhost"}
 	}
-	p.Domain = strings.ToLower(strings.TrimSuffix(p.Domain, "."))
 	switch {
 	case p.Scheme != "http" && p.Scheme != "https":
 		return p, fmt.Errorf("preview scheme %q: want http or https", p.Scheme)
 	case p.Port < 0 || p.Port > abi.MaxPort:
 		return p, fmt.Errorf("preview port %d is not between 0 and %d", p.Port, abi.MaxPort)
-	case len(p.Domain) > maxDomain:
-		return p, fmt.Errorf("preview domain has %d bytes; at most %d leave room for a label", len(p.Domain), maxDomain)
 	}
-	if _, err := netip.ParseAddr(p.Domain); err == nil {
-		return p, fmt.Errorf("preview domain %s is an address, which has no names below it; use localhost or a host name", p.Domain)
-	}
-	for label := range strings.SplitSeq(p.Domain, ".") {
-		if !validLabel(label) {
-			return p, fmt.Errorf("preview domain %q is not a host name without a port", p.Domain)
+	p.Domains = slices.Clone(p.Domains)
+	for i, d := range p.Domains {
+		p.Domains[i] = strings.ToLower(strings.TrimSuffix(d, "."))
+		if err := checkDomain(p.Domains[i]); err != nil {
+			return p, err
 		}
 	}
 	return p, nil
+}
+
+func checkDomain(domain string) error {
+	if len(domain) > maxDomain {
+		return fmt.Errorf("preview domain has %d bytes; at most %d leave room for a label", len(domain), maxDomain)
+	}
+	if _, err := netip.ParseAddr(domain); err == nil {
+		return fmt.Errorf("preview domain %s is an address, which has no names below it; use localhost or a host name", domain)
+	}
+	for label := range strings.SplitSeq(domain, ".") {
+		if !validLabel(label) {
+			return fmt.Errorf("preview domain %q is not a host name without a port", domain)
+		}
+	}
+	return nil
 }
 
 // validLabel tells whether s is a label of a host name (RFC 1123, section 2.1).

@@ -37,15 +37,15 @@ func TestConfigIsChecked(t *testing.T) {
 		{"autostart with a bad port", binding(func(b *Binding) {
 			b.Start = []Autostart{{StartProcessRequest: abi.StartProcessRequest{Command: "x"}, Port: 80}}
 		}), "INVALID_PORT"},
-		{"https", previews(PreviewConfig{Scheme: "https", Domain: "p.example.com.", Port: 65535}), ""},
+		{"https", previews(PreviewConfig{Scheme: "https", Domains: []string{"p.example.com."}, Port: 65535}), ""},
 		{"scheme", previews(PreviewConfig{Scheme: "ftp"}), "scheme"},
 		{"port", previews(PreviewConfig{Port: 65536}), "65536"},
-		{"domain with a port", previews(PreviewConfig{Domain: "localhost:8787"}), "without a port"},
-		{"address", previews(PreviewConfig{Domain: "127.0.0.1"}), "address"},
-		{"address of IPv6", previews(PreviewConfig{Domain: "::1"}), "address"},
-		{"empty label", previews(PreviewConfig{Domain: "a..b"}), "host name"},
-		{"longest domain", previews(PreviewConfig{Domain: strings.Repeat("a.", 94) + "a"}), ""},
-		{"domain too long", previews(PreviewConfig{Domain: strings.Repeat("a.", 94) + "ab"}), "189"},
+		{"domain with a port", previews(PreviewConfig{Domains: []string{"localhost:8787"}}), "without a port"},
+		{"address", previews(PreviewConfig{Domains: []string{"127.0.0.1"}}), "address"},
+		{"address of IPv6", previews(PreviewConfig{Domains: []string{"::1"}}), "address"},
+		{"empty label", previews(PreviewConfig{Domains: []string{"a..b"}}), "host name"},
+		{"longest domain", previews(PreviewConfig{Domains: []string{strings.Repeat("a.", 94) + "a"}}), ""},
+		{"domain too long", previews(PreviewConfig{Domains: []string{strings.Repeat("a.", 94) + "ab"}}), "189"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -37,7 +37,7 @@ func TestExposedURL(t *testing.T) {
 			`http://8080-s-[a-z0-9]{16}\.localhost:8787/`, `ws://8080-s-[a-z0-9]{16}\.localhost:8787/`},
 		{"own token", PreviewConfig{}, "s", abi.ExposePortRequest{Port: 8080, Token: "my_token_1"},
 			`http://8080-s-my_token_1\.localhost/`, `ws://8080-s-my_token_1\.localhost/`},
-		{"public", PreviewConfig{Scheme: "https", Domain: "Preview.Example.com", Port: 443}, "s", abi.ExposePortRequest{Port: 8080, Access: abi.AccessPublic},
+		{"public", PreviewConfig{Scheme: "https", Domains: []string{"Preview.Example.com", "old.example"}, Port: 443}, "s", abi.ExposePortRequest{Port: 8080, Access: abi.AccessPublic},
 			`https://8080-s\.preview\.example\.com/`, `wss://8080-s\.preview\.example\.com/`},
 		{"port of another scheme", PreviewConfig{Scheme: "https", Port: 80}, "s", abi.ExposePortRequest{Port: 8080, Access: abi.AccessPublic},
 			`https://8080-s\.localhost:80/`, `wss://8080-s\.localhost:80/`},

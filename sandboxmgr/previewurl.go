@@ -29,7 +29,7 @@ func (p *PreviewConfig) urls(port int, id, token string) (url, wsURL string, err
 	if !validLabel(strings.ReplaceAll(l, "_", "x")) {
 		return "", "", abi.Errorf(abi.CodeInvalidRequest, "port %d of sandbox %.60q makes no host name: the label %.90q has %d bytes, and %d are possible", port, id, l, len(l), maxLabel)
 	}
-	host := l + "." + p.Domain
+	host := l + "." + p.Domains[0]
 	if p.Port != 0 && p.Port != map[string]int{"http": 80, "https": 443}[p.Scheme] {
 		host += ":" + strconv.Itoa(p.Port)
 	}

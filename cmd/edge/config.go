@@ -15,11 +15,13 @@ type Config struct {
 	// absolute, which paths in the file are relative to.
 	File, Dir string
 
-	// Listen is "host:port". Empty if the file does not say, as are Domain and
+	// Listen is "host:port". Empty if the file does not say, as are Domains and
 	// State: flags and environment come before the file, defaults after it.
 	Listen string
-	// Domain is what preview names end in.
-	Domain string
+	// Domains are what preview names end in; the first is that of new URLs.
+	Domains []string
+	// External is how clients reach the edge, if not as it listens.
+	External External
 	// State is the folder that outlives the process.
 	State string
 	// Admin is how the admin API is reached.
@@ -94,7 +96,8 @@ func (c *Config) read(root value) {
 	var plugins, routes value
 	root.object(map[string]func(value){
 		"listen":        func(v value) { c.Listen = v.checked("an address like \":8787\"", checkAddress) },
-		"domain":        func(v value) { c.Domain = v.checked("a domain name", checkDomain) },
+		"domain":        func(v value) { c.Domains = v.domains() },
+		"external":      func(v value) { c.External = v.external() },
 		"state":         func(v value) { c.State = c.folder(v) },
 		"admin":         func(v value) { c.Admin = v.admin() },
 		"reservedPorts": func(v value) { c.ReservedPorts = v.ports() },

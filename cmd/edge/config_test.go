@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,14 +51,14 @@ func TestSampleHoldsTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if full.Listen != defaultListen || full.Domain != defaultDomain || full.State != filepath.Join(full.Dir, localState) {
-		t.Errorf("the sample's listen, domain, state = %q, %q, %q: not the defaults", full.Listen, full.Domain, full.State)
+	if full.Listen != defaultListen || !slices.Equal(full.Domains, []string{defaultDomain}) || full.State != filepath.Join(full.Dir, localState) {
+		t.Errorf("the sample's listen, domain, state = %q, %q, %q: not the defaults", full.Listen, full.Domains, full.State)
 	}
 	if want := (Admin{Listen: defaultAdminListen, Socket: defaultAdminSocket, Token: defaultAdminToken}); full.Admin != want {
 		t.Errorf("the sample's admin = %+v: not the defaults", full.Admin)
 	}
 	for _, c := range []*Config{full, least} {
-		c.File, c.Dir, c.Listen, c.Domain, c.State, c.Admin = "", "", "", "", "", Admin{}
+		c.File, c.Dir, c.Listen, c.Domains, c.State, c.Admin = "", "", "", nil, "", Admin{}
 		for i := range c.Plugins {
 			c.Plugins[i].At = place{}
 			if len(c.Plugins[i].Config) == 0 {
@@ -79,7 +80,8 @@ func TestLoadConfigReadsEverything(t *testing.T) {
 	t.Parallel()
 	file := configIn(t, `
 listen: 127.0.0.1:0
-domain: edge.example
+domain: [edge.example, other.example]
+external: {}
 state: /srv/edge
 reservedPorts: [3000, 8081]
 previews: native
@@ -151,7 +153,7 @@ routes:
 	}
 	dir := filepath.Dir(file)
 	want := &Config{
-		File: file, Dir: dir, Listen: "127.0.0.1:0", Domain: "edge.example", State: "/srv/edge",
+		File: file, Dir: dir, Listen: "127.0.0.1:0", Domains: []string{"edge.example", "other.example"}, External: External{"https", 443}, State: "/srv/edge",
 		Admin: Admin{Listen: "127.0.0.1:0", Socket: "/run/edge.sock", Token: "secrets/admin"}, ReservedPorts: []int{3000, 8081},
 		Limits: Limits{
 			Connections: 100, PerBinding: 50, PerSandbox: 20, PerExposure: 10, PerClient: 5,
@@ -183,7 +185,7 @@ routes:
 		},
 		Plugins: []Plugin{
 			{
-				Name: "chat", Source: filepath.Join(dir, "chat.wasm"), Kind: sourceFile, Deadline: 2 * time.Minute, MemoryBytes: 128 << 20, At: place{file, 39, 13},
+				Name: "chat", Source: filepath.Join(dir, "chat.wasm"), Kind: sourceFile, Deadline: 2 * time.Minute, MemoryBytes: 128 << 20, At: place{file, 40, 13},
 				Trust: Trust{
 					Digest:   strings.Repeat("0123456789abcdef", 4),
 					SignedBy: []byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31},
@@ -207,7 +209,7 @@ routes:
 				},
 			},
 			{
-				Name: "built", Source: filepath.Join(dir, "src"), Kind: sourceGo, At: place{file, 63, 19},
+				Name: "built", Source: filepath.Join(dir, "src"), Kind: sourceGo, At: place{file, 64, 19},
 				Rollout:   Rollout{Rollback: plugins.Rollback{Failures: -1}, KeepWarm: 5 * time.Minute},
 				Isolation: plugins.IsolationPooled, Deadline: 30 * time.Second, Compute: 5 * time.Second, Queue: 5 * time.Second,
 				MemoryBytes: 64 << 20, ResultBytes: 8 << 20, Instances: Instances{Max: 64}, OnFailure: host.OnFailure{Open: true},
@@ -290,7 +292,7 @@ func TestServerKeysAreRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, content, want string }{
 		{"typo", "lisen: \":1\"\n", `edge.yaml:1:1: unknown key "lisen"; did you mean "listen"?`},
-		{"unknown", "zzz: 1\n", `edge.yaml:1:1: unknown key "zzz"; known: admin, domain, limits, listen, plugins, previews, reservedPorts, routes, sandboxes, state, tls`},
+		{"unknown", "zzz: 1\n", `edge.yaml:1:1: unknown key "zzz"; known: admin, domain, external, limits, listen, plugins, previews, reservedPorts, routes, sandboxes, state, tls`},
 		{"no value", "listen:\n", `edge.yaml:1:1: listen: has no value; want an address like ":8787"`},
 		{"empty", "listen: \"\"\n", `edge.yaml:1:9: listen: is empty; want an address like ":8787"`},
 		{"no port", "listen: localhost\n", `edge.yaml:1:9: listen: "localhost" is not an address; want "host:port" like ":8787" or "127.0.0.1:8787"`},
@@ -298,6 +300,11 @@ func TestServerKeysAreRefused(t *testing.T) {
 		{"domain with port", "domain: example.com:8787\n", `edge.yaml:1:9: domain: "example.com:8787" has a port; want the name alone, "example.com": the port of URLs is that of listen`},
 		{"domain an address", "domain: 127.0.0.1\n", `edge.yaml:1:9: domain: "127.0.0.1" is an address; previews need a name (localhost and its subdomains work without DNS)`},
 		{"domain bad", "domain: Ex_ample\n", `edge.yaml:1:9: domain: "Ex_ample" is not a domain name; labels are a-z, 0-9 and inner "-", 1 to 63 characters`},
+		{"domain in a list bad", "domain: [a.test, a_b]\n", `edge.yaml:1:18: domain[1]: "a_b" is not a domain name; labels are a-z, 0-9 and inner "-", 1 to 63 characters`},
+		{"domain twice", "domain: [a.test, b.test, a.test]\n", `edge.yaml:1:26: domain[2]: "a.test" stands there twice`},
+		{"no domain", "domain: []\n", `edge.yaml:1:9: domain: is empty; want a domain name, or a list of them`},
+		{"external scheme", "external: {scheme: ftp}\n", `edge.yaml:1:20: external.scheme: "ftp" is unknown; want http, https`},
+		{"external port", "external: {port: 0}\n", `edge.yaml:1:18: external.port: 0 is not a whole number from 1 to 65535`},
 		{"domain long", "domain: " + strings.Repeat("abcdefghi.", 19) + "a\n", `edge.yaml:1:9: domain: the name is longer than 189 characters, which leaves no room for previews`},
 		{"reserved port", "reservedPorts: [80, x]\n", "edge.yaml:1:17: reservedPorts[0]: 80 is not a whole number from 1024 to 65535\n" +
 			`edge.yaml:1:21: reservedPorts[1]: is "x"; want a whole number from 1024 to 65535`},

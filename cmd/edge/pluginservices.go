@@ -31,7 +31,7 @@ func (s *server) openPluginServices() (plugins.Services, error) {
 	return plugins.Services{
 		Operations: operations, Streams: operations,
 		Sockets:  &host.Sockets{Sandboxes: s.manager},
-		Previews: &host.Previews{Domain: s.settings.Domain},
+		Previews: &host.Previews{Domains: s.settings.Domains},
 		Fetcher:  s.services.fetch, KV: store, Metrics: s.metrics.Guests(s.log),
 	}, nil
 }

@@ -116,7 +116,8 @@ func needsRestart(old, new *Config) []string {
 		old, new any
 	}{
 		{"listen", old.Listen, new.Listen},
-		{"domain", old.Domain, new.Domain},
+		{"domain", old.Domains, new.Domains},
+		{"external", old.External, new.External},
 		{"state", old.State, new.State},
 		{"admin", old.Admin, new.Admin},
 		{"reservedPorts", old.ReservedPorts, new.ReservedPorts},

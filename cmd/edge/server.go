@@ -149,7 +149,7 @@ func openServer(ctx context.Context, o serverOptions) (s *server, err error) {
 	o.config.tellWarnings(o.log)
 	s.host = &host.Server{
 		ExplainToken: s.explainToken, Explain: plugins.WithExplanation,
-		Sandboxes: s.manager, Relay: relay, Domain: o.settings.Domain, DrainTimeout: o.drain,
+		Sandboxes: s.manager, Relay: relay, Domains: o.settings.Domains, DrainTimeout: o.drain,
 		Log: o.log, AccessLog: o.access, Observe: s.requestObserver(o.onRequest),
 		Limits: o.config.Limits.host(budgetDescriptors(o.config.Sandboxes)), MaxHeadBytes: int(o.config.Limits.Head), HeadTimeout: o.config.Limits.HeadTimeout,
 	}
@@ -205,7 +205,7 @@ func (s *server) openSandboxes(ctx context.Context, o serverOptions, relay *brid
 	s.manager, err = sandboxmgr.New(ctx, sandboxmgr.Config{
 		StateDir: s.settings.State, Store: s.store, Bindings: bindings,
 		InitPath: program.Path, InitArgs: program.Args,
-		Previews:      sandboxmgr.PreviewConfig{Domain: s.settings.Domain, Port: s.port()},
+		Previews:      s.settings.previews("http", s.port()),
 		ReservedPorts: o.config.ReservedPorts,
 		Connections:   &host.Connections{Table: table, Relay: relay},
 		Observe:       s.observer(o.onSandbox), FollowOutput: o.onSandbox != nil,
@@ -332,7 +332,7 @@ func (s *server) port() int {
 
 // url is where a browser on this machine finds the edge.
 func (s *server) url() string {
-	name := s.settings.Domain
+	name := s.settings.Domains[0]
 	if h, _, err := net.SplitHostPort(s.settings.Listen); err == nil && net.ParseIP(h) != nil && !net.ParseIP(h).IsUnspecified() && name == defaultDomain && !net.ParseIP(h).IsLoopback() {
 		name = h
 	}

@@ -28,7 +28,7 @@ const (
 // Flags are the settings that a command line can say, empty where it does not.
 type Flags struct {
 	Listen      string `placeholder:"HOST:PORT" help:"Address to listen on; EDGE_LISTEN. Default :8787."`
-	Domain      string `placeholder:"NAME" help:"Domain that preview names end in; EDGE_DOMAIN. Default localhost."`
+	Domain      string `placeholder:"NAME,..." help:"Domains that preview names end in, that of new URLs first; EDGE_DOMAIN. Default localhost."`
 	State       string `placeholder:"DIR" help:"Folder that outlives the process; EDGE_STATE."`
 	AdminListen string `placeholder:"HOST:PORT" help:"Address of the admin API, or off; EDGE_ADMIN_LISTEN. Default 127.0.0.1:8788."`
 	LogLevel    string `placeholder:"LEVEL" help:"debug, info, warn or error; EDGE_LOG_LEVEL. Default info, in dev warn (of plugins info)."`
@@ -38,7 +38,10 @@ type Flags struct {
 // Settings are the values in force: flag over environment over file over
 // default.
 type Settings struct {
-	Listen, Domain string
+	Listen string
+	// Domains are what preview names end in; the first is that of new URLs.
+	Domains  []string
+	External External
 	// State is an absolute path.
 	State     string
 	LogLevel  slog.Level
@@ -69,16 +72,16 @@ func settle(f Flags, getenv func(string) string, c *Config, state, level string)
 	if err := checkAddress(listen.value); err != nil {
 		return Settings{}, fmt.Errorf("%s: %w", listen.from, err)
 	}
-	domain := choose("domain", f.Domain, "EDGE_DOMAIN", getenv("EDGE_DOMAIN"), c.File, c.Domain, defaultDomain)
-	if err := checkDomain(domain.value); err != nil {
-		return Settings{}, fmt.Errorf("%s: %w", domain.from, err)
+	domains, err := chooseDomains(f, getenv, c)
+	if err != nil {
+		return Settings{}, err
 	}
 	dir := choose("state", f.State, "EDGE_STATE", getenv("EDGE_STATE"), c.File, c.State, state)
 	abs, err := filepath.Abs(dir.value)
 	if err != nil {
 		return Settings{}, fmt.Errorf("%s: %w", dir.from, err)
 	}
-	s := Settings{Listen: listen.value, Domain: domain.value, State: abs}
+	s := Settings{Listen: listen.value, Domains: domains, External: c.External, State: abs}
 	if err := s.settleAdmin(f.AdminListen, getenv("EDGE_ADMIN_LISTEN"), c); err != nil {
 		return Settings{}, err
 	}
