@@ -17,7 +17,10 @@ import (
 // When nothing can be accepted, for want of file descriptors most likely, it
 // pauses and tries again; those who want to connect wait in the kernel's queue
 // meanwhile, and what is open goes on.
-func (s *Server) Serve(ln net.Listener) error {
+func (s *Server) Serve(ln net.Listener) error { return s.serveAt(ln, &entry{}) }
+
+// serveAt is Serve with what stands between a connection and its first request.
+func (s *Server) serveAt(ln net.Listener, e *entry) error {
 	s.once.Do(s.prepare)
 	defer ln.Close()
 	s.mu.Lock()
@@ -35,7 +38,7 @@ func (s *Server) Serve(ln net.Listener) error {
 				s.shortage.over(s.Log)
 			}
 			pause = 0
-			s.admit(c)
+			s.admit(c, e)
 		case s.draining.Load():
 			return nil
 		case !transient(err):
@@ -73,8 +76,8 @@ func transient(err error) bool {
 }
 
 // admit starts serving one connection.
-func (s *Server) admit(c net.Conn) {
-	cc := &clientConn{Conn: c, stall: s.BodyTimeout}
+func (s *Server) admit(c net.Conn, e *entry) {
+	cc := &clientConn{Conn: c, raw: c, entry: e, stall: s.BodyTimeout}
 	if !s.conns.add(cc) {
 		_ = c.Close()
 		return
@@ -87,7 +90,12 @@ func (s *Server) admit(c net.Conn) {
 
 // serveConn serves one connection until it is closed or a bridge has taken it.
 func (s *Server) serveConn(c *clientConn) {
-	err := s.http.ServeConn(c)
+	err := s.open(c)
+	if err == nil {
+		err = s.http.ServeConn(c)
+	} else {
+		_ = c.raw.Close()
+	}
 	if err != nil && !errors.Is(err, errFraming) && !errors.Is(err, errGiven) {
 		s.Log.Debug("connection ended", "remote", c.RemoteAddr(), "error", err)
 	}

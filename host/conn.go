@@ -18,14 +18,17 @@ import (
 // A WebSocket's connection is given away under fasthttp's hands, while the handler
 // runs.
 type clientConn struct {
-	net.Conn
-	framing framing // used by the one goroutine that reads
-	rest    []byte  // of what was read, what stands behind the message; likewise
-	heard   bool    // something was read, ever; likewise
-	remote  string  // see remoteAddr
-	busy    atomic.Bool
-	given   atomic.Bool   // the connection is a bridge's
-	stall   time.Duration // how long one write may wait for the client to read
+	net.Conn          // raw, or TLS on it; only open, before the first request, changes it
+	raw      net.Conn // as it was accepted
+	entry    *entry
+	secure   bool    // Conn is TLS
+	framing  framing // used by the one goroutine that reads
+	rest     []byte  // of what was read, what stands behind the message; likewise
+	heard    bool    // something was read, ever; likewise
+	remote   string  // see remoteAddr
+	busy     atomic.Bool
+	given    atomic.Bool   // the connection is a bridge's
+	stall    time.Duration // how long one write may wait for the client to read
 }
 
 // errGiven is what fasthttp finds of a connection that was given away.
@@ -46,6 +49,14 @@ func (c *clientConn) Close() error {
 		return nil
 	}
 	return c.Conn.Close()
+}
+
+// cut closes the connection, unless it was given away, with no farewell of TLS: that
+// may have to wait for the client, and Conn is not everybody's to look at.
+func (c *clientConn) cut() {
+	if !c.given.Load() {
+		_ = c.raw.Close()
+	}
 }
 
 // SetWriteDeadline is how fasthttp learns, before it writes an answer to a
@@ -142,7 +153,7 @@ func (c *clientConn) CloseWrite() error {
 	return nil
 }
 
-// UnsafeConn returns the connection beneath, as it was accepted. Who reads from
+// UnsafeConn returns the connection beneath, TLS if it is. Who reads from
 // it after a hijack goes past the framing check, which has nothing to say then.
 func (c *clientConn) UnsafeConn() net.Conn { return c.Conn }
 
@@ -196,7 +207,7 @@ func (cs *clients) shut(all bool) {
 	cs.closed = true
 	for c := range cs.open {
 		if all || !c.busy.Load() {
-			_ = c.Close()
+			c.cut()
 		}
 	}
 }

@@ -80,7 +80,7 @@ func (x *exchange) enter() *refusal {
 	x.told = x.s.mayBeTold(h.explain)
 	x.method, x.host, x.path = h.method, loggedHost(h.name), loggedPath(h.path)
 	x.req = &abi.Request{
-		ID: x.id, Method: h.method, Scheme: "http", Host: h.host, Path: h.path, Query: h.query, HasQuery: h.hasQuery,
+		ID: x.id, Method: h.method, Scheme: x.scheme(), Host: h.host, Path: h.path, Query: h.query, HasQuery: h.hasQuery,
 		RemoteAddr: x.remote, Headers: h.headers, ContentLength: h.contentLength,
 	}
 	if h.contentLength != 0 {
@@ -88,6 +88,14 @@ func (x *exchange) enter() *refusal {
 		x.req.Body = x.body
 	}
 	return nil
+}
+
+// scheme is what the request came by.
+func (x *exchange) scheme() string {
+	if x.conn != nil && x.conn.secure {
+		return "https"
+	}
+	return "http"
 }
 
 // gate parses what fasthttp kept of a head, and will use again. All strings of the

@@ -206,6 +206,12 @@ func start(t testing.TB, s *Server, routes []Route) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startOn(t, s, routes, ln, func() error { return s.Serve(ln) })
+}
+
+// startOn is start with the listener, and the call that serves it.
+func startOn(t testing.TB, s *Server, routes []Route, ln net.Listener, serve func() error) *running {
+	t.Helper()
 	r := &running{Server: s, addr: ln.Addr().String(), log: &syncBuffer{}, access: &syncBuffer{}, stopped: make(chan error, 1)}
 	if s.Log == nil {
 		s.Log = slog.New(slog.NewTextHandler(r.log, nil))
@@ -217,7 +223,7 @@ func start(t testing.TB, s *Server, routes []Route) *running {
 	if err := s.SetRoutes(routes); err != nil {
 		t.Fatal(err)
 	}
-	go func() { r.stopped <- s.Serve(ln) }()
+	go func() { r.stopped <- serve() }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
