@@ -46,9 +46,21 @@ type Head struct {
 	// ContentLength is the exact length of Body, or -1 when it is not known and
 	// the body is sent in chunks.
 	ContentLength int64
-	// Answer are fields that the head of the answer gets besides its own, of a 101
-	// too.
-	Answer []Header
+	// Answer, if there is one, is shown the head of every answer before the client
+	// is: interim ones, the final one, and a 101.
+	Answer AnswerEditor
+}
+
+// AnswerEditor changes the heads of answers on their way to the client.
+type AnswerEditor interface {
+	// EditAnswer returns the fields that the client is sent instead of headers,
+	// which it may change in place. It is called while Relay.HTTP or
+	// Relay.WebSocket runs, and not after. What Connection names has been taken
+	// out, with Connection, so that a backend cannot have a field dropped that is
+	// put in here. Fields that frame the message are not its to change, and names
+	// and values that it makes are written as they are: they must be valid (RFC
+	// 9110, section 5).
+	EditAnswer(status int, headers []Header) []Header
 }
 
 // Upstream is where a request goes.
@@ -58,6 +70,10 @@ type Upstream struct {
 	Key string
 	// Dial makes a connection; it is the caller's to bound, by ctx or itself.
 	Dial func(ctx context.Context) (net.Conn, error)
+	// Admit, if set, is asked before a connection of the pool is used, which no Dial
+	// sees: once the exchange is in the Table, so that whoever takes the right away
+	// and then closes what is listed misses nothing. Its error is Dial's.
+	Admit func() error
 }
 
 // Owner says whom a connection belongs to. The bridge only compares it.

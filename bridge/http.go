@@ -64,13 +64,13 @@ func (x *exchange) http(ctx context.Context, rc *fasthttp.RequestCtx, head *Head
 			}
 			c = &upstreamConn{Conn: conn, key: up.Key}
 			c.src.init(conn, &x.relay.buffers)
-		} else if err := x.hold(c); err != nil {
+		} else if err := x.reuse(c, up); err != nil {
 			return x.refuse(rc, nil, &UpstreamError{Stage: StageDial, Err: err})
 		}
 		tr := &trip{x: x, rc: rc, head: head, c: c}
 		a, err := tr.run(ctx, req)
 		if err == nil {
-			a.headers = append(a.headers, head.Answer...)
+			a.edit(head.Answer)
 			return x.respond(rc, tr, a)
 		}
 		c.src.drop()
@@ -81,6 +81,17 @@ func (x *exchange) http(ctx context.Context, rc *fasthttp.RequestCtx, head *Head
 		}
 		return x.refuse(rc, tr.u, err)
 	}
+}
+
+// reuse makes a connection of the pool the exchange's, or gives it back.
+func (x *exchange) reuse(c *upstreamConn, up Upstream) error {
+	if up.Admit != nil {
+		if err := up.Admit(); err != nil {
+			x.relay.pool.put(c)
+			return err
+		}
+	}
+	return x.hold(c)
 }
 
 // refuse ends a failed exchange on the client's side.
@@ -271,6 +282,7 @@ func (t *trip) inform(a *answer) error {
 	if err := t.x.streaming(true); err != nil {
 		return err
 	}
+	a.edit(t.head.Answer)
 	_, err := t.x.client.Write(a.appendAnswer(nil, true))
 	if err != nil { // perhaps in the middle: nothing can follow it
 		t.x.gone()

@@ -192,7 +192,7 @@ func (x *exchange) carry(d *dialer) error {
 		IdleTimeout: p.IdleTimeout.D(), MaxDuration: p.MaxDuration.D(), MaxMessageBytes: p.MaxMessageBytes, MaxBytes: p.MaxBytes,
 		MessagesPerSecond: p.MessagesPerSecond, PingInterval: p.PingInterval.D(),
 	}
-	up := bridge.Upstream{Dial: d.dial}
+	up := bridge.Upstream{Dial: d.dial, Admit: d.admitted}
 	if x.head.upgrade {
 		return x.carryWebSocket(up, own, pol)
 	}

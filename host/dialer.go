@@ -82,13 +82,9 @@ func newDialer(ctx context.Context, box sandbox, port int, wake abi.Wake, upgrad
 
 // dial connects; the connection is the caller's. It leads to the dialer's run and
 // to no other: what is pooled or listed under a generation belongs to it.
-//
-// The bridge lists an exchange before it dials, and a revocation takes the
-// exposure away before it closes what is listed. Whoever still finds the
-// exposure here is therefore closed by a revocation that comes later.
 func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
-	if d.live != nil && !d.live() {
-		return nil, errNoPreview()
+	if err := d.admitted(); err != nil {
+		return nil, err
 	}
 	d.mu.Lock()
 	c := d.first
@@ -98,6 +94,18 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
 		return c, nil
 	}
 	return d.box.DialRun(ctx, d.run.Generation, d.port)
+}
+
+// admitted tells whether the address that led here still leads here.
+//
+// The bridge lists an exchange before it dials, or takes a connection that it has,
+// and a revocation takes the exposure away before it closes what is listed. Whoever
+// still finds the exposure here is therefore closed by a revocation that comes later.
+func (d *dialer) admitted() error {
+	if d.live != nil && !d.live() {
+		return errNoPreview()
+	}
+	return nil
 }
 
 // await tries a port that refused again until it answers, for at most wait. The
