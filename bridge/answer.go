@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -118,6 +119,18 @@ func (a *answer) appendAnswer(dst []byte, keep bool) []byte {
 		dst = append(dst, "Connection: close\r\n"...)
 	}
 	return append(dst, "\r\n"...)
+}
+
+// edit has e change the fields, if there is one.
+func (a *answer) edit(e AnswerEditor) {
+	if e == nil {
+		return
+	}
+	tokens := connectionTokens(a.headers)
+	a.headers = slices.DeleteFunc(a.headers, func(h Header) bool {
+		return strings.EqualFold(h.Name, "Connection") || !hopByHop(h.Name) && !endToEnd(h, tokens)
+	})
+	a.headers = e.EditAnswer(a.status, a.headers)
 }
 
 // passes says whether the client is sent the field.

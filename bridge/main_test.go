@@ -57,6 +57,7 @@ type edge struct {
 	failed  chan error
 	policy  Policy
 	owner   Owner
+	editor  AnswerEditor
 }
 
 // newEdge serves until the test ends. set may change relay and edge before it
@@ -129,6 +130,9 @@ func (e *edge) handle(rc *fasthttp.RequestCtx) {
 	if rc.Request.IsBodyStream() {
 		head.Body = rc.RequestBodyStream()
 		head.ContentLength = int64(rc.Request.Header.ContentLength())
+	}
+	if e.editor != nil {
+		head.Answer = e.editor
 	}
 	if e.silence > 0 {
 		rc.Conn().SetReadDeadline(time.Now().Add(e.silence))

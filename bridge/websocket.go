@@ -61,7 +61,7 @@ func (x *exchange) upgrade(ctx context.Context, rc *fasthttp.RequestCtx, head *H
 		err = accepted(a, bare)
 	}
 	if err == nil {
-		a.headers = append(a.headers, head.Answer...)
+		a.edit(head.Answer)
 	}
 	if err == nil && a.status != 101 {
 		a.keep = false // the request asked for the connection to change

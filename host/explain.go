@@ -132,9 +132,17 @@ func (x *exchange) showAnswer() {
 	}
 }
 
-// showRelayed puts it into the answer of a sandbox's server.
+// EditAnswer puts the explanation into the final answer of a sandbox's server.
+func (x *exchange) EditAnswer(status int, headers []bridge.Header) []bridge.Header {
+	if x.told != nil && (status >= 200 || status == 101) {
+		headers = append(headers, bridge.Header{Name: explainHeader, Value: x.told.header()})
+	}
+	return headers
+}
+
+// showRelayed has it put into the answer of a sandbox's server.
 func (x *exchange) showRelayed(h *bridge.Head) {
 	if x.told != nil {
-		h.Answer = []bridge.Header{{Name: explainHeader, Value: x.told.header()}}
+		h.Answer = x
 	}
 }
