@@ -39,7 +39,7 @@ func TestLogged(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"8080-my-app-tok.localhost": "8080-my-app-*.localhost", "x.8080-a-tok.b": "x.8080-a-*.b", "app.example": "app.example",
-		"3-way.example": "3-way.example", "my-app.example": "my-app.example",
+		"3-way.example": "3-way.example", "my-app.example": "my-app.example", "8080-a-tok-.localhost": "8080-a-*.localhost", "8080-a_tok.localhost": "8080-*.localhost",
 	} {
 		if got := loggedHost(in); got != want {
 			t.Errorf("host %s is logged as %s, want %s", in, got, want)
@@ -47,7 +47,8 @@ func TestLogged(t *testing.T) {
 	}
 	for in, want := range map[string]string{
 		"/_preview/8080/my-app-tok/x/y": "/_preview/8080/my-app-*/x/y", "/%5fpreview//8080/a-tok": "/_preview/8080/a-*", "/_preview/a-tok": "/_preview/a-*/",
-		"/x/../_preview/1/a-tok/": "/_preview/1/a-*/", "/a-b/c": "/a-b/c",
+		"/x/../_preview/1/a-tok/": "/_preview/1/a-*/", "/a-b/c": "/a-b/c", "/_PREVIEW/1/a-tok/": "/_PREVIEW*", "/x/_preview/1/a-tok": "/x/_preview*",
+		"/_preview/1/a-tok/_preview/1/b-tok/": "/_preview/1/a-*/_preview*", "/\xff_Preview/1/a-tok": "/\xff_Preview*",
 	} {
 		if got := loggedPath(in); got != want {
 			t.Errorf("path %s is logged as %s, want %s", in, got, want)

@@ -9,7 +9,9 @@ import (
 )
 
 // previewPrefix begins the path form of a preview URL.
-const previewPrefix = "/_preview/"
+const previewPrefix = "/" + previewWord + "/"
+
+const previewWord = "_preview"
 
 // preview is a request's address in preview form. Whether there is such an
 // exposure is another question.
@@ -122,7 +124,7 @@ func loggedHost(name string) string {
 	}
 	labels := strings.Split(name, ".")
 	for i, label := range labels {
-		if port, rest, ok := strings.Cut(label, "-"); ok && isDigits(port) && strings.Contains(rest, "-") {
+		if port, rest, ok := strings.Cut(label, "-"); ok && isDigits(port) && strings.ContainsAny(rest, "-_") {
 			labels[i] = withoutToken(label)
 		}
 	}
@@ -131,8 +133,12 @@ func loggedHost(name string) string {
 
 // loggedPath is a path for logs, less the token of a preview's path form.
 func loggedPath(path string) string {
-	rest, ok := strings.CutPrefix(routePath(path), previewPrefix)
+	plain := routePath(path)
+	rest, ok := strings.CutPrefix(plain, previewPrefix)
 	if !ok {
+		if short := beforePreview(plain); short != plain {
+			return short
+		}
 		return path
 	}
 	port, rest, _ := strings.Cut(rest, "/")
@@ -140,13 +146,24 @@ func loggedPath(path string) string {
 	if slash {
 		rest = "/" + rest
 	}
-	return previewPrefix + withoutToken(port) + "/" + withoutToken(key) + rest
+	return previewPrefix + withoutToken(port) + "/" + withoutToken(key) + beforePreview(rest)
+}
+
+// beforePreview leaves out what follows the path form's word where it does not begin
+// the path, or is misspelt: a token may stand there.
+func beforePreview(path string) string {
+	for i := 0; i+len(previewWord) <= len(path); i++ {
+		if path[i] == previewWord[0] && strings.EqualFold(path[i:i+len(previewWord)], previewWord) {
+			return path[:i+len(previewWord)] + "*"
+		}
+	}
+	return path
 }
 
 // withoutToken replaces what follows the last "-": an id may hold one, a token
 // may not.
 func withoutToken(key string) string {
-	if i := strings.LastIndexByte(key, '-'); i >= 0 {
+	if i := strings.LastIndexByte(strings.TrimRight(key, "-"), '-'); i >= 0 {
 		return key[:i+1] + "*"
 	}
 	return key
