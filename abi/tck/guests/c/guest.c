@@ -245,7 +245,7 @@ static edge_errno ports(edge_request *req)
 	edge_bool_response is, valid;
 	TRY(edge_sandbox_is_port_exposed(s, &(edge_named_port){8080}, &is));
 	TRY(edge_sandbox_validate_port_token(s, &(edge_token_options){8080, EDGE_LIT("tok_1")}, &valid));
-	TRY(edge_sandbox_unexpose_port(s, &(edge_unexpose_port_options){8080}));
+	TRY(edge_sandbox_unexpose_port(s, &(edge_unexpose_port_options){.port = 8080}));
 	return TEXT("%.*s|%zu|%s|%s", A(exposed.url), all.ports.count, yes(is.value), yes(valid.value));
 }
 
