@@ -35,7 +35,7 @@ ldflags := -ldflags '-s -w -X main.version=$(VERSION)'
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
-.PHONY: help run test race check build wasm image bench bench-parts bench-peers bench-plugins bench-readme bench-sandbox fuzz soak clean setup go-version no-rust no-clang FORCE
+.PHONY: help run test race check build wasm image bench bench-parts bench-peers bench-plugins bench-readme bench-sandbox fuzz soak clean setup tools go-version no-rust no-clang FORCE
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-13s %s\n' "$$name" "$$what"; done
@@ -43,10 +43,10 @@ help: ## Say what each target does
 run: bin/edge $(bun) ## Set everything up, then serve the examples on http://localhost:8787 while you edit them
 	bin/edge dev examples/wasm
 
-test: setup ## Set everything up, then run all tests (CI=true: none may skip itself)
+test: setup tools ## Set everything up, then run all tests (CI=true: none may skip itself)
 	$(GO) test $(TESTFLAGS) ./...
 
-race: setup ## Run all tests again under the race detector (needs a C compiler)
+race: setup tools ## Run all tests again under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) ./...
 
 check: go-version ## Formatting, vet for Linux, macOS and Wasm, go.mod, the import table
@@ -71,10 +71,9 @@ bench: setup bin/edge-bench build/bench/route.wasm ## Measure the edge against t
 bench-readme: bin/edge-bench ## Put the last measured table and its figure into README.md
 	bin/edge-bench report -readme README.md -figure cmd/edge-bench/figures.svg
 
-bench-peers: ## Install what bench compares with: Debian's nginx and HAProxy (needs root), npm's workerd
+bench-peers: node_modules/.dev ## Install what bench compares with: Debian's nginx and HAProxy (needs root), npm's workerd
 	@command -v $(NPM) >/dev/null || { echo "make: there is no npm here: install Node.js with npm"; exit 1; }
 	.ci/bench-peers
-	$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@mkdir -p bin/peers
 	@for b in node_modules/@cloudflare/workerd-*/bin/workerd; do \
 		if [ -x "$$b" ]; then ln -f "$$b" bin/peers/workerd 2>/dev/null || cp "$$b" bin/peers/workerd; fi; \
@@ -110,6 +109,10 @@ clean: ## Remove what was built and fetched; sandboxes and their state stay
 # --- what the targets above are made of ---
 
 setup: bin/edge $(bun) $(modules)
+
+# What previews are tried with: dev servers from npm, and the image's Node to run
+# them in sandboxes that have no image.
+tools: node_modules/.dev bin/node/node
 
 go-version:
 	@command -v $(GO) >/dev/null || { echo "make: there is no Go here: install Go $$(sed -n 's/^go //p' go.mod) or later"; exit 1; }
@@ -170,6 +173,21 @@ no-clang:
 node_modules/.package-lock.json: package.json package-lock.json
 	@command -v $(NPM) >/dev/null || { echo "make: there is no npm here: install Node.js with npm"; exit 1; }
 	$(NPM) ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+node_modules/.dev: node_modules/.package-lock.json
+	@[ -d node_modules/vite ] || $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch node_modules/.package-lock.json $@
+
+bin/node/node: sandboxmgr/docker/image/package.json sandboxmgr/docker/image/package-lock.json
+	@command -v $(NPM) >/dev/null || { echo "make: there is no npm here: install Node.js with npm"; exit 1; }
+	@mkdir -p build/node $(@D)
+	cp $^ build/node
+	cd build/node && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@for b in build/node/node_modules/node-linux-*/bin/node; do \
+		if [ -x "$$b" ]; then ln -f "$$b" $@ 2>/dev/null || cp "$$b" $@; fi; \
+	done
+	@[ -x $@ ] || { echo "make: npm has no Node for this machine"; exit 1; }
 	@touch $@
 
 # A link will not do: the folder is mounted into sandboxes, which see nothing else.

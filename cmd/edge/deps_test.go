@@ -47,6 +47,7 @@ var house = map[string]struct{ ours, heavy []string }{
 	"host/metrics":             {ours: []string{"abi", "host"}, heavy: []string{"github.com/prometheus/client_golang", "github.com/prometheus/common"}},
 	"cmd/edge":                 {ours: []string{"*"}, heavy: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/fsnotify/fsnotify"}},
 	"cmd/edge/remote":          {ours: []string{"abi"}, heavy: []string{"github.com/fasthttp/websocket", "golang.org/x/term"}},
+	"cmd/edge/acceptance":      {}, // tests alone
 	"cmd/edge/e2e":             {}, // tests alone
 	"cmd/edge-bench":           {heavy: []string{"golang.org/x/sys"}},
 	"cmd/edge-init":            {ours: []string{"sandboxmgr/initd", "sandboxmgr/process/stage"}},

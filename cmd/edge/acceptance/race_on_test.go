@@ -1,0 +1,8 @@
+//go:build race
+
+package acceptance
+
+const (
+	raceEnabled = true
+	slowness    = 4
+)
