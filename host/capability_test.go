@@ -129,7 +129,7 @@ func TestConnections(t *testing.T) {
 	if all, through, other := conns.Count("Sandbox", "my-app", 0), conns.Count("Sandbox", "my-app", 8080), conns.Count("Other", "my-app", 0); all != 2 || through != 1 || other != 0 {
 		t.Errorf("counts %d %d %d, want 2 1 0", all, through, other)
 	}
-	conns.CloseExposure("Sandbox", "my-app", 8080, 1008, "taken back")
+	conns.Close(conns.Through("Sandbox", "my-app", 8080), 1008, "taken back")
 	wantFrame(t, exposed.r, 8, "\x03\xf0taken back")
 	direct.send(frame(1, "lives", true))
 	wantFrame(t, direct.r, 1, "lives")
@@ -141,7 +141,7 @@ func TestConnections(t *testing.T) {
 	wantFrame(t, direct.r, 8, "\x03\xf4ended")
 	Connections{}.CloseSandbox("Sandbox", "my-app", 1, 1012, "")
 	Connections{}.CloseSockets("Sandbox", "my-app", 1, 1012, "")
-	Connections{}.CloseExposure("Sandbox", "my-app", 1, 1012, "")
+	Connections{}.Close(Connections{}.Through("Sandbox", "my-app", 1), 1012, "")
 }
 
 // TestBridgeGetsTheSocket wants the connection under the wrappers to be found.

@@ -21,10 +21,23 @@ type Connections struct {
 
 var _ sandboxmgr.Connections = Connections{}
 
-// CloseExposure closes the connections that came through an exposure.
-func (c Connections) CloseExposure(binding, id string, port, code int, reason string) {
-	if c.Table != nil {
-		c.Table.CloseSandbox(binding, id, func(o bridge.Owner) bool { return o.Exposure && o.Port == port }, code, reason)
+// Through returns the ids of the connections that came through an exposure.
+func (c Connections) Through(binding, id string, port int) []uint64 {
+	if c.Table == nil {
+		return nil
+	}
+	list, _ := c.Table.Select(bridge.Filter{Binding: binding, ID: id, Port: port, Exposure: true}, 0)
+	ids := make([]uint64, len(list))
+	for i, e := range list {
+		ids[i] = e.ID
+	}
+	return ids
+}
+
+// Close is CloseID of each of them.
+func (c Connections) Close(ids []uint64, code int, reason string) {
+	for _, id := range ids {
+		c.CloseID(id, code, reason)
 	}
 }
 

@@ -67,7 +67,7 @@ func TestConnectionsByMark(t *testing.T) {
 			lives[i].code = 0
 		}
 	}
-	c.CloseExposure("Sandbox", "one", 8080, 1008, "")
+	c.Close(c.Through("Sandbox", "one", 8080), 1008, "")
 	closed("exposure", 0, 1008, 0)
 	c.CloseSandbox("Sandbox", "one", 2, 1012, "")
 	closed("generation", 1012, 0, 0)
@@ -86,7 +86,7 @@ func TestNoConnections(t *testing.T) {
 	t.Parallel()
 	var c Connections
 	list, more := c.List(ConnectionFilter{}, 0)
-	c.CloseExposure("B", "a", 1, 1008, "")
+	c.Close(c.Through("B", "a", 1), 1008, "")
 	c.CloseSandbox("B", "a", 1, 1008, "")
 	if list != nil || more || c.Count("B", "a", 0) != 0 || c.CloseID(1, 1008, "") || c.CloseMatching(ConnectionFilter{}, 1008, "") != 0 || c.CountBindings() != nil {
 		t.Error("something is there")

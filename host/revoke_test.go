@@ -141,7 +141,9 @@ func TestRevocation(t *testing.T) {
 		// answers tells whether an HTTP answer under way is cut as well.
 		answers bool
 	}{
-		{"taken back, or expired", func(_ *running, c Connections) { c.CloseExposure("Sandbox", "a", 8080, 1008, "the exposure expired") }, 1008, true},
+		{"taken back, or expired", func(_ *running, c Connections) {
+			c.Close(c.Through("Sandbox", "a", 8080), 1008, "the exposure expired")
+		}, 1008, true},
 		{"stopped", func(_ *running, c Connections) { c.CloseSockets("Sandbox", "a", 1, 1012, "the sandbox is stopping") }, 1012, false},
 		{"ended", func(_ *running, c Connections) { c.CloseSandbox("Sandbox", "a", 1, 1012, "the sandbox was destroyed") }, 1012, true},
 		{"drained", func(r *running, _ Connections) {

@@ -143,7 +143,7 @@ func nothingIsLeft(t *testing.T, e *edge) {
 	}
 	e.w.mu.Unlock()
 	for k := range e.disk.entries {
-		if k != "owner" && k != activityKey && !strings.HasPrefix(k, highestPrefix) {
+		if k != "owner" && k != signKeyEntry && k != activityKey && !strings.HasPrefix(k, highestPrefix) {
 			t.Errorf("record %s is left", k)
 		}
 	}

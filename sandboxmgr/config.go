@@ -118,9 +118,12 @@ type PreviewConfig struct {
 // Connections are the live connections to sandboxes, which somebody else keeps.
 // An implementation must not call back into the Manager.
 type Connections interface {
-	// CloseExposure closes what came through the exposure of that port, with a
-	// WebSocket close code and reason.
-	CloseExposure(binding, id string, port int, code int, reason string)
+	// Through returns what is open through the exposure of that port, by ids in
+	// their order, which are never used again.
+	Through(binding, id string, port int) []uint64
+	// Close closes those of the connections that are still open, with a WebSocket
+	// close code and reason.
+	Close(connections []uint64, code int, reason string)
 	// CloseSockets closes the WebSockets to that generation, which is about to be
 	// ended; HTTP answers may go on until it has.
 	CloseSockets(binding, id string, generation int64, code int, reason string)
@@ -298,7 +301,8 @@ func validLabel(s string) bool {
 // noConnections stands in when nobody keeps connections.
 type noConnections struct{}
 
-func (noConnections) CloseExposure(string, string, int, int, string)  {}
+func (noConnections) Through(string, string, int) []uint64            { return nil }
+func (noConnections) Close([]uint64, int, string)                     {}
 func (noConnections) CloseSockets(string, string, int64, int, string) {}
 func (noConnections) CloseSandbox(string, string, int64, int, string) {}
 func (noConnections) Count(string, string, int) int                   { return 0 }

@@ -2,11 +2,16 @@ package sandboxmgr
 
 import "time"
 
-// farAway is the pause when nothing is to expire.
+// farAway is the pause when nothing is to be done.
 const farAway = time.Hour
 
-// expire removes each exposure when its time has come, until the manager is
-// closed. A look-up checks the time itself: this closes what is open.
+// maxExpiryPause bounds the pause: an expiry is a time of day, and the clock may be
+// set, or the machine suspended, while timers see nothing of it.
+const maxExpiryPause = 15 * time.Second
+
+// expire removes each exposure when its time has come, and closes what has drained
+// for long enough, until the manager is closed. A look-up checks the time itself:
+// this closes what is open.
 func (t *exposures) expire() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -27,7 +32,7 @@ const retryExpiry = 5 * time.Second
 // expireNow removes what has expired and returns when to look again.
 func (t *exposures) expireNow() time.Duration {
 	now := time.Now()
-	next := farAway
+	next := t.endDrains(now)
 	var gone []*savedExposure
 	t.mu.RLock()
 	for _, ports := range t.bySandbox {
@@ -37,7 +42,7 @@ func (t *exposures) expireNow() time.Duration {
 			case s.expired(now):
 				gone = append(gone, s)
 			default:
-				next = min(next, s.ExpiresAt.Sub(now))
+				next = min(next, maxExpiryPause, s.ExpiresAt.Sub(now))
 			}
 		}
 	}
@@ -58,7 +63,7 @@ func (t *exposures) removeExpired(s *savedExposure) error {
 	if t.get(s.key, s.Port) != s {
 		return nil
 	}
-	return t.removeLocked(t.m.ctx, []*savedExposure{s}, closePolicy, "the exposure expired")
+	return t.remove(t.m.ctx, []*savedExposure{s}, closePolicy, whyExpired)
 }
 
 // nudge makes expire look again.

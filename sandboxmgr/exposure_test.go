@@ -83,7 +83,8 @@ func TestURLThatCannotBeBuiltIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, id := range map[string]string{"one byte too long": strings.Repeat("a", 41), "a dot": "a.b"} {
-		if url, _, err := p.urls(65535, id, "abcdefghijklmnop"); !errors.Is(err, abi.CodeInvalidRequest.Err()) {
+		url, _, err := p.urls(&Exposure{Ref: abi.SandboxRef{ID: id}, Port: 65535, Access: abi.AccessToken, Token: "abcdefghijklmnop"})
+		if !errors.Is(err, abi.CodeInvalidRequest.Err()) || strings.Contains(err.Error(), "abcdefghijklmnop") {
 			t.Errorf("%s: %s, %v", name, url, err)
 		}
 	}
@@ -221,7 +222,7 @@ func TestExposuresCollide(t *testing.T) {
 		{"random tokens", abi.SandboxRef{Binding: "B", ID: "s5"}, abi.SandboxRef{Binding: "C", ID: "s5"}, abi.ExposePortRequest{Port: 8080}, abi.ExposePortRequest{Port: 8080}, false},
 	}
 	for _, tt := range tests {
-		expose(t, e.handle(tt.first), tt.a)
+		first := expose(t, e.handle(tt.first), tt.a)
 		_, err := e.handle(tt.second).ExposePort(t.Context(), &tt.b)
 		if !tt.collide {
 			if err != nil {
@@ -233,7 +234,7 @@ func TestExposuresCollide(t *testing.T) {
 		if text := got.Message + got.Suggestion + string(got.Details); strings.Contains(text, tt.first.ID) || strings.Contains(text, "binding") {
 			t.Errorf("%s: the error names the other: %s", tt.name, text)
 		}
-		x, ok := e.exposures.find(label(tt.a.Port, tt.first.ID, tt.a.Token))
+		x, ok := e.ExposureByLabel(labelOf(first))
 		if !ok || x.Ref.ID != tt.first.ID || x.Ref.Binding != tt.first.Binding {
 			t.Errorf("%s: the label leads to %+v", tt.name, x)
 		}
@@ -415,7 +416,7 @@ func TestExpiryWhileTheStoreFails(t *testing.T) {
 		e.store.full.Store(false)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if len(e.disk.entries) != 1 { // the owner's id
+		if len(e.disk.entries) != 2 { // the owner's id and the key of links
 			t.Errorf("left on disk: %v", e.disk.entries)
 		}
 	})
@@ -432,7 +433,7 @@ func TestExpiredWhileTheEdgeWasAway(t *testing.T) {
 		time.Sleep(time.Minute)
 		e = newEdge(t, w, disk, func(c *Config) { c.StateDir = dir })
 		defer e.Close()
-		if _, ok := e.ExposureByLabel(labelOf(p)); ok || len(disk.entries) != 1 {
+		if _, ok := e.ExposureByLabel(labelOf(p)); ok || len(disk.entries) != 2 {
 			t.Errorf("it came back: %v", disk.entries)
 		}
 	})
@@ -480,7 +481,7 @@ func TestExposureHammer(t *testing.T) {
 
 func BenchmarkExposureByLabel(b *testing.B) {
 	t := &exposures{byLabel: map[[32]byte]*savedExposure{}, bySandbox: map[key]map[int]*savedExposure{}}
-	t.set(newSavedExposure(key{"B", "s"}, Exposure{Port: 8080, Token: "abcdefghijklmnop"}, 1))
+	t.set(newSavedExposure(key{"B", "s"}, Exposure{Ref: key{"B", "s"}.ref(), Port: 8080, Access: abi.AccessToken, Token: "abcdefghijklmnop"}, 1))
 	m := &Manager{exposures: t}
 	for b.Loop() {
 		if _, ok := m.ExposureByLabel("8080-s-abcdefghijklmnop"); !ok {

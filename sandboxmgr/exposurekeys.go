@@ -5,12 +5,9 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,6 +23,9 @@ type exposures struct {
 	write sync.Mutex
 	// wake tells expire that the next expiry may be another one.
 	wake chan struct{}
+	// silent tells that nothing listens on a port, as far as that is known; nil
+	// knows nothing.
+	silent func(k key, port int) bool
 
 	// mu guards the rest, which only the holder of write changes.
 	mu sync.RWMutex
@@ -34,6 +34,14 @@ type exposures struct {
 	// anything by that.
 	byLabel   map[[sha256.Size]byte]*savedExposure
 	bySandbox map[key]map[int]*savedExposure
+	drains    []drain
+}
+
+func newExposures(m *Manager) *exposures {
+	return &exposures{
+		m: m, wake: make(chan struct{}, 1),
+		byLabel: map[[sha256.Size]byte]*savedExposure{}, bySandbox: map[key]map[int]*savedExposure{},
+	}
 }
 
 // savedExposure is an exposure with its label and its revision in the store. It
@@ -45,79 +53,8 @@ type savedExposure struct {
 	revision int64
 }
 
-// exposureRecord is what is remembered of an exposure; its key holds the rest.
-type exposureRecord struct {
-	Name      string     `json:"name,omitempty"`
-	Token     string     `json:"token,omitempty"`
-	Access    abi.Access `json:"access"`
-	CreatedAt time.Time  `json:"createdAt"`
-	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
-	Policy    abi.Policy `json:"policy,omitzero"`
-	Wake      abi.Wake   `json:"wake,omitempty"`
-
-	MaxConnections int `json:"maxConnections,omitempty"`
-}
-
-func exposureKey(k key, port int) string {
-	return exposurePrefix + k.String() + "/" + strconv.Itoa(port)
-}
-
-// loadExposures reads what is recorded; what has expired meanwhile is removed.
-func loadExposures(ctx context.Context, m *Manager) (*exposures, error) {
-	t := &exposures{
-		m: m, wake: make(chan struct{}, 1),
-		byLabel: map[[sha256.Size]byte]*savedExposure{}, bySandbox: map[key]map[int]*savedExposure{},
-	}
-	var expired []Change
-	now := time.Now()
-	err := eachEntry(ctx, m.store, exposurePrefix, func(e Entry) error {
-		s, err := decodeExposure(e)
-		if err != nil {
-			return err
-		}
-		_, configured := m.config.Bindings[s.key.binding]
-		switch {
-		case s.expired(now):
-			expired = append(expired, Change{Key: e.Key, Expect: e.Revision})
-		case !configured: // as its sandbox, it is left alone
-		case t.taken(s):
-			m.log.Warn("an exposure is left out: another one has its name", "sandbox", s.key.String(), "port", s.Port)
-		default:
-			t.set(s)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if len(expired) > 0 {
-		if _, err := m.store.Commit(ctx, expired...); err != nil {
-			return nil, fmt.Errorf("remove expired exposures: %w", err)
-		}
-	}
-	return t, nil
-}
-
-func decodeExposure(e Entry) (*savedExposure, error) {
-	var r exposureRecord
-	parts := strings.Split(strings.TrimPrefix(e.Key, exposurePrefix), "/")
-	if err := json.Unmarshal(e.Value, &r); err != nil || len(parts) != 3 {
-		return nil, fmt.Errorf("record %s is damaged: %w", e.Key, err)
-	}
-	port, err := strconv.Atoi(parts[2])
-	if err != nil {
-		return nil, fmt.Errorf("record %s is damaged: %w", e.Key, err)
-	}
-	k := key{parts[0], parts[1]}
-	return newSavedExposure(k, Exposure{
-		Ref: k.ref(), Port: port, Name: r.Name, Token: r.Token, Access: r.Access,
-		CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, Policy: r.Policy, Wake: r.Wake,
-		MaxConnections: r.MaxConnections,
-	}, e.Revision), nil
-}
-
 func newSavedExposure(k key, e Exposure, revision int64) *savedExposure {
-	return &savedExposure{Exposure: e, key: k, label: label(e.Port, k.id, e.Token), revision: revision}
+	return &savedExposure{Exposure: e, key: k, label: e.label(), revision: revision}
 }
 
 func (s *savedExposure) expired(now time.Time) bool {
@@ -208,56 +145,56 @@ func (t *exposures) put(ctx context.Context, k key, req *abi.ExposePortRequest) 
 	now := time.Now()
 	old := t.get(k, req.Port)
 	if old != nil && old.expired(now) {
-		if err := t.removeLocked(ctx, []*savedExposure{old}, closePolicy, "the exposure expired"); err != nil {
+		if err := t.remove(ctx, []*savedExposure{old}, closePolicy, whyExpired); err != nil {
 			return Exposure{}, err
 		}
 		old = nil
 	}
-	if old == nil {
-		return t.add(ctx, k, req, now)
-	}
-	if req.IfExposed == ifExposedError {
+	switch {
+	case old == nil:
+		if t.full(k) {
+			return Exposure{}, abi.Errorf(abi.CodeQuotaExceeded, "the sandbox has %d exposed ports, which is the most that are possible", maxExposures).
+				WithSuggestion("take one back with unexposePort")
+		}
+		return t.place(ctx, k, newExposure(k, req, now), 0)
+	case req.IfExposed == ifExposedError:
 		return Exposure{}, errAlreadyExposed(req.Port)
 	}
-	next, moved := old.revise(req, now)
+	next := old.revise(req, now)
 	if next.same(&old.Exposure) {
 		return next, nil
 	}
-	s := newSavedExposure(k, next, old.revision)
-	if err := t.save(ctx, s); err != nil {
-		return Exposure{}, err
+	next, err := t.place(ctx, k, next, old.revision)
+	if err == nil && !next.SameAddress(&old.Exposure) {
+		t.m.config.Connections.Close(t.through(k, req.Port), closePolicy, "the port was exposed under another URL")
 	}
-	if moved {
-		t.m.config.Connections.CloseExposure(k.binding, k.id, req.Port, closePolicy, "the port was exposed under another URL")
-	}
-	return next, nil
+	return next, err
+}
+
+// maxExposures is how many ports of one sandbox may be exposed at a time.
+const maxExposures = 1000
+
+func (t *exposures) full(k key) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.bySandbox[k]) >= maxExposures
 }
 
 // tokenTries is how many random tokens are tried; one never meets another's but
 // by a user's choice of tokens and ids.
 const tokenTries = 8
 
-// add exposes a port that is not exposed.
-func (t *exposures) add(ctx context.Context, k key, req *abi.ExposePortRequest, now time.Time) (Exposure, error) {
-	e := Exposure{
-		Ref: k.ref(), Port: req.Port, Name: req.Name, Token: req.Token, Access: req.Access,
-		CreatedAt: now, ExpiresAt: expiry(req.TTL, now), Policy: req.Policy, Wake: req.Wake,
-		MaxConnections: req.MaxConnections,
-	}
-	if e.Access == "" {
-		e.Access = abi.AccessToken
-	}
+// place saves e, over the revision that its port has in the store, with a random
+// token if it needs one.
+func (t *exposures) place(ctx context.Context, k key, e Exposure, revision int64) (Exposure, error) {
+	random := e.Access == abi.AccessToken && e.Token == ""
 	for try := 1; ; try++ {
-		random := req.Token == "" && e.Access == abi.AccessToken
 		if random {
 			e.Token = randomToken()
 		}
-		err := t.save(ctx, newSavedExposure(k, e, 0))
+		err := t.save(ctx, newSavedExposure(k, e, revision))
 		if err == nil {
-			t.warnShort(k, &e)
-			url, _, err := t.m.config.Previews.urls(e.Port, k.id, e.Token)
-			t.m.emit(k, EventExposed, 0, url)
-			return e, err
+			return e, nil
 		}
 		if !random || try == tokenTries || !errors.Is(err, abi.CodePortAlreadyExposed.Err()) {
 			return Exposure{}, err
@@ -265,32 +202,38 @@ func (t *exposures) add(ctx context.Context, k key, req *abi.ExposePortRequest, 
 	}
 }
 
-func (t *exposures) warnShort(k key, e *Exposure) {
-	if e.Access == abi.AccessToken && len(e.Token) < shortToken {
-		t.m.log.Warn("an exposure's token is short enough to be guessed", "sandbox", k.String(), "port", e.Port, "characters", len(e.Token))
-	}
-}
-
 // save checks that the URL can be built and is free, writes s to the store and
 // puts it into the table. t.write is held.
 func (t *exposures) save(ctx context.Context, s *savedExposure) error {
-	if _, _, err := t.m.config.Previews.urls(s.Port, s.key.id, s.Token); err != nil {
+	url, _, err := t.m.config.Previews.urls(&s.Exposure)
+	if err != nil {
 		return err
 	}
 	if t.taken(s) {
 		return errAlreadyExposed(s.Port) // whose it is stays unsaid
 	}
-	b, err := json.Marshal(exposureRecord{s.Name, s.Token, s.Access, s.CreatedAt, s.ExpiresAt, s.Policy, s.Wake, s.MaxConnections})
+	b, err := s.record()
 	if err != nil {
-		return fmt.Errorf("record of an exposure: %w", err)
+		return err
 	}
 	s.revision, err = t.m.store.Commit(ctx, Change{Key: exposureKey(s.key, s.Port), Value: b, Expect: s.revision})
 	if err != nil {
 		return fmt.Errorf("record of an exposure: %w", err)
 	}
+	old := t.get(s.key, s.Port)
 	t.set(s)
 	t.nudge()
+	if old == nil || !old.SameAddress(&s.Exposure) {
+		t.warnShort(s)
+		t.m.emit(s.key, EventExposed, 0, url)
+	}
 	return nil
+}
+
+func (t *exposures) warnShort(s *savedExposure) {
+	if s.Access == abi.AccessToken && len(s.Token) < shortToken {
+		t.m.log.Warn("an exposure's token is short enough to be guessed", "sandbox", s.key.String(), "port", s.Port, "characters", len(s.Token))
+	}
 }
 
 func errAlreadyExposed(port int) *abi.Error {
@@ -298,13 +241,26 @@ func errAlreadyExposed(port int) *abi.Error {
 		WithSuggestion("leave ifExposed out to keep the URL there is, or choose another token")
 }
 
-// remove takes a port's exposure back, if there is one.
-func (t *exposures) remove(ctx context.Context, k key, port int, reason string) error {
+// takeBack takes a port's exposure back, if there is one. What came through it, and
+// through those that the port had before, is closed after drain at the latest.
+func (t *exposures) takeBack(ctx context.Context, k key, port int, drain time.Duration) error {
 	t.write.Lock()
 	defer t.write.Unlock()
-	if s := t.get(k, port); s != nil {
-		return t.removeLocked(ctx, []*savedExposure{s}, closePolicy, reason)
+	end := time.Now().Round(0).Add(drain)
+	t.shorten(k, port, end)
+	s := t.get(k, port)
+	switch {
+	case s == nil:
+		return nil
+	case drain == 0:
+		return t.remove(ctx, []*savedExposure{s}, closePolicy, whyTakenBack)
+	case s.ExpiresAt != nil && s.ExpiresAt.Before(end):
+		end = *s.ExpiresAt
 	}
+	if err := t.erase(ctx, []*savedExposure{s}, whyTakenBack); err != nil {
+		return err
+	}
+	t.drain(k, port, end)
 	return nil
 }
 
@@ -312,19 +268,64 @@ func (t *exposures) remove(ctx context.Context, k key, port int, reason string) 
 func (t *exposures) removeSandbox(ctx context.Context, k key) error {
 	t.write.Lock()
 	defer t.write.Unlock()
-	t.mu.RLock()
-	var all []*savedExposure
-	for _, s := range t.bySandbox[k] {
-		all = append(all, s)
-	}
-	t.mu.RUnlock()
-	return t.removeLocked(ctx, all, closeRestart, "the sandbox was destroyed")
+	t.shorten(k, 0, time.Time{})
+	return t.remove(ctx, t.savedOf(k, nil), closeRestart, "the sandbox was destroyed")
 }
 
-// removeLocked removes exposures from the store, from the table, and closes what
-// came through them with the code: in this order, so that an exposure which is gone stays gone
-// whatever happens next. t.write is held.
-func (t *exposures) removeLocked(ctx context.Context, all []*savedExposure, code int, reason string) error {
+// machineEnded takes back the exposures that end with the sandbox's machine. One
+// that cannot be removed from the store is found no more, and removed later.
+func (t *exposures) machineEnded(ctx context.Context, k key) {
+	t.write.Lock()
+	defer t.write.Unlock()
+	revoked := t.savedOf(k, func(s *savedExposure) bool { return s.OnRestart == abi.OnRestartRevoke })
+	err := t.remove(ctx, revoked, closePolicy, "the sandbox ended, and the exposure with it")
+	if err == nil {
+		return
+	}
+	t.m.log.Error("cannot remove exposures that ended with their sandbox; trying again", "sandbox", k.String(), "error", err)
+	now := time.Now()
+	for _, s := range revoked {
+		over := *s
+		over.ExpiresAt = &now
+		t.set(&over)
+	}
+	t.nudge()
+}
+
+// savedOf returns a sandbox's exposures that match accepts, nil all.
+func (t *exposures) savedOf(k key, match func(*savedExposure) bool) []*savedExposure {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	var all []*savedExposure
+	for _, s := range t.bySandbox[k] {
+		if match == nil || match(s) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// Why exposures end, for those who are connected and for events.
+const (
+	whyExpired   = "the exposure expired"
+	whyTakenBack = "the port is no longer exposed"
+)
+
+// remove erases exposures and closes what came through them with the code.
+// t.write is held.
+func (t *exposures) remove(ctx context.Context, all []*savedExposure, code int, reason string) error {
+	if err := t.erase(ctx, all, reason); err != nil {
+		return err
+	}
+	for _, s := range all {
+		t.m.config.Connections.Close(t.through(s.key, s.Port), code, reason)
+	}
+	return nil
+}
+
+// erase removes exposures from the store and then from the table: in this order, so
+// that an exposure which is gone stays gone whatever happens next. t.write is held.
+func (t *exposures) erase(ctx context.Context, all []*savedExposure, reason string) error {
 	if len(all) == 0 {
 		return nil
 	}
@@ -341,7 +342,6 @@ func (t *exposures) removeLocked(ctx context.Context, all []*savedExposure, code
 	}
 	t.mu.Unlock()
 	for _, s := range all {
-		t.m.config.Connections.CloseExposure(s.key.binding, s.key.id, s.Port, code, reason)
 		t.m.emit(s.key, EventUnexposed, 0, fmt.Sprintf("%d: %s", s.Port, reason))
 	}
 	return nil

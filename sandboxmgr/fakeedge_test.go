@@ -163,15 +163,48 @@ func wantCode(t *testing.T, err error, code abi.Code) *abi.Error {
 	return e
 }
 
-// connections remembers what it was told to close.
+// connections remembers what it was told to close. There is one connection through
+// each exposure, unless open says otherwise.
 type connections struct {
 	mu     sync.Mutex
 	closed []string
 	n      int
+	open   map[string][]uint64 // by "B/s:8080"
+	names  []string            // by id
 }
 
-func (c *connections) CloseExposure(binding, id string, port, code int, _ string) {
-	c.add(fmt.Sprintf("%s/%s:%d %d", binding, id, port, code))
+func (c *connections) Through(binding, id string, port int) []uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	name := fmt.Sprintf("%s/%s:%d", binding, id, port)
+	if c.open != nil {
+		return slices.Clone(c.open[name])
+	}
+	c.names = append(c.names, name)
+	return []uint64{uint64(len(c.names) - 1)}
+}
+
+// connect opens a connection through the exposure, and only such from now on.
+func (c *connections) connect(exposure string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open == nil {
+		c.open = map[string][]uint64{}
+	}
+	id := uint64(len(c.names))
+	c.names = append(c.names, fmt.Sprintf("%s#%d", exposure, id))
+	c.open[exposure] = append(c.open[exposure], id)
+}
+
+func (c *connections) Close(connections []uint64, code int, _ string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range connections {
+		for name := range c.open {
+			c.open[name] = slices.DeleteFunc(c.open[name], func(open uint64) bool { return open == id })
+		}
+		c.closed = append(c.closed, fmt.Sprintf("%s %d", c.names[id], code))
+	}
 }
 
 func (c *connections) CloseSockets(binding, id string, generation int64, code int, _ string) {

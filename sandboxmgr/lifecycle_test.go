@@ -251,7 +251,7 @@ func TestDestroy(t *testing.T) {
 		t.Errorf("run folder: %v", err)
 	}
 	for k := range e.disk.entries {
-		if k != "owner" && k != "generation/B" {
+		if k != "owner" && k != signKeyEntry && k != "generation/B" {
 			t.Errorf("left on disk: %s", k)
 		}
 	}
@@ -281,7 +281,7 @@ func TestUnitsOfAbsentSandboxesAreDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "no units", func() bool { e.Manager.mu.Lock(); defer e.Manager.mu.Unlock(); return len(e.units) == 0 })
-	if starts, _ := e.w.count(); starts != 0 || e.disk.commits != 1 {
+	if starts, _ := e.w.count(); starts != 0 || e.disk.commits != 2 { // the owner's id and the key of links
 		t.Errorf("%d starts, %d commits", starts, e.disk.commits)
 	}
 }

@@ -26,6 +26,7 @@ type Manager struct {
 	log       *slog.Logger
 	owner     string
 	exposures *exposures
+	signKey   []byte // signs preview links
 	health    *health
 
 	// ctx ends with Close; wg counts the goroutines, which life guards against
@@ -76,6 +77,9 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 	m.warm = m.newWarmPools()
 	m.strangeDirs = map[string]bool{}
 	if m.owner, err = loadOwner(ctx, m.store); err != nil {
+		return nil, err
+	}
+	if m.signKey, err = loadSignKey(ctx, m.store); err != nil {
 		return nil, err
 	}
 	records, err := loadRecords(ctx, m.store)

@@ -110,6 +110,7 @@ func (u *unit) stopStep(parent context.Context, req *abi.StopRequest, end ended)
 	u.bury(g, "the sandbox was stopped")
 	ctx, cancel = context.WithTimeout(context.WithoutCancel(parent), unwindTimeout)
 	defer cancel()
+	u.m.exposures.machineEnded(ctx, u.key) // before the end is on disk, which brings it back here
 	if err := u.rest(ctx, abi.StateStopped, g, end.why); err != nil {
 		return err
 	}
@@ -279,6 +280,7 @@ func (u *unit) lose(ctx context.Context, g *generation) error {
 	if g != nil && !g.alive() {
 		exit = g.exit
 	}
+	u.m.exposures.machineEnded(ctx, u.key)
 	err := u.rest(ctx, abi.StateLost, g, whyLost(exit))
 	u.m.emit(u.key, EventLost, r.Generation, how)
 	u.hook(abi.SandboxEvent{
