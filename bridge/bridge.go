@@ -83,6 +83,9 @@ type Owner struct {
 	Port            int
 	Exposure        bool
 	Plugin, Request string
+	// Client is whose connection it is, where that is not who is connected: a
+	// proxy in front has forwarded it. nil is who is connected.
+	Client net.Addr
 }
 
 // Policy bounds one connection. Zero values mean no limit.

@@ -53,7 +53,11 @@ func (r *Relay) begin(rc *fasthttp.RequestCtx, own Owner, websocket bool, done f
 	}
 	r.running++
 	x := &exchange{relay: r, client: rc.Conn(), websocket: websocket, done: done, start: time.Now()}
-	x.id = r.table().Add(own, rc.RemoteAddr(), x)
+	remote := own.Client
+	if remote == nil {
+		remote = rc.RemoteAddr()
+	}
+	x.id = r.table().Add(own, remote, x)
 	return x, nil
 }
 

@@ -38,12 +38,15 @@ func socketOf(c net.Conn) syscall.RawConn {
 	return raw
 }
 
-// beneath is what a connection is made upon, if it says so.
+// beneath is what a connection is made upon in the end, as far as it says so.
 func beneath(c net.Conn) net.Conn {
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
-		return t.NetConn()
+	for {
+		t, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = t.NetConn()
 	}
-	return c
 }
 
 // clientEnded looks whether the client's connection is at its end right now.

@@ -27,7 +27,7 @@ func (x *exchange) admit() error {
 	}
 	var client netip.Addr
 	if x.s.Limits.PerClient > 0 {
-		client = clientOf(x.rc.RemoteAddr())
+		client = countedAs(x.from.client.Addr())
 	}
 	s, over := x.s.slots.take(&x.s.Limits, t, client)
 	if over != nil {

@@ -150,7 +150,7 @@ func TestBridgeGetsTheSocket(t *testing.T) {
 	a, b := net.Pipe()
 	defer a.Close()
 	defer b.Close()
-	c := &clientConn{Conn: a}
+	c := &clientConn{Conn: a, raw: a}
 	if c.UnsafeConn() != a || c.NetConn() != a {
 		t.Error("the socket beneath is hidden")
 	}

@@ -187,6 +187,9 @@ func (x *exchange) carry(d *dialer) error {
 		Binding: x.target.ref.Binding, ID: x.target.ref.ID, Generation: d.run.Generation, Port: x.target.port,
 		Exposure: x.target.exposure, Plugin: x.plugin, Request: x.id,
 	}
+	if x.conn != nil && x.from.client != x.conn.peer {
+		own.Client = net.TCPAddrFromAddrPort(x.from.client)
+	}
 	p := x.target.policy
 	pol := bridge.Policy{
 		IdleTimeout: p.IdleTimeout.D(), MaxDuration: p.MaxDuration.D(), MaxMessageBytes: p.MaxMessageBytes, MaxBytes: p.MaxBytes,

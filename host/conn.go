@@ -21,11 +21,14 @@ type clientConn struct {
 	net.Conn          // raw, or TLS on it; only open, before the first request, changes it
 	raw      net.Conn // as it was accepted
 	entry    *entry
-	secure   bool    // Conn is TLS
-	framing  framing // used by the one goroutine that reads
-	rest     []byte  // of what was read, what stands behind the message; likewise
-	heard    bool    // something was read, ever; likewise
-	remote   string  // see remoteAddr
+	secure   bool           // Conn is TLS
+	proxied  bool           // a PROXY protocol header named peer
+	trusted  bool           // what peer forwards is believed
+	peer     netip.AddrPort // the client, or the proxy nearest to us that speaks HTTP; not valid for who has no address
+	framing  framing        // used by the one goroutine that reads
+	rest     []byte         // of what was read, what stands behind the message; likewise
+	heard    bool           // something was read, ever; likewise
+	remote   string         // see remoteAddr
 	busy     atomic.Bool
 	given    atomic.Bool   // the connection is a bridge's
 	stall    time.Duration // how long one write may wait for the client to read
@@ -87,7 +90,9 @@ func (c *clientConn) Read(p []byte) (int, error) {
 		return 0, errGiven
 	}
 	n, err := copy(p, c.rest), error(nil)
-	c.rest = c.rest[n:]
+	if c.rest = c.rest[n:]; len(c.rest) == 0 {
+		c.rest = nil
+	}
 	if n == 0 {
 		if n, err = c.Conn.Read(p); n <= 0 {
 			return n, err
@@ -123,26 +128,34 @@ func (c *clientConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// remoteAddr is the client's address as the log has it. It is made once, for all
+// remoteAddr is the peer's address as the log has it. It is made once, for all
 // requests on the connection, by whoever serves them.
 func (c *clientConn) remoteAddr() string {
-	if c.remote == "" {
-		c.remote = addressOf(c.Conn.RemoteAddr())
+	switch {
+	case c.remote != "":
+	case c.peer.IsValid():
+		c.remote = c.peer.String()
+	default:
+		c.remote = c.raw.RemoteAddr().String()
 	}
 	return c.remote
 }
 
-// addressOf is a.String(), for a TCP address with less ado.
-func addressOf(a net.Addr) string {
-	t, ok := a.(*net.TCPAddr)
-	if !ok {
-		return a.String()
+// RemoteAddr is the peer's.
+func (c *clientConn) RemoteAddr() net.Addr {
+	if c.proxied {
+		return net.TCPAddrFromAddrPort(c.peer)
 	}
-	p := t.AddrPort()
-	if !p.IsValid() {
-		return a.String()
+	return c.raw.RemoteAddr()
+}
+
+// peerOf is the other end of a connection; not valid if that has no IP address.
+func peerOf(c net.Conn) netip.AddrPort {
+	if s, ok := c.(interface{ Peer() netip.AddrPort }); ok {
+		p := s.Peer()
+		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
 	}
-	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port()).String()
+	return addressPort(c.RemoteAddr())
 }
 
 // CloseWrite sends the end of the stream, where the connection can.
@@ -157,14 +170,9 @@ func (c *clientConn) CloseWrite() error {
 // it after a hijack goes past the framing check, which has nothing to say then.
 func (c *clientConn) UnsafeConn() net.Conn { return c.Conn }
 
-// NetConn returns the socket beneath, as crypto/tls.Conn does, for those who
-// only ask about its state.
-func (c *clientConn) NetConn() net.Conn {
-	if t, ok := c.Conn.(interface{ NetConn() net.Conn }); ok {
-		return t.NetConn()
-	}
-	return c.Conn
-}
+// NetConn returns the connection at the bottom, as crypto/tls.Conn does, for those
+// who only ask about its state.
+func (c *clientConn) NetConn() net.Conn { return c.raw }
 
 // clients are the connections that the server answers for.
 type clients struct {

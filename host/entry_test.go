@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -121,5 +122,85 @@ func TestNoHandshake(t *testing.T) {
 		if got := c.answer("GET"); got.StatusCode != 200 {
 			t.Errorf("answer %d", got.StatusCode)
 		}
+	}
+}
+
+// TestProxyProtocol: whose request it is, with the header alone and with TLS behind
+// it, and who may not send one.
+func TestProxyProtocol(t *testing.T) {
+	t.Parallel()
+	const v1 = "PROXY TCP4 203.0.113.7 10.0.0.1 12345 443\r\n"
+	v2 := proxyV2(0x21, 0x21, sixToSix+someTLVs)
+	for _, tt := range []struct {
+		name, header, extra string
+		secure              bool
+		trusted             string
+		client              string // as the plugin sees it; "" is refused
+	}{
+		{"version 1", v1, "", false, "127.0.0.0/8", "203.0.113.7:12345"},
+		{"version 2", v2, "", false, "127.0.0.0/8", "[2001:db8::7]:12345"},
+		{"in front of TLS", v2, "", true, "127.0.0.0/8", "[2001:db8::7]:12345"},
+		{"the client forges", v1, "X-Forwarded-For: 6.6.6.6\r\n", false, "127.0.0.0/8", "203.0.113.7:12345"},
+		{"another proxy behind it", v1, "X-Forwarded-For: 6.6.6.6\r\n", false, "127.0.0.0/8 203.0.113.0/24", "6.6.6.6:0"},
+		{"the proxy's own", proxyV2(0x20, 0, ""), "", false, "127.0.0.0/8", "127.0.0.1:"},
+		{"nobody knows whose, and it forges", proxyV2(0x21, 0, ""), "X-Forwarded-For: 6.6.6.6\r\n", false, "127.0.0.0/8", "127.0.0.1:"},
+		{"unknown, and it forges", "PROXY UNKNOWN\r\n", "X-Forwarded-For: 6.6.6.6\r\n", false, "127.0.0.0/8", "127.0.0.1:"},
+		{"none", "", "", false, "127.0.0.0/8", ""},
+		{"none before TLS", "", "", true, "127.0.0.0/8", ""},
+		{"broken", "PROXY TCP4 203.0.113.7\r\n", "", false, "127.0.0.0/8", ""},
+		{"a stranger's version 1", v1, "", false, "10.0.0.0/8", ""},
+		{"a stranger's version 2", v2, "", false, "10.0.0.0/8", ""},
+		{"a stranger's, before TLS", v2, "", true, "10.0.0.0/8", ""},
+		{"a stranger without", "", "", false, "10.0.0.0/8", "127.0.0.1:"},
+		{"two of them", v1 + v1, "", false, "127.0.0.0/8", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			asked := make(chan string, 2)
+			decider := decide(func(_ context.Context, req *abi.Request) (abi.Decision, error) {
+				asked <- req.RemoteAddr
+				return text(200, "hello"), nil
+			})
+			e := &entry{}
+			if tt.secure {
+				e.tls = serverTLS(t)
+			}
+			s := &Server{TrustedProxies: prefixes(strings.Fields(tt.trusted)...), ProxyProtocol: true}
+			r := startAt(t, s, all(decider), e)
+			c := r.dial(t)
+			request := "GET / HTTP/1.1\r\nHost: app\r\n" + tt.extra + "\r\n"
+			if tt.secure {
+				c.send(tt.header)
+				over := tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true})
+				if err := over.HandshakeContext(t.Context()); err != nil {
+					if tt.client != "" {
+						t.Fatal(err)
+					}
+					return
+				}
+				c = &client{Conn: over, t: t, r: bufio.NewReader(over)}
+				c.send(request)
+			} else {
+				c.send(tt.header + request) // what comes behind it in one segment is not lost
+			}
+			if tt.client == "" {
+				if b, _ := io.ReadAll(c.r); len(b) > 0 && !strings.HasPrefix(string(b), "HTTP/1.1 400 ") {
+					t.Errorf("answer %q", b)
+				}
+				if len(asked) > 0 {
+					t.Errorf("a request of %s was served", <-asked)
+				}
+				return
+			}
+			for range 2 { // the second goes without a header
+				if got := c.answer("GET"); got.StatusCode != 200 {
+					t.Fatalf("answer %d %s", got.StatusCode, got.body)
+				}
+				if got := <-asked; !strings.HasPrefix(got, tt.client) {
+					t.Errorf("the plugin saw %s, want %s", got, tt.client)
+				}
+				c.send(request)
+			}
+		})
 	}
 }

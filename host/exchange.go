@@ -22,6 +22,7 @@ type exchange struct {
 	req    *abi.Request
 	body   *requestBody // nil when there is none
 	target target
+	from   origin
 	ctx    lifetime
 
 	watched bridge.Watched
@@ -57,7 +58,7 @@ func (s *Server) begin(rc *fasthttp.RequestCtx) *exchange {
 	s.live.Add(1)
 	x := &exchange{record: record{s: s, start: time.Now(), id: s.ids.next()}, rc: rc}
 	if x.conn, _ = rc.Conn().(*clientConn); x.conn != nil {
-		x.remote = x.conn.remoteAddr()
+		x.from.client, x.remote = x.conn.peer, x.conn.remoteAddr()
 	} else {
 		x.remote = rc.RemoteAddr().String()
 	}
@@ -78,9 +79,10 @@ func (x *exchange) enter() *refusal {
 	}
 	x.head = h
 	x.told = x.s.mayBeTold(h.explain)
+	x.identify()
 	x.method, x.host, x.path = h.method, loggedHost(h.name), loggedPath(h.path)
 	x.req = &abi.Request{
-		ID: x.id, Method: h.method, Scheme: x.scheme(), Host: h.host, Path: h.path, Query: h.query, HasQuery: h.hasQuery,
+		ID: x.id, Method: h.method, Scheme: x.from.scheme, Host: h.host, Path: h.path, Query: h.query, HasQuery: h.hasQuery,
 		RemoteAddr: x.remote, Headers: h.headers, ContentLength: h.contentLength,
 	}
 	if h.contentLength != 0 {
@@ -90,12 +92,21 @@ func (x *exchange) enter() *refusal {
 	return nil
 }
 
-// scheme is what the request came by.
-func (x *exchange) scheme() string {
-	if x.conn != nil && x.conn.secure {
-		return "https"
+// identify finds out whose request it is, and how it came. Behind a proxy every one
+// on a connection may be somebody else's.
+func (x *exchange) identify() {
+	x.from.scheme = "http"
+	if x.conn == nil {
+		return
 	}
-	return "http"
+	var odd string
+	x.from, odd = x.s.originOf(x.conn, x.head.forwarding)
+	if odd != "" {
+		x.s.Log.Debug("forwarding header not understood", "request", x.id, "header", odd, "proxy", x.conn.remoteAddr())
+	}
+	if x.from.client != x.conn.peer {
+		x.remote = x.from.client.String()
+	}
 }
 
 // gate parses what fasthttp kept of a head, and will use again. All strings of the

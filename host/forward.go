@@ -49,9 +49,10 @@ func (x *exchange) backendHead() *bridge.Head {
 		{Name: "X-Forwarded-For", Value: client},
 		{Name: "X-Forwarded-Proto", Value: x.req.Scheme},
 		{Name: "X-Forwarded-Host", Value: x.req.Host},
+		{Name: "X-Forwarded-Port", Value: x.from.forwardedPort(x.req.Host)},
 		{Name: "X-Sandbox-Id", Value: t.ref.ID},
 	}
-	h.Headers = make([]bridge.Header, 0, len(x.req.Headers)+5)
+	h.Headers = make([]bridge.Header, 0, len(x.req.Headers)+6)
 	for _, hd := range x.req.Headers {
 		switch {
 		case strings.EqualFold(hd.Name, "Connection"):

@@ -28,10 +28,11 @@ type head struct {
 	// explain is the value of X-Edge-Explain, if it came once.
 	explain     string
 	explains    int
-	closing     bool // the client wants no further request on its connection
-	asksUpgrade bool // there is an Upgrade header, of whatever kind
-	upgrade     bool // a complete WebSocket handshake (RFC 6455, section 4.1)
-	expect      bool // Expect: 100-continue
+	forwarding  *forwarding // nil without such headers
+	closing     bool        // the client wants no further request on its connection
+	asksUpgrade bool        // there is an Upgrade header, of whatever kind
+	upgrade     bool        // a complete WebSocket handshake (RFC 6455, section 4.1)
+	expect      bool        // Expect: 100-continue
 }
 
 // refusal is why the gate sends a request away. The connection closes with it,
@@ -127,7 +128,12 @@ func (h *head) readLines(raw string, f *fields) *refusal {
 		}
 		if !forgeable(name) {
 			h.headers = append(h.headers, abi.Header{Name: name, Value: value})
+			continue
 		}
+		if h.forwarding == nil {
+			h.forwarding = new(forwarding)
+		}
+		h.forwarding.note(name, value)
 	}
 	if raw != "" {
 		return refuse(400, "bytes follow the end of the head")
@@ -226,7 +232,8 @@ func (h *head) checkFraming(f *fields) *refusal {
 // forgeable names headers that only the edge may set, because what a backend reads
 // in them must be true (RFC 7239, section 8.1), and the one that holds a secret of
 // the edge's. They are taken out before any
-// plugin sees the request, so that a plugin may set its own.
+// plugin sees the request, so that a plugin may set its own. What a trusted proxy
+// says in them is believed, and said anew (see origin).
 func forgeable(name string) bool {
 	switch name[0] {
 	case 'F', 'f':

@@ -3,7 +3,6 @@ package host
 import (
 	"context"
 	"errors"
-	"net"
 	"testing"
 	"time"
 )
@@ -61,20 +60,6 @@ func TestLifetime(t *testing.T) {
 				t.Errorf("child: err %v, cause %v", child.Err(), context.Cause(child))
 			}
 		})
-	}
-}
-
-// TestAddressOf compares with what package net says.
-func TestAddressOf(t *testing.T) {
-	t.Parallel()
-	for _, a := range []net.Addr{
-		&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1).To4(), Port: 65535},
-		&net.TCPAddr{IP: net.ParseIP("2001:db8::1"), Port: 1}, &net.TCPAddr{IP: net.ParseIP("fe80::1"), Port: 1, Zone: "eth0"},
-		&net.TCPAddr{Port: 7}, &net.TCPAddr{}, &net.UnixAddr{Name: "/x", Net: "unix"}, &net.UnixAddr{},
-	} {
-		if got := addressOf(a); got != a.String() {
-			t.Errorf("%q, want %q", got, a)
-		}
 	}
 }
 

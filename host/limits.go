@@ -1,7 +1,6 @@
 package host
 
 import (
-	"net"
 	"net/netip"
 	"sync"
 
@@ -20,7 +19,8 @@ type Limits struct {
 	// its own.
 	PerBinding, PerSandbox, PerExposure int
 	// PerClient bounds those of one address, of IPv6 one /64, which is what one
-	// customer has (RFC 6177). Behind a proxy all clients have its address.
+	// customer has (RFC 6177). Behind a proxy that is not trusted all clients have its
+	// address.
 	PerClient int
 }
 
@@ -188,14 +188,10 @@ func (o *overLimit) err() *abi.Error {
 	return e
 }
 
-// clientOf is the address that connections are counted by; not valid for a
-// listener that has none, such as a Unix socket.
-func clientOf(remote net.Addr) netip.Addr {
-	t, ok := remote.(*net.TCPAddr)
-	if !ok {
-		return netip.Addr{}
-	}
-	a := t.AddrPort().Addr().Unmap().WithZone("")
+// countedAs is the address that a client's connections are counted by; not valid
+// for one that has none, as behind a Unix socket.
+func countedAs(a netip.Addr) netip.Addr {
+	a = a.WithZone("")
 	if a.Is6() {
 		p, _ := a.Prefix(64) // 64 bits are never too many
 		return p.Addr()

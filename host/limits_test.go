@@ -120,16 +120,17 @@ func within[K comparable](t *testing.T, what string, counts tallies[K], limit in
 	}
 }
 
-func TestClientOf(t *testing.T) {
+func TestCountedAs(t *testing.T) {
 	t.Parallel()
 	for addr, want := range map[string]string{
 		"192.0.2.1:5": "192.0.2.1", "[::ffff:192.0.2.1]:5": "192.0.2.1", "[2001:db8:1:2:3:4:5:6]:5": "2001:db8:1:2::", "[fe80::1%eth0]:5": "fe80::",
 	} {
-		if got := clientOf(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr))).String(); got != want {
+		client := addressPort(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr))).Addr()
+		if got := countedAs(client).String(); got != want {
 			t.Errorf("%s is counted as %s, want %s", addr, got, want)
 		}
 	}
-	if clientOf(&net.UnixAddr{Name: "x"}).IsValid() {
+	if countedAs(addressPort(&net.UnixAddr{Name: "x"}).Addr()).IsValid() {
 		t.Error("a Unix socket has an address")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,6 +61,14 @@ type Server struct {
 	// DrainTimeout is how long Shutdown lets requests and WebSockets go on;
 	// default 10s.
 	DrainTimeout time.Duration
+	// TrustedProxies are the addresses of proxies in front whose word counts: they
+	// say in X-Forwarded-For, -Proto and -Port whose request they bring, and how it
+	// came to them. Everybody else's are dropped.
+	TrustedProxies []netip.Prefix
+	// ProxyProtocol has each connection from a trusted proxy begin with a PROXY
+	// protocol header, of version 1 or 2, before TLS. One without is closed; from
+	// everybody else such a header is bad HTTP.
+	ProxyProtocol bool
 	// Limits bound what is carried at a time; none by default.
 	Limits Limits
 
@@ -70,7 +79,8 @@ type Server struct {
 	ready    readiness
 	watcher  bridge.Watcher // of clients that nobody reads from
 	slots    limiter
-	shortage shortage
+	shortage shortage // of descriptors
+	headless shortage // of PROXY protocol headers
 	plans    plans
 
 	// boxes and carrier are what tests put in the place of Sandboxes and Relay.

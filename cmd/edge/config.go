@@ -22,6 +22,8 @@ type Config struct {
 	Domains []string
 	// External is how clients reach the edge, if not as it listens.
 	External External
+	// Proxies are those in front.
+	Proxies Proxies
 	// State is the folder that outlives the process.
 	State string
 	// Admin is how the admin API is reached.
@@ -93,24 +95,29 @@ func (c *Config) tellWarnings(log *slog.Logger) {
 }
 
 func (c *Config) read(root value) {
-	var plugins, routes value
+	var plugins, routes, proxyProtocol value
 	root.object(map[string]func(value){
-		"listen":        func(v value) { c.Listen = v.checked("an address like \":8787\"", checkAddress) },
-		"domain":        func(v value) { c.Domains = v.domains() },
-		"external":      func(v value) { c.External = v.external() },
-		"state":         func(v value) { c.State = c.folder(v) },
-		"admin":         func(v value) { c.Admin = v.admin() },
-		"reservedPorts": func(v value) { c.ReservedPorts = v.ports() },
-		"limits":        c.Limits.read,
-		"sandboxes":     c.readSandboxes,
-		"plugins":       func(v value) { plugins = v },
-		"routes":        func(v value) { routes = v },
+		"listen":         func(v value) { c.Listen = v.checked("an address like \":8787\"", checkAddress) },
+		"domain":         func(v value) { c.Domains = v.domains() },
+		"trustedProxies": c.readTrustedProxies,
+		"proxyProtocol":  func(v value) { proxyProtocol = v },
+		"external":       func(v value) { c.External = v.external() },
+		"state":          func(v value) { c.State = c.folder(v) },
+		"admin":          func(v value) { c.Admin = v.admin() },
+		"reservedPorts":  func(v value) { c.ReservedPorts = v.ports() },
+		"limits":         c.Limits.read,
+		"sandboxes":      c.readSandboxes,
+		"plugins":        func(v value) { plugins = v },
+		"routes":         func(v value) { routes = v },
 
 		"tls": func(v value) {
 			v.only("the edge speaks plain HTTP; put a proxy that ends TLS in front of it", "off", "false")
 		},
 		"previews": func(v value) { v.only("previews are served by the edge itself (native)", "native") },
 	})
+	if proxyProtocol.node != nil {
+		c.readProxyProtocol(proxyProtocol)
+	}
 	if c.noPlugins {
 		return
 	}

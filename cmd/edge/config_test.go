@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -82,6 +83,8 @@ func TestLoadConfigReadsEverything(t *testing.T) {
 listen: 127.0.0.1:0
 domain: [edge.example, other.example]
 external: {}
+proxyProtocol: true
+trustedProxies: [10.0.0.0/8, "2001:db8::1"]
 state: /srv/edge
 reservedPorts: [3000, 8081]
 previews: native
@@ -154,7 +157,8 @@ routes:
 	dir := filepath.Dir(file)
 	want := &Config{
 		File: file, Dir: dir, Listen: "127.0.0.1:0", Domains: []string{"edge.example", "other.example"}, External: External{"https", 443}, State: "/srv/edge",
-		Admin: Admin{Listen: "127.0.0.1:0", Socket: "/run/edge.sock", Token: "secrets/admin"}, ReservedPorts: []int{3000, 8081},
+		Proxies: Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")}, Protocol: true},
+		Admin:   Admin{Listen: "127.0.0.1:0", Socket: "/run/edge.sock", Token: "secrets/admin"}, ReservedPorts: []int{3000, 8081},
 		Limits: Limits{
 			Connections: 100, PerBinding: 50, PerSandbox: 20, PerExposure: 10, PerClient: 5,
 			Head: 32 << 10, HeadTimeout: 5 * time.Second, HandshakeTimeout: 3 * time.Second, DeadPeer: 30 * time.Second,
@@ -185,7 +189,7 @@ routes:
 		},
 		Plugins: []Plugin{
 			{
-				Name: "chat", Source: filepath.Join(dir, "chat.wasm"), Kind: sourceFile, Deadline: 2 * time.Minute, MemoryBytes: 128 << 20, At: place{file, 40, 13},
+				Name: "chat", Source: filepath.Join(dir, "chat.wasm"), Kind: sourceFile, Deadline: 2 * time.Minute, MemoryBytes: 128 << 20, At: place{file, 42, 13},
 				Trust: Trust{
 					Digest:   strings.Repeat("0123456789abcdef", 4),
 					SignedBy: []byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31},
@@ -209,7 +213,7 @@ routes:
 				},
 			},
 			{
-				Name: "built", Source: filepath.Join(dir, "src"), Kind: sourceGo, At: place{file, 64, 19},
+				Name: "built", Source: filepath.Join(dir, "src"), Kind: sourceGo, At: place{file, 66, 19},
 				Rollout:   Rollout{Rollback: plugins.Rollback{Failures: -1}, KeepWarm: 5 * time.Minute},
 				Isolation: plugins.IsolationPooled, Deadline: 30 * time.Second, Compute: 5 * time.Second, Queue: 5 * time.Second,
 				MemoryBytes: 64 << 20, ResultBytes: 8 << 20, Instances: Instances{Max: 64}, OnFailure: host.OnFailure{Open: true},
@@ -292,7 +296,7 @@ func TestServerKeysAreRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, content, want string }{
 		{"typo", "lisen: \":1\"\n", `edge.yaml:1:1: unknown key "lisen"; did you mean "listen"?`},
-		{"unknown", "zzz: 1\n", `edge.yaml:1:1: unknown key "zzz"; known: admin, domain, external, limits, listen, plugins, previews, reservedPorts, routes, sandboxes, state, tls`},
+		{"unknown", "zzz: 1\n", `edge.yaml:1:1: unknown key "zzz"; known: admin, domain, external, limits, listen, plugins, previews, proxyProtocol, reservedPorts, routes, sandboxes, state, tls, trustedProxies`},
 		{"no value", "listen:\n", `edge.yaml:1:1: listen: has no value; want an address like ":8787"`},
 		{"empty", "listen: \"\"\n", `edge.yaml:1:9: listen: is empty; want an address like ":8787"`},
 		{"no port", "listen: localhost\n", `edge.yaml:1:9: listen: "localhost" is not an address; want "host:port" like ":8787" or "127.0.0.1:8787"`},
@@ -303,6 +307,12 @@ func TestServerKeysAreRefused(t *testing.T) {
 		{"domain in a list bad", "domain: [a.test, a_b]\n", `edge.yaml:1:18: domain[1]: "a_b" is not a domain name; labels are a-z, 0-9 and inner "-", 1 to 63 characters`},
 		{"domain twice", "domain: [a.test, b.test, a.test]\n", `edge.yaml:1:26: domain[2]: "a.test" stands there twice`},
 		{"no domain", "domain: []\n", `edge.yaml:1:9: domain: is empty; want a domain name, or a list of them`},
+		{"proxy by name", "trustedProxies: [lb.example]\n", `edge.yaml:1:18: trustedProxies[0]: "lb.example" is neither an address nor a network like 10.0.0.0/8`},
+		{"proxy beside its network", "trustedProxies: [10.0.0.1/8]\n", `edge.yaml:1:18: trustedProxies[0]: "10.0.0.1/8" has bits behind its first 8; 10.0.0.0/8 is the network, 10.0.0.1 that one address`},
+		{"proxy twice", "trustedProxies: [10.0.0.1, 10.0.0.1/32]\n", `edge.yaml:1:28: trustedProxies[1]: "10.0.0.1/32" stands there twice`},
+		{"proxy in IPv6", "trustedProxies: [\"::ffff:10.0.0.1\"]\n", `edge.yaml:1:18: trustedProxies[0]: "::ffff:10.0.0.1" is an IPv4 address in IPv6; write it as IPv4`},
+		{"proxyProtocol of nobody", "proxyProtocol: true\n", `edge.yaml:1:16: proxyProtocol: trustedProxies must name the proxies that send it; from others it is not accepted`},
+		{"proxyProtocol", "trustedProxies: [::1]\nproxyProtocol: v2\n", `edge.yaml:2:16: proxyProtocol: is v2; want true or false`},
 		{"external scheme", "external: {scheme: ftp}\n", `edge.yaml:1:20: external.scheme: "ftp" is unknown; want http, https`},
 		{"external port", "external: {port: 0}\n", `edge.yaml:1:18: external.port: 0 is not a whole number from 1 to 65535`},
 		{"domain long", "domain: " + strings.Repeat("abcdefghi.", 19) + "a\n", `edge.yaml:1:9: domain: the name is longer than 189 characters, which leaves no room for previews`},

@@ -118,6 +118,8 @@ func needsRestart(old, new *Config) []string {
 		{"listen", old.Listen, new.Listen},
 		{"domain", old.Domains, new.Domains},
 		{"external", old.External, new.External},
+		{"trustedProxies", old.Proxies.Trusted, new.Proxies.Trusted},
+		{"proxyProtocol", old.Proxies.Protocol, new.Proxies.Protocol},
 		{"state", old.State, new.State},
 		{"admin", old.Admin, new.Admin},
 		{"reservedPorts", old.ReservedPorts, new.ReservedPorts},

@@ -150,6 +150,7 @@ func openServer(ctx context.Context, o serverOptions) (s *server, err error) {
 	s.host = &host.Server{
 		ExplainToken: s.explainToken, Explain: plugins.WithExplanation,
 		Sandboxes: s.manager, Relay: relay, Domains: o.settings.Domains, DrainTimeout: o.drain,
+		TrustedProxies: o.config.Proxies.Trusted, ProxyProtocol: o.config.Proxies.Protocol,
 		Log: o.log, AccessLog: o.access, Observe: s.requestObserver(o.onRequest),
 		Limits: o.config.Limits.host(budgetDescriptors(o.config.Sandboxes)), MaxHeadBytes: int(o.config.Limits.Head), HeadTimeout: o.config.Limits.HeadTimeout,
 	}
