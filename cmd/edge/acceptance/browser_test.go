@@ -104,7 +104,9 @@ func (b *tab) listen(event any) {
 			b.note("request: %d %s", e.Response.Status, e.Response.URL)
 		}
 	case *network.EventLoadingFailed:
-		b.note("request: %s: %s", e.Type, e.ErrorText)
+		if !e.Canceled { // not by the page itself, which has no use for the body of a 204
+			b.note("request: %s: %s", e.Type, e.ErrorText)
+		}
 	case *network.EventWebSocketFrameError:
 		b.note("websocket: %s", e.ErrorMessage)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +29,7 @@ func bindings() map[string]string {
 	return map[string]string{
 		"process": fmt.Sprintf("{runtime: process, tools: [%q, %q]}", filepath.Join(root, "bin", "node"), filepath.Join(root, "bin", "tools")),
 		"docker":  "{runtime: docker, image: edge-sandbox}",
+		"jupyter": "{runtime: docker, image: edge-jupyter}",
 	}
 }
 
@@ -72,7 +74,7 @@ func (e *edge) yaml() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "listen: %q\ndomain: %s\nstate: %q\nadmin: {listen: off}\nsandboxes:\n", e.addr, domain, filepath.Join(e.dir, "s"))
 	for runtime, binding := range bindings() {
-		if runtime == "docker" && findDocker() != nil {
+		if runtime != "process" && findDocker() != nil {
 			continue
 		}
 		fmt.Fprintf(&b, "  %s: %s\n", runtime, binding)
@@ -126,6 +128,11 @@ func (e *edge) end() error {
 		err = errors.Join(err, fmt.Errorf("data race in the edge:\n%s", s))
 	}
 	return errors.Join(err, said(exec.Command(e.binary, "clean", "--config", e.config())))
+}
+
+// port is the one that it listens on.
+func (e *edge) port() int {
+	return int(netip.MustParseAddrPort(e.addr).Port())
 }
 
 // admin returns a client of the admin API; the host in its URLs does not matter.

@@ -80,10 +80,13 @@ func pack(w *io.PipeWriter, folders map[string]bool, packed chan<- error) {
 	var err error
 	for folder := range folders {
 		err = errors.Join(err, filepath.WalkDir(folder, func(name string, entry fs.DirEntry, err error) error {
-			return errors.Join(err, packOne(archive, folder, name, entry))
+			if err != nil {
+				return err
+			}
+			return packOne(archive, folder, name, entry)
 		}))
 	}
-	err = errors.Join(err, archive.Close())
+	err = errors.Join(err, packCommands(archive, folders), archive.Close())
 	w.CloseWithError(err)
 	packed <- err
 }
@@ -118,4 +121,32 @@ func packOne(archive *tar.Writer, folder, name string, entry fs.DirEntry) error 
 	}
 	_, err = archive.Write(content)
 	return err
+}
+
+// packCommands adds the links in .bin that lead to the packages.
+func packCommands(archive *tar.Writer, folders map[string]bool) error {
+	bin := filepath.Join(root, "node_modules", ".bin")
+	commands, err := os.ReadDir(bin)
+	if err != nil {
+		return err
+	}
+	for _, command := range commands {
+		link, err := os.Readlink(filepath.Join(bin, command.Name()))
+		if err != nil {
+			return err
+		}
+		below := strings.Split(strings.TrimPrefix(filepath.ToSlash(link), "../"), "/")
+		packed := folders[filepath.Join(root, "node_modules", below[0])]
+		if strings.HasPrefix(below[0], "@") {
+			packed = folders[filepath.Join(root, "node_modules", below[0], below[1])]
+		}
+		if !packed {
+			continue
+		}
+		header := &tar.Header{Typeflag: tar.TypeSymlink, Name: ".bin/" + command.Name(), Linkname: link, Mode: 0o777}
+		if err := archive.WriteHeader(header); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
 	"path"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,7 +37,7 @@ func newSandbox(t testing.TB, p place, id string) *sandbox {
 	t.Cleanup(func() {
 		if t.Failed() {
 			s.tell()
-			t.Logf("edge said meanwhile:\n%s", e.log.since(from))
+			t.Logf("edge said meanwhile:\n%s", s.logged(from))
 		}
 		call(s, abi.Destroy, abi.Empty{})
 	})
@@ -94,12 +98,39 @@ func (s *sandbox) write(name, content string) {
 	call(s, abi.WriteFile, abi.WriteFileRequest{Path: path.Join(abi.DefaultCwd, name), Content: content})
 }
 
-// project writes the files of a project below /workspace, by name.
-func (s *sandbox) project(files map[string]string) {
+// copyIn writes the files of a folder of testdata into /workspace.
+func (s *sandbox) copyIn(folder string) {
 	s.t.Helper()
-	for name, content := range files {
-		s.write(name, content)
+	from := filepath.Join("testdata", folder)
+	err := filepath.WalkDir(from, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		below, err := filepath.Rel(from, name)
+		if err != nil {
+			return err
+		}
+		s.write(filepath.ToSlash(below), string(content))
+		return nil
+	})
+	if err != nil {
+		s.t.Fatal(err)
 	}
+}
+
+// edit changes a text in a file below /workspace, as a person would.
+func (s *sandbox) edit(name, from, to string) {
+	s.t.Helper()
+	name = path.Join(abi.DefaultCwd, name)
+	content := call(s, abi.ReadFile, abi.ReadFileRequest{Path: name}).Content
+	if !strings.Contains(content, from) {
+		s.t.Fatalf("%s does not hold %q:\n%s", name, from, content)
+	}
+	call(s, abi.WriteFile, abi.WriteFileRequest{Path: name, Content: strings.Replace(content, from, to, 1)})
 }
 
 // exec runs a command in /workspace, which must succeed, and returns its output.
@@ -141,6 +172,37 @@ func (s *sandbox) serve(processID, command string, port int) {
 func (s *sandbox) expose(request abi.ExposePortRequest) string {
 	s.t.Helper()
 	return call(s, abi.ExposePort, request).URL
+}
+
+// refuses gives a server that is exposed the client's own Host to see, and wants
+// this refusal from it.
+func (s *sandbox) refuses(port, status int, text string) {
+	s.t.Helper()
+	url := s.expose(abi.ExposePortRequest{Port: port, Host: abi.HostPreview})
+	resp, err := s.edge.client().Get(url)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if resp.StatusCode != status || !strings.Contains(string(body), text) {
+		s.t.Errorf("with the policy %q the server answers %d %.300q, want %d with %q", abi.HostPreview, resp.StatusCode, body, status, text)
+	}
+}
+
+// logged is what the edge has logged of this sandbox since its first n bytes, and what
+// it warned of.
+func (s *sandbox) logged(n int) string {
+	var b strings.Builder
+	for line := range strings.Lines(s.edge.log.since(n)) {
+		if strings.Contains(line, path.Base(s.path)) || !strings.Contains(line, "level=INFO") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // tell logs what the servers printed last.
