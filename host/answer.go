@@ -215,7 +215,7 @@ func (s *Server) onExpect(rc *fasthttp.RequestCtx) int {
 	h, r := gate(&rc.Request.Header)
 	if r == nil {
 		if p, ok := s.previewOf(h.name, h.path); ok {
-			if _, ok = s.exposure(p); ok {
+			if s.expects(rc, h, p) {
 				return fasthttp.StatusContinue
 			}
 		} else if s.route(h.name, h.path) != nil {

@@ -49,6 +49,9 @@ type target struct {
 	live func() bool
 	// path replaces the request's path; empty keeps it.
 	path string
+	// visit is what is changed of requests and answers on their way through an
+	// exposure; nil of others.
+	visit *visit
 }
 
 // aim notes where the request goes.

@@ -13,7 +13,19 @@ import (
 // next. If none does, the answer is the failure of the last one that was passed
 // over, else NOT_FOUND.
 func (x *exchange) ask(chain []Plugin) {
-	var passedOver error
+	switch decided, passedOver := x.askEach(chain); {
+	case decided:
+	case passedOver != nil:
+		x.fail(passedOver)
+	case x.returnStray():
+	default:
+		x.fail(abi.Errorf(abi.CodeNotFound, "no plugin of this route answers the request"))
+	}
+}
+
+// askEach asks until one decides, or fails for good, and tells whether one did; if
+// not, passedOver is the failure of the last one that was passed over.
+func (x *exchange) askEach(chain []Plugin) (decided bool, passedOver error) {
 	for i := range chain {
 		p := &chain[i]
 		x.plugin, x.decider = p.Name, p.Decider
@@ -27,21 +39,17 @@ func (x *exchange) ask(chain []Plugin) {
 		switch {
 		case err == nil:
 			if x.carryOut(d) {
-				return
+				return true, nil
 			}
 		case p.OnFailure.Open && failed(err) && x.undo(before):
 			x.s.Log.Warn("plugin failed; the next one is asked", "plugin", p.Name, "request", x.id, "error", err)
 			passedOver = err
 		default:
 			x.refused(p, err)
-			return
+			return true, nil
 		}
 	}
-	if passedOver != nil {
-		x.fail(passedOver)
-		return
-	}
-	x.fail(abi.Errorf(abi.CodeNotFound, "no plugin of this route answers the request"))
+	return false, passedOver
 }
 
 // decide asks one plugin, for as long as the client is there to be answered. A

@@ -34,6 +34,12 @@ type exchange struct {
 	// told is set if whoever sent the request may see how it was decided.
 	told *told
 
+	// named is set for an address in preview form.
+	named bool
+	// strayed is what the paths of a preview begin with, in the path form, whose
+	// page asks for an address outside of it; see returnStray.
+	strayed string
+
 	over atomic.Bool // finish ran
 	// handed is set when somebody else (a relay, a stream) finishes the
 	// exchange.
@@ -138,9 +144,7 @@ func wellKnown(b []byte) string {
 // plugins of a route, in this order.
 func (x *exchange) dispatch() {
 	if p, ok := x.s.previewOf(x.head.name, x.head.path); ok {
-		x.via = ViaPreview
-		x.tellPreview(p)
-		x.servePreview(p)
+		x.dispatchPreview(p)
 		return
 	}
 	if x.inside() != nil {
@@ -150,8 +154,12 @@ func (x *exchange) dispatch() {
 	if x.serveReserved() {
 		return
 	}
+	x.noteReferer()
 	chain := x.s.route(x.head.name, x.head.path)
 	if chain == nil {
+		if x.returnStray() {
+			return
+		}
 		x.fail(abi.Errorf(abi.CodeNotFound, "nothing is served at this address").
 			WithSuggestion("add a route for it to the edge's configuration"))
 		return

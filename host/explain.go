@@ -132,17 +132,9 @@ func (x *exchange) showAnswer() {
 	}
 }
 
-// EditAnswer puts the explanation into the final answer of a sandbox's server.
-func (x *exchange) EditAnswer(status int, headers []bridge.Header) []bridge.Header {
-	if x.told != nil && (status >= 200 || status == 101) {
-		headers = append(headers, bridge.Header{Name: explainHeader, Value: x.told.header()})
-	}
-	return headers
-}
-
-// showRelayed has it put into the answer of a sandbox's server.
+// showRelayed has the answer of a sandbox's server edited, if there is anything to.
 func (x *exchange) showRelayed(h *bridge.Head) {
-	if x.told != nil {
+	if x.told != nil || x.target.visit != nil {
 		h.Answer = x
 	}
 }

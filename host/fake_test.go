@@ -10,7 +10,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +46,8 @@ type fakeBoxes struct {
 	labels map[string]sandboxmgr.Exposure
 	paths  map[string]sandboxmgr.Exposure // by port/key
 	ready  error
+
+	compared, verified atomic.Int64 // calls of TokenOpens and AccessSigned
 }
 
 func (f *fakeBoxes) sandbox(ref abi.SandboxRef) (sandbox, error) {
@@ -62,6 +67,25 @@ func (f *fakeBoxes) ExposureByLabel(label string) (sandboxmgr.Exposure, bool) {
 func (f *fakeBoxes) ExposureByPath(port, key string) (sandboxmgr.Exposure, bool) {
 	e, ok := f.paths[port+"/"+key]
 	return e, ok
+}
+
+// TokenOpens, SignAccess and AccessSigned are the manager's, with signatures that
+// can be read, and forged.
+func (f *fakeBoxes) TokenOpens(e sandboxmgr.Exposure, token string) bool {
+	f.compared.Add(1)
+	return e.Token != "" && token == e.Token
+}
+
+func (f *fakeBoxes) SignAccess(e sandboxmgr.Exposure, until time.Time) string {
+	return fmt.Sprintf("%d.%s-%d-%s", until.Unix(), e.Ref.ID, e.Port, e.Token)
+}
+
+func (f *fakeBoxes) AccessSigned(e sandboxmgr.Exposure, signed string, now time.Time) (time.Time, bool) {
+	f.verified.Add(1)
+	expiry, _, _ := strings.Cut(signed, ".")
+	n, err := strconv.ParseInt(expiry, 10, 64)
+	until := time.Unix(n, 0)
+	return until, err == nil && now.Before(until) && e.TokenIn == abi.TokenInRequest && signed == f.SignAccess(e, until)
 }
 
 // fakeBox is a sandbox whose ports are loopback addresses of the test.

@@ -3,7 +3,6 @@ package host
 import (
 	"net"
 	"slices"
-	"strconv"
 	"strings"
 
 	"edge/abi"
@@ -15,20 +14,17 @@ import (
 // client.
 //
 // Host and Origin follow one rule for HTTP and WebSocket alike. Through an
-// exposure the server sees itself as it would be opened inside the sandbox:
-// "Host: localhost:8080", and an Origin of the page's own site becomes
-// "http://localhost:8080" with it, because development servers refuse hosts they
-// do not know and compare the two; an Origin of another site stays as it is, so
-// that they can refuse that. A plugin's Connect or Proxy with a port leaves both
-// as the client sent them: there the address is part of the application.
+// exposure they are what its Host policy says (see visit). A plugin's Connect or
+// Proxy with a port leaves both as the client sent them: there the address is part
+// of the application. What opens a preview is nobody's behind the edge.
 func (x *exchange) backendHead() *bridge.Head {
 	t := &x.target
 	h := &bridge.Head{Method: x.req.Method, Target: x.req.Target()}
 	x.showRelayed(h)
-	if t.path != "" {
-		h.Target = t.path
-		if x.req.HasQuery {
-			h.Target += "?" + x.req.Query
+	if t.path != "" || x.named || t.visit != nil {
+		h.Target = or(t.path, x.req.Path)
+		if query, any := withoutProofs(x.req.Query); any && x.req.HasQuery {
+			h.Target += "?" + query
 		}
 	}
 	if x.body != nil {
@@ -36,10 +32,6 @@ func (x *exchange) backendHead() *bridge.Head {
 		if !complete || read == 0 {
 			h.Body, h.ContentLength = x.body, left
 		}
-	}
-	local := ""
-	if t.exposure {
-		local = "localhost:" + strconv.Itoa(t.port)
 	}
 	client, _, err := net.SplitHostPort(x.req.RemoteAddr)
 	if err != nil {
@@ -51,18 +43,27 @@ func (x *exchange) backendHead() *bridge.Head {
 		{Name: "X-Forwarded-Host", Value: x.req.Host},
 		{Name: "X-Forwarded-Port", Value: x.from.forwardedPort(x.req.Host)},
 		{Name: "X-Sandbox-Id", Value: t.ref.ID},
+		{}, // X-Forwarded-Prefix
 	}
-	h.Headers = make([]bridge.Header, 0, len(x.req.Headers)+6)
+	if t.visit != nil && t.visit.prefix != "" {
+		own[len(own)-1] = bridge.Header{Name: "X-Forwarded-Prefix", Value: t.visit.prefix}
+	}
+	h.Headers = make([]bridge.Header, 0, len(x.req.Headers)+len(own))
 	for _, hd := range x.req.Headers {
+		keep := true
 		switch {
+		case t.visit != nil:
+			hd.Value, keep = t.visit.edit(x.s, hd)
+		case x.named && strings.EqualFold(hd.Name, "Cookie"):
+			hd.Value, keep = withoutSessions(hd.Value)
+		}
+		switch {
+		case !keep:
+			continue
 		case strings.EqualFold(hd.Name, "Connection"):
 			// What it names was removed at the gate; the bridge, which knows
 			// nothing of that, would take a plugin's own headers away.
 			continue
-		case t.exposure && strings.EqualFold(hd.Name, "Host"):
-			hd.Value = local
-		case t.exposure && strings.EqualFold(hd.Name, "Origin") && sameSite(hd.Value, x.req.Host):
-			hd.Value = "http://" + local
 		case hasPrefixFold(hd.Name, "X-"):
 			for i := range own {
 				if strings.EqualFold(hd.Name, own[i].Name) {

@@ -25,9 +25,12 @@ type head struct {
 	// origin is the Origin header that came last, origins how many there were.
 	origin  string
 	origins int
-	// explain is the value of X-Edge-Explain, if it came once.
+	// explain is the value of X-Edge-Explain, if it came once, and token that of
+	// X-Edge-Token.
 	explain     string
 	explains    int
+	token       string
+	tokens      int
 	forwarding  *forwarding // nil without such headers
 	closing     bool        // the client wants no further request on its connection
 	asksUpgrade bool        // there is an Upgrade header, of whatever kind
@@ -184,6 +187,14 @@ func (h *head) note(name, value string, f *fields) *refusal {
 				h.explain = ""
 			}
 		}
+	case len(tokenHeader):
+		if strings.EqualFold(name, tokenHeader) {
+			if h.tokens++; h.tokens == 1 {
+				h.token = value
+			} else {
+				h.token = ""
+			}
+		}
 	case len("Transfer-Encoding"): // and Sec-WebSocket-Key
 		if strings.EqualFold(name, "Transfer-Encoding") {
 			f.codings++
@@ -230,8 +241,8 @@ func (h *head) checkFraming(f *fields) *refusal {
 }
 
 // forgeable names headers that only the edge may set, because what a backend reads
-// in them must be true (RFC 7239, section 8.1), and the one that holds a secret of
-// the edge's. They are taken out before any
+// in them must be true (RFC 7239, section 8.1), and the edge's own, which hold
+// secrets. They are taken out before any
 // plugin sees the request, so that a plugin may set its own. What a trusted proxy
 // says in them is believed, and said anew (see origin).
 func forgeable(name string) bool {
@@ -239,7 +250,7 @@ func forgeable(name string) bool {
 	case 'F', 'f':
 		return strings.EqualFold(name, "Forwarded")
 	case 'X', 'x':
-		return hasPrefixFold(name, "X-Forwarded-") || hasPrefixFold(name, "X-Sandbox-") || strings.EqualFold(name, explainHeader)
+		return hasPrefixFold(name, "X-Forwarded-") || hasPrefixFold(name, "X-Sandbox-") || hasPrefixFold(name, "X-Edge-")
 	}
 	return false
 }

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"edge/abi"
 	"edge/sandboxmgr"
 )
 
@@ -65,57 +64,6 @@ func (s *Server) exposure(p preview) (sandboxmgr.Exposure, bool) {
 	return s.boxes.ExposureByPath(p.port, p.key)
 }
 
-// servePreview answers a request for a preview without asking any plugin. What
-// is unknown is 404 INVALID_TOKEN, whatever is wrong with it, and creates
-// nothing. A sandbox that sleeps is woken and the request held meanwhile, as the
-// exposure's wake says.
-func (x *exchange) servePreview(p preview) {
-	e, ok := x.s.exposure(p)
-	if !ok {
-		x.fail(errNoPreview())
-		return
-	}
-	x.aim(target{ref: e.Ref, port: e.Port, exposure: true})
-	if p.label == "" && p.path == "" && !x.head.upgrade {
-		x.addSlash()
-		return
-	}
-	x.relayExposure(e, p, abi.Policy{}, "")
-}
-
-// relayExposure relays the request to what is exposed. wake, if given, comes over
-// the exposure's.
-func (x *exchange) relayExposure(e sandboxmgr.Exposure, p preview, pol abi.Policy, wake abi.Wake) {
-	t := target{ref: e.Ref, port: e.Port, policy: stricter(e.Policy, pol), wake: or(wake, e.Wake), exposure: true, ownName: p.label != "", maxConnections: e.MaxConnections}
-	t.live = func() bool {
-		now, ok := x.s.exposure(p)
-		return ok && now.Ref.Binding == e.Ref.Binding && now.Ref.ID == e.Ref.ID && now.Port == e.Port
-	}
-	if p.label == "" {
-		t.path = or(p.path, "/")
-	}
-	x.relay(t)
-}
-
-// errNoPreview is the one answer for a bad token and for what never existed.
-func errNoPreview() *abi.Error {
-	return abi.Errorf(abi.CodeInvalidToken, "there is no preview at this address").
-		WithSuggestion("ask for the preview's current URL; it may have expired or been taken back")
-}
-
-// addSlash sends the client to the same address with a slash after the key,
-// without which the page's relative links would miss the preview.
-func (x *exchange) addSlash() {
-	location := x.head.path + "/"
-	if x.head.hasQuery {
-		location += "?" + x.head.query
-	}
-	ownAnswer(&x.rc.Response)
-	x.rc.Response.SetStatusCode(308)
-	x.rc.Response.Header.Set("Location", location)
-	x.rc.Response.Header.Set("Cache-Control", "no-store")
-}
-
 // loggedHost is a host name for logs: a label that looks like a preview's,
 // right or wrong, has a "*" in the place of its token.
 func loggedHost(name string) string {
@@ -167,50 +115,4 @@ func withoutToken(key string) string {
 		return key[:i+1] + "*"
 	}
 	return key
-}
-
-// proxyByExposure carries out a Proxy with port 0.
-func (x *exchange) proxyByExposure(d *abi.Proxy) {
-	if p, ok := x.s.previewOf(x.head.name, x.head.path); ok {
-		e, ok := x.s.exposure(p)
-		if !ok || d.Sandbox.ID != "" && (strings.ToLower(d.Sandbox.ID) != e.Ref.ID || d.Sandbox.Binding != e.Ref.Binding) {
-			x.fail(errNoPreview())
-			return
-		}
-		if err := x.mayReach(e.Ref, e.Port); err != nil {
-			x.fail(err)
-			return
-		}
-		x.relayExposure(e, p, d.Policy, d.Wake)
-		return
-	}
-	e, err := x.onlyExposure(d.Sandbox)
-	if err == nil {
-		err = x.mayReach(e.Ref, e.Port)
-	}
-	if err != nil {
-		x.fail(err)
-		return
-	}
-	x.relay(target{ref: d.Sandbox, port: e.Port, policy: stricter(e.Policy, d.Policy), wake: or(d.Wake, e.Wake), exposure: true, maxConnections: e.MaxConnections, live: func() bool {
-		now, err := x.onlyExposure(d.Sandbox)
-		return err == nil && now.Port == e.Port
-	}})
-}
-
-// onlyExposure returns the exposure of a sandbox's only exposed port.
-func (x *exchange) onlyExposure(ref abi.SandboxRef) (sandboxmgr.Exposure, error) {
-	if ref.ID == "" || x.s.boxes == nil {
-		return sandboxmgr.Exposure{}, abi.Errorf(abi.CodeNotFound, "the request is not for a preview, and no sandbox was named")
-	}
-	box, err := x.s.boxes.sandbox(ref)
-	if err != nil {
-		return sandboxmgr.Exposure{}, err
-	}
-	all := box.Exposures()
-	if len(all) != 1 {
-		return sandboxmgr.Exposure{}, abi.Errorf(abi.CodeNotFound, "sandbox %q has %d exposed ports, and the request does not say which is meant",
-			box.Ref().ID, len(all)).WithSuggestion("expose exactly one port, or name the port in the decision")
-	}
-	return all[0], nil
 }

@@ -73,6 +73,7 @@ type Server struct {
 	Limits Limits
 
 	routes   atomic.Pointer[[]Route]
+	previews atomic.Pointer[[]Plugin] // of one; nil: nobody
 	draining atomic.Bool
 	live     atomic.Int64 // exchanges under way, bridged ones included
 	ids      requestIDs
