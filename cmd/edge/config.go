@@ -24,6 +24,8 @@ type Config struct {
 	External External
 	// Proxies are those in front.
 	Proxies Proxies
+	// TLS is how clients are spoken to.
+	TLS TLS
 	// State is the folder that outlives the process.
 	State string
 	// Admin is how the admin API is reached.
@@ -36,6 +38,9 @@ type Config struct {
 	Sandboxes []Sandbox // in the order of the file, as are the others
 	Plugins   []Plugin
 	Routes    []Route
+	// PreviewPlugin is asked about previews before the edge serves them; empty is
+	// nobody.
+	PreviewPlugin string
 
 	// shown are the folders that sandboxes see; settle looks at them once the
 	// state folder is known.
@@ -95,7 +100,7 @@ func (c *Config) tellWarnings(log *slog.Logger) {
 }
 
 func (c *Config) read(root value) {
-	var plugins, routes, proxyProtocol value
+	var plugins, routes, previews, proxyProtocol value
 	root.object(map[string]func(value){
 		"listen":         func(v value) { c.Listen = v.checked("an address like \":8787\"", checkAddress) },
 		"domain":         func(v value) { c.Domains = v.domains() },
@@ -110,10 +115,12 @@ func (c *Config) read(root value) {
 		"plugins":        func(v value) { plugins = v },
 		"routes":         func(v value) { routes = v },
 
-		"tls": func(v value) {
-			v.only("the edge speaks plain HTTP; put a proxy that ends TLS in front of it", "off", "false")
+		"tls": func(v value) { // what runs nothing needs no certificates
+			if !c.noPlugins {
+				c.readTLS(v)
+			}
 		},
-		"previews": func(v value) { v.only("previews are served by the edge itself (native)", "native") },
+		"previews": func(v value) { previews = v },
 	})
 	if proxyProtocol.node != nil {
 		c.readProxyProtocol(proxyProtocol)
@@ -127,6 +134,9 @@ func (c *Config) read(root value) {
 	}
 	if routes.node != nil {
 		c.readRoutes(routes)
+	}
+	if previews.node != nil {
+		c.readPreviews(previews)
 	}
 }
 

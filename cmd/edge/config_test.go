@@ -87,7 +87,7 @@ proxyProtocol: true
 trustedProxies: [10.0.0.0/8, "2001:db8::1"]
 state: /srv/edge
 reservedPorts: [3000, 8081]
-previews: native
+previews: {plugin: chat}
 tls: off
 admin: {listen: "127.0.0.1:0", socket: /run/edge.sock, token: secrets/admin}
 limits:
@@ -312,7 +312,7 @@ func TestServerKeysAreRefused(t *testing.T) {
 		{"proxy twice", "trustedProxies: [10.0.0.1, 10.0.0.1/32]\n", `edge.yaml:1:28: trustedProxies[1]: "10.0.0.1/32" stands there twice`},
 		{"proxy in IPv6", "trustedProxies: [\"::ffff:10.0.0.1\"]\n", `edge.yaml:1:18: trustedProxies[0]: "::ffff:10.0.0.1" is an IPv4 address in IPv6; write it as IPv4`},
 		{"proxyProtocol of nobody", "proxyProtocol: true\n", `edge.yaml:1:16: proxyProtocol: trustedProxies must name the proxies that send it; from others it is not accepted`},
-		{"proxyProtocol", "trustedProxies: [::1]\nproxyProtocol: v2\n", `edge.yaml:2:16: proxyProtocol: is v2; want true or false`},
+		{"proxyProtocol", "trustedProxies: [::1]\nproxyProtocol: v2\n", `edge.yaml:2:16: proxyProtocol: is "v2"; want true or false`},
 		{"external scheme", "external: {scheme: ftp}\n", `edge.yaml:1:20: external.scheme: "ftp" is unknown; want http, https`},
 		{"external port", "external: {port: 0}\n", `edge.yaml:1:18: external.port: 0 is not a whole number from 1 to 65535`},
 		{"domain long", "domain: " + strings.Repeat("abcdefghi.", 19) + "a\n", `edge.yaml:1:9: domain: the name is longer than 189 characters, which leaves no room for previews`},
@@ -327,8 +327,9 @@ func TestServerKeysAreRefused(t *testing.T) {
 		{"admin port", "admin: {listen: \"127.0.0.1:http\"}\n", `edge.yaml:1:17: admin.listen: "127.0.0.1:http": port "http" is not a number from 0 to 65535`},
 		{"admin socket", "admin: {socket: ../admin.sock}\n", `edge.yaml:1:17: admin.socket: "../admin.sock" leaves the state folder, which it is relative to; want a path inside or an absolute one`},
 		{"admin token", "admin: {token: tokens/}\n", `edge.yaml:1:16: admin.token: "tokens/" is a folder; want a file's path`},
-		{"tls", "tls: acme\n", `edge.yaml:1:6: tls: is not available in this version: the edge speaks plain HTTP; put a proxy that ends TLS in front of it`},
-		{"previews", "previews: {plugin: chat}\n", `edge.yaml:1:11: previews: is not available in this version: previews are served by the edge itself (native)`},
+		{"previews", "previews: wasm\n", `edge.yaml:1:11: previews: "wasm" is neither native nor {plugin: NAME}`},
+		{"previews of nobody", "previews: {}\n", `edge.yaml:1:11: previews: names no plugin; want native, or {plugin: NAME}`},
+		{"previews of an unknown plugin", "previews: {plugin: chat}\n", `edge.yaml:1:20: previews.plugin: unknown plugin "chat"; there are none`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

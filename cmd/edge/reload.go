@@ -34,25 +34,44 @@ func (s *server) route(c *Config, tolerant bool) error {
 	for _, r := range c.Routes {
 		chain := make([]host.Plugin, 0, len(r.Plugins))
 		for _, name := range r.Plugins {
-			d := s.sources.decider(name)
-			switch {
-			case d != nil:
-			case s.serves(name):
-				d = s.registry.Plugin(name)
-			case tolerant:
-				d = &lateDecider{s.registry, name}
-			default:
-				return fmt.Errorf("the plugin %s is not loaded", name)
+			p, err := s.asked(name, onFailure[name], tolerant)
+			if err != nil {
+				return err
 			}
-			chain = append(chain, host.Plugin{Name: name, Decider: d, OnFailure: onFailure[name]})
+			chain = append(chain, p)
 		}
 		routes = append(routes, host.Route{Host: r.Host, Path: r.Path, Chain: chain})
+	}
+	var previews *host.Plugin
+	if c.PreviewPlugin != "" {
+		p, err := s.asked(c.PreviewPlugin, onFailure[c.PreviewPlugin], tolerant)
+		if err != nil {
+			return err
+		}
+		previews = &p
 	}
 	if err := s.host.SetRoutes(routes); err != nil {
 		return err
 	}
+	s.host.SetPreviews(previews)
+	s.keepHosts(c.Routes)
 	s.config = c
 	return nil
+}
+
+// asked is the plugin as the host asks it.
+func (s *server) asked(name string, onFailure host.OnFailure, tolerant bool) (host.Plugin, error) {
+	d := s.sources.decider(name)
+	switch {
+	case d != nil:
+	case s.serves(name):
+		d = s.registry.Plugin(name)
+	case tolerant:
+		d = &lateDecider{s.registry, name}
+	default:
+		return host.Plugin{}, fmt.Errorf("the plugin %s is not loaded", name)
+	}
+	return host.Plugin{Name: name, Decider: d, OnFailure: onFailure}, nil
 }
 
 // reload takes over a new configuration while the server runs: plugins that are
@@ -129,6 +148,9 @@ func needsRestart(old, new *Config) []string {
 		if !reflect.DeepEqual(k.old, k.new) {
 			keys = append(keys, k.key)
 		}
+	}
+	if !old.TLS.same(new.TLS) {
+		keys = append(keys, "tls")
 	}
 	return keys
 }

@@ -171,7 +171,7 @@ func (s *server) runHangups(ctx context.Context, file string, hangups <-chan str
 }
 
 // runHost serves until the server is shut down.
-func (s *server) runHost(served chan<- error) { served <- s.host.Serve(s.listener) }
+func (s *server) runHost(served chan<- error) { served <- s.serveListener() }
 
 // runWatch reloads plugins whose modules change, until ctx ends.
 func (s *server) runWatch(ctx context.Context, watched chan<- error) {

@@ -93,6 +93,7 @@ type server struct {
 	settings Settings
 	log      *slog.Logger
 	listener net.Listener
+	https    https
 	store    *state.Store
 	runtimes *runtimes
 	manager  *sandboxmgr.Manager
@@ -110,6 +111,9 @@ type server struct {
 	// hooks are the plugins that are told what happens to sandboxes, once they
 	// are open.
 	hooks atomic.Pointer[plugins.Registry]
+
+	// hosts are those that the routes in force name literally.
+	hosts atomic.Pointer[[]string]
 
 	// config is what is in force. It belongs to the goroutine that reloads.
 	config *Config
@@ -133,6 +137,9 @@ func openServer(ctx context.Context, o serverOptions) (s *server, err error) {
 		return s, err // "listen tcp :80: bind: permission denied"
 	}
 	if err = s.openState(); err != nil {
+		return s, err
+	}
+	if err = s.openHTTPS(ctx, o); err != nil {
 		return s, err
 	}
 	relay, table := s.newRelay(o.config.Limits)
@@ -206,7 +213,7 @@ func (s *server) openSandboxes(ctx context.Context, o serverOptions, relay *brid
 	s.manager, err = sandboxmgr.New(ctx, sandboxmgr.Config{
 		StateDir: s.settings.State, Store: s.store, Bindings: bindings,
 		InitPath: program.Path, InitArgs: program.Args,
-		Previews:      s.settings.previews("http", s.port()),
+		Previews:      s.previewConfig(),
 		ReservedPorts: o.config.ReservedPorts,
 		Connections:   &host.Connections{Table: table, Relay: relay},
 		Observe:       s.observer(o.onSandbox), FollowOutput: o.onSandbox != nil,
@@ -337,10 +344,20 @@ func (s *server) url() string {
 	if h, _, err := net.SplitHostPort(s.settings.Listen); err == nil && net.ParseIP(h) != nil && !net.ParseIP(h).IsUnspecified() && name == defaultDomain && !net.ParseIP(h).IsLoopback() {
 		name = h
 	}
-	if p := s.port(); p != 80 {
-		return "http://" + net.JoinHostPort(name, strconv.Itoa(p))
+	if p := s.port(); p != defaultPorts[s.scheme()] {
+		name = net.JoinHostPort(name, strconv.Itoa(p))
 	}
-	return "http://" + name
+	return s.scheme() + "://" + name
+}
+
+// defaultPorts are those that a scheme's URLs do not show.
+var defaultPorts = map[string]int{"http": 80, "https": 443}
+
+// previewConfig says what preview URLs look like.
+func (s *server) previewConfig() sandboxmgr.PreviewConfig {
+	c := s.settings.previews(s.scheme(), s.port())
+	c.TokensInPath = s.https.certs != nil && !s.https.certs.CoversPreviews(s.settings.Domains[0])
+	return c
 }
 
 // shutdown drains connections, closes what is left of them, and then everything
@@ -381,6 +398,7 @@ func (s *server) release(ctx context.Context) error {
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
 	}
+	errs = append(errs, s.https.close())
 	if s.listener != nil {
 		if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)

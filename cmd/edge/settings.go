@@ -88,6 +88,9 @@ func settle(f Flags, getenv func(string) string, c *Config, state, level string)
 	if err := c.refuseShownSecrets(s); err != nil {
 		return Settings{}, err
 	}
+	if err := c.checkTLS(s); err != nil {
+		return Settings{}, err
+	}
 	err = s.settleLog(f, getenv, level)
 	return s, err
 }
