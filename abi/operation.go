@@ -165,6 +165,8 @@ var (
 	IsPortExposed     = row[PortRequest, BoolResponse]("isPortExposed", "Tells whether a port is exposed.", CodeInvalidPort)
 	ValidatePortToken = row[PortTokenRequest, BoolResponse]("validatePortToken",
 		"Tells whether a token is the port's, in constant time.", CodeInvalidPort)
+	GetListeningPorts = row[Empty, ListeningPorts]("getListeningPorts",
+		"Lists the TCP ports that something in the sandbox listens on, exposed or not. Starts nothing: a sandbox that does not run has none.")
 )
 
 // Operations is the table, in the order of the reference page.
@@ -176,7 +178,7 @@ var Operations = []Row{
 	GetLogs, StreamLogs, WaitForPort, WaitForLog, WaitForExit,
 	WriteFile, WriteFileStream, ReadFile, ReadFileStream,
 	Mkdir, DeleteFile, RenameFile, MoveFile, Exists, SetPermissions, ListFiles, SearchFiles, Watch, Checkout,
-	ExposePort, UnexposePort, GetExposedPorts, IsPortExposed, ValidatePortToken,
+	ExposePort, UnexposePort, GetExposedPorts, IsPortExposed, ValidatePortToken, GetListeningPorts,
 }
 
 // Aliases are the seeds' other names for rows of the table.

@@ -86,14 +86,31 @@ type ExposedPort struct {
 	// CreatedAt.
 	ExposedAt string `json:"exposedAt"`
 	WSURL     string `json:"wsUrl"`
-	// Status is "active", or "inactive" where it is known that nothing listens on
-	// the port.
-	Status    string     `json:"status,omitempty"`
-	Access    Access     `json:"access"`
+	// Status is "active", or "inactive" where the sandbox runs and it is known that
+	// nothing listens on the port.
+	Status string `json:"status,omitempty"`
+	Access Access `json:"access"`
+	// Token is what requests show, where it is not in the URL (tokenIn "request").
+	Token     string     `json:"token,omitempty"`
 	CreatedAt time.Time  `json:"createdAt"`
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 	// Connections counts live ones through this exposure.
 	Connections int `json:"connections"`
+	// Ended tells how the server ended that listened on the port last, if it was
+	// started by startProcess, has ended, and nothing listens there now.
+	Ended *ServerEnd `json:"ended,omitempty"`
+}
+
+// ServerEnd is how a process ended that listened on a port. It is for the sandbox's
+// owner: those who only have a preview's URL are told no more than that it ended.
+type ServerEnd struct {
+	ProcessID string     `json:"processId"`
+	ExitCode  *int       `json:"exitCode,omitempty"`
+	Signal    string     `json:"signal,omitempty"`
+	OOMKilled bool       `json:"oomKilled,omitempty"`
+	EndedAt   *time.Time `json:"endedAt,omitempty"`
+	// StderrTail is the end of what it printed as errors.
+	StderrTail string `json:"stderrTail,omitempty"`
 }
 
 // ExposedPorts answers getExposedPorts, by port.
@@ -130,8 +147,9 @@ type PreviewLink struct {
 type ListeningPort struct {
 	Port int `json:"port"`
 	// Address is the one that is listened on: "127.0.0.1", "0.0.0.0", "::" or
-	// another of the sandbox.
-	Address string `json:"address"`
+	// another of the sandbox. It is left out where the sandbox was started by an
+	// edge that could not tell.
+	Address string `json:"address,omitempty"`
 	// ProcessID is the process that was started under it, PID the one that
 	// listens; left out where that cannot be told.
 	ProcessID string `json:"processId,omitempty"`

@@ -138,12 +138,15 @@ const (
 
 // Process is a process's state.
 type Process struct {
-	ID        string     `json:"id"`
-	PID       int        `json:"pid"`
-	Command   string     `json:"command"`
-	Status    Status     `json:"status"`
-	ExitCode  *int       `json:"exitCode,omitempty"`
-	Signal    string     `json:"signal,omitempty"`
+	ID       string `json:"id"`
+	PID      int    `json:"pid"`
+	Command  string `json:"command"`
+	Status   Status `json:"status"`
+	ExitCode *int   `json:"exitCode,omitempty"`
+	Signal   string `json:"signal,omitempty"`
+	// OOMKilled is set where it is known that the kernel ended it for want of
+	// memory.
+	OOMKilled bool       `json:"oomKilled,omitempty"`
 	StartedAt time.Time  `json:"startedAt"`
 	EndedAt   *time.Time `json:"endedAt,omitempty"`
 	// Session is the one it was started through.

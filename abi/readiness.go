@@ -57,17 +57,23 @@ type WaitForPortResponse struct {
 	Elapsed Duration `json:"elapsed"`
 }
 
-// NotReady is the details of PROCESS_READY_TIMEOUT and
-// PROCESS_EXITED_BEFORE_READY.
+// NotReady is the details of PROCESS_READY_TIMEOUT, PROCESS_EXITED_BEFORE_READY and
+// PORT_NOT_LISTENING. Who reaches a port by a preview alone is told its diagnosis.
 type NotReady struct {
 	// Diagnosis is "not_listening", "listening_on:[8080 9000]",
-	// "wrong_status:503" or "not_http".
-	Diagnosis  string `json:"diagnosis,omitempty"`
+	// "wrong_status:503", "not_http", or "server_ended" where the process that
+	// listened on the port has ended.
+	Diagnosis string `json:"diagnosis,omitempty"`
+	// ProcessID is the process that ended.
+	ProcessID  string `json:"processId,omitempty"`
 	ExitCode   *int   `json:"exitCode,omitempty"`
 	Signal     string `json:"signal,omitempty"`
 	OOMKilled  bool   `json:"oomKilled,omitempty"`
 	StderrTail string `json:"stderrTail,omitempty"`
 }
+
+// DiagnosisEnded is NotReady.Diagnosis of a port whose server has ended.
+const DiagnosisEnded = "server_ended"
 
 // WaitForLogRequest waits for a line of output.
 type WaitForLogRequest struct {

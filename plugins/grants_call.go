@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"encoding/json"
+	"slices"
 
 	"edge/abi"
 )
@@ -87,6 +88,13 @@ func (g *Grants) visible(name string, answer json.RawMessage) (json.RawMessage, 
 			return nil, err
 		}
 		list.Ports = g.grantedPorts(list.Ports)
+		return json.Marshal(list)
+	case abi.Row(abi.GetListeningPorts):
+		var list abi.ListeningPorts
+		if err := json.Unmarshal(answer, &list); err != nil {
+			return nil, err
+		}
+		list.Ports = slices.DeleteFunc(list.Ports, func(p abi.ListeningPort) bool { return g.Port(p.Port) != nil })
 		return json.Marshal(list)
 	case abi.Row(abi.Inspect):
 		var all abi.Inspection

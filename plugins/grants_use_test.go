@@ -208,7 +208,12 @@ func TestUngrantedPortsAreNotShown(t *testing.T) {
 	t.Parallel()
 	g := mine()
 	ports := []abi.ExposedPort{{Port: 8080, URL: "http://8080"}, {Port: 9000, URL: "http://secret"}}
-	for name, answer := range map[string]any{"getExposedPorts": abi.ExposedPorts{Ports: ports}, "inspect": abi.Inspection{ID: "a", Ports: ports}} {
+	listening := []abi.ListeningPort{{Port: 8080, URL: "http://8080"}, {Port: 9000, URL: "http://secret"}}
+	for name, answer := range map[string]any{
+		"getExposedPorts":   abi.ExposedPorts{Ports: ports},
+		"inspect":           abi.Inspection{ID: "a", Ports: ports},
+		"getListeningPorts": abi.ListeningPorts{Ports: listening},
+	} {
 		text, err := json.Marshal(answer)
 		if err != nil {
 			t.Fatal(err)

@@ -50,6 +50,7 @@ func (u *unit) adopt(parent context.Context, r *record) error {
 	if !u.attach(g, machine) {
 		return errors.Join(errClosed, g.release())
 	}
+	g.adopted = true
 	paused := u.isPaused(ctx, g)
 	if paused {
 		g.init.SetPaused(true)

@@ -20,6 +20,8 @@ const (
 	EventProcessStarted EventKind = "processStarted" // Text: its id and command
 	EventProcessExited  EventKind = "processExited"  // Text: its id and how it ended (Config.FollowOutput)
 	EventOutput         EventKind = "output"         // Text: a process's id and one line (Config.FollowOutput)
+	EventPortOpened     EventKind = "portOpened"     // something listens on it. Text: the port and who, "8080 by process web"
+	EventPortClosed     EventKind = "portClosed"     // nothing listens on it any more; Text as of portOpened
 	EventExposed        EventKind = "exposed"        // Text: the URL
 	EventUnexposed      EventKind = "unexposed"      // Text: the port and why
 )

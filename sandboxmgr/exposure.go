@@ -96,7 +96,7 @@ func (s *Sandbox) UnexposePort(ctx context.Context, req *abi.UnexposePortRequest
 }
 
 // GetExposedPorts lists the sandbox's exposures, by port.
-func (s *Sandbox) GetExposedPorts(context.Context, *abi.Empty) (*abi.ExposedPorts, error) {
+func (s *Sandbox) GetExposedPorts(ctx context.Context, _ *abi.Empty) (*abi.ExposedPorts, error) {
 	list := &abi.ExposedPorts{Ports: []abi.ExposedPort{}}
 	for _, e := range s.m.exposures.ofSandbox(s.key) {
 		p, err := s.m.exposedPort(&e)
@@ -105,6 +105,7 @@ func (s *Sandbox) GetExposedPorts(context.Context, *abi.Empty) (*abi.ExposedPort
 		}
 		list.Ports = append(list.Ports, *p)
 	}
+	s.tellEnds(ctx, list.Ports)
 	return list, nil
 }
 

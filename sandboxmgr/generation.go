@@ -46,6 +46,8 @@ type generation struct {
 	// carried is set once the runtime has said that it cannot dial.
 	carried atomic.Bool
 	boot    string // the id that the init chose; set by the start
+	adopted bool   // an earlier edge started it
+	ports   openPorts
 }
 
 // openGeneration puts the edge's end of the init into the run folder, which is

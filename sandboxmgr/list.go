@@ -13,6 +13,8 @@ type Status struct {
 	abi.SandboxState
 	// Labels are what its options named it with.
 	Labels map[string]string
+	// Listening is what is known to listen in it.
+	Listening []abi.ListeningPort
 }
 
 // Selection says which sandboxes a list holds. Its zero value is all of them.
@@ -35,7 +37,7 @@ func (m *Manager) Select(sel Selection) []Status {
 		st := u.snapshot()
 		r, _ := u.recorded()
 		if st.State != abi.StateAbsent && holds(r.Labels, sel.Labels) {
-			list = append(list, Status{Ref: u.key.ref(), SandboxState: *st, Labels: r.Labels})
+			list = append(list, Status{Ref: u.key.ref(), SandboxState: *st, Labels: r.Labels, Listening: u.heard()})
 		}
 	}
 	slices.SortFunc(list, func(a, b Status) int {

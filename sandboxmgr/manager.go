@@ -89,6 +89,7 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 	if m.exposures, err = loadExposures(ctx, m); err != nil {
 		return nil, err
 	}
+	m.exposures.silent = m.silent
 	if m.savedActivity, err = recallActivity(ctx, m.store); err != nil {
 		return nil, err
 	}

@@ -217,7 +217,7 @@ func (g *generation) exitedBeforeReady(ctx context.Context, w *portWait, exit *a
 func (g *generation) readyTimeout(ctx context.Context, w *portWait, timeout time.Duration, last outcome) error {
 	n := abi.NotReady{Diagnosis: last.diagnosis()}
 	if last.refused {
-		n.Diagnosis, _ = g.diagnoseRefusal(ctx)
+		n.Diagnosis = g.diagnoseRefusal(ctx)
 	}
 	if w.process != "" {
 		n.StderrTail = g.stderrTail(ctx, w.process)

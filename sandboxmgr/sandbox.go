@@ -102,11 +102,21 @@ func (g *generation) connect(ctx context.Context, port int) (net.Conn, error) {
 	return nil, fmt.Errorf("dial port %d: %w", port, err)
 }
 
-// notListening is PORT_NOT_LISTENING with what listens instead.
+// notListening is PORT_NOT_LISTENING with what listens instead, or how the server
+// ended that did. All but the diagnosis is for the sandbox's owner.
 func (g *generation) notListening(ctx context.Context, port int) *abi.Error {
-	diagnosis, ports := g.diagnoseRefusal(ctx)
+	list, err := g.askPorts(ctx, diagnoseTimeout, port)
+	if err == nil && list.Ended != nil {
+		p := list.Ended.Process
+		return abi.Errorf(abi.CodePortNotListening, "the server on port %d of sandbox %s has ended", port, g.key).
+			WithDetails(abi.NotReady{
+				Diagnosis: abi.DiagnosisEnded, ProcessID: p.ID, ExitCode: p.ExitCode, Signal: p.Signal, OOMKilled: p.OOMKilled, StderrTail: list.Ended.Stderr,
+			}).
+			WithSuggestion("it was process %q; getLogs has what it printed, and startProcess starts it again", p.ID)
+	}
+	text, ports := diagnosis(list.Listeners)
 	e := abi.Errorf(abi.CodePortNotListening, "nothing listens on port %d of sandbox %s", port, g.key).
-		WithDetails(abi.NotReady{Diagnosis: diagnosis})
+		WithDetails(abi.NotReady{Diagnosis: text})
 	if len(ports) > 0 {
 		return e.WithSuggestion("the sandbox listens on %v; use one of these, or start a server on port %d and wait for it with waitForPort", ports, port)
 	}
@@ -114,20 +124,19 @@ func (g *generation) notListening(ctx context.Context, port int) *abi.Error {
 }
 
 // diagnoseRefusal asks the init what listens.
-func (g *generation) diagnoseRefusal(ctx context.Context) (diagnosis string, ports []int) {
-	var list initproto.PortList
-	if err := g.call(ctx, initproto.OpListeningPorts, diagnoseTimeout, &abi.Empty{}, &list); err != nil || len(list.Ports) == 0 {
-		return "not_listening", nil
-	}
-	if len(list.Ports) > maxDiagnosed {
-		list.Ports = list.Ports[:maxDiagnosed]
-	}
-	return fmt.Sprintf("listening_on:%v", list.Ports), list.Ports
+func (g *generation) diagnoseRefusal(ctx context.Context) string {
+	list, _ := g.askPorts(ctx, diagnoseTimeout, 0) // nothing, if it does not answer
+	text, _ := diagnosis(list.Listeners)
+	return text
 }
 
-// maxDiagnosed is how many listening ports a diagnosis names: the list comes
-// from inside.
-const maxDiagnosed = 32
+// diagnosis says what listens instead.
+func diagnosis(ls []initproto.Listener) (text string, ports []int) {
+	if ports = listeningPorts(ls); len(ports) == 0 {
+		return "not_listening", nil
+	}
+	return fmt.Sprintf("listening_on:%v", ports), ports
+}
 
 // Start starts the sandbox, or does nothing if it runs.
 func (s *Sandbox) Start(ctx context.Context, _ *abi.Empty) (*abi.SandboxState, error) {

@@ -332,6 +332,7 @@ func (u *unit) serve(g *generation, paused bool) {
 	u.current, u.state, u.pending, u.paused = g, abi.StateRunning, false, paused
 	u.mu.Unlock()
 	u.m.spawn(func() { u.mind(g) })
+	u.m.spawn(func() { u.watchPorts(g) })
 	if u.m.config.FollowOutput {
 		u.m.spawn(func() { u.follow(g) })
 	}

@@ -60,6 +60,36 @@ export class ExposedPort {
   get createdAt(): string { return this.raw.string("createdAt"); }
   get expiresAt(): string { return this.raw.string("expiresAt"); }
   get connections(): i32 { return i32(this.raw.integer("connections")); }
+  /** status is "active", or "inactive" where nothing listens on the port. */
+  get status(): string { return this.raw.string("status"); }
+  get access(): string { return this.raw.string("access"); }
+  /** ended tells how the server ended that listened last, if that is known; null otherwise. */
+  get ended(): ServerEnd | null {
+    const end = this.raw.get("ended");
+    return end === null ? null : new ServerEnd(end);
+  }
+}
+
+/** ServerEnd is how a process ended that listened on a port. */
+export class ServerEnd {
+  constructor(readonly raw: Json) {}
+  get processId(): string { return this.raw.string("processId"); }
+  get exitCode(): i32 { return i32(this.raw.integer("exitCode")); }
+  get signal(): string { return this.raw.string("signal"); }
+  get oomKilled(): bool { return this.raw.bool("oomKilled"); }
+  get endedAt(): string { return this.raw.string("endedAt"); }
+  get stderrTail(): string { return this.raw.string("stderrTail"); }
+}
+
+export class ListeningPort {
+  constructor(readonly raw: Json) {}
+  get port(): i32 { return i32(this.raw.integer("port")); }
+  /** address is "127.0.0.1", "0.0.0.0", "::" or another of the sandbox. */
+  get address(): string { return this.raw.string("address"); }
+  get processId(): string { return this.raw.string("processId"); }
+  get pid(): i32 { return i32(this.raw.integer("pid")); }
+  /** url is the preview's, if the port is exposed. */
+  get url(): string { return this.raw.string("url"); }
 }
 
 export class FileInfo {

@@ -1,4 +1,4 @@
-import { ExecResult, ExitStatus, ExposedPort, FileList, LogMatch, Logs, SandboxState } from "./answers";
+import { ExecResult, ExitStatus, ExposedPort, FileList, ListeningPort, LogMatch, Logs, SandboxState } from "./answers";
 import { encodeBase64, decodeBase64, isText } from "./base64";
 import { Code, EdgeError, Errno, Result, failure } from "./errors";
 import * as host from "./host";
@@ -293,6 +293,18 @@ export class Sandbox {
   validatePortToken(port: i32, token: string): Result<bool> {
     const r = this.call("validatePortToken", this.request().integer("port", port).text("token", token));
     return new Result<bool>(value(r).bool("value"), wrong(r));
+  }
+
+  /**
+   * getListeningPorts are the TCP ports that something in the sandbox listens on,
+   * exposed or not. It starts nothing: a sandbox that does not run has none.
+   */
+  getListeningPorts(): Result<ListeningPort[]> {
+    const r = this.call("getListeningPorts", this.request());
+    const list = value(r).array("ports");
+    const ports: ListeningPort[] = [];
+    for (let i = 0; i < list.length; i++) ports.push(new ListeningPort(list[i]));
+    return new Result<ListeningPort[]>(ports, wrong(r));
   }
 
   /**

@@ -97,6 +97,16 @@ static const edge_field edge_limit_fields[] = {
 };
 const edge_record edge_limit_record = {edge_limit_fields, sizeof edge_limit_fields / sizeof edge_limit_fields[0], sizeof(edge_limit)};
 
+static const edge_field edge_server_end_fields[] = {
+	{"processId", offsetof(edge_server_end, process_id), EDGE_FIELD_STR, true, NULL},
+	{"exitCode", offsetof(edge_server_end, exit_code), EDGE_FIELD_MAYBE_INT, false, NULL},
+	{"signal", offsetof(edge_server_end, signal), EDGE_FIELD_STR, false, NULL},
+	{"oomKilled", offsetof(edge_server_end, oom_killed), EDGE_FIELD_BOOL, false, NULL},
+	{"endedAt", offsetof(edge_server_end, ended_at), EDGE_FIELD_STR, false, NULL},
+	{"stderrTail", offsetof(edge_server_end, stderr_tail), EDGE_FIELD_STR, false, NULL},
+};
+const edge_record edge_server_end_record = {edge_server_end_fields, sizeof edge_server_end_fields / sizeof edge_server_end_fields[0], sizeof(edge_server_end)};
+
 static const edge_field edge_exposed_port_fields[] = {
 	{"port", offsetof(edge_exposed_port, port), EDGE_FIELD_INT, true, NULL},
 	{"name", offsetof(edge_exposed_port, name), EDGE_FIELD_STR, false, NULL},
@@ -105,9 +115,11 @@ static const edge_field edge_exposed_port_fields[] = {
 	{"wsUrl", offsetof(edge_exposed_port, ws_url), EDGE_FIELD_STR, true, NULL},
 	{"status", offsetof(edge_exposed_port, status), EDGE_FIELD_STR, false, NULL},
 	{"access", offsetof(edge_exposed_port, access), EDGE_FIELD_STR, true, NULL},
+	{"token", offsetof(edge_exposed_port, token), EDGE_FIELD_STR, false, NULL},
 	{"createdAt", offsetof(edge_exposed_port, created_at), EDGE_FIELD_STR, true, NULL},
 	{"expiresAt", offsetof(edge_exposed_port, expires_at), EDGE_FIELD_STR, false, NULL},
 	{"connections", offsetof(edge_exposed_port, connections), EDGE_FIELD_INT, true, NULL},
+	{"ended", offsetof(edge_exposed_port, ended), EDGE_FIELD_POINTER, false, &edge_server_end_record},
 };
 const edge_record edge_exposed_port_record = {edge_exposed_port_fields, sizeof edge_exposed_port_fields / sizeof edge_exposed_port_fields[0], sizeof(edge_exposed_port)};
 
@@ -263,6 +275,7 @@ static const edge_field edge_process_state_fields[] = {
 	{"status", offsetof(edge_process_state, status), EDGE_FIELD_STR, true, NULL},
 	{"exitCode", offsetof(edge_process_state, exit_code), EDGE_FIELD_MAYBE_INT, false, NULL},
 	{"signal", offsetof(edge_process_state, signal), EDGE_FIELD_STR, false, NULL},
+	{"oomKilled", offsetof(edge_process_state, oom_killed), EDGE_FIELD_BOOL, false, NULL},
 	{"startedAt", offsetof(edge_process_state, started_at), EDGE_FIELD_STR, true, NULL},
 	{"endedAt", offsetof(edge_process_state, ended_at), EDGE_FIELD_STR, false, NULL},
 	{"session", offsetof(edge_process_state, session), EDGE_FIELD_STR, false, NULL},
@@ -603,6 +616,20 @@ static const edge_field edge_token_options_fields[] = {
 };
 const edge_record edge_token_options_record = {edge_token_options_fields, sizeof edge_token_options_fields / sizeof edge_token_options_fields[0], sizeof(edge_token_options)};
 
+static const edge_field edge_listening_port_fields[] = {
+	{"port", offsetof(edge_listening_port, port), EDGE_FIELD_INT, true, NULL},
+	{"address", offsetof(edge_listening_port, address), EDGE_FIELD_STR, false, NULL},
+	{"processId", offsetof(edge_listening_port, process_id), EDGE_FIELD_STR, false, NULL},
+	{"pid", offsetof(edge_listening_port, pid), EDGE_FIELD_INT, false, NULL},
+	{"url", offsetof(edge_listening_port, url), EDGE_FIELD_STR, false, NULL},
+};
+const edge_record edge_listening_port_record = {edge_listening_port_fields, sizeof edge_listening_port_fields / sizeof edge_listening_port_fields[0], sizeof(edge_listening_port)};
+
+static const edge_field edge_listening_ports_fields[] = {
+	{"ports", offsetof(edge_listening_ports, ports), EDGE_FIELD_LIST, true, &edge_listening_port_record},
+};
+const edge_record edge_listening_ports_record = {edge_listening_ports_fields, sizeof edge_listening_ports_fields / sizeof edge_listening_ports_fields[0], sizeof(edge_listening_ports)};
+
 static const edge_field edge_sandbox_options_fields[] = {
 	{"sleepAfter", offsetof(edge_sandbox_options, sleep_after_ms), EDGE_FIELD_INT, false, NULL},
 	{"keepAlive", offsetof(edge_sandbox_options, keep_alive), EDGE_FIELD_BOOL, false, NULL},
@@ -654,6 +681,7 @@ const edge_record edge_target_options_record = {edge_target_options_fields, size
 
 static const edge_field edge_not_ready_fields[] = {
 	{"diagnosis", offsetof(edge_not_ready, diagnosis), EDGE_FIELD_STR, false, NULL},
+	{"processId", offsetof(edge_not_ready, process_id), EDGE_FIELD_STR, false, NULL},
 	{"exitCode", offsetof(edge_not_ready, exit_code), EDGE_FIELD_MAYBE_INT, false, NULL},
 	{"signal", offsetof(edge_not_ready, signal), EDGE_FIELD_STR, false, NULL},
 	{"oomKilled", offsetof(edge_not_ready, oom_killed), EDGE_FIELD_BOOL, false, NULL},
@@ -971,6 +999,11 @@ edge_errno edge_sandbox_is_port_exposed(edge_sandbox *sandbox, const edge_named_
 edge_errno edge_sandbox_validate_port_token(edge_sandbox *sandbox, const edge_token_options *options, edge_bool_response *answer)
 {
 	return edge_call(sandbox, "validatePortToken", &edge_token_options_record, options, &edge_bool_response_record, answer);
+}
+
+edge_errno edge_sandbox_get_listening_ports(edge_sandbox *sandbox, edge_listening_ports *answer)
+{
+	return edge_call(sandbox, "getListeningPorts", NULL, NULL, &edge_listening_ports_record, answer);
 }
 
 bool edge_read_not_ready(edge_request *req, edge_str json, edge_not_ready *out)

@@ -120,6 +120,18 @@ typedef struct edge_limit {
 	edge_str by;
 } edge_limit;
 
+/* ServerEnd is how a process ended that listened on a port. It is for the sandbox's
+ * owner: those who only have a preview's URL are told no more than that it ended. */
+typedef struct edge_server_end {
+	edge_str process_id;
+	edge_maybe_int exit_code;
+	edge_str signal;
+	bool oom_killed;
+	edge_str ended_at;
+	/* `stderr_tail` is the end of what it printed as errors. */
+	edge_str stderr_tail;
+} edge_server_end;
+
 /* ExposedPort is one exposure. */
 typedef struct edge_exposed_port {
 	int64_t port;
@@ -129,14 +141,19 @@ typedef struct edge_exposed_port {
 	 * `created_at`. */
 	edge_str exposed_at;
 	edge_str ws_url;
-	/* `status` is "active", or "inactive" where it is known that nothing listens on the
-	 * port. */
+	/* `status` is "active", or "inactive" where the sandbox runs and it is known that
+	 * nothing listens on the port. */
 	edge_str status;
 	edge_str access;
+	/* `token` is what requests show, where it is not in the `url` (tokenIn "request"). */
+	edge_str token;
 	edge_str created_at;
 	edge_str expires_at;
 	/* `connections` counts live ones through this exposure. */
 	int64_t connections;
+	/* `ended` tells how the server ended that listened on the port last, if it was started
+	 * by startProcess, has ended, and nothing listens there now. */
+	const edge_server_end *ended;
 } edge_exposed_port;
 
 /* Inspection is all that the edge knows of a sandbox. */
@@ -373,6 +390,8 @@ typedef struct edge_process_state {
 	edge_str status;
 	edge_maybe_int exit_code;
 	edge_str signal;
+	/* `oom_killed` is set where it is known that the kernel ended it for want of memory. */
+	bool oom_killed;
 	edge_str started_at;
 	edge_str ended_at;
 	/* `session` is the one it was started through. */
@@ -855,6 +874,26 @@ typedef struct edge_token_options {
 	edge_str token;
 } edge_token_options;
 
+/* ListeningPort is a TCP port that something in the sandbox listens on. */
+typedef struct edge_listening_port {
+	int64_t port;
+	/* `address` is the one that is listened on: "127.0.0.1", "0.0.0.0", "::" or another of
+	 * the sandbox. It is left out where the sandbox was started by an edge that could not
+	 * tell. */
+	edge_str address;
+	/* `process_id` is the process that was started under it, `pid` the one that listens;
+	 * left out where that cannot be told. */
+	edge_str process_id;
+	int64_t pid;
+	/* `url` is the preview's, if the port is exposed. */
+	edge_str url;
+} edge_listening_port;
+
+/* ListeningPorts answers getListeningPorts, by port. */
+typedef struct edge_listening_ports {
+	struct { const edge_listening_port *items; size_t count; } ports;
+} edge_listening_ports;
+
 /* SandboxOptions are the settings that getSandbox takes. They are remembered until the
  * sandbox is destroyed. How long it may be unused is set by every use of it that says so,
  * the latest winning; variables and labels count with a use that starts it. */
@@ -923,11 +962,14 @@ typedef struct edge_target_options {
 	const edge_sandbox_options *sandbox;
 } edge_target_options;
 
-/* NotReady is the details of PROCESS_READY_TIMEOUT and PROCESS_EXITED_BEFORE_READY. */
+/* NotReady is the details of PROCESS_READY_TIMEOUT, PROCESS_EXITED_BEFORE_READY and
+ * PORT_NOT_LISTENING. Who reaches a port by a preview alone is told its diagnosis. */
 typedef struct edge_not_ready {
-	/* `diagnosis` is "not_listening", "listening_on:[8080 9000]", "wrong_status:503" or
-	 * "not_http". */
+	/* `diagnosis` is "not_listening", "listening_on:[8080 9000]", "wrong_status:503",
+	 * "not_http", or "server_ended" where the process that listened on the port has ended. */
 	edge_str diagnosis;
+	/* `process_id` is the process that ended. */
+	edge_str process_id;
 	edge_maybe_int exit_code;
 	edge_str signal;
 	bool oom_killed;
@@ -1172,6 +1214,10 @@ edge_errno edge_sandbox_is_port_exposed(edge_sandbox *sandbox, const edge_named_
 
 /* Tells whether a token is the port's, in constant time. */
 edge_errno edge_sandbox_validate_port_token(edge_sandbox *sandbox, const edge_token_options *options, edge_bool_response *answer);
+
+/* Lists the TCP ports that something in the sandbox listens on, exposed or not. Starts
+ * nothing: a sandbox that does not run has none. */
+edge_errno edge_sandbox_get_listening_ports(edge_sandbox *sandbox, edge_listening_ports *answer);
 
 /* Reads an error's details, or an event; false if it is none. */
 bool edge_read_not_ready(edge_request *req, edge_str json, edge_not_ready *out);

@@ -32,6 +32,7 @@ type (
 	WriteFileOptions    = abi.WriteFileRequest
 	ExposeOptions       = abi.ExposePortRequest
 	ExposedPort         = abi.ExposedPort
+	ListeningPort       = abi.ListeningPort
 	WebSocketOptions    = abi.WebSocketOptions
 	Wake                = abi.Wake
 

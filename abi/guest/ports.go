@@ -43,6 +43,16 @@ func (s *Sandbox) ValidatePortToken(port int, token string) (bool, error) {
 	return err == nil && out.Value, err
 }
 
+// GetListeningPorts returns the TCP ports that something in the sandbox listens on,
+// exposed or not. It starts nothing: a sandbox that does not run has none.
+func (s *Sandbox) GetListeningPorts() ([]ListeningPort, error) {
+	out, err := call(s, abi.GetListeningPorts, &abi.Empty{})
+	if err != nil {
+		return nil, err
+	}
+	return out.Ports, nil
+}
+
 // WSConnect decides to splice the client's WebSocket with a port of the sandbox:
 // the frames do not pass through the plugin, and the handler is done when it has
 // returned the Response. Refused here are a request that is no upgrade

@@ -98,6 +98,7 @@ func answerAll(h *guesttest.Host) {
 	fixed(h, abi.GetExposedPorts, &abi.ExposedPorts{Ports: make([]abi.ExposedPort, 2)})
 	fixed(h, abi.IsPortExposed, &abi.BoolResponse{Value: true})
 	fixed(h, abi.ValidatePortToken, &abi.BoolResponse{Value: true})
+	fixed(h, abi.GetListeningPorts, &abi.ListeningPorts{Ports: make([]abi.ListeningPort, 3)})
 }
 
 func zero[Req, Resp any](h *guesttest.Host, op *abi.Operation[Req, Resp]) { fixed(h, op, new(Resp)) }
@@ -166,6 +167,9 @@ func callAll(s *guest.Sandbox) error {
 	yes, err = s.ValidatePortToken(8080, "t")
 	check("validatePortToken", err)
 	want("the token is good", yes)
+	listening, err := s.GetListeningPorts()
+	check("getListeningPorts", err)
+	want("three ports are listened on", len(listening) == 3)
 	check("closePort", s.ClosePort(8080))
 	failed = append(failed, callFiles(s), callSessions(s), callStreams(s))
 	_, err = s.Stop(guest.StopOptions{Grace: guest.Duration(time.Second)})

@@ -41,6 +41,7 @@ type SandboxEntry struct {
 	ID      string            `json:"id"`
 	Labels  map[string]string `json:"labels,omitempty"`
 	abi.SandboxState
+	Listening []abi.ListeningPort `json:"listening,omitempty" doc:"What is known to listen in it."`
 }
 
 // BindingList is the configured bindings, by name.
@@ -95,7 +96,7 @@ func (x *exchange) list() error {
 		for _, st := range x.s.Sandboxes.List() {
 			if want.matches(&st) {
 				list.Sandboxes = append(list.Sandboxes, SandboxEntry{
-					Binding: st.Ref.Binding, ID: st.Ref.ID, Labels: st.Labels, SandboxState: st.SandboxState,
+					Binding: st.Ref.Binding, ID: st.Ref.ID, Labels: st.Labels, SandboxState: st.SandboxState, Listening: st.Listening,
 				})
 			}
 		}

@@ -27,6 +27,8 @@ const oomScore = "500"
 type reaper struct {
 	boot string // begins every mark
 	null *os.File
+	// stir is told that something starts or has ended.
+	stir func()
 
 	// mu is held while a child is made, reaped or signalled by group, so that
 	// a pid is not given to another process in between.
@@ -35,12 +37,12 @@ type reaper struct {
 	seq      atomic.Uint64
 }
 
-func newReaper(boot string) (*reaper, error) {
+func newReaper(boot string, stir func()) (*reaper, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open the null device: %w", err)
 	}
-	return &reaper{boot: boot, null: null, children: make(map[int]*child)}, nil
+	return &reaper{boot: boot, null: null, stir: stir, children: make(map[int]*child)}, nil
 }
 
 // start starts a command in its own process group. Its standard files are the
@@ -89,6 +91,7 @@ func (r *reaper) forkMarked(cmd *command, mark string, files [3]*os.File, sys *s
 	}
 	c.pid = pid
 	r.children[pid] = c
+	r.stir()
 	// Raising one's score needs no privilege; it fails only where /proc is not
 	// what it should be, and then the sandbox runs without this nicety.
 	_ = os.WriteFile("/proc/"+strconv.Itoa(pid)+"/oom_score_adj", []byte(oomScore), 0)
@@ -162,6 +165,9 @@ func (r *reaper) collect() {
 			close(c.done)
 		}
 		r.mu.Unlock()
+		if pid > 0 {
+			r.stir()
+		}
 		if pid <= 0 && err != syscall.EINTR {
 			return
 		}

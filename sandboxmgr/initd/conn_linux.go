@@ -34,6 +34,7 @@ func (s *server) converse(ctx context.Context, c *net.UnixConn, version int) {
 			s.logEnd(err)
 			return
 		}
+		s.stirred(call.Op)
 		var server *net.TCPConn
 		if s.ops[call.Op].stream != nil && version >= initproto.StreamVersion {
 			err = s.stream(ctx, c, r, w, call)
@@ -55,6 +56,16 @@ func (s *server) converse(ctx context.Context, c *net.UnixConn, version int) {
 			return
 		}
 		s.parked()
+	}
+}
+
+// stirred notes that the edge has something done inside, for which it may be that a
+// port opens.
+func (s *server) stirred(op string) {
+	switch op {
+	case initproto.OpPing, initproto.OpListeningPorts, initproto.OpWatchPorts:
+	default:
+		s.sup.pace.stir()
 	}
 }
 

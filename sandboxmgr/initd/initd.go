@@ -23,7 +23,7 @@ import (
 )
 
 // Release is the init's own version, which it tells in its hello.
-const Release = "2"
+const Release = "3"
 
 // DefaultDir is where the edge's socket directory is mounted.
 const DefaultDir = "/.edge/run"

@@ -61,6 +61,7 @@ func (s *server) handlers() map[string]handler {
 		abi.SearchFiles.Name():      waiting(abi.SearchFiles, s.searchFiles),
 		initproto.OpPing:            {run: decoded(s.ping)},
 		initproto.OpListeningPorts:  {run: decoded(s.listeningPorts)},
+		initproto.OpWatchPorts:      {stream: opened(s.watchPorts)},
 		initproto.OpShutdown:        {run: decoded(s.shutdown)},
 	}
 }
@@ -91,13 +92,18 @@ func heavy[Req, Resp any](_ *abi.Operation[Req, Resp], f func(*Req) (*Resp, erro
 // streaming is the handler of an operation that is a stream: f opens it, sends
 // and receives, and its return ends it.
 func streaming[Req, Event any](_ *abi.StreamOperation[Req, Event], f func(context.Context, *Req, *stream) error) handler {
-	return handler{stream: func(ctx context.Context, body []byte, st *stream) error {
+	return handler{stream: opened(f)}
+}
+
+// opened puts the decoding of the request in front of f.
+func opened[Req any](f func(context.Context, *Req, *stream) error) func(context.Context, []byte, *stream) error {
+	return func(ctx context.Context, body []byte, st *stream) error {
 		req := new(Req)
 		if err := decode(body, req); err != nil {
 			return err
 		}
 		return f(ctx, req, st)
-	}}
+	}
 }
 
 // decode reads a request.
@@ -218,10 +224,6 @@ func (s *server) ping(context.Context, *abi.Empty) (*initproto.PingResponse, err
 	return &initproto.PingResponse{
 		Boot: s.cfg.Boot, Processes: s.sup.table.running(), Terminals: s.sup.terminals.size(),
 	}, nil
-}
-
-func (s *server) listeningPorts(context.Context, *abi.Empty) (*initproto.PortList, error) {
-	return listeningPorts("/proc/net/tcp", "/proc/net/tcp6")
 }
 
 func (s *server) shutdown(ctx context.Context, req *abi.StopRequest) (*abi.Empty, error) {

@@ -37,6 +37,7 @@ type server struct {
 	cfg   Config
 	log   *slog.Logger
 	sup   *supervisor
+	ports *portTable
 	ops   map[string]handler
 	large slots // of large requests
 	files slots // of operations with whole files
@@ -59,7 +60,7 @@ type server struct {
 // newServer makes a server; stop must end the context that its run gets.
 func newServer(cfg Config, sup *supervisor, stop context.CancelFunc) *server {
 	s := &server{
-		cfg: cfg, log: cfg.Log, sup: sup, stop: stop,
+		cfg: cfg, log: cfg.Log, sup: sup, stop: stop, ports: newPortTable(sup.processOf),
 		large: make(slots, maxLarge), files: make(slots, maxLarge), walks: make(slots, maxLarge),
 		wake: make(chan struct{}, 1), conns: make(map[*net.UnixConn]struct{}), lastHost: time.Now(),
 	}

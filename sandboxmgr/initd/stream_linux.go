@@ -229,7 +229,8 @@ func (s *stream) listen() {
 	defer close(s.done)
 	for {
 		m := s.read()
-		s.in <- m // never blocks: the one before was taken, and nothing follows an error
+		s.server.sup.pace.stir() // what is typed into a terminal starts programs
+		s.in <- m                // never blocks: the one before was taken, and nothing follows an error
 		if m.err != nil {
 			s.cancel(nil)
 			return

@@ -32,7 +32,7 @@ type edgeEnd struct {
 // newEdgeEnd connects to a server whose execStream is f.
 func newEdgeEnd(t *testing.T, version int, f func(context.Context, *abi.ExecStreamRequest, *stream) error) *edgeEnd {
 	t.Helper()
-	s := newServer(withDefaults(Config{}), nil, nil)
+	s := newServer(withDefaults(Config{}), &supervisor{pace: newPace()}, nil)
 	s.ops[abi.ExecStream.Name()] = streaming(abi.ExecStream, f)
 	ctx, cancel := context.WithCancel(t.Context())
 	here, there := socketPair(t)

@@ -17,6 +17,7 @@ import (
 // connection.
 type supervisor struct {
 	reaper *reaper
+	pace   *pace    // of looking at what listens
 	env    []string // the init's own variables, which children get before all others
 	rings  *budget
 	output *budget
@@ -32,12 +33,13 @@ type supervisor struct {
 }
 
 func newSupervisor(boot string, env []string) (*supervisor, error) {
-	r, err := newReaper(boot)
+	p := newPace()
+	r, err := newReaper(boot, p.stir)
 	if err != nil {
 		return nil, err
 	}
 	return &supervisor{
-		reaper: r, env: env,
+		reaper: r, pace: p, env: env,
 		rings: newBudget(ringBudget), output: newBudget(outputBudget),
 		table:     table{byID: make(map[string]*process)},
 		terminals: terminals{byID: make(map[string]*terminal)},

@@ -22,6 +22,8 @@ func maxAnswer(op string) int {
 		return 2*6*abi.LogRingBytes + 1<<10 // two streams; JSON makes at most six bytes of one
 	case abi.ListProcesses.Name():
 		return 16 << 20
+	case initproto.OpListeningPorts:
+		return 4 << 20 // each with the id of a process, of up to 512 bytes
 	}
 	return 1 << 20
 }

@@ -41,7 +41,8 @@ type Result struct {
 // The init's own operations, beside those of abi's table that it carries out.
 const (
 	OpPing           = "ping"           // Empty -> PingResponse
-	OpListeningPorts = "listeningPorts" // Empty -> PortList
+	OpListeningPorts = "listeningPorts" // PortsRequest -> PortList
+	OpWatchPorts     = "watchPorts"     // Empty -> stream of PortsEvent; since release 3
 	OpShutdown       = "shutdown"       // abi.StopRequest -> Empty; the init ends after its answer
 	OpTunnel         = "tunnel"         // TunnelRequest -> raw bytes
 )
@@ -52,12 +53,6 @@ type PingResponse struct {
 	Processes int    `json:"processes"` // started by startProcess and running
 	// Terminals counts those whose program runs, held by a connection or not.
 	Terminals int `json:"terminals,omitempty"`
-}
-
-// PortList answers OpListeningPorts: the TCP ports that something listens on,
-// ascending.
-type PortList struct {
-	Ports []int `json:"ports"`
 }
 
 // TunnelRequest names the port that a tunnel leads to.

@@ -43,6 +43,13 @@ impl<'r> Sandbox<'r> {
         Ok(answer.value)
     }
 
+    /// The TCP ports that something in the sandbox listens on, exposed or not. It starts
+    /// nothing: a sandbox that does not run has none.
+    pub fn get_listening_ports(&self) -> Result<Vec<ListeningPort>> {
+        let answer: ListeningPorts = self.call("getListeningPorts", &Nothing)?;
+        Ok(answer.ports)
+    }
+
     /// Decides to splice the client's WebSocket with a port of the sandbox: the frames do
     /// not pass through the plugin, and the handler is done when it has returned the
     /// response. Refused here are a request that is no upgrade (`UPGRADE_REQUIRED`, answered

@@ -368,6 +368,21 @@ record! {
 }
 
 record! {
+    /// ServerEnd is how a process ended that listened on a port. It is for the sandbox's
+    /// owner: those who only have a preview's URL are told no more than that it ended.
+    pub struct ServerEnd {
+        pub process_id: String = "processId" always,
+        pub exit_code: Option<i64> = "exitCode",
+        pub signal: String = "signal",
+        pub oom_killed: bool = "oomKilled",
+        /// RFC 3339.
+        pub ended_at: String = "endedAt",
+        /// `stderr_tail` is the end of what it printed as errors.
+        pub stderr_tail: String = "stderrTail",
+    }
+}
+
+record! {
     /// ExposedPort is one exposure.
     pub struct ExposedPort {
         pub port: u16 = "port" always,
@@ -377,16 +392,22 @@ record! {
         /// `created_at`.
         pub exposed_at: String = "exposedAt" always,
         pub ws_url: String = "wsUrl" always,
-        /// `status` is "active", or "inactive" where it is known that nothing listens on
-        /// the port.
+        /// `status` is "active", or "inactive" where the sandbox runs and it is known
+        /// that nothing listens on the port.
         pub status: String = "status",
         pub access: Access = "access" always,
+        /// `token` is what requests show, where it is not in the `url` (tokenIn
+        /// "request").
+        pub token: String = "token",
         /// RFC 3339.
         pub created_at: String = "createdAt" always,
         /// RFC 3339.
         pub expires_at: String = "expiresAt",
         /// `connections` counts live ones through this exposure.
         pub connections: i64 = "connections" always,
+        /// `ended` tells how the server ended that listened on the port last, if it was
+        /// started by startProcess, has ended, and nothing listens there now.
+        pub ended: Option<ServerEnd> = "ended",
     }
 }
 
@@ -655,6 +676,9 @@ record! {
         pub status: Status = "status" always,
         pub exit_code: Option<i64> = "exitCode",
         pub signal: String = "signal",
+        /// `oom_killed` is set where it is known that the kernel ended it for want of
+        /// memory.
+        pub oom_killed: bool = "oomKilled",
         /// RFC 3339.
         pub started_at: String = "startedAt" always,
         /// RFC 3339.
@@ -1243,6 +1267,30 @@ record! {
 }
 
 record! {
+    /// ListeningPort is a TCP port that something in the sandbox listens on.
+    pub struct ListeningPort {
+        pub port: u16 = "port" always,
+        /// `address` is the one that is listened on: "127.0.0.1", "0.0.0.0", "::" or
+        /// another of the sandbox. It is left out where the sandbox was started by an
+        /// edge that could not tell.
+        pub address: String = "address",
+        /// `process_id` is the process that was started under it, `pid` the one that
+        /// listens; left out where that cannot be told.
+        pub process_id: String = "processId",
+        pub pid: i64 = "pid",
+        /// `url` is the preview's, if the port is exposed.
+        pub url: String = "url",
+    }
+}
+
+record! {
+    /// ListeningPorts answers getListeningPorts, by port.
+    pub struct ListeningPorts {
+        pub ports: Vec<ListeningPort> = "ports" always,
+    }
+}
+
+record! {
     /// SandboxOptions are the settings that getSandbox takes. They are remembered until
     /// the sandbox is destroyed. How long it may be unused is set by every use of it that
     /// says so, the latest winning; variables and labels count with a use that starts it.
@@ -1323,11 +1371,15 @@ record! {
 }
 
 record! {
-    /// NotReady is the details of PROCESS_READY_TIMEOUT and PROCESS_EXITED_BEFORE_READY.
+    /// NotReady is the details of PROCESS_READY_TIMEOUT, PROCESS_EXITED_BEFORE_READY and
+    /// PORT_NOT_LISTENING. Who reaches a port by a preview alone is told its diagnosis.
     pub struct NotReady {
-        /// `diagnosis` is "not_listening", "listening_on:[8080 9000]", "wrong_status:503"
-        /// or "not_http".
+        /// `diagnosis` is "not_listening", "listening_on:[8080 9000]",
+        /// "wrong_status:503", "not_http", or "server_ended" where the process that
+        /// listened on the port has ended.
         pub diagnosis: String = "diagnosis",
+        /// `process_id` is the process that ended.
+        pub process_id: String = "processId",
         pub exit_code: Option<i64> = "exitCode",
         pub signal: String = "signal",
         pub oom_killed: bool = "oomKilled",
