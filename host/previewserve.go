@@ -101,19 +101,12 @@ func (x *exchange) relayVisit(v *visit, pol abi.Policy, wake abi.Wake) {
 	}
 	t.live = func() bool {
 		now, ok := x.s.exposure(v.preview)
-		return ok && sameExposure(&now, e)
+		return ok && e.SameAddress(&now)
 	}
 	if v.prefix != "" {
 		t.path = or(v.path, "/")
 	}
 	x.relay(t)
-}
-
-// sameExposure tells whether an exposure that was found again is the one before, and
-// opened by the same.
-func sameExposure(a, b *sandboxmgr.Exposure) bool {
-	return a.Ref.Binding == b.Ref.Binding && a.Ref.ID == b.Ref.ID && a.Port == b.Port &&
-		a.Token == b.Token && a.TokenIn == b.TokenIn && a.Access == b.Access
 }
 
 // errNoPreview is the one answer for a bad token and for what never existed.

@@ -220,6 +220,7 @@ routes:
 				Grants: &plugins.Grants{Sandboxes: map[string][]string{"Plain": {"*"}}, Operations: []string{}, Ports: []plugins.PortRange{}, KV: "built"},
 			},
 		},
+		PreviewPlugin: "chat",
 		Routes: []Route{
 			{Host: "*.example.org", Path: "/exact", Plugins: []string{"chat", "built"}},
 			{Host: "*", Path: "/*", Plugins: []string{"built"}},

@@ -65,14 +65,6 @@ func (v value) oneOf(words, later []string) (string, bool) {
 	return "", false
 }
 
-// only accepts nothing but one of the words: those under which the key's
-// documented meaning is what really happens.
-func (v value) only(why string, words ...string) {
-	if s, _, ok := v.scalar(); !ok || !slices.Contains(words, s) {
-		v.unavailable(why)
-	}
-}
-
 // integer returns a whole number between min and max.
 func (v value) integer(min, max int64) (int64, bool) {
 	s, isString, ok := v.scalar()
