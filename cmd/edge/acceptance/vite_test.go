@@ -8,7 +8,7 @@ import (
 
 // TestVite edits a component and a style of what "npm create vite" makes of its
 // React template and sees them change in the page as it is, with the component's
-// state.
+// state. By the name that the client calls it Vite refuses to serve.
 func TestVite(t *testing.T) {
 	everywhere(t, func(t *testing.T, p place) {
 		const port = 5173
@@ -31,5 +31,6 @@ func TestVite(t *testing.T) {
 		b.unmoved()
 		b.shot("vite-" + p.String())
 		b.quiet()
+		s.refuses(port, 403, "Blocked request.")
 	})
 }

@@ -8,7 +8,8 @@ import (
 )
 
 // TestWebpack edits a module of a page that webpack's dev server serves and sees it
-// change in the page as it is.
+// change in the page as it is. By the name that the client calls it the dev server
+// refuses to serve.
 //
 // The page asks for its WebSocket at the port that the server itself has, not at its
 // own, so the server is told to listen on the port that the edge has.
@@ -32,5 +33,6 @@ func TestWebpack(t *testing.T) {
 		b.unmoved()
 		b.shot("webpack-" + p.String())
 		b.quiet()
+		s.refuses(port, 403, "Invalid Host")
 	})
 }
