@@ -24,14 +24,18 @@ type browser struct {
 	cancel []context.CancelFunc
 }
 
-// startBrowser starts Debian's Chromium with a home and a profile of its own in dir.
-// Without one on this machine it returns nil.
-func startBrowser(dir string) (*browser, error) {
+// startBrowser starts Debian's Chromium with a home and a profile of its own in dir,
+// where it trusts the certificates of those files. On a machine without the programs
+// for that it returns nil.
+func startBrowser(dir string, roots ...string) (*browser, error) {
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		return nil, nil
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if _, err := exec.LookPath("certutil"); err != nil {
+		return nil, nil
+	}
+	if err := trust(dir, roots); err != nil {
 		return nil, err
 	}
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
@@ -50,6 +54,25 @@ func startBrowser(dir string) (*browser, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// trust has programs whose home is that folder trust certificates, as "edge trust"
+// would.
+func trust(home string, roots []string) error {
+	folder := filepath.Join(home, ".pki", "nssdb")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	database := "sql:" + folder
+	if err := said(exec.Command("certutil", "-d", database, "-N", "--empty-password")); err != nil {
+		return err
+	}
+	for _, root := range roots {
+		if err := said(exec.Command("certutil", "-d", database, "-A", "-t", "C,,", "-n", root, "-i", root)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *browser) close() {

@@ -3,6 +3,8 @@ package acceptance
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -22,7 +24,7 @@ import (
 const domain = "preview.test"
 
 // schemes are what previews are reached over, each by an edge of its own.
-var schemes = []string{"http"}
+var schemes = []string{"http", "https"}
 
 // bindings are those of every edge, by runtime.
 func bindings() map[string]string {
@@ -40,7 +42,9 @@ type edge struct {
 	// addr is where it listens: a loopback address.
 	addr string
 	// dir has everything of it: edge.yaml and the state, s.
-	dir    string
+	dir string
+	// roots vouch for it; nil over http.
+	roots  *x509.CertPool
 	log    *transcript
 	cmd    *exec.Cmd
 	exited chan struct{}
@@ -62,17 +66,37 @@ func startEdge(binary, scheme, dir string) (*edge, error) {
 		return nil, err
 	}
 	go e.wait()
-	if err := e.ready(); err != nil {
+	if err := errors.Join(e.ready(), e.readRoot()); err != nil {
 		return nil, errors.Join(err, e.end())
 	}
 	return e, nil
 }
 
+// readRoot has the client of the previews trust the edge's own authority.
+func (e *edge) readRoot() error {
+	if e.scheme != "https" {
+		return nil
+	}
+	e.roots = x509.NewCertPool()
+	pem, err := os.ReadFile(e.rootFile())
+	if err == nil && !e.roots.AppendCertsFromPEM(pem) {
+		err = fmt.Errorf("%s holds no certificate", e.rootFile())
+	}
+	return err
+}
+
+// rootFile has the certificate of the edge's own authority.
+func (e *edge) rootFile() string { return filepath.Join(e.dir, "s", "tls", "root.pem") }
+
 func (e *edge) config() string { return filepath.Join(e.dir, "edge.yaml") }
 
 func (e *edge) yaml() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "listen: %q\ndomain: %s\nstate: %q\nadmin: {listen: off}\nsandboxes:\n", e.addr, domain, filepath.Join(e.dir, "s"))
+	fmt.Fprintf(&b, "listen: %q\ndomain: %s\nstate: %q\nadmin: {listen: off}\n", e.addr, domain, filepath.Join(e.dir, "s"))
+	if e.scheme == "https" {
+		b.WriteString("tls: internal\n")
+	}
+	b.WriteString("sandboxes:\n")
 	for runtime, binding := range bindings() {
 		if runtime != "process" && findDocker() != nil {
 			continue
@@ -149,7 +173,7 @@ func (e *edge) client() *http.Client {
 	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, e.addr)
 	}
-	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true, DialContext: dial}}
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true, DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: e.roots}}}
 }
 
 // transcript keeps what a process printed.

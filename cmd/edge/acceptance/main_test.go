@@ -59,6 +59,7 @@ func run(m *testing.M) (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	edges = map[string]*edge{}
+	var roots []string
 	for _, scheme := range schemes {
 		e, err := startEdge(binary, scheme, filepath.Join(dir, scheme))
 		if err != nil {
@@ -66,8 +67,11 @@ func run(m *testing.M) (code int, err error) {
 		}
 		defer func() { err = errors.Join(err, e.end()) }()
 		edges[scheme] = e
+		if e.roots != nil {
+			roots = append(roots, e.rootFile())
+		}
 	}
-	chrome, err = startBrowser(filepath.Join(dir, "chromium"))
+	chrome, err = startBrowser(filepath.Join(dir, "chromium"), roots...)
 	if err != nil {
 		return 0, err
 	}
@@ -146,7 +150,7 @@ func crosswise(t *testing.T, test func(t *testing.T, p place)) {
 func in(t *testing.T, p place, test func(t *testing.T, p place)) {
 	t.Run(p.String(), func(t *testing.T) {
 		t.Parallel()
-		need(t, chrome != nil, "Debian's chromium")
+		need(t, chrome != nil, "Debian's chromium and libnss3-tools")
 		if p.runtime == "docker" {
 			err := findDocker()
 			need(t, err == nil, fmt.Sprint(err))
