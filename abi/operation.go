@@ -160,11 +160,13 @@ var (
 	ExposePort = row[ExposePortRequest, ExposedPort]("exposePort",
 		"Makes a port reachable by a preview URL. Exposing again changes what is given and keeps the rest, token and URL first of all.", CodeInvalidPort, CodePortAlreadyExposed)
 	UnexposePort = row[UnexposePortRequest, Empty]("unexposePort",
-		"Takes the URL back and closes the live connections that came through it. Idempotent.", CodeInvalidPort)
+		"Takes the URL back and closes the live connections that came through it, at once or after a while. Idempotent.", CodeInvalidPort)
 	GetExposedPorts   = row[Empty, ExposedPorts]("getExposedPorts", "Lists the sandbox's exposures.")
 	IsPortExposed     = row[PortRequest, BoolResponse]("isPortExposed", "Tells whether a port is exposed.", CodeInvalidPort)
 	ValidatePortToken = row[PortTokenRequest, BoolResponse]("validatePortToken",
 		"Tells whether a token is the port's, in constant time.", CodeInvalidPort)
+	CreatePreviewLink = row[PreviewLinkRequest, PreviewLink]("createPreviewLink",
+		"Signs a link to a port that is exposed with tokenIn \"request\". It shows no token and ends by itself.", CodeInvalidPort, CodePortNotExposed)
 	GetListeningPorts = row[Empty, ListeningPorts]("getListeningPorts",
 		"Lists the TCP ports that something in the sandbox listens on, exposed or not. Starts nothing: a sandbox that does not run has none.")
 )
@@ -178,7 +180,7 @@ var Operations = []Row{
 	GetLogs, StreamLogs, WaitForPort, WaitForLog, WaitForExit,
 	WriteFile, WriteFileStream, ReadFile, ReadFileStream,
 	Mkdir, DeleteFile, RenameFile, MoveFile, Exists, SetPermissions, ListFiles, SearchFiles, Watch, Checkout,
-	ExposePort, UnexposePort, GetExposedPorts, IsPortExposed, ValidatePortToken, GetListeningPorts,
+	ExposePort, UnexposePort, GetExposedPorts, IsPortExposed, ValidatePortToken, CreatePreviewLink, GetListeningPorts,
 }
 
 // Aliases are the seeds' other names for rows of the table.

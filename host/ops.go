@@ -89,6 +89,7 @@ var bindings = []bound{
 	bind(abi.GetExposedPorts, (*sandboxmgr.Sandbox).GetExposedPorts),
 	bind(abi.IsPortExposed, (*sandboxmgr.Sandbox).IsPortExposed),
 	bind(abi.ValidatePortToken, (*sandboxmgr.Sandbox).ValidatePortToken),
+	bind(abi.CreatePreviewLink, (*sandboxmgr.Sandbox).CreatePreviewLink),
 	bind(abi.GetListeningPorts, (*sandboxmgr.Sandbox).GetListeningPorts),
 }
 

@@ -148,6 +148,9 @@ func (m *Manager) exposedPort(e *Exposure) (*abi.ExposedPort, error) {
 		CreatedAt: e.CreatedAt, ExpiresAt: e.ExpiresAt,
 		Connections: m.config.Connections.Count(e.Ref.Binding, e.Ref.ID, e.Port),
 	}
+	if e.takesToken() {
+		p.Token = e.Token
+	}
 	if m.exposures.silent != nil && m.exposures.silent(key{e.Ref.Binding, e.Ref.ID}, e.Port) {
 		p.Status = statusInactive
 	}

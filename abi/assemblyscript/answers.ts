@@ -57,6 +57,8 @@ export class ExposedPort {
   get url(): string { return this.raw.string("url"); }
   get wsUrl(): string { return this.raw.string("wsUrl"); }
   get exposedAt(): string { return this.raw.string("exposedAt"); }
+  /** token is what requests show, where it is not in the URL. */
+  get token(): string { return this.raw.string("token"); }
   get createdAt(): string { return this.raw.string("createdAt"); }
   get expiresAt(): string { return this.raw.string("expiresAt"); }
   get connections(): i32 { return i32(this.raw.integer("connections")); }
@@ -90,6 +92,12 @@ export class ListeningPort {
   get pid(): i32 { return i32(this.raw.integer("pid")); }
   /** url is the preview's, if the port is exposed. */
   get url(): string { return this.raw.string("url"); }
+}
+
+export class PreviewLink {
+  constructor(readonly raw: Json) {}
+  get url(): string { return this.raw.string("url"); }
+  get expiresAt(): string { return this.raw.string("expiresAt"); }
 }
 
 export class FileInfo {

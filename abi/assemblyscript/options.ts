@@ -254,6 +254,13 @@ export class ExposeOptions {
   }
 }
 
+export class PreviewLinkOptions {
+  /** ttl is how long the link works, in milliseconds: an hour by default. */
+  ttl: i64 = 0;
+  /** path, with its query, is where the link leads. */
+  path: string = "";
+}
+
 export class WebSocketOptions {
   path: string = "";
   protocols: string[] | null = null;

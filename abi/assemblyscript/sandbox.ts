@@ -1,4 +1,4 @@
-import { ExecResult, ExitStatus, ExposedPort, FileList, ListeningPort, LogMatch, Logs, SandboxState } from "./answers";
+import { ExecResult, ExitStatus, ExposedPort, FileList, ListeningPort, LogMatch, Logs, PreviewLink, SandboxState } from "./answers";
 import { encodeBase64, decodeBase64, isText } from "./base64";
 import { Code, EdgeError, Errno, Result, failure } from "./errors";
 import * as host from "./host";
@@ -6,8 +6,8 @@ import { current } from "./instance";
 import { Json, JsonWriter } from "./json";
 import {
   CheckoutOptions, DeleteFileOptions, ExecOptions, ExecStreamOptions, ExposeOptions, KillOptions, ListFilesOptions, LogsOptions, MkdirOptions,
-  Policy, ReadFileStreamOptions, SandboxOptions, SearchFilesOptions, SessionOptions, StartProcessOptions, StopOptions, StreamLogsOptions,
-  TerminalOptions, WaitForLogOptions, WaitForPortOptions, WatchOptions, WebSocketOptions, WriteFileOptions, writeHeaders,
+  Policy, PreviewLinkOptions, ReadFileStreamOptions, SandboxOptions, SearchFilesOptions, SessionOptions, StartProcessOptions, StopOptions,
+  StreamLogsOptions, TerminalOptions, WaitForLogOptions, WaitForPortOptions, WatchOptions, WebSocketOptions, WriteFileOptions, writeHeaders,
 } from "./options";
 import { Process, Session } from "./process";
 import { Request } from "./request";
@@ -278,7 +278,7 @@ export class Sandbox {
   unexposePort(port: i32, drain: i64 = 0): Result<bool> {
     return this.tell("unexposePort", this.request().integer("port", port).integerIf("drain", drain));
   }
-  closePort(port: i32): Result<bool> { return this.unexposePort(port); }
+  closePort(port: i32, drain: i64 = 0): Result<bool> { return this.unexposePort(port, drain); }
   getExposedPorts(): Result<ExposedPort[]> {
     const r = this.call("getExposedPorts", this.request());
     const list = value(r).array("ports");
@@ -289,6 +289,14 @@ export class Sandbox {
   isPortExposed(port: i32): Result<bool> {
     const r = this.call("isPortExposed", this.request().integer("port", port));
     return new Result<bool>(value(r).bool("value"), wrong(r));
+  }
+  /**
+   * createPreviewLink signs a link to a port that is exposed with tokenIn "request".
+   * It shows no token and ends by itself.
+   */
+  createPreviewLink(port: i32, options: PreviewLinkOptions = {}): Result<PreviewLink> {
+    const r = this.call("createPreviewLink", this.request().integer("port", port).integerIf("ttl", options.ttl).textIf("path", options.path));
+    return new Result<PreviewLink>(new PreviewLink(value(r)), wrong(r));
   }
   validatePortToken(port: i32, token: string): Result<bool> {
     const r = this.call("validatePortToken", this.request().integer("port", port).text("token", token));

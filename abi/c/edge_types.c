@@ -616,6 +616,19 @@ static const edge_field edge_token_options_fields[] = {
 };
 const edge_record edge_token_options_record = {edge_token_options_fields, sizeof edge_token_options_fields / sizeof edge_token_options_fields[0], sizeof(edge_token_options)};
 
+static const edge_field edge_preview_link_options_fields[] = {
+	{"port", offsetof(edge_preview_link_options, port), EDGE_FIELD_INT, true, NULL},
+	{"ttl", offsetof(edge_preview_link_options, ttl_ms), EDGE_FIELD_INT, false, NULL},
+	{"path", offsetof(edge_preview_link_options, path), EDGE_FIELD_STR, false, NULL},
+};
+const edge_record edge_preview_link_options_record = {edge_preview_link_options_fields, sizeof edge_preview_link_options_fields / sizeof edge_preview_link_options_fields[0], sizeof(edge_preview_link_options)};
+
+static const edge_field edge_preview_link_fields[] = {
+	{"url", offsetof(edge_preview_link, url), EDGE_FIELD_STR, true, NULL},
+	{"expiresAt", offsetof(edge_preview_link, expires_at), EDGE_FIELD_STR, true, NULL},
+};
+const edge_record edge_preview_link_record = {edge_preview_link_fields, sizeof edge_preview_link_fields / sizeof edge_preview_link_fields[0], sizeof(edge_preview_link)};
+
 static const edge_field edge_listening_port_fields[] = {
 	{"port", offsetof(edge_listening_port, port), EDGE_FIELD_INT, true, NULL},
 	{"address", offsetof(edge_listening_port, address), EDGE_FIELD_STR, false, NULL},
@@ -999,6 +1012,11 @@ edge_errno edge_sandbox_is_port_exposed(edge_sandbox *sandbox, const edge_named_
 edge_errno edge_sandbox_validate_port_token(edge_sandbox *sandbox, const edge_token_options *options, edge_bool_response *answer)
 {
 	return edge_call(sandbox, "validatePortToken", &edge_token_options_record, options, &edge_bool_response_record, answer);
+}
+
+edge_errno edge_sandbox_create_preview_link(edge_sandbox *sandbox, const edge_preview_link_options *options, edge_preview_link *answer)
+{
+	return edge_call(sandbox, "createPreviewLink", &edge_preview_link_options_record, options, &edge_preview_link_record, answer);
 }
 
 edge_errno edge_sandbox_get_listening_ports(edge_sandbox *sandbox, edge_listening_ports *answer)

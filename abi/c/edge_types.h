@@ -874,6 +874,24 @@ typedef struct edge_token_options {
 	edge_str token;
 } edge_token_options;
 
+/* PreviewLinkOptions asks for a link that shows nobody's token and ends by itself. */
+typedef struct edge_preview_link_options {
+	/* exposed with tokenIn "request" */
+	int64_t port;
+	/* `ttl` is how long the link works, and what a browser got by it; default 1h, at most 30
+	 * days, and never longer than the exposure. */
+	int64_t ttl_ms;
+	/* `path`, with its query, is where the link leads; default "/". */
+	edge_str path;
+} edge_preview_link_options;
+
+/* PreviewLink is a signed link. It is recorded nowhere: it ends with its time, with the
+ * exposure, or when the exposure gets another token. */
+typedef struct edge_preview_link {
+	edge_str url;
+	edge_str expires_at;
+} edge_preview_link;
+
 /* ListeningPort is a TCP port that something in the sandbox listens on. */
 typedef struct edge_listening_port {
 	int64_t port;
@@ -1203,7 +1221,8 @@ edge_errno edge_sandbox_checkout(edge_sandbox *sandbox, const edge_checkout_opti
  * the rest, token and URL first of all. */
 edge_errno edge_sandbox_expose_port(edge_sandbox *sandbox, const edge_expose_options *options, edge_exposed_port *answer);
 
-/* Takes the URL back and closes the live connections that came through it. Idempotent. */
+/* Takes the URL back and closes the live connections that came through it, at once or
+ * after a while. Idempotent. */
 edge_errno edge_sandbox_unexpose_port(edge_sandbox *sandbox, const edge_unexpose_port_options *options);
 
 /* Lists the sandbox's exposures. */
@@ -1214,6 +1233,10 @@ edge_errno edge_sandbox_is_port_exposed(edge_sandbox *sandbox, const edge_named_
 
 /* Tells whether a token is the port's, in constant time. */
 edge_errno edge_sandbox_validate_port_token(edge_sandbox *sandbox, const edge_token_options *options, edge_bool_response *answer);
+
+/* Signs a link to a port that is exposed with tokenIn "request". It shows no token and
+ * ends by itself. */
+edge_errno edge_sandbox_create_preview_link(edge_sandbox *sandbox, const edge_preview_link_options *options, edge_preview_link *answer);
 
 /* Lists the TCP ports that something in the sandbox listens on, exposed or not. Starts
  * nothing: a sandbox that does not run has none. */

@@ -32,6 +32,9 @@ type (
 	WriteFileOptions    = abi.WriteFileRequest
 	ExposeOptions       = abi.ExposePortRequest
 	ExposedPort         = abi.ExposedPort
+	UnexposePortOptions = abi.UnexposePortRequest
+	PreviewLinkOptions  = abi.PreviewLinkRequest
+	PreviewLink         = abi.PreviewLink
 	ListeningPort       = abi.ListeningPort
 	WebSocketOptions    = abi.WebSocketOptions
 	Wake                = abi.Wake

@@ -13,14 +13,27 @@ func (s *Sandbox) ExposePort(port int, opts ...ExposeOptions) (*ExposedPort, err
 	return call(s, abi.ExposePort, &in)
 }
 
-// UnexposePort takes the URL back and closes the live connections that came
-// through it. A port that is not exposed is no error.
-func (s *Sandbox) UnexposePort(port int) error {
-	return tell(s, abi.UnexposePort, &abi.UnexposePortRequest{Port: port})
+// UnexposePort takes the URL back at once, and closes the live connections that came
+// through it, at once or after the options' Drain. A port that is not exposed is no
+// error.
+func (s *Sandbox) UnexposePort(port int, opts ...UnexposePortOptions) error {
+	in := last(opts)
+	in.Port = port
+	return tell(s, abi.UnexposePort, &in)
 }
 
 // ClosePort is UnexposePort by its other name.
-func (s *Sandbox) ClosePort(port int) error { return s.UnexposePort(port) }
+func (s *Sandbox) ClosePort(port int, opts ...UnexposePortOptions) error {
+	return s.UnexposePort(port, opts...)
+}
+
+// CreatePreviewLink signs a link to a port that is exposed with TokenIn "request". It
+// shows no token and ends by itself.
+func (s *Sandbox) CreatePreviewLink(port int, opts ...PreviewLinkOptions) (*PreviewLink, error) {
+	in := last(opts)
+	in.Port = port
+	return call(s, abi.CreatePreviewLink, &in)
+}
 
 // GetExposedPorts returns the sandbox's exposures, by port.
 func (s *Sandbox) GetExposedPorts() ([]ExposedPort, error) {

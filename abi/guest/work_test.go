@@ -98,6 +98,7 @@ func answerAll(h *guesttest.Host) {
 	fixed(h, abi.GetExposedPorts, &abi.ExposedPorts{Ports: make([]abi.ExposedPort, 2)})
 	fixed(h, abi.IsPortExposed, &abi.BoolResponse{Value: true})
 	fixed(h, abi.ValidatePortToken, &abi.BoolResponse{Value: true})
+	fixed(h, abi.CreatePreviewLink, &abi.PreviewLink{URL: "http://x/?edge_link=1"})
 	fixed(h, abi.GetListeningPorts, &abi.ListeningPorts{Ports: make([]abi.ListeningPort, 3)})
 }
 
@@ -158,6 +159,9 @@ func callAll(s *guest.Sandbox) error {
 	exposed, err := s.ExposePort(8080, guest.ExposeOptions{Name: "web"})
 	check("exposePort", err)
 	want("the URL", exposed != nil && exposed.URL == "http://x")
+	link, err := s.CreatePreviewLink(8080, guest.PreviewLinkOptions{Path: "/a"})
+	check("createPreviewLink", err)
+	want("the link", link != nil && link.URL == "http://x/?edge_link=1")
 	list, err := s.GetExposedPorts()
 	check("getExposedPorts", err)
 	want("two exposures", len(list) == 2)

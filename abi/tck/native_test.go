@@ -102,6 +102,7 @@ func operations(host *guesttest.Host, script *tck.Script) {
 	answer(host, script, abi.GetExposedPorts)
 	answer(host, script, abi.IsPortExposed)
 	answer(host, script, abi.ValidatePortToken)
+	answer(host, script, abi.CreatePreviewLink)
 	begin(host, script, abi.ExecStream)
 	begin(host, script, abi.ReadFileStream)
 }

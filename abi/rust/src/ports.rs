@@ -6,6 +6,7 @@ use crate::request::Request;
 use crate::response::{target, Response};
 use crate::sandbox::{check_id, Nothing, Sandbox};
 use crate::types::*;
+use std::time::Duration;
 
 impl<'r> Sandbox<'r> {
     /// Makes a port reachable by a preview URL. Exposing again changes what is given and
@@ -18,6 +19,12 @@ impl<'r> Sandbox<'r> {
     /// is not exposed is no error.
     pub fn unexpose_port(&self, port: u16) -> Result<()> {
         self.tell("unexposePort", &UnexposePortOptions { port, ..Default::default() })
+    }
+
+    /// [`unexpose_port`](Sandbox::unexpose_port), but what came through the URL may go on for
+    /// so long, at most an hour. New requests are refused at once.
+    pub fn drain_port(&self, port: u16, drain: Duration) -> Result<()> {
+        self.tell("unexposePort", &UnexposePortOptions { port, drain })
     }
 
     /// [`unexpose_port`](Sandbox::unexpose_port) by its other name.
@@ -48,6 +55,12 @@ impl<'r> Sandbox<'r> {
     pub fn get_listening_ports(&self) -> Result<Vec<ListeningPort>> {
         let answer: ListeningPorts = self.call("getListeningPorts", &Nothing)?;
         Ok(answer.ports)
+    }
+
+    /// Signs a link to a port that is exposed with `token_in` "request". It shows no
+    /// token and ends by itself.
+    pub fn create_preview_link(&self, port: u16, options: PreviewLinkOptions) -> Result<PreviewLink> {
+        self.call("createPreviewLink", &PreviewLinkOptions { port, ..options })
     }
 
     /// Decides to splice the client's WebSocket with a port of the sandbox: the frames do

@@ -1267,6 +1267,29 @@ record! {
 }
 
 record! {
+    /// PreviewLinkOptions asks for a link that shows nobody's token and ends by itself.
+    pub struct PreviewLinkOptions {
+        /// exposed with tokenIn "request"
+        pub port: u16 = "port" always,
+        /// `ttl` is how long the link works, and what a browser got by it; default 1h, at
+        /// most 30 days, and never longer than the exposure.
+        pub ttl: Duration = "ttl",
+        /// `path`, with its query, is where the link leads; default "/".
+        pub path: String = "path",
+    }
+}
+
+record! {
+    /// PreviewLink is a signed link. It is recorded nowhere: it ends with its time, with
+    /// the exposure, or when the exposure gets another token.
+    pub struct PreviewLink {
+        pub url: String = "url" always,
+        /// RFC 3339.
+        pub expires_at: String = "expiresAt" always,
+    }
+}
+
+record! {
     /// ListeningPort is a TCP port that something in the sandbox listens on.
     pub struct ListeningPort {
         pub port: u16 = "port" always,

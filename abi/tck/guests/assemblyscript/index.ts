@@ -179,6 +179,16 @@ cases.set("ports", (request: Request, sandbox: Sandbox): Response => {
   return text([exposed.value.url, all.value.length.toString(), is.value ? "true" : "false", valid.value ? "true" : "false"].join("|"));
 });
 
+cases.set("links", (request: Request, sandbox: Sandbox): Response => {
+  const exposed = sandbox.exposePort(8080, { tokenIn: "request", host: "app:${port}", onRestart: "revoke" });
+  if (exposed.failed) return exposed.fail();
+  const link = sandbox.createPreviewLink(8080, { ttl: 600_000, path: "/a?b=c" });
+  if (link.failed) return link.fail();
+  const gone = sandbox.unexposePort(8080, 30_000);
+  if (gone.failed) return gone.fail();
+  return text(exposed.value.token + "|" + link.value.url);
+});
+
 cases.set("life", (request: Request, sandbox: Sandbox): Response => {
   sandbox.start();
   sandbox.touch();

@@ -249,6 +249,20 @@ static edge_errno ports(edge_request *req)
 	return TEXT("%.*s|%zu|%s|%s", A(exposed.url), all.ports.count, yes(is.value), yes(valid.value));
 }
 
+static edge_errno links(edge_request *req)
+{
+	edge_sandbox *s = one(req);
+	edge_expose_options options = {
+		.port = 8080, .token_in = EDGE_LIT("request"), .host = EDGE_LIT("app:${port}"), .on_restart = EDGE_LIT("revoke"),
+	};
+	edge_exposed_port exposed;
+	TRY(edge_sandbox_expose_port(s, &options, &exposed));
+	edge_preview_link link;
+	TRY(edge_sandbox_create_preview_link(s, &(edge_preview_link_options){.port = 8080, .ttl_ms = 600000, .path = EDGE_LIT("/a?b=c")}, &link));
+	TRY(edge_sandbox_unexpose_port(s, &(edge_unexpose_port_options){.port = 8080, .drain_ms = 30000}));
+	return TEXT("%.*s|%.*s", A(exposed.token), A(link.url));
+}
+
 static edge_errno life(edge_request *req)
 {
 	edge_sandbox *s = one(req);
@@ -450,7 +464,7 @@ static const struct {
 	{"connect", connect}, {"connect-plain", connect_plain}, {"connect-bad-id", connect_bad_id}, {"connect-options", connect_options},
 	{"proxy", proxy}, {"proxy-port", proxy_port}, {"preview", preview}, {"no-preview", preview}, {"only-port", only_port}, {"next", edge_next},
 	{"fail", fail}, {"fail-unknown", fail_unknown}, {"throw", throw}, {"plan", plan}, {"exec", exec}, {"exec-error", exec}, {"exec-large", exec},
-	{"processes", processes}, {"files", files}, {"binary", binary}, {"ports", ports}, {"life", life}, {"ensure", ensure}, {"socket", socket},
+	{"processes", processes}, {"files", files}, {"binary", binary}, {"ports", ports}, {"links", links}, {"life", life}, {"ensure", ensure}, {"socket", socket},
 	{"socket-close", socket_close}, {"socket-refused", socket_refused}, {"events", events}, {"events-failed", events_failed},
 	{"download", download}, {"store", store}, {"store-conflict", store_conflict}, {"fetch", fetch}, {"fetch-denied", fetch_denied},
 	{"surroundings", surroundings},

@@ -118,6 +118,19 @@ fn operate<'r>(req: &'r Request, name: &str, one: &Sandbox<'r>) -> Result<Respon
             one.unexpose_port(8080)?;
             text(&[&exposed.url, &all.len().to_string(), &is.to_string(), &valid.to_string()])
         }
+        "links" => {
+            let options = ExposeOptions {
+                token_in: "request".into(),
+                host: "app:${port}".into(),
+                on_restart: "revoke".into(),
+                ..ExposeOptions::default()
+            };
+            let exposed = one.expose_port(8080, options)?;
+            let ttl = Duration::from_secs(600);
+            let link = one.create_preview_link(8080, PreviewLinkOptions { ttl, path: "/a?b=c".into(), ..Default::default() })?;
+            one.drain_port(8080, Duration::from_secs(30))?;
+            text(&[&exposed.token, &link.url])
+        }
         "life" => life(one),
         "ensure" => {
             let server = Server {

@@ -18,6 +18,7 @@ func operations() map[string]guest.Handler {
 		"files":     files,
 		"binary":    binary,
 		"ports":     ports,
+		"links":     links,
 		"life":      life,
 		"ensure": func(r *guest.Request) (guest.Response, error) {
 			server := guest.Server{ProcessID: "srv", Port: 8080, Path: "/tmp/s", Source: []byte("code"), Command: "run /tmp/s"}
@@ -132,6 +133,22 @@ func ports(*guest.Request) (guest.Response, error) {
 		return nil, err
 	}
 	return text(exposed.URL, strconv.Itoa(len(all)), strconv.FormatBool(is), strconv.FormatBool(valid))
+}
+
+func links(*guest.Request) (guest.Response, error) {
+	s := one()
+	exposed, err := s.ExposePort(8080, guest.ExposeOptions{TokenIn: "request", Host: "app:${port}", OnRestart: "revoke"})
+	if err != nil {
+		return nil, err
+	}
+	link, err := s.CreatePreviewLink(8080, guest.PreviewLinkOptions{TTL: guest.Duration(10 * time.Minute), Path: "/a?b=c"})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.UnexposePort(8080, guest.UnexposePortOptions{Drain: guest.Duration(30 * time.Second)}); err != nil {
+		return nil, err
+	}
+	return text(exposed.Token, link.URL)
 }
 
 func life(*guest.Request) (guest.Response, error) {
