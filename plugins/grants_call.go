@@ -69,6 +69,8 @@ func portOf(req any) (port int, has bool) {
 		return r.Port, true
 	case *abi.PortTokenRequest:
 		return r.Port, true
+	case *abi.PreviewLinkRequest:
+		return r.Port, true
 	case *abi.WaitForPortRequest:
 		return r.Port, true
 	}
