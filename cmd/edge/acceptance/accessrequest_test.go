@@ -58,6 +58,27 @@ func TestTokenInRequest(t *testing.T) {
 	})
 }
 
+// TestReferrerHidesToken follows a link out of a preview whose address has its
+// token in it.
+func TestReferrerHidesToken(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		const token = "opensesame"
+		box := newSandbox(t, p, "referrer")
+		box.site(8080, 8081)
+		home := box.expose(abi.ExposePortRequest{Port: 8080, Token: token})
+		elsewhere := box.expose(abi.ExposePortRequest{Port: 8081, Access: abi.AccessPublic})
+		b := openTab(t)
+		for _, base := range []string{home, box.pathForm(8080, token)} {
+			b.open(base + "link?to=" + url.QueryEscape(elsewhere))
+			b.click("#out")
+			b.at(elsewhere)
+			if referrer := eval[string](b, "document.referrer") + box.last(8081, "/")["referer"]; strings.Contains(referrer, token) {
+				t.Errorf("after %s the next site is told %q", base, referrer)
+			}
+		}
+	})
+}
+
 // pathOf is a URL's path.
 func pathOf(t testing.TB, address string) string {
 	t.Helper()

@@ -30,11 +30,7 @@ func TestCrossSite(t *testing.T) {
 		b.tryReach(to)
 		b.until("all is refused", `told.strangerSocket === "refused" && told.strangerFetch === "refused"`)
 		b.until("the form is answered", `"strangerPost" in told`) // with what, a page cannot know
-		for _, r := range box.seen(8081)[before:] {
-			if r["target"] != "/seen" {
-				t.Errorf("the guarded site was asked for %s %s by %s", r["method"], r["target"], r["origin"])
-			}
-		}
+		box.unasked(8081, before)
 		b.shot("cross-site-" + p.String())
 
 		guarded.Policy.AllowOrigins = append(guarded.Policy.AllowOrigins, origin)
@@ -45,6 +41,47 @@ func TestCrossSite(t *testing.T) {
 		b.until("its WebSocket opens", `told.strangerSocket === "open"`)
 		if got := box.last(8081, "/socket")["origin"]; got != origin {
 			t.Errorf("the guarded site sees the origin %q, want the stranger's, %q", got, origin)
+		}
+	})
+}
+
+// unasked wants the site on a port to have had no request since the first so many.
+func (s *sandbox) unasked(port, before int) {
+	s.t.Helper()
+	for _, r := range s.seen(port)[before:] {
+		if r["target"] != "/seen" {
+			s.t.Errorf("the site was asked for %s %s by %q", r["method"], r["target"], r["origin"])
+		}
+	}
+}
+
+// TestSessionIsNoPass has a browser with the session of one preview open another,
+// whose page tries to use it. All previews of a domain are one site, within which
+// browsers send cookies along, and a page can set cookies for all of it.
+func TestSessionIsNoPass(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		const token = "opensesame"
+		box := newSandbox(t, p, "session")
+		box.site(8080, 8081)
+		from := box.expose(abi.ExposePortRequest{Port: 8080})
+		to := box.expose(abi.ExposePortRequest{Port: 8081, Token: token, TokenIn: abi.TokenInRequest})
+		b := openTab(t)
+		b.open(to + "?edge_token=" + token)
+		b.at(to)
+		b.wholeSite()
+
+		b.open(from)
+		b.wholeSite()
+		before := len(box.seen(8081))
+		b.tryReach(to)
+		b.until("all is refused", `told.strangerSocket === "refused" && told.strangerFetch === "refused" && "strangerPost" in told`)
+		box.unasked(8081, before)
+
+		eval[string](b, `document.cookie = "edge-preview=tossed; domain=`+domain+`"`)
+		b.open(to)
+		b.wholeSite()
+		if got := box.last(8081, "/")["cookie"]; got != "" {
+			t.Errorf("the server is sent the cookies %q", got)
 		}
 	})
 }

@@ -103,6 +103,7 @@ func TestLargeBodies(t *testing.T) {
 		x.measured("a chunked upload", func() { x.upload(-1) })
 		x.measured("a client that breaks off", func() { x.brokenUpload(size); x.brokenUpload(-1) })
 		x.measured("a server that does not read", x.slowUpload)
+		x.measured("a client that does not read", x.slowDownload)
 	})
 }
 
@@ -246,11 +247,7 @@ func (x *transfers) slowUpload() {
 	body := newMadeUp(x.size)
 	ended := make(chan outcome, 1)
 	go x.sendSlow(body, ended)
-	held := settled(x.t, body.taken)
-	x.t.Logf("the client is held up after %d MiB", held>>20)
-	if held > 64<<20 {
-		x.t.Errorf("the client could send %d MiB to a server that does not read", held>>20)
-	}
+	x.held("the client", body.taken.Load)
 	if _, err := x.send(x.t.Context(), "go", newMadeUp(0), 0); err != nil {
 		x.t.Error(err)
 	}
@@ -268,15 +265,43 @@ func (x *transfers) sendSlow(body *madeUp, ended chan<- outcome) {
 	ended <- outcome{got, err}
 }
 
+// slowDownload asks for the file and reads nothing of it, which must hold the
+// server up.
+func (x *transfers) slowDownload() {
+	x.t.Helper()
+	url := fmt.Sprintf("%sfile?size=%d", x.url, x.size)
+	resp, err := x.box.edge.client().Get(url)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	x.held("the server", func() int64 { return x.last().Bytes })
+	if err := resp.Body.Close(); err != nil {
+		x.t.Error(err)
+	}
+}
+
+// maxHeld is what all buffers of the systems between two ends may take.
+const maxHeld = 64 << 20
+
+// held wants a sender whose peer does not read to come to a stop soon.
+func (x *transfers) held(who string, sent func() int64) {
+	x.t.Helper()
+	n := settled(x.t, sent)
+	x.t.Logf("%s is held up after %d MiB", who, n>>20)
+	if n > maxHeld {
+		x.t.Errorf("%s could send %d MiB to a peer that does not read", who, n>>20)
+	}
+}
+
 // settled waits until a counter has stood still for a while, above 0.
-func settled(t *testing.T, counter *atomic.Int64) int64 {
+func settled(t *testing.T, counter func() int64) int64 {
 	t.Helper()
 	const still = 50
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	last, times := int64(0), 0
 	for deadline := time.Now().Add(patience); times < still; <-tick.C {
-		if now := counter.Load(); now != last || now == 0 {
+		if now := counter(); now != last || now == 0 {
 			last, times = now, 0
 		} else {
 			times++
