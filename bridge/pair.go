@@ -100,6 +100,7 @@ type pairFlow struct {
 	source   source
 	patience patience
 	armed    time.Time // the sink's write deadline
+	warden   *warden   // of a sealed sink; nil else
 }
 
 var _ transport = (*pairFlow)(nil)
@@ -107,6 +108,9 @@ var _ transport = (*pairFlow)(nil)
 func (f *pairFlow) connect(p *pair, src, dst net.Conn, buffers *bufferPool) {
 	f.pair, f.src, f.dst = p, src, dst
 	f.source.init(src, buffers)
+	if sealed(dst) {
+		f.warden = &warden{dst: dst, stall: p.stall}
+	}
 }
 
 // run carries the source to the sink until the source ends. early comes first.
@@ -177,6 +181,13 @@ func (f *pairFlow) remind() {
 }
 
 func (f *pairFlow) send(p []byte, own bool) error {
+	if f.warden != nil {
+		w, err := f.warden.write(p)
+		if !own {
+			f.bytes += int64(w)
+		}
+		return err
+	}
 	for f.patience = (patience{}); ; {
 		f.arm()
 		w, err := f.dst.Write(p)

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"edge/bridge/socket"
 )
 
 // watchAfter is how long an exchange waits for its backend before it begins to
@@ -55,9 +57,10 @@ func clientEnded(c net.Conn) bool {
 	if raw == nil {
 		return false
 	}
-	ended := false
+	ended, over := false, sealed(unwrap(c))
 	raw.Read(func(fd uintptr) bool {
-		ended = peek(fd) == peekEnd
+		p := peek(fd)
+		ended = p == peekEnd || p == peekData && over && socket.HungUp(fd)
 		return true
 	})
 	return ended
@@ -65,7 +68,8 @@ func clientEnded(c net.Conn) bool {
 
 // startWatch calls gone if c's peer closes, its sending half included: a client
 // that shuts down after its request is taken for gone, as by most servers. A
-// pipelined request ends the watch, since nothing can be seen behind it. It
+// pipelined request ends the watch, since nothing can be seen behind it; on TLS,
+// where a farewell comes before the end, the end counts whatever stands before it. It
 // returns nil where a connection cannot be watched.
 func startWatch(c net.Conn, gone func()) *watch {
 	if l, ok := beneath(c).(leaver); ok {
@@ -84,11 +88,11 @@ func startWatch(c net.Conn, gone func()) *watch {
 
 func (w *watch) run(raw syscall.RawConn, gone func()) {
 	defer close(w.done)
-	ended := false
+	ended, over := false, sealed(unwrap(w.conn))
 	raw.Read(func(fd uintptr) bool {
 		p := peek(fd)
-		ended = p == peekEnd
-		return p != peekNothing
+		ended = p == peekEnd || p == peekData && over && socket.HungUp(fd)
+		return ended || p == peekData && !over
 	})
 	if ended {
 		gone()

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package socket
+
+// HungUp is not known here.
+func HungUp(uintptr) bool { return false }
