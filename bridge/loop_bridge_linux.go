@@ -18,9 +18,12 @@ type loopBridge struct {
 	closed   bool
 }
 
-// Close ends the bridge with a close frame to both sides; see Live.
+// Close ends the bridge with a close frame to both sides; see Live. What comes after
+// it has returned is not sent on, although the reactor may not have heard yet.
 func (b *loopBridge) Close(code int, reason string) {
-	b.reactor.post(command{bridge: b, kind: commandStop, stop: &stop{code: code, reason: reason}})
+	if b.claim(&stop{code: code, reason: reason}) {
+		b.reactor.post(command{bridge: b, kind: commandStop})
+	}
 }
 
 // abort closes both connections at once.

@@ -71,7 +71,6 @@ type slot struct {
 type command struct {
 	bridge        *loopBridge
 	kind          commandKind
-	stop          *stop
 	early, answer []byte
 }
 
@@ -252,7 +251,6 @@ func (r *reactor) obey() {
 				b.settle()
 			}
 		case c.kind == commandStop:
-			b.end(c.stop)
 			b.settle()
 		case c.kind == commandAbort:
 			b.sever()

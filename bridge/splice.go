@@ -69,13 +69,21 @@ func (p *splice) pass(b Breach) {
 // see it. Injection itself is the flows' own work, so that nobody writes beside
 // them.
 func (p *splice) end(s *stop) {
+	if p.claim(s) {
+		p.up.io.wake(s.until)
+		p.down.io.wake(s.until)
+	}
+}
+
+// claim is end without having the flows see it. From then on a flow sends on no more
+// than the rest of a frame that is under way, whenever it looks.
+func (p *splice) claim(s *stop) bool {
 	s.until = time.Now().Add(closeWait)
 	if !p.stop.CompareAndSwap(nil, s) {
-		return
+		return false
 	}
 	p.noteStop()
-	p.up.io.wake(s.until)
-	p.down.io.wake(s.until)
+	return true
 }
 
 // sever closes both connections at once, in the middle of whatever.
