@@ -72,8 +72,13 @@ type NotReady struct {
 	StderrTail string `json:"stderrTail,omitempty"`
 }
 
-// DiagnosisEnded is NotReady.Diagnosis of a port whose server has ended.
-const DiagnosisEnded = "server_ended"
+// What NotReady.Diagnosis says of a closed port: DiagnosisListeningOn is followed by
+// ports, as "[8080 9000]".
+const (
+	DiagnosisNotListening = "not_listening"
+	DiagnosisListeningOn  = "listening_on:"
+	DiagnosisEnded        = "server_ended" // the process that listened has ended
+)
 
 // WaitForLogRequest waits for a line of output.
 type WaitForLogRequest struct {

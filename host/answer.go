@@ -67,7 +67,7 @@ func writeError(resp *fasthttp.Response, status int, e *abi.Error, id string, pa
 	case 426:
 		offerWebSocket(h)
 	case 429, 503:
-		h.Set("Retry-After", strconv.FormatInt(max(1, (e.RetryAfterMs+999)/1000), 10))
+		h.Set("Retry-After", strconv.Itoa(retryAfter(e)))
 	}
 	if page {
 		h.SetContentType("text/html; charset=utf-8")
@@ -85,6 +85,9 @@ func writeError(resp *fasthttp.Response, status int, e *abi.Error, id string, pa
 	}
 	resp.SetBody(append(body, '\n'))
 }
+
+// retryAfter is in how many seconds a client may ask again.
+func retryAfter(e *abi.Error) int { return int(max(1, (e.RetryAfterMs+999)/1000)) }
 
 // offerWebSocket says what a 426 must say: which protocol to upgrade to (RFC
 // 9110, section 15.5.22; RFC 6455, section 4.4).

@@ -6,7 +6,6 @@ import (
 	"net"
 	"slices"
 	"syscall"
-	"time"
 
 	"edge/abi"
 	"edge/bridge"
@@ -103,13 +102,13 @@ func (x *exchange) failStart(err error) {
 		return
 	}
 	e := abi.AsError(err)
-	if (len(e.Details) > 0 || e.Suggestion != "") && !slices.Contains(visitorCodes, e.Code) {
+	if (len(e.Details) > 0 || e.Suggestion != "") && x.told == nil && !slices.Contains(visitorCodes, e.Code) {
 		x.s.Log.Warn("sandbox cannot be reached", "request", x.id, "error", e, "details", string(e.Details), "suggestion", e.Suggestion)
 		outside := *e
 		outside.Details, outside.Suggestion = nil, ""
 		e = &outside
 	}
-	x.fail(e)
+	x.failInside(e)
 }
 
 // relay carries the request, or the WebSocket that it asks for, to its target.
@@ -148,40 +147,13 @@ func (x *exchange) carryTo(box sandbox, rising bool) {
 	x.letSleep = d.letSleep // by the end of the exchange, whoever carries it
 	defer d.release()
 	d.live = x.target.live
-	err = x.carry(d)
-	if isRefused(err) && (rising || d.startedAfter(&x.ctx, x.start)) {
-		// The server in there is still coming up. Nothing was sent, so nothing
-		// is done twice.
-		if err = x.await(d); err == nil {
-			err = x.carry(d)
-		}
-	}
-	if err == nil {
+	if err = x.carryOrAwait(d, rising); err == nil {
 		return
 	}
 	if err = x.upstreamError(err, d); abi.AsError(err).Started != abi.StartedNo || !x.fallBack() {
-		x.fail(err)
+		x.failInside(err)
 	}
 }
-
-// wake makes sure that the target's sandbox runs, for as long as the client is
-// there to be answered.
-func (x *exchange) wake(box sandbox) (*dialer, error) {
-	x.watchClient()
-	defer x.unwatchClient()
-	return newDialer(&x.ctx, box, x.target.port, x.target.wake, x.head.upgrade, x.s.StartTimeout)
-}
-
-// await waits for the target's port, likewise.
-func (x *exchange) await(d *dialer) error {
-	x.watchClient()
-	defer x.unwatchClient()
-	return d.await(&x.ctx, x.target.policy.Wait.Or(defaultWait))
-}
-
-// defaultWait is how long a refused port is tried again on a sandbox that the
-// request itself started.
-const defaultWait = 10 * time.Second
 
 // carry hands the exchange to the bridge, which finishes it; after an error it
 // is still ours and nothing was written.
@@ -264,6 +236,8 @@ func (x *exchange) upstreamError(err error, d *dialer) error {
 		e = abi.Errorf(abi.CodePluginFailed, "plugin %q edited the request into one that cannot be sent", x.plugin)
 	case d.ended():
 		e = abi.Errorf(abi.CodeSandboxExited, "the sandbox ended before its server answered")
+	case errors.Is(err, bridge.ErrClosed) && d.admitted() != nil:
+		return errNoPreview().WithStarted(started) // taken back meanwhile
 	case errors.Is(err, bridge.ErrClosed):
 		e = abi.Errorf(abi.CodeCanceled, "the connection to port %d was closed by the edge", port)
 	case timeout, errors.Is(err, bridge.ErrPolicy):

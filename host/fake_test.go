@@ -101,6 +101,7 @@ type fakeBox struct {
 	exposed    []sandboxmgr.Exposure
 	block      bool // Wake waits for its context
 	refusal    error
+	closed     error    // of a dial to a port that is not there; nil: nothing listens
 	wakes      []string // what Wake was asked, "hold(1s) true"
 	held       int      // who keeps it awake
 	dials      int
@@ -171,10 +172,13 @@ func (b *fakeBox) DialRun(ctx context.Context, generation int64, port int) (net.
 		hook(n)
 	}
 	b.mu.Lock()
-	addr, now := b.ports[port], b.generation
+	addr, now, closed := b.ports[port], b.generation, b.closed
 	b.mu.Unlock()
 	if now != generation {
 		return nil, abi.Errorf(abi.CodeSandboxExited, "the sandbox was started anew")
+	}
+	if addr == "" && closed != nil {
+		return nil, closed
 	}
 	if addr == "" {
 		return nil, abi.Errorf(abi.CodePortNotListening, "nothing listens on port %d", port).

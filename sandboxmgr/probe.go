@@ -37,7 +37,7 @@ func (o outcome) diagnosis() string {
 	case o.garbled:
 		return "not_http"
 	}
-	return "not_listening"
+	return abi.DiagnosisNotListening
 }
 
 // probe tries the port once.

@@ -133,9 +133,9 @@ func (g *generation) diagnoseRefusal(ctx context.Context) string {
 // diagnosis says what listens instead.
 func diagnosis(ls []initproto.Listener) (text string, ports []int) {
 	if ports = listeningPorts(ls); len(ports) == 0 {
-		return "not_listening", nil
+		return abi.DiagnosisNotListening, nil
 	}
-	return fmt.Sprintf("listening_on:%v", ports), ports
+	return fmt.Sprint(abi.DiagnosisListeningOn, ports), ports
 }
 
 // Start starts the sandbox, or does nothing if it runs.
