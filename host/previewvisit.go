@@ -70,9 +70,7 @@ func (v *visit) edit(s *Server, hd abi.Header) (value string, keep bool) {
 		}
 	case len("Origin"): // and Cookie
 		if strings.EqualFold(hd.Name, "Origin") {
-			if v.exposure.Host != abi.HostPreview && sameSite(hd.Value, v.client) {
-				return "http://" + v.host, true
-			}
+			return v.origin(hd.Value), true
 		} else if strings.EqualFold(hd.Name, "Cookie") {
 			return withoutSessions(hd.Value)
 		}
@@ -88,8 +86,24 @@ func (v *visit) edit(s *Server, hd abi.Header) (value string, keep bool) {
 	return hd.Value, true
 }
 
+// origin returns an Origin as the server sees it. One that only has the name which
+// the server takes for its own, such as that of whatever listens on the client's own
+// port 8080, is a stranger's, and becomes one of nobody (RFC 6454, section 7.3).
+func (v *visit) origin(origin string) string {
+	switch {
+	case v.exposure.Host == abi.HostPreview:
+		return origin
+	case sameSite(origin, v.client):
+		return "http://" + v.host
+	case sameSite(origin, v.host):
+		return "null"
+	}
+	return origin
+}
+
 // referer returns a Referer (RFC 9110, section 10.1.3) as the server sees it, less
-// what opens a preview; false for one that names another preview.
+// what opens a preview; false for one that names another preview, or a stranger by the
+// server's own name.
 func (v *visit) referer(s *Server, ref string) (string, bool) {
 	scheme, authority, path, ok := splitAddress(ref)
 	if !ok {
@@ -105,7 +119,7 @@ func (v *visit) referer(s *Server, ref string) (string, bool) {
 		if v.exposure.Host != abi.HostPreview {
 			scheme, authority = "http", v.host
 		}
-	} else if s.namesPreview(authority, path) {
+	} else if s.namesPreview(authority, path) || v.exposure.Host != abi.HostPreview && strings.EqualFold(authority, v.host) {
 		return "", false
 	}
 	path, query, has := strings.Cut(path, "?")
