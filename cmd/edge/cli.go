@@ -166,7 +166,7 @@ func misuse(args []string, err error) error {
 // printed a help text.
 func newParser(ctx context.Context, t *terminal, exit func(int)) (*kong.Kong, error) {
 	var groups []kong.Group
-	for _, key := range []string{"sandboxes", "processes", "files", "ports", "connection"} {
+	for _, key := range []string{"sandboxes", "processes", "files", "ports", "policy", "connection"} {
 		groups = append(groups, kong.Group{Key: key, Title: remote.Groups()[key]})
 	}
 	return kong.New(&commands{},

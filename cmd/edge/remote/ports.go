@@ -18,21 +18,27 @@ type port struct {
 type exposeCommand struct {
 	port
 	Output
-	Name   string `placeholder:"NAME" help:"What the exposure is called."`
-	Token  string `placeholder:"TOKEN" help:"Token of the URL: a-z, 0-9 and _, at most 16; else 16 random ones."`
-	TTL    Span   `name:"ttl" placeholder:"SPAN" help:"End it after that long, like 1h; default never."`
-	Public bool   `help:"A URL without a token, for everybody."`
-	Wake   string `placeholder:"WHEN" enum:",never,http,ws,hold" default:"" help:"Which requests start a sandbox that sleeps: never, http, ws or hold (both); default hold."`
+	Name      string `placeholder:"NAME" help:"What the exposure is called."`
+	Token     string `placeholder:"TOKEN" help:"Token of the URL: a-z, 0-9 and _, at most 16; else 16 random ones."`
+	TokenIn   string `placeholder:"PLACE" enum:",host,request" default:"" help:"host has the token in the URL's name (default), request has each request show it: as X-Edge-Token, bearer, edge_token or a cookie."`
+	Access    string `placeholder:"WHO" enum:",token,public,plugin" default:"" help:"token (default), public for everybody, or plugin: whom a plugin lets in."`
+	Public    bool   `help:"The same as --access public."`
+	TTL       Span   `name:"ttl" placeholder:"SPAN" help:"End it after that long, like 1h; default never."`
+	Wake      string `placeholder:"WHEN" help:"Which requests start a sandbox that sleeps: never, http, ws or hold (both), which may say for how long a request waits: hold(10s). Default hold."`
+	Host      string `placeholder:"HOST" help:"What the server sees as Host: local (localhost:PORT, default), preview (what the client sent) or a name, in which $${port} is the port."`
+	OnRestart string `placeholder:"WHAT" enum:",keep,revoke" default:"" help:"When the sandbox ends: keep the URL (default) or revoke it."`
+	IfExposed string `placeholder:"WHAT" enum:",keep,error" default:"" help:"When the port is exposed: keep its URL and change what is said here (default), or error."`
+
+	MaxConnections int `placeholder:"N" group:"policy" help:"Connections that may be open through the URL at a time."`
+	policyFlags
 }
 
-// Run exposes a port and prints its URL.
+// Run exposes a port and prints its URL. A token that is not in the URL goes where
+// messages go, so that what is printed stays a URL.
 func (v *exposeCommand) Run(ctx context.Context, env *Env) error {
-	if v.Public && v.Token != "" {
-		return abi.Errorf(abi.CodeInvalidRequest, "--public and --token exclude each other: a public URL has no token")
-	}
-	req := &abi.ExposePortRequest{Port: v.Port, Name: v.Name, Token: v.Token, TTL: v.TTL.duration(), Wake: abi.Wake(v.Wake)}
-	if v.Public {
-		req.Access = abi.AccessPublic
+	req, err := v.request()
+	if err != nil {
+		return err
 	}
 	return v.in(ctx, env, v.Sandbox, func(s *session) error {
 		exposed, err := Call(ctx, s.Client, s.ref, abi.ExposePort, req)
@@ -43,17 +49,66 @@ func (v *exposeCommand) Run(ctx context.Context, env *Env) error {
 			return writeJSON(env.Out, exposed)
 		}
 		fmt.Fprintln(env.Out, oneLine(exposed.URL))
+		if exposed.Token != "" {
+			fmt.Fprintf(env.Err, "Requests show the token, like \"X-Edge-Token: %s\"; edge link %s %d makes a link for a browser.\n", oneLine(exposed.Token), v.Sandbox, v.Port)
+		}
 		return nil
 	})
 }
 
-type unexposeCommand struct{ port }
+func (v *exposeCommand) request() (*abi.ExposePortRequest, error) {
+	access := abi.Access(v.Access)
+	switch {
+	case v.Public && access != "" && access != abi.AccessPublic:
+		return nil, abi.Errorf(abi.CodeInvalidRequest, "--public and --access %s exclude each other", access)
+	case v.Public:
+		access = abi.AccessPublic
+	}
+	if v.Token != "" && (access == abi.AccessPublic || access == abi.AccessPlugin) {
+		return nil, abi.Errorf(abi.CodeInvalidRequest, "--token and access %s exclude each other: the URL has no token then", access)
+	}
+	wake := abi.Wake(v.Wake)
+	if _, _, _, err := wake.Parse(); err != nil {
+		return nil, err
+	}
+	return &abi.ExposePortRequest{
+		Port: v.Port, Name: v.Name, Token: v.Token, TokenIn: abi.TokenIn(v.TokenIn), Access: access, TTL: v.TTL.duration(), Wake: wake,
+		Host: v.Host, OnRestart: v.OnRestart, IfExposed: v.IfExposed, MaxConnections: v.MaxConnections, Policy: v.policy(),
+	}, nil
+}
+
+type unexposeCommand struct {
+	port
+	Drain Span `placeholder:"SPAN" help:"Let what came through the URL go on for that long, at most 1h; new requests are refused at once. Default 0."`
+}
 
 // Run takes an exposure back.
 func (v *unexposeCommand) Run(ctx context.Context, env *Env) error {
 	return v.in(ctx, env, v.Sandbox, func(s *session) error {
-		_, err := Call(ctx, s.Client, s.ref, abi.UnexposePort, &abi.UnexposePortRequest{Port: v.Port})
+		_, err := Call(ctx, s.Client, s.ref, abi.UnexposePort, &abi.UnexposePortRequest{Port: v.Port, Drain: v.Drain.duration()})
 		return err
+	})
+}
+
+type linkCommand struct {
+	port
+	Output
+	TTL  Span   `name:"ttl" placeholder:"SPAN" help:"How long the link works, at most 720h; default 1h."`
+	Path string `placeholder:"PATH" help:"Where the link leads, with or without a query; default /."`
+}
+
+// Run signs a link to an exposure that keeps its token out of the URL.
+func (v *linkCommand) Run(ctx context.Context, env *Env) error {
+	return v.in(ctx, env, v.Sandbox, func(s *session) error {
+		link, err := Call(ctx, s.Client, s.ref, abi.CreatePreviewLink, &abi.PreviewLinkRequest{Port: v.Port, TTL: v.TTL.duration(), Path: v.Path})
+		if err != nil {
+			return err
+		}
+		if v.json() {
+			return writeJSON(env.Out, link)
+		}
+		fmt.Fprintln(env.Out, oneLine(link.URL))
+		return nil
 	})
 }
 
@@ -94,9 +149,9 @@ func (v *portsCommand) Run(ctx context.Context, env *Env) error {
 	if v.json() {
 		return writeJSON(env.Out, map[string]any{"ports": list})
 	}
-	t := newTable("SANDBOX", "#PORT", "NAME", "#CONNS", "#EXPIRES", "URL")
+	t := newTable("SANDBOX", "#PORT", "NAME", "ACCESS", "STATUS", "#CONNS", "#EXPIRES", "URL")
 	for _, e := range list {
-		t.add(Ref{e.Binding, e.ID}.String(), strconv.Itoa(e.Port), e.Name, strconv.Itoa(e.Connections), until(e.ExpiresAt), e.URL)
+		t.add(Ref{e.Binding, e.ID}.String(), strconv.Itoa(e.Port), e.Name, string(e.Access), e.Status, strconv.Itoa(e.Connections), until(e.ExpiresAt), e.URL)
 	}
 	t.whole = true
 	return t.write(env.Out)

@@ -63,6 +63,7 @@ type Commands struct {
 
 	Expose   exposeCommand   `cmd:"" group:"ports" help:"Make a port reachable by URL; prints it."`
 	Unexpose unexposeCommand `cmd:"" group:"ports" help:"Take the URL of a port back."`
+	Link     linkCommand     `cmd:"" group:"ports" help:"Sign a link to a port that is exposed with --token-in request; prints it."`
 	Ports    portsCommand    `cmd:"" group:"ports" help:"List exposed ports."`
 
 	Connections connectionsCommand `cmd:"" aliases:"conns" group:"ports" help:"List and close live connections."`
@@ -75,7 +76,7 @@ type Commands struct {
 func Groups() map[string]string {
 	return map[string]string{
 		"sandboxes": "Sandboxes of a running edge:", "processes": "Commands and processes:", "files": "Files:", "ports": "Ports and connections:",
-		"connection": "Which edge:",
+		"policy": "Bounds of each connection:", "connection": "Which edge:",
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -298,7 +299,7 @@ func TestPorts(t *testing.T) {
 		if ref.ID == "job" {
 			return abi.ExposedPorts{}, nil
 		}
-		return abi.ExposedPorts{Ports: []abi.ExposedPort{{Port: 8080, Name: "web", URL: "http://" + ref.ID + "/", Connections: 1}}}, nil
+		return abi.ExposedPorts{Ports: []abi.ExposedPort{{Port: 8080, Name: "web", Access: abi.AccessPublic, Status: "active", URL: "http://" + ref.ID + "/", Connections: 1}}}, nil
 	}
 	expose := exposeCommand{port: port{Sandbox: "one", Port: 8080}, Name: "web", TTL: Span(time.Hour), Public: true, Wake: "never"}
 	if err := expose.Run(t.Context(), s.env(e)); err != nil || s.out.String() != "http://8080-one.localhost/\n" {
@@ -311,15 +312,82 @@ func TestPorts(t *testing.T) {
 	if err := (&portsCommand{}).Run(t.Context(), s.env(e)); err != nil {
 		t.Fatal(err)
 	}
-	const want = "SANDBOX        PORT  NAME  CONNS  EXPIRES  URL\n" +
-		"Sandbox/alpha  8080  web       1        -  http://alpha/\n" +
-		"Sandbox/zeta   8080  web       1        -  http://zeta/\n"
+	const want = "SANDBOX        PORT  NAME  ACCESS  STATUS  CONNS  EXPIRES  URL\n" +
+		"Sandbox/alpha  8080  web   public  active      1        -  http://alpha/\n" +
+		"Sandbox/zeta   8080  web   public  active      1        -  http://zeta/\n"
 	if s.out.String() != want {
 		t.Errorf("printed\n%s\nwant\n%s", &s.out, want)
 	}
-	expose.Token = "abc"
-	if err := expose.Run(t.Context(), s.env(e)); !isCode(err, abi.CodeInvalidRequest) {
-		t.Errorf("public with a token: %v", err)
+	for name, bad := range map[string]exposeCommand{
+		"public with a token": {Public: true, Token: "abc"}, "public and not": {Public: true, Access: "plugin"},
+		"plugin with a token": {Access: "plugin", Token: "abc"}, "wake": {Wake: "sometimes"},
+	} {
+		if err := bad.Run(t.Context(), s.env(e)); !isCode(err, abi.CodeInvalidRequest) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestExposeOptions wants every flag to reach the edge, and a token that is not in
+// the URL to be told beside it.
+func TestExposeOptions(t *testing.T) {
+	t.Parallel()
+	e, s := startEdge(t), &screen{}
+	var asked abi.ExposePortRequest
+	e.calls["exposePort"] = func(_ Ref, body []byte) (any, error) {
+		return abi.ExposedPort{Port: 8080, URL: "http://8080-one.localhost/", Token: "tok_en"}, json.Unmarshal(body, &asked)
+	}
+	expose := exposeCommand{
+		port: port{Sandbox: "one", Port: 8080}, Token: "tok_en", TokenIn: "request", Access: "token", Wake: "hold(10s)", Host: "app:${port}",
+		OnRestart: "revoke", IfExposed: "error", MaxConnections: 3,
+		policyFlags: policyFlags{
+			IdleTimeout: Span(time.Second), MaxDuration: Span(time.Minute), MaxBytes: 10 << 20, MaxMessageBytes: 1 << 10, MessagesPerSecond: 5,
+			PingInterval: Span(time.Hour), AllowOrigin: []string{"https://a.example"}, Protocol: []string{"chat"},
+		},
+	}
+	if err := expose.Run(t.Context(), s.env(e)); err != nil || s.out.String() != "http://8080-one.localhost/\n" || !strings.Contains(s.err.String(), "X-Edge-Token: tok_en") {
+		t.Errorf("expose: %v, %q, %q", err, &s.out, &s.err)
+	}
+	want := abi.ExposePortRequest{
+		Port: 8080, Token: "tok_en", TokenIn: "request", Access: "token", Wake: "hold(10s)", Host: "app:${port}", OnRestart: "revoke", IfExposed: "error", MaxConnections: 3,
+		Policy: abi.Policy{
+			IdleTimeout: abi.Duration(time.Second), MaxDuration: abi.Duration(time.Minute), MaxBytes: 10 << 20, MaxMessageBytes: 1 << 10, MessagesPerSecond: 5,
+			PingInterval: abi.Duration(time.Hour), AllowOrigins: []string{"https://a.example"}, Protocols: []string{"chat"},
+		},
+	}
+	if !reflect.DeepEqual(asked, want) {
+		t.Errorf("asked for %+v, want %+v", asked, want)
+	}
+}
+
+func TestUnexposeAndLink(t *testing.T) {
+	t.Parallel()
+	e, s := startEdge(t), &screen{}
+	var gone abi.UnexposePortRequest
+	e.calls["unexposePort"] = func(_ Ref, body []byte) (any, error) { return abi.Empty{}, json.Unmarshal(body, &gone) }
+	if err := (&unexposeCommand{port: port{Sandbox: "one", Port: 8080}, Drain: Span(time.Minute)}).Run(t.Context(), s.env(e)); err != nil || gone.Drain.D() != time.Minute {
+		t.Errorf("unexpose: %v, %+v", err, gone)
+	}
+	var asked abi.PreviewLinkRequest
+	e.calls["createPreviewLink"] = func(_ Ref, body []byte) (any, error) {
+		return abi.PreviewLink{URL: "http://x/a?edge_link=1"}, json.Unmarshal(body, &asked)
+	}
+	link := linkCommand{port: port{Sandbox: "one", Port: 8080}, TTL: Span(time.Hour), Path: "/a"}
+	if err := link.Run(t.Context(), s.env(e)); err != nil || s.out.String() != "http://x/a?edge_link=1\n" || asked != (abi.PreviewLinkRequest{Port: 8080, TTL: abi.Duration(time.Hour), Path: "/a"}) {
+		t.Errorf("link: %v, %q, %+v", err, &s.out, asked)
+	}
+}
+
+func TestBytes(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Bytes{
+		"0": 0, "512": 512, "1KiB": 1 << 10, "1.5MiB": 3 << 19, "2GiB": 2 << 30,
+		"": -1, "KiB": -1, "-1": -1, "1MB": -1, "1 MiB": -1, "0.1": -1, "nan": -1, "inf": -1, "9999999999GiB": -1,
+	} {
+		var got Bytes
+		if err := got.UnmarshalText([]byte(text)); (err == nil) != (want >= 0) || err == nil && got != want {
+			t.Errorf("%q: %d, %v", text, got, err)
+		}
 	}
 }
 
