@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -92,9 +93,12 @@ var confidential = []string{
 // isConfidential tells whether the value of a header, a parameter or a JSON field of
 // that name is confidential.
 func isConfidential(name string) bool {
+	if plain, err := url.PathUnescape(name); err == nil {
+		name = plain
+	}
 	name = strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(name))
 	switch name {
-	case "auth", "sessionid", "sid":
+	case "auth", "sessionid", "sid", "edgelink":
 		return true
 	case "session", "sessions", "maxtokens", "tokens", "secwebsocketkey":
 		return false // of exec and its like it is a name; the others are counts
@@ -105,14 +109,14 @@ func isConfidential(name string) bool {
 // Patterns of what is confidential within a text. Each has the part before it, the
 // value, and what follows that belongs to the match.
 var (
-	// //8080-box-token.localhost
-	previewHost = regexp.MustCompile(`(//[0-9]{4,5}-[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?-)([a-z0-9_]{1,16})(\.)`)
+	// //8080-box-token.localhost, in any case
+	previewHost = regexp.MustCompile(`(?i)(//[0-9]{4,5}-[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?-)([a-z0-9_]{1,16})(\.)`)
 	// 8080-box-token.localhost, as a Host header has it
-	hostLabel = regexp.MustCompile(`^([0-9]{4,5}-[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?-)([a-z0-9_]{1,16})(\.)`)
+	hostLabel = regexp.MustCompile(`(?i)^([0-9]{4,5}-[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?-)([a-z0-9_]{1,16})(\.)`)
 	// /_preview/8080/box-token/
 	previewPath = regexp.MustCompile(`(/_preview/[0-9]{4,5}/[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?-)([a-z0-9_]{1,16})([/?#"' ]|$)`)
-	// ?token=value, and forms
-	parameter = regexp.MustCompile(`((?:^|[?&;])([A-Za-z0-9_.\-]{1,64})=)([^&;#\s"'<>]+)`)
+	// ?token=value, and forms; the name may be escaped
+	parameter = regexp.MustCompile(`((?:^|[?&;])([A-Za-z0-9_.%\-]{1,64})=)([^&;#\s"'<>]+)`)
 	// "token": "value"
 	field = regexp.MustCompile(`("([A-Za-z0-9_.\-]{1,64})"\s*:\s*")((?:[^"\\]|\\.)+)(")`)
 )
