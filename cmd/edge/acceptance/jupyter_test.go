@@ -24,10 +24,11 @@ var jupyterImage = sync.OnceValue(func() error {
 // policy "preview" the server sees the name that it was opened by, and refuses it.
 func TestJupyter(t *testing.T) {
 	crosswise(t, func(t *testing.T, p place) {
+		where := p.String()
 		if p.runtime == "docker" {
 			err := jupyterImage()
 			need(t, err == nil, fmt.Sprint("the image edge-jupyter: ", err))
-			p.runtime = "jupyter"
+			p.runtime = "jupyter" // the binding whose image has it
 		} else {
 			_, err := exec.LookPath("/usr/bin/jupyter-notebook")
 			need(t, err == nil, "Debian's jupyter-notebook and python3-ipykernel")
@@ -40,7 +41,7 @@ func TestJupyter(t *testing.T) {
 		b := openTab(t)
 		b.open(url + "login")
 		b.holds("h1", "403 : Forbidden")
-		b.shot("jupyter-refused-" + p.String())
+		b.shot("jupyter-refused-" + where)
 
 		if again := box.expose(abi.ExposePortRequest{Port: 8888, Host: abi.HostLocal}); again != url {
 			t.Errorf("exposed again, the port is at %s, before at %s", again, url)
@@ -54,7 +55,7 @@ func TestJupyter(t *testing.T) {
 		b.until("the kernel is connected", `window.Jupyter?.notebook?.kernel?.is_connected() ?? false`)
 		b.click(`button[data-jupyter-action="jupyter-notebook:run-cell-and-select-next"]`)
 		b.holds(".output_area .output_stdout", "the sum is 499500 at /workspace")
-		b.shot("jupyter-" + p.String())
+		b.shot("jupyter-" + where)
 		b.click(`button[data-jupyter-action="jupyter-notebook:save-notebook"]`)
 		eventually(t, "the notebook is saved", func() error {
 			if text := box.exec("cat sum.ipynb"); !strings.Contains(text, "the sum is 499500") {
