@@ -2,6 +2,7 @@ package sandboxmgr
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -60,6 +61,9 @@ func (u *unit) listening(ctx context.Context) ([]initproto.Listener, error) {
 		return heard, nil
 	}
 	list, err := g.askPorts(ctx, quickTimeout, 0)
+	if errors.Is(err, abi.CodeSandboxExited.Err()) && !g.init.Broken() {
+		return nil, nil
+	}
 	return list.Listeners, err
 }
 

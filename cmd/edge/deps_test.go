@@ -40,7 +40,7 @@ var house = map[string]struct{ ours, heavy []string }{
 	"sandboxmgr/docker":        {ours: []string{"abi", "sandboxmgr", "sandboxmgr/netns", "sandboxmgr/initrelay"}, heavy: []string{"github.com/docker/docker", "github.com/docker/go-connections", "github.com/moby/patternmatcher"}},
 	"sandboxmgr/process":       {ours: []string{"abi", "sandboxmgr", "sandboxmgr/netns", "sandboxmgr/process/stage"}, heavy: []string{"golang.org/x/sys"}},
 	"sandboxmgr/process/stage": {heavy: []string{"golang.org/x/sys"}},
-	"sandboxmgr/runtimetest":   {ours: []string{"abi", "sandboxmgr", "sandboxmgr/initlink", "sandboxmgr/initrelay"}},
+	"sandboxmgr/runtimetest":   {ours: []string{"abi", "sandboxmgr", "sandboxmgr/initlink", "sandboxmgr/initrelay", "sandboxmgr/state"}},
 	"sandboxmgr/state":         {ours: []string{"sandboxmgr"}, heavy: []string{"go.etcd.io/bbolt"}},
 	"host":                     {ours: []string{"abi", "bridge", "sandboxmgr"}, heavy: []string{"github.com/valyala/fasthttp", "github.com/pires/go-proxyproto"}},
 	"host/admin":               {ours: []string{"abi", "host", "sandboxmgr"}, heavy: []string{"github.com/fasthttp/websocket"}},

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"edge/sandboxmgr/initd"
+	"edge/sandboxmgr/initrelay"
 )
 
 // tenants are what processes in a sandbox try. Without an error the sandbox held.
@@ -22,6 +23,9 @@ var tenants = map[string]func(args []string) error{
 	"terminal":    terminal,
 	"forks":       forks,
 	"eat":         eat,
+	"serve":       serve,
+	"hang up":     hangUp,
+	"daemon":      daemon,
 }
 
 // inits are those that are not what they should be. They never return.
@@ -34,8 +38,8 @@ var inits = map[string]func(){
 }
 
 func main() {
-	if len(os.Args) < 2 {
-		os.Exit(initd.Main(nil))
+	if len(os.Args) < 2 || os.Args[1] == initrelay.Command {
+		os.Exit(initd.Main(os.Args[1:]))
 	}
 	if f := inits[os.Args[1]]; f != nil {
 		f()
