@@ -49,7 +49,7 @@ func TestBunWebSocket(t *testing.T) {
 // returns what it printed.
 func (s *sandbox) bunClient(address string) string {
 	s.t.Helper()
-	cmd := exec.Command(filepath.Join(root, "bin", "tools", "bun"), "run", filepath.Join("testdata", "bun", "client.ts"), address, s.edge.addr)
+	cmd := exec.Command(filepath.Join(root, "bin", "tools", "bun"), "run", filepath.Join("testdata", "bun", "client.ts"), address, s.edge.addr, s.edge.rootFile())
 	said, err := cmd.CombinedOutput()
 	if err != nil {
 		s.t.Errorf("Bun's client: %v", err)

@@ -98,6 +98,7 @@ func TestLargeBodies(t *testing.T) {
 		b.open(x.url)
 		b.holds("body", "transfers")
 
+		x.middle()
 		x.measured("a download that breaks off and is resumed", x.downloadResumed)
 		x.measured("an upload with its length", func() { x.upload(size) })
 		x.measured("a chunked upload", func() { x.upload(-1) })
@@ -143,6 +144,21 @@ func memory(t *testing.T, pid int, field string) int64 {
 		t.Fatal(err)
 	}
 	return kib << 10
+}
+
+// middle asks for a few bytes across the end of a block.
+func (x *transfers) middle() {
+	x.t.Helper()
+	want := make([]byte, 20)
+	body := newMadeUp(x.size)
+	body.at = blockSize - 10
+	if _, err := io.ReadFull(body, want); err != nil {
+		x.t.Fatal(err)
+	}
+	got := x.box.edge.get(x.t, fmt.Sprintf("%sfile?size=%d", x.url, x.size), fmt.Sprintf("Range: bytes=%d-%d", blockSize-10, blockSize+9))
+	if got.status != http.StatusPartialContent || got.body != string(want) {
+		x.t.Errorf("a range is answered with %d %v, %d bytes", got.status, got.header, len(got.body))
+	}
 }
 
 // downloadResumed reads half of the file, closes the connection, and goes on
