@@ -28,6 +28,7 @@ type arena struct {
 	machines *machines
 	table    *bridge.Table
 	events   *eventTexts
+	said     *syncBuffer // by the manager
 }
 
 // newArena starts it, with the bindings Sandbox and Other. s may set what the arena
@@ -39,13 +40,12 @@ func newArena(t testing.TB, s *Server, routes []Route) *arena {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	a := &arena{machines: &machines{ports: map[string]string{}, running: map[string]*namedMachine{}}, table: &bridge.Table{}, events: &eventTexts{}}
+	a := &arena{machines: &machines{ports: map[string]string{}, running: map[string]*namedMachine{}}, table: &bridge.Table{}, events: &eventTexts{}, said: &syncBuffer{}}
 	relay := &bridge.Relay{Table: a.table}
-	log := &syncBuffer{}
 	a.manager, err = sandboxmgr.New(t.Context(), sandboxmgr.Config{
 		StateDir: dir, Store: &mapStore{entries: map[string]sandboxmgr.Entry{}}, InitPath: "/init",
 		OpenInit:    func(string, string, *slog.Logger) (sandboxmgr.Init, error) { return idleInit{}, nil },
-		Connections: Connections{Table: a.table, Relay: relay}, Observe: a.events.add, Log: slog.New(slog.NewTextHandler(log, nil)),
+		Connections: Connections{Table: a.table, Relay: relay}, Observe: a.events.add, Log: slog.New(slog.NewTextHandler(a.said, nil)),
 		Bindings: map[string]sandboxmgr.Binding{"Sandbox": {Runtime: a.machines, Image: "i"}, "Other": {Runtime: a.machines, Image: "i"}},
 	})
 	if err != nil {
