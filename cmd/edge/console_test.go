@@ -33,6 +33,12 @@ func TestConsoleLines(t *testing.T) {
 			c.sandboxEvent(sandboxmgr.Event{Kind: sandboxmgr.EventStopped, Ref: ref, Text: "stopped"})
 		}, "sandbox Sandbox/one stopped\n"},
 		{"stopped", func(c *console) { c.sandboxEvent(sandboxmgr.Event{Kind: sandboxmgr.EventStopped, Ref: ref}) }, "sandbox Sandbox/one stopped\n"},
+		{"port opened", func(c *console) {
+			c.sandboxEvent(sandboxmgr.Event{Kind: sandboxmgr.EventPortOpened, Ref: ref, Text: "8080 by process web"})
+		}, "port Sandbox/one listens on 8080 by process web\n"},
+		{"port closed", func(c *console) {
+			c.sandboxEvent(sandboxmgr.Event{Kind: sandboxmgr.EventPortClosed, Ref: ref, Text: "8080"})
+		}, "port Sandbox/one does not listen on 8080 any more\n"},
 		{"output", func(c *console) {
 			c.sandboxEvent(sandboxmgr.Event{Kind: sandboxmgr.EventOutput, Ref: ref, Text: "web listening"})
 		}, "output Sandbox/one web listening\n"},

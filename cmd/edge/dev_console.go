@@ -26,6 +26,10 @@ func (c *console) sandboxEvent(e sandboxmgr.Event) {
 		c.line(yellowText, "process", "%s %s", who, e.Text)
 	case sandboxmgr.EventOutput:
 		c.line(dimText, "output", "%s %s", who, e.Text)
+	case sandboxmgr.EventPortOpened:
+		c.line(plainText, "port", "%s listens on %s", who, e.Text)
+	case sandboxmgr.EventPortClosed:
+		c.line(plainText, "port", "%s does not listen on %s any more", who, e.Text)
 	case sandboxmgr.EventExposed:
 		c.line(plainText, "exposed", "%s %s", who, e.Text)
 	default:

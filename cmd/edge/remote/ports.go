@@ -125,7 +125,8 @@ type exposure struct {
 	abi.ExposedPort
 }
 
-// Run lists exposures, of one sandbox or of all.
+// Run lists exposures, of one sandbox or of all, and the ports beside them that
+// something listens on.
 func (v *portsCommand) Run(ctx context.Context, env *Env) error {
 	c, err := v.open(ctx, env)
 	if err != nil {
@@ -136,7 +137,7 @@ func (v *portsCommand) Run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	list := []exposure{}
+	list, others := []exposure{}, []heard{}
 	for _, ref := range refs {
 		ports, err := Call(ctx, c, ref, abi.GetExposedPorts, &abi.Empty{})
 		if err != nil {
@@ -145,13 +146,21 @@ func (v *portsCommand) Run(ctx context.Context, env *Env) error {
 		for _, p := range ports.Ports {
 			list = append(list, exposure{ref.Binding, ref.ID, p})
 		}
+		unexposed, err := c.unexposed(ctx, ref, ports.Ports)
+		if err != nil {
+			return err
+		}
+		others = append(others, unexposed...)
 	}
 	if v.json() {
-		return writeJSON(env.Out, map[string]any{"ports": list})
+		return writeJSON(env.Out, map[string]any{"ports": list, "listening": others})
 	}
 	t := newTable("SANDBOX", "#PORT", "NAME", "ACCESS", "STATUS", "#CONNS", "#EXPIRES", "URL")
 	for _, e := range list {
-		t.add(Ref{e.Binding, e.ID}.String(), strconv.Itoa(e.Port), e.Name, string(e.Access), e.Status, strconv.Itoa(e.Connections), until(e.ExpiresAt), e.URL)
+		t.add(Ref{e.Binding, e.ID}.String(), strconv.Itoa(e.Port), e.Name, string(e.Access), statusText(e.ExposedPort), strconv.Itoa(e.Connections), until(e.ExpiresAt), e.URL)
+	}
+	for _, h := range others {
+		t.add(Ref{h.Binding, h.ID}.String(), strconv.Itoa(h.Port), h.ProcessID, "-", "not exposed", "-", "-", h.hint())
 	}
 	t.whole = true
 	return t.write(env.Out)

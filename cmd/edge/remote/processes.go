@@ -24,9 +24,13 @@ func (v *topCommand) Run(ctx context.Context, env *Env) error {
 		if v.json() {
 			return writeJSON(env.Out, list)
 		}
-		t := newTable("PROCESS", "#PID", "STATUS", "#SINCE", "EXIT", "COMMAND")
+		ports, err := Call(ctx, s.Client, s.ref, abi.GetListeningPorts, &abi.Empty{})
+		if err != nil { // of an edge, or an init, that cannot tell
+			ports = &abi.ListeningPorts{}
+		}
+		t := newTable("PROCESS", "#PID", "STATUS", "#SINCE", "EXIT", "PORTS", "COMMAND")
 		for _, p := range list.Processes {
-			t.add(p.ID, pidText(p), string(p.Status), since(&p.StartedAt), exitText(p), p.Command)
+			t.add(p.ID, pidText(p), string(p.Status), since(&p.StartedAt), exitText(p), portsOf(p.ID, ports.Ports), p.Command)
 		}
 		return t.write(env.Out)
 	})
@@ -61,6 +65,8 @@ func pidText(p abi.Process) string {
 
 func exitText(p abi.Process) string {
 	switch {
+	case p.OOMKilled:
+		return "out of memory"
 	case p.Signal != "":
 		return p.Signal
 	case p.ExitCode != nil:

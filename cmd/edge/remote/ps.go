@@ -28,6 +28,7 @@ type listed struct {
 	ID      string            `json:"id"`
 	Labels  map[string]string `json:"labels"`
 	abi.SandboxState
+	Listening []abi.ListeningPort `json:"listening"`
 	// whole is the entry as the edge wrote it.
 	whole json.RawMessage
 }
@@ -88,13 +89,13 @@ func (p *psCommand) Run(ctx context.Context, env *Env) error {
 		}
 		return writeJSON(env.Out, map[string]any{"sandboxes": whole})
 	}
-	t := newTable("SANDBOX", "STATE", "#UP", "#CONNS", "#SLEEPS", "WHY")
+	t := newTable("SANDBOX", "STATE", "#UP", "#CONNS", "#SLEEPS", "PORTS", "WHY")
 	for _, l := range boxes {
 		up := "-"
 		if alive(l.State) {
 			up = since(l.StartedAt)
 		}
-		t.add(l.ref().String(), stateText(l.SandboxState), up, strconv.Itoa(l.Connections), until(l.SleepsAt), strings.Join(l.Why, ", "))
+		t.add(l.ref().String(), stateText(l.SandboxState), up, strconv.Itoa(l.Connections), until(l.SleepsAt), portsText(l.Listening), strings.Join(l.Why, ", "))
 	}
 	return t.write(env.Out)
 }

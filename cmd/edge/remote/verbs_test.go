@@ -13,13 +13,14 @@ import (
 )
 
 const threeBoxes = `{"sandboxes":[
- {"binding":"Sandbox","id":"zeta","state":"running","connections":2,"why":["2 connections"],"labels":{"team":"a"},"future":1},
+ {"binding":"Sandbox","id":"zeta","state":"running","connections":2,"why":["2 connections"],"labels":{"team":"a"},
+  "listening":[{"port":3000,"processId":"web","address":"::1"},{"port":3000,"processId":"web","address":"127.0.0.1"},{"port":9229}],"future":1},
  {"binding":"Sandbox","id":"alpha","state":"running","paused":true,"connections":0},
  {"binding":"Py","id":"job","state":"stopped","connections":0,"why":["idle for 10m0s\u001b[2J"],"runtime":"docker"}]}`
 
 func TestPs(t *testing.T) {
 	t.Parallel()
-	const head = "SANDBOX        STATE    UP  CONNS  SLEEPS  WHY\n"
+	const head = "SANDBOX        STATE    UP  CONNS  SLEEPS  PORTS           WHY\n"
 	tests := []struct {
 		name string
 		ps   psCommand
@@ -27,11 +28,11 @@ func TestPs(t *testing.T) {
 	}{
 		{"running", psCommand{}, head +
 			"Sandbox/alpha  paused    -      0       -\n" +
-			"Sandbox/zeta   running   -      2       -  2 connections\n"},
+			"Sandbox/zeta   running   -      2       -  3000 web, 9229  2 connections\n"},
 		{"all", psCommand{All: true}, head +
-			"Py/job         stopped   -      0       -  idle for 10m0s\uFFFD[2J\n" +
+			"Py/job         stopped   -      0       -                  idle for 10m0s\uFFFD[2J\n" +
 			"Sandbox/alpha  paused    -      0       -\n" +
-			"Sandbox/zeta   running   -      2       -  2 connections\n"},
+			"Sandbox/zeta   running   -      2       -  3000 web, 9229  2 connections\n"},
 		{"names", psCommand{All: true, Quiet: true}, "Py/job\nSandbox/alpha\nSandbox/zeta\n"},
 		{"state", psCommand{Quiet: true, Filter: []string{"state=stopped", "state=paused"}}, "Py/job\nSandbox/alpha\n"},
 		{"id and binding", psCommand{Quiet: true, Filter: []string{"id=z*", "binding=Sandbox"}}, "Sandbox/zeta\n"},
@@ -51,6 +52,21 @@ func TestPs(t *testing.T) {
       "labels": {
         "team": "a"
       },
+      "listening": [
+        {
+          "port": 3000,
+          "processId": "web",
+          "address": "::1"
+        },
+        {
+          "port": 3000,
+          "processId": "web",
+          "address": "127.0.0.1"
+        },
+        {
+          "port": 9229
+        }
+      ],
       "future": 1
     }
   ]
@@ -301,6 +317,14 @@ func TestPorts(t *testing.T) {
 		}
 		return abi.ExposedPorts{Ports: []abi.ExposedPort{{Port: 8080, Name: "web", Access: abi.AccessPublic, Status: "active", URL: "http://" + ref.ID + "/", Connections: 1}}}, nil
 	}
+	e.calls["getListeningPorts"] = func(ref Ref, _ []byte) (any, error) {
+		if ref.ID != "zeta" { // of an older edge
+			return nil, abi.Errorf(abi.CodeUnknownOperation, "there is no operation")
+		}
+		return abi.ListeningPorts{Ports: []abi.ListeningPort{
+			{Port: 80}, {Port: 5173, Address: "127.0.0.1", ProcessID: "vite"}, {Port: 5173, Address: "::1", ProcessID: "vite"}, {Port: 8080},
+		}}, nil
+	}
 	expose := exposeCommand{port: port{Sandbox: "one", Port: 8080}, Name: "web", TTL: Span(time.Hour), Public: true, Wake: "never"}
 	if err := expose.Run(t.Context(), s.env(e)); err != nil || s.out.String() != "http://8080-one.localhost/\n" {
 		t.Errorf("expose: %v, %q", err, &s.out)
@@ -312,9 +336,11 @@ func TestPorts(t *testing.T) {
 	if err := (&portsCommand{}).Run(t.Context(), s.env(e)); err != nil {
 		t.Fatal(err)
 	}
-	const want = "SANDBOX        PORT  NAME  ACCESS  STATUS  CONNS  EXPIRES  URL\n" +
-		"Sandbox/alpha  8080  web   public  active      1        -  http://alpha/\n" +
-		"Sandbox/zeta   8080  web   public  active      1        -  http://zeta/\n"
+	const want = "SANDBOX        PORT  NAME  ACCESS  STATUS       CONNS  EXPIRES  URL\n" +
+		"Sandbox/alpha  8080  web   public  active           1        -  http://alpha/\n" +
+		"Sandbox/zeta   8080  web   public  active           1        -  http://zeta/\n" +
+		"Sandbox/zeta     80        -       not exposed      -        -  only ports from 1024 on can be exposed\n" +
+		"Sandbox/zeta   5173  vite  -       not exposed      -        -  edge expose Sandbox/zeta 5173\n"
 	if s.out.String() != want {
 		t.Errorf("printed\n%s\nwant\n%s", &s.out, want)
 	}
@@ -399,15 +425,18 @@ func TestTopAndKill(t *testing.T) {
 	e.calls["listProcesses"] = func(Ref, []byte) (any, error) {
 		return abi.ProcessList{Processes: []abi.Process{
 			{ID: "web", PID: 12, Status: abi.StatusRunning, Command: "bun run\nserver.ts", StartedAt: time.Now().Add(-time.Hour)},
-			{ID: "old", PID: 3, Status: abi.StatusFailed, ExitCode: &code, Command: "false", StartedAt: time.Now().Add(-25 * time.Hour)},
+			{ID: "old", PID: 3, Status: abi.StatusFailed, ExitCode: &code, OOMKilled: true, Command: "false", StartedAt: time.Now().Add(-25 * time.Hour)},
 		}}, nil
+	}
+	e.calls["getListeningPorts"] = func(Ref, []byte) (any, error) {
+		return abi.ListeningPorts{Ports: []abi.ListeningPort{{Port: 3000, ProcessID: "web"}, {Port: 3000, ProcessID: "web"}, {Port: 8080}, {Port: 9000, ProcessID: "web"}}}, nil
 	}
 	if err := (&topCommand{Sandbox: "one"}).Run(t.Context(), s.env(e)); err != nil {
 		t.Fatal(err)
 	}
-	const want = "PROCESS  PID  STATUS   SINCE  EXIT  COMMAND\n" +
-		"web       12  running     1h  -     bun run server.ts\n" +
-		"old        -  failed      1d  1     false\n"
+	const want = "PROCESS  PID  STATUS   SINCE  EXIT           PORTS       COMMAND\n" +
+		"web       12  running     1h  -              3000, 9000  bun run server.ts\n" +
+		"old        -  failed      1d  out of memory              false\n"
 	if s.out.String() != want {
 		t.Errorf("printed\n%s\nwant\n%s", &s.out, want)
 	}
