@@ -35,10 +35,10 @@ ldflags := -ldflags '-s -w -X main.version=$(VERSION)'
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
-.PHONY: help run test race check build wasm image bench bench-parts bench-peers bench-plugins bench-readme bench-sandbox fuzz soak clean setup tools go-version no-rust no-clang FORCE
+.PHONY: help run test race check build wasm image bench bench-parts bench-peers bench-plugins bench-previews bench-readme bench-sandbox fuzz soak clean setup tools go-version no-rust no-clang FORCE
 
 help: ## Say what each target does
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-13s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
 
 run: bin/edge $(bun) ## Set everything up, then serve the examples on http://localhost:8787 while you edit them
 	bin/edge dev examples/wasm
@@ -81,11 +81,14 @@ bench-peers: node_modules/.dev ## Install what bench compares with: Debian's ngi
 	@[ -x bin/peers/workerd ] || { echo "make: npm has no workerd for this machine"; exit 1; }
 
 bench-parts: setup ## Print what the parts cost: decision, request, upgrade, cold start on both runtimes, binary size
-	$(GO) test -run '^$$' -bench . -skip '^Benchmark(Sandbox|PlanHeld)' -benchtime $(BENCHTIME) ./cmd/edge/e2e
+	$(GO) test -run '^$$' -bench . -skip '^Benchmark(Sandbox|PlanHeld|Preview)' -benchtime $(BENCHTIME) ./cmd/edge/e2e
 
 bench-plugins: setup node_modules/.package-lock.json ## Print what plugins cost, with the goals beside it: decisions, isolation, metering, loads, parked requests (5 minutes; needs clang, rustc and Node.js)
 	$(GO) test -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkPlatform' -benchtime 1x ./plugins
 	$(GO) test -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkPlanHeld$$' -benchtime 1x ./cmd/edge/e2e
+
+bench-previews: setup ## Print how many requests a preview serves beside the bridge's relay, with the goal, and that a refusal tells nothing by its time (1 minute)
+	$(GO) test -count=1 -run '^$$' -bench '^BenchmarkPreview' -benchtime 1x ./cmd/edge/e2e
 
 bench-sandbox: setup ## Print what sandboxes cost, with the goals beside it: exec, starts, dials, files, memory (10 minutes)
 	$(GO) test -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkSandbox' -benchtime 1x ./cmd/edge/e2e

@@ -263,7 +263,7 @@ func (x *exchange) withoutDescriptors(err error) error {
 
 // isRefused tells whether nobody listened on the port, so that nothing was sent.
 func isRefused(err error) bool {
-	return errors.Is(err, abi.CodePortNotListening.Err()) || errors.Is(err, syscall.ECONNREFUSED)
+	return err != nil && (errors.Is(err, abi.CodePortNotListening.Err()) || errors.Is(err, syscall.ECONNREFUSED))
 }
 
 var (

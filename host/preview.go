@@ -70,13 +70,16 @@ func loggedHost(name string) string {
 	if !strings.Contains(name, "-") {
 		return name
 	}
-	labels := strings.Split(name, ".")
-	for i, label := range labels {
+	logged, done := "", 0 // of name, what logged has
+	for at := 0; at < len(name); at++ {
+		label, _, _ := strings.Cut(name[at:], ".")
 		if port, rest, ok := strings.Cut(label, "-"); ok && isDigits(port) && strings.ContainsAny(rest, "-_") {
-			labels[i] = withoutToken(label)
+			logged += name[done:at] + withoutToken(label)
+			done = at + len(label)
 		}
+		at += len(label)
 	}
-	return strings.Join(labels, ".")
+	return logged + name[done:]
 }
 
 // loggedPath is a path for logs, less the token of a preview's path form.
