@@ -85,13 +85,18 @@ const (
 	kept = 14 * 24 * time.Hour
 )
 
-// client has an authority make certificates, keeps them in {dir}/acme, and has them
+// acmeFolder is where accounts, keys and certificates are, in Config.Dir.
+const acmeFolder = "acme"
+
+// client has an authority make certificates, keeps them in acmeFolder, and has them
 // renewed in time.
 type client struct {
 	domains []string
 	allow   func(string) bool
 	log     *slog.Logger
 	pace    pace
+	// everybodys is set for the default authority, which knows public names alone.
+	everybodys bool
 
 	cache  *certmagic.Cache
 	single *certmagic.Config // names on their own, shown by HTTP-01 and TLS-ALPN-01
@@ -118,15 +123,14 @@ type try struct {
 
 // openClient asks for what is needed from the beginning, in the background.
 func openClient(c Config) *client {
-	a := &client{domains: c.Domains, allow: c.Allow, log: c.Log, pace: c.ACME.pace, tries: map[string]*try{}}
+	a := &client{domains: c.Domains, allow: c.Allow, log: c.Log, pace: c.ACME.pace, everybodys: c.ACME.CA == "", tries: map[string]*try{}}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	quiet := quietly(c.Log)
-	storage := &certmagic.FileStorage{Path: filepath.Join(c.Dir, "acme")}
 	a.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: a.configFor, RenewCheckInterval: c.ACME.pace.look, Logger: quiet,
 	})
 	form := certmagic.Config{
-		Storage: storage, Logger: quiet, RenewalWindowRatio: c.ACME.pace.remaining,
+		Storage: newStorage(filepath.Join(c.Dir, acmeFolder)), Logger: quiet, RenewalWindowRatio: c.ACME.pace.remaining,
 		OCSP: certmagic.OCSPConfig{DisableStapling: true}, OnEvent: a.onEvent,
 	}
 	a.single = certmagic.New(a.cache, form)
@@ -196,8 +200,12 @@ var (
 	_ certmagic.RenewalInfoGetter = (*gate)(nil)
 )
 
-// PreCheck meets certmagic.PreChecker.
+// PreCheck meets certmagic.PreChecker. The issuer's own has it use the e-mail address
+// that it is given; without one it would make up one from what is on disk.
 func (g *gate) PreCheck(ctx context.Context, names []string, _ bool) error {
+	if g.issuer.Email == "" {
+		return nil
+	}
 	if err := g.issuer.PreCheck(ctx, names, false); err != nil {
 		return certmagic.ErrNoRetry{Err: err}
 	}
@@ -238,7 +246,7 @@ func (g *gate) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certma
 var errNotAllowed = errors.New("the name is not one that the edge may ask a certificate for")
 
 func (a *client) maySingle(name string) error {
-	if strings.Contains(name, "*") || !a.allow(name) {
+	if strings.Contains(name, "*") || a.everybodys && !certmagic.SubjectQualifiesForPublicCert(name) || !a.allow(name) {
 		return errNotAllowed
 	}
 	return nil

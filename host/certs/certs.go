@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3"
@@ -56,6 +57,7 @@ type Manager struct {
 	domains []string
 	source  source
 	log     *slog.Logger
+	closing sync.Once
 
 	// challenged is for those who check that a name is ours; see challenge.
 	challenged *tls.Config
@@ -114,8 +116,9 @@ func Open(c Config) (*Manager, error) {
 	return m, nil
 }
 
-// Close ends what goes on in the background. Handshakes that wait fail.
-func (m *Manager) Close() { m.source.close() }
+// Close ends what goes on in the background. Handshakes that wait fail. A second
+// call does nothing.
+func (m *Manager) Close() { m.closing.Do(m.source.close) }
 
 // Config is for the HTTPS listener: TLS 1.2 or later (RFC 8996), HTTP/1.1 alone,
 // session tickets. It is the caller's.

@@ -1,0 +1,364 @@
+package certs
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// public is a manager that asks an authority, behind a listener for HTTPS and one
+// that sends clients there.
+type public struct {
+	*Manager
+	*authority
+	https, http string
+	log         *record
+	clients     *tls.Config
+}
+
+// asking is what a test may say about one.
+type asking struct {
+	domains []string
+	email   string
+	dns     bool
+	noHTTP  bool
+	noHTTPS bool // no challenges there
+	seconds uint64
+	allow   func(string) bool
+	dir     string
+	pace    pace
+}
+
+// startPublic starts an authority, listeners and a manager between them.
+func startPublic(t testing.TB, q asking) *public {
+	t.Helper()
+	p := &public{log: new(record), clients: &tls.Config{InsecureSkipVerify: true}} // who vouches is not the question
+	var lns [2]net.Listener
+	var ports [2]int
+	for i := range lns {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		lns[i], ports[i] = ln, ln.Addr().(*net.TCPAddr).Port
+	}
+	p.http, p.https = lns[0].Addr().String(), lns[1].Addr().String()
+	if q.seconds == 0 {
+		q.seconds = 90 * 24 * 3600
+	}
+	p.authority = startAuthority(t, ports[0], ports[1], q.seconds)
+	a := &ACME{CA: p.url, Roots: p.roots, Email: q.email, pace: q.pace}
+	if !q.noHTTPS {
+		a.HTTPS = p.https
+	}
+	if !q.noHTTP {
+		a.HTTP = p.http
+	}
+	if q.dns {
+		a.DNS = &DNS{Command: p.names.command(t), Resolvers: []string{p.names.address}}
+	}
+	// The listeners are closed after the manager: a challenge under way needs them.
+	p.Manager = open(t, Config{Dir: q.dir, Domains: q.domains, Allow: q.allow, Log: p.log.log(), ACME: a})
+	greet(t, lns[1], p.Manager.Config())
+	s := p.Manager.Redirect(ports[1])
+	var work sync.WaitGroup
+	work.Go(func() { _ = s.Serve(lns[0]) })
+	t.Cleanup(func() { _ = s.Close(); work.Wait() })
+	return p
+}
+
+// to greets the edge by a name.
+func (p *public) to(name string) (tls.ConnectionState, error) {
+	c := p.clients.Clone()
+	c.ServerName = name
+	return dial(p.https, c)
+}
+
+// served are the names of the certificate that a client is given.
+func (p *public) served(t testing.TB, name string) []string {
+	t.Helper()
+	state, err := p.to(name)
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, p.log)
+	}
+	return state.PeerCertificates[0].DNSNames
+}
+
+// allowing allows these names.
+func allowing(names ...string) func(string) bool {
+	return func(n string) bool { return slices.Contains(names, n) }
+}
+
+// TestWildcard: names that hold a token are served by one certificate, for which the
+// authority never learns them.
+func TestWildcard(t *testing.T) {
+	t.Parallel()
+	p := startPublic(t, asking{domains: []string{"preview.test", "other.test"}, email: "ops@example.com", dns: true, allow: allowing("preview.test", "8080-open.preview.test", "app.test")})
+	for _, d := range []string{"preview.test", "other.test"} {
+		if !p.CoversPreviews(d) {
+			t.Errorf("the names under %s have no certificate", d)
+		}
+		within(t, "a wildcard certificate of "+d, func() bool { _, err := p.to("8080-a-topsecret." + d); return err == nil })
+		within(t, "a certificate of "+d, func() bool { _, err := p.to(d); return err == nil })
+		if got := p.served(t, "8080-a-topsecret."+d); !slices.Equal(got, []string{"*." + d}) {
+			t.Errorf("under %s the certificate is for %q", d, got)
+		}
+	}
+	if p.CoversPreviews("foreign.test") {
+		t.Error("a foreign domain is said to have a certificate")
+	}
+	flood(p, 200, func(i int) string { return fmt.Sprintf("80%02d-b%d-secret%d.preview.test", i%90, i, i) })
+	flood(p, 100, func(i int) string { return fmt.Sprintf("x.80-b%d-secret%d.preview.test", i, i) })
+	p.served(t, "8080-open.preview.test") // public: the wildcard is for it too
+	if got := p.served(t, "app.test"); !slices.Equal(got, []string{"app.test"}) {
+		t.Errorf("a route's host is served a certificate for %q", got)
+	}
+	want := []string{"*.other.test", "*.preview.test", "app.test", "other.test", "preview.test"}
+	if got := slices.Sorted(slices.Values(p.all())); !slices.Equal(got, want) {
+		t.Errorf("the authority was asked for %q, want %q", got, want)
+	}
+	if n := p.names.records(t); n != 0 {
+		t.Errorf("%d DNS records are left", n)
+	}
+	if strings.Contains(p.log.String(), "secret") {
+		t.Error("the log holds a token")
+	}
+}
+
+// flood greets by many names from several clients at a time. Whatever becomes of
+// it, it ends.
+func flood(p *public, n int, name func(i int) string) {
+	var next atomic.Int64
+	var work sync.WaitGroup
+	for range 8 {
+		work.Go(func() {
+			for i := int(next.Add(1)); i <= n; i = int(next.Add(1)) {
+				_, _ = p.to(name(i))
+			}
+		})
+	}
+	work.Wait()
+}
+
+// TestOnDemand: a name that may have a certificate of its own is asked for once,
+// however many want it, shown by the challenge that the listeners allow.
+func TestOnDemand(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		q    asking
+	}{
+		{"HTTP-01", asking{noHTTPS: true}},
+		{"TLS-ALPN-01", asking{noHTTP: true}},
+		{"either", asking{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.q.domains, tt.q.allow = []string{"preview.test"}, allowing("preview.test", "8080-open.preview.test", "app.test")
+			p := startPublic(t, tt.q)
+			if p.CoversPreviews("preview.test") {
+				t.Error("all names under the domain are said to have a certificate")
+			}
+			if n := p.requests(); n != 0 {
+				t.Errorf("the authority had %d requests before anybody came", n)
+			}
+			var work sync.WaitGroup
+			for range 20 {
+				work.Go(func() {
+					if state, err := p.to("8080-open.preview.test"); err != nil || !slices.Equal(state.PeerCertificates[0].DNSNames, []string{"8080-open.preview.test"}) {
+						t.Errorf("a client of 20: %v", err)
+					}
+				})
+			}
+			flood(p, 200, func(i int) string { return fmt.Sprintf("8080-a-secret%d.preview.test", i) })
+			work.Wait()
+			p.served(t, "8080-Open.Preview.test")
+			if got := p.all(); !slices.Equal(got, []string{"8080-open.preview.test"}) {
+				t.Errorf("the authority was asked for %q\n%s", got, p.log)
+			}
+			if _, err := p.to("8080-a-secret1.preview.test"); !unserved(err) {
+				t.Errorf("a name with a token: %v", err)
+			}
+		})
+	}
+}
+
+// TestKeptOverRestarts: what was made once is not asked for again.
+func TestKeptOverRestarts(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "tls")
+	p := startPublic(t, asking{domains: []string{"preview.test"}, dns: true, allow: allowing("app.test"), dir: dir})
+	within(t, "the certificates", func() bool {
+		_, a := p.to("x.preview.test")
+		_, b := p.to("preview.test")
+		_, c := p.to("app.test")
+		return a == nil && b == nil && c == nil
+	})
+	before := p.all()
+	p.Manager.Close()
+	again := open(t, Config{
+		Dir: dir, Domains: []string{"preview.test"}, Allow: allowing("app.test"), Log: p.log.log(),
+		ACME: &ACME{CA: p.url, Roots: p.roots, DNS: &DNS{Command: []string{"/bin/false"}}},
+	})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	greet(t, ln, again.Config())
+	for _, name := range []string{"x.preview.test", "preview.test", "app.test"} {
+		within(t, "the certificate of "+name, func() bool {
+			_, err := dial(ln.Addr().String(), &tls.Config{InsecureSkipVerify: true, ServerName: name})
+			return err == nil
+		})
+	}
+	if got := p.all(); !slices.Equal(got, before) {
+		t.Errorf("after a restart the authority was asked for %q", got[len(before):])
+	}
+	for _, path := range []string{dir, filepath.Join(dir, acmeFolder)} {
+		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o700 {
+			t.Errorf("%s: %v, %v", path, st.Mode(), err)
+		}
+	}
+	_ = filepath.Walk(dir, func(path string, st os.FileInfo, err error) error {
+		if err == nil && st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 {
+			t.Errorf("others can read %s (%v)", path, st.Mode())
+		}
+		return err
+	})
+}
+
+// TestRenewal: certificates are renewed before they run out, and one whose name is
+// not exposed any more is not.
+func TestRenewal(t *testing.T) {
+	t.Parallel()
+	var gone atomic.Bool
+	// certmagic remembers failures by name for as long as the process lives.
+	tag := newSerial().Text(36)
+	domain, app, open := "preview-"+tag+".test", "app-"+tag+".test", "8080-"+tag+".example.test"
+	p := startPublic(t, asking{
+		domains: []string{domain}, dns: true, seconds: 600, pace: pace{look: 300 * time.Millisecond, remaining: 0.999},
+		allow: func(n string) bool { return n == app || n == open && !gone.Load() },
+	})
+	first := map[string]string{}
+	serial := func(name string) string {
+		state, err := p.to(name)
+		if err != nil {
+			return ""
+		}
+		return state.PeerCertificates[0].SerialNumber.String()
+	}
+	for _, name := range []string{"x." + domain, app, open} {
+		within(t, "a certificate for "+name, func() bool { first[name] = serial(name); return first[name] != "" })
+	}
+	for name := range first {
+		within(t, "another certificate for "+name, func() bool { s := serial(name); return s != "" && s != first[name] })
+	}
+	gone.Store(true)
+	within(t, "the name that is not exposed any more", func() bool { return unservedBy(p, open) })
+	// What was under way is let end: a round of another name's.
+	n, rounds := 0, p.ordered(app)
+	within(t, "a round", func() bool { n = p.ordered(open); return p.ordered(app) > rounds })
+	rounds = p.ordered(app)
+	within(t, "two rounds more", func() bool { return p.ordered(app) > rounds+1 })
+	if now := p.ordered(open); now > n {
+		t.Errorf("it was asked for %d times more", now-n)
+	}
+}
+
+func unservedBy(p *public, name string) bool {
+	_, err := p.to(name)
+	return unserved(err)
+}
+
+// TestFailuresBackOff: while it is too early to try again, clients are refused
+// without the authority being asked.
+func TestFailuresBackOff(t *testing.T) {
+	t.Parallel()
+	// With one kind of challenge there is one order for an attempt.
+	p := startPublic(t, asking{domains: []string{"preview.test"}, noHTTPS: true, allow: allowing("missing.test"), pace: pace{retry: []time.Duration{time.Hour}}})
+	if _, err := p.to("missing.test"); err == nil {
+		t.Fatal("there is a certificate")
+	}
+	if n := p.ordered("missing.test"); n != 1 {
+		t.Fatalf("it was asked for %d times\n%s", n, p.log)
+	}
+	before := p.requests()
+	flood(p, 50, func(int) string { return "missing.test" })
+	if n := p.requests() - before; n != 0 {
+		t.Errorf("50 clients more had the authority asked %d times", n)
+	}
+	if log := p.log.String(); strings.Count(log, "there is no certificate") != 1 || !strings.Contains(log, "name=missing.test") || !strings.Contains(log, "again=1h") {
+		t.Errorf("the log does not tell of it once:\n%s", log)
+	}
+}
+
+// TestUnknownNamesCostNothing: no file is looked for and nobody is asked.
+func TestUnknownNamesCostNothing(t *testing.T) {
+	t.Parallel()
+	p := startPublic(t, asking{domains: []string{"preview.test"}})
+	flood(p, 500, func(i int) string { return fmt.Sprintf("n%d.foreign.example", i) })
+	c := p.source.(*client)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.tries) != 0 || p.requests() != 0 || p.log.String() != "" && strings.Contains(p.log.String(), "foreign") {
+		t.Errorf("%d names are remembered, the authority had %d requests, the log holds\n%s", len(c.tries), p.requests(), p.log)
+	}
+	if files, _ := os.ReadDir(c.single.Storage.(*storage).files.Path); len(files) != 0 {
+		t.Errorf("on disk there is %v", files)
+	}
+}
+
+// TestGate: whatever goes wrong before it, a name that is not allowed does not pass.
+func TestGate(t *testing.T) {
+	t.Parallel()
+	p := startPublic(t, asking{domains: []string{"preview.test"}, allow: allowing("app.test")})
+	c := p.source.(*client)
+	for _, name := range []string{"8080-a-secret.preview.test", "*.preview.test"} {
+		if err := c.load(c.single, name); !errors.Is(err, errNotAllowed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := len(p.all()); n != 0 {
+		t.Errorf("the authority was asked for %q", p.all())
+	}
+}
+
+// TestChallengesOfStrangers: who asks for challenges that are not under way learns
+// nothing, and nothing is looked up.
+func TestChallengesOfStrangers(t *testing.T) {
+	t.Parallel()
+	p := startPublic(t, asking{domains: []string{"preview.test"}, allow: allowing("preview.test")})
+	c := p.clients.Clone()
+	c.ServerName, c.NextProtos = "preview.test", []string{"acme-tls/1"}
+	if _, err := dial(p.https, c); err == nil {
+		t.Error("a challenge that is not under way is greeted")
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.http+challengePath+"abc", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = "preview.test"
+	res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	_, port, _ := net.SplitHostPort(p.https)
+	if want := "https://preview.test:" + port + challengePath + "abc"; res.StatusCode != 308 || res.Header.Get("Location") != want {
+		t.Errorf("%d to %q, want 308 to %q", res.StatusCode, res.Header.Get("Location"), want)
+	}
+	if n := len(p.all()); n != 0 {
+		t.Errorf("the authority was asked for %q", p.all())
+	}
+}

@@ -1,0 +1,92 @@
+package certs
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// plain serves redirects of an internal manager to a port, and returns the address.
+func plain(t testing.TB, port int) string {
+	t.Helper()
+	m, _ := internal(t, Config{Domains: []string{"preview.test"}, Allow: allowing("app.example")})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := m.Redirect(port)
+	var work sync.WaitGroup
+	work.Go(func() { _ = s.Serve(ln) })
+	t.Cleanup(func() { _ = s.Close(); work.Wait() })
+	return ln.Addr().String()
+}
+
+// raw sends bytes and reads one answer.
+func raw(t testing.TB, address, request string) *http.Response {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	_ = c.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(c, request); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+func TestRedirect(t *testing.T) {
+	t.Parallel()
+	usual, other := plain(t, 443), plain(t, 8443)
+	tests := []struct {
+		name, address, request string
+		status                 int
+		location               string
+	}{
+		{"the usual port", usual, "GET /a/b?c=d HTTP/1.1\r\nHost: preview.test\r\n\r\n", 308, "https://preview.test/a/b?c=d"},
+		{"another port", other, "POST /a HTTP/1.1\r\nHost: 8080-a-token.Preview.test:80\r\nContent-Length: 0\r\n\r\n", 308, "https://8080-a-token.preview.test:8443/a"},
+		{"bytes of the path stay", other, "GET /%2e%2E//x%2fy?q=%20+ HTTP/1.1\r\nHost: app.example.\r\n\r\n", 308, "https://app.example:8443/%2e%2E//x%2fy?q=%20+"},
+		{"two slashes", usual, "GET //evil.example/ HTTP/1.1\r\nHost: preview.test\r\n\r\n", 308, "https://preview.test//evil.example/"},
+		{"an address", usual, "GET / HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n", 308, "https://127.0.0.1/"},
+		{"an IPv6 address", other, "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", 308, "https://[::1]:8443/"},
+		{"an absolute target", usual, "GET http://preview.test/x HTTP/1.1\r\nHost: preview.test\r\n\r\n", 308, "https://preview.test/x"},
+		{"a foreign host", usual, "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421, ""},
+		{"a foreign target", usual, "GET http://evil.example/ HTTP/1.1\r\nHost: preview.test\r\n\r\n", 421, ""},
+		{"a host that ends like ours", usual, "GET / HTTP/1.1\r\nHost: evilpreview.test\r\n\r\n", 421, ""},
+		{"user info", usual, "GET / HTTP/1.1\r\nHost: preview.test@evil.example\r\n\r\n", 400, ""},
+		{"unicode", usual, "GET / HTTP/1.1\r\nHost: prévıew.test\r\n\r\n", 400, ""},
+		{"two hosts", usual, "GET / HTTP/1.1\r\nHost: preview.test\r\nHost: evil.example\r\n\r\n", 400, ""},
+		{"no host", usual, "GET / HTTP/1.1\r\n\r\n", 400, ""},
+		{"no path", usual, "OPTIONS * HTTP/1.1\r\nHost: preview.test\r\n\r\n", 400, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			res := raw(t, tt.address, tt.request)
+			if res.StatusCode != tt.status || res.Header.Get("Location") != tt.location {
+				t.Errorf("%d to %q, want %d to %q", res.StatusCode, res.Header.Get("Location"), tt.status, tt.location)
+			}
+			if !res.Close || res.Header.Get("Strict-Transport-Security") != "" {
+				t.Errorf("header %v, closes: %v", res.Header, res.Close)
+			}
+		})
+	}
+}
+
+func TestRedirectBoundsHeads(t *testing.T) {
+	t.Parallel()
+	res := raw(t, plain(t, 443), "GET / HTTP/1.1\r\nHost: preview.test\r\nX: "+strings.Repeat("a", 64<<10)+"\r\n\r\n")
+	if res.StatusCode != 431 {
+		t.Errorf("%d", res.StatusCode)
+	}
+}
