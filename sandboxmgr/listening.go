@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"syscall"
 	"time"
 
 	"edge/abi"
@@ -94,7 +95,22 @@ func (g *generation) askPorts(ctx context.Context, limit time.Duration, ended in
 	if err != nil {
 		return initproto.PortList{}, err
 	}
-	return checkedPorts(list), nil
+	list = checkedPorts(list)
+	if list.Ended != nil {
+		g.blameMemory(&list.Ended.Process)
+	}
+	return list, nil
+}
+
+// blameMemory completes how a process ended that nobody asked to, where the runtime
+// alone can see that memory was short: the kernel kills then, and a shell tells of the
+// program it ran by its exit code.
+func (g *generation) blameMemory(p *abi.Process) {
+	const shellSays = 128 + int(syscall.SIGKILL)
+	killed := p.Signal == "SIGKILL" || p.ExitCode != nil && *p.ExitCode == shellSays
+	if t, ok := g.machine.(OOMTeller); ok && killed && p.Status == abi.StatusFailed {
+		p.OOMKilled = p.OOMKilled || t.OOMKilled()
+	}
 }
 
 // listeningPorts are the numbers of the ports that are listened on, ascending, at

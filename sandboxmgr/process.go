@@ -34,7 +34,18 @@ func (s *Sandbox) StartProcess(ctx context.Context, req *abi.StartProcessRequest
 
 // ListProcesses lists the processes that StartProcess started.
 func (s *Sandbox) ListProcesses(ctx context.Context, req *abi.Empty) (*abi.ProcessList, error) {
-	return carry[abi.ProcessList](ctx, s, abi.ListProcesses.Name(), quickTimeout, req)
+	op, list := abi.ListProcesses.Name(), new(abi.ProcessList)
+	err := s.use(ctx, op, func(g *generation) error {
+		err := g.call(ctx, op, quickTimeout, req, list)
+		for i := range list.Processes {
+			g.blameMemory(&list.Processes[i])
+		}
+		return err
+	})
+	if err != nil {
+		return nil, s.fail(op, err)
+	}
+	return list, nil
 }
 
 // GetProcess tells one process's state.
@@ -43,7 +54,16 @@ func (s *Sandbox) GetProcess(ctx context.Context, req *abi.ProcessRequest) (*abi
 	if err := abi.CheckProcessID(req.ProcessID); err != nil {
 		return nil, s.fail(op, err)
 	}
-	return carryInside[abi.Process](ctx, s, op, errNoProcess(req.ProcessID), quickTimeout, req)
+	p := new(abi.Process)
+	err := s.useWith(ctx, op, nil, errNoProcess(req.ProcessID), func(g *generation) error {
+		err := g.call(ctx, op, quickTimeout, req, p)
+		g.blameMemory(p)
+		return err
+	})
+	if err != nil {
+		return nil, s.fail(op, err)
+	}
+	return p, nil
 }
 
 // KillProcess ends a process with its whole group and waits for its end.

@@ -76,6 +76,13 @@ type Pauser interface {
 	Paused(ctx context.Context) (bool, error)
 }
 
+// OOMTeller is a Machine that can tell whether the kernel has ended any of its
+// processes for want of memory. It is optional, and for machines whose init cannot see
+// that.
+type OOMTeller interface {
+	OOMKilled() bool
+}
+
 // Describer is a Machine that can tell how it is bounded. It is optional.
 type Describer interface {
 	// Describe tells the limits in force and by what, and facts for people

@@ -12,9 +12,10 @@ type child struct {
 	onTTY   bool   // it leads a session that has a terminal
 	started time.Time
 	done    chan struct{} // closed when it has been reaped
-	// status and ended are set before done is closed.
-	status syscall.WaitStatus
-	ended  time.Time
+	// status, oomKilled and ended are set before done is closed.
+	status    syscall.WaitStatus
+	oomKilled bool // the kernel ended it, or what it ran, for want of memory
+	ended     time.Time
 }
 
 // exit returns how the child ended: the exit code, 128 and the number for a

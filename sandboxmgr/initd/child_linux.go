@@ -34,6 +34,7 @@ type reaper struct {
 	// a pid is not given to another process in between.
 	mu       sync.Mutex
 	children map[int]*child // those not reaped
+	oom      *oomCount
 	seq      atomic.Uint64
 }
 
@@ -42,7 +43,7 @@ func newReaper(boot string, stir func()) (*reaper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the null device: %w", err)
 	}
-	return &reaper{boot: boot, null: null, stir: stir, children: make(map[int]*child)}, nil
+	return &reaper{boot: boot, null: null, stir: stir, children: make(map[int]*child), oom: newOOMCount()}, nil
 }
 
 // start starts a command in its own process group. Its standard files are the
@@ -159,9 +160,10 @@ func (r *reaper) collect() {
 		r.mu.Lock()
 		var ws syscall.WaitStatus
 		pid, err := syscall.Wait4(-1, &ws, syscall.WNOHANG, nil)
+		oomKilled := pid > 0 && r.oom.explains(ws)
 		if c := r.children[pid]; pid > 0 && c != nil {
 			delete(r.children, pid)
-			c.status, c.ended = ws, time.Now()
+			c.status, c.oomKilled, c.ended = ws, oomKilled, time.Now()
 			close(c.done)
 		}
 		r.mu.Unlock()

@@ -55,7 +55,7 @@ func (p *process) view() abi.Process {
 	}
 	code, sig := p.child.exit()
 	ended := p.child.ended.UTC()
-	v.ExitCode, v.Signal, v.EndedAt = &code, sig, &ended
+	v.ExitCode, v.Signal, v.OOMKilled, v.EndedAt = &code, sig, p.child.oomKilled, &ended
 	switch {
 	case p.asked.Load():
 		v.Status = abi.StatusKilled

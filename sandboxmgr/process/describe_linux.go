@@ -129,3 +129,7 @@ func (c cgroup) present() cgroup {
 	}
 	return c
 }
+
+// OOMKilled tells whether the kernel ended something in the machine for want of
+// memory.
+func (h *handle) OOMKilled() bool { return h.group.oomKilled() }

@@ -36,6 +36,7 @@ func Ports(t *testing.T, network string, newBench func(testing.TB) *Bench) {
 		{"Listening", listening, false},
 		{"Reachability", reachability, false},
 		{"Crash", crash, true},
+		{"OutOfMemory", outOfMemoryBehindPort, true},
 		{"Restart", restart, false},
 		{"Many", manyPorts, true},
 		{"Sleep", portsSleep, true},
@@ -91,7 +92,7 @@ func (k *keeper) open(t *testing.T) {
 	if k.store, err = state.Open(filepath.Join(k.dir, "state.db")); err != nil {
 		t.Fatal(err)
 	}
-	binding := sandboxmgr.Binding{Runtime: k.bench.Runtime, Image: k.bench.Spec.Image, Network: k.network, SleepAfter: k.sleep}
+	binding := sandboxmgr.Binding{Runtime: k.bench.Runtime, Image: k.bench.Spec.Image, Network: k.network, SleepAfter: k.sleep, MemoryBytes: wickedMemory}
 	k.manager, err = sandboxmgr.New(t.Context(), sandboxmgr.Config{
 		StateDir: k.dir, Store: k.store, InitPath: k.program, Observe: k.observe,
 		Bindings: map[string]sandboxmgr.Binding{"Sandbox": binding},
@@ -381,6 +382,30 @@ func (k *keeper) wantCrash(t *testing.T) {
 	n := k.refusal(t, 8080)
 	if n.Diagnosis != abi.DiagnosisEnded || n.ProcessID != "web" || n.ExitCode == nil || *n.ExitCode != 3 || !strings.Contains(n.StderrTail, "boom") || n.OOMKilled {
 		t.Errorf("refusal: %+v", n)
+	}
+}
+
+// outOfMemoryBehindPort: that the kernel ended a server for want of memory is told, where
+// the machine's memory is bounded.
+func outOfMemoryBehindPort(t *testing.T, k *keeper) {
+	k.start(t, "web", 8080, "serve", "127.0.0.1:8080")
+	k.told(t, "portOpened 8080 by process web")
+	in, err := k.Inspect(t.Context(), &abi.Empty{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i := slices.IndexFunc(in.Limits, func(l abi.Limit) bool { return l.Name == "memory" }); i < 0 || !strings.HasPrefix(in.Limits[i].By, "cgroup") && in.Limits[i].By != "engine" {
+		t.Logf("SKIPPED: nothing bounds the machine's memory: %+v", in.Limits)
+		return
+	}
+	_, _ = k.get(t, 8080, "/eat")
+	k.told(t, "portOpened 8080 by process web", "portClosed 8080 by process web")
+	if n := k.refusal(t, 8080); n.Diagnosis != abi.DiagnosisEnded || n.Signal != "SIGKILL" || !n.OOMKilled {
+		t.Errorf("refusal: %+v", n)
+	}
+	p, err := k.GetProcess(t.Context(), &abi.ProcessRequest{ProcessID: "web"})
+	if err != nil || !p.OOMKilled {
+		t.Errorf("process: %+v, %v", p, err)
 	}
 }
 

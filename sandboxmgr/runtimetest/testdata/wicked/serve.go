@@ -19,9 +19,12 @@ import (
 func serve(args []string) error {
 	return serveEach(args, func(ln net.Listener) error {
 		return http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/crash" {
+			switch r.URL.Path {
+			case "/crash":
 				fmt.Fprintln(os.Stderr, "boom: the server crashes")
 				os.Exit(3)
+			case "/eat":
+				_ = eat([]string{"1024"}) // MiB
 			}
 			fmt.Fprintf(w, "hello from %s", ln.Addr())
 		}))
