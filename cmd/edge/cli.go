@@ -40,6 +40,7 @@ type commands struct {
 	Dev     devCommand     `cmd:"" help:"Serve a project while you edit it: rebuild, reload, report."`
 	Clean   cleanCommand   `cmd:"" help:"Destroy every sandbox of a state folder, with all it wrote."`
 	Plugin  pluginCommands `cmd:"" help:"Write and check plugins, and see and change those of a running edge."`
+	Trust   trustCommand   `cmd:"" help:"Have this machine believe the edge's own certificates (tls: internal)."`
 	Doctor  doctorCommand  `cmd:"" help:"Find what is wrong with this machine and the configuration, and what mends it."`
 	Version versionCommand `cmd:"" help:"Tell what this binary is."`
 

@@ -42,7 +42,7 @@ func (c *doctorCommand) Run(ctx context.Context, t *terminal) error {
 		return usageError{err}
 	}
 	x.machine(settings, config)
-	x.places(ctx, settings)
+	x.tls(settings, config, x.places(ctx, settings))
 	x.knowOwner(ctx, settings.State)
 	at, err := engineAt(t.getenv)
 	if err != nil {
@@ -221,7 +221,7 @@ func missing(ctx context.Context, o serverOptions) []string {
 	defer cancel()
 	x := &examination{}
 	x.machine(o.settings, o.config)
-	x.places(ctx, o.settings)
+	x.tls(o.settings, o.config, x.places(ctx, o.settings))
 	r := &runtimes{state: o.settings.State, at: o.engine}
 	x.bindings(ctx, r, o.config)
 	x.note(r.Close())

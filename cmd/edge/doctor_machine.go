@@ -108,9 +108,8 @@ func (x *examination) descriptors(c *Config) {
 	}
 }
 
-// places checks where the edge listens, and whether one does already.
-func (x *examination) places(ctx context.Context, s Settings) {
-	running := false
+// places checks where the edge listens, and tells whether one does already.
+func (x *examination) places(ctx context.Context, s Settings) (running bool) {
 	if s.Admin.Socket == "" {
 		x.found(levelNote, "admin API", "remove admin: off from the configuration", "it is off: edge ps and the other verbs do not work")
 	} else {
@@ -124,6 +123,7 @@ func (x *examination) places(ctx context.Context, s Settings) {
 		}
 		x.port("admin listen", s.Admin.Listen, "--admin-listen, EDGE_ADMIN_LISTEN or the key admin", running, level)
 	}
+	return running
 }
 
 // adminAPI tells whether an edge runs with these settings and answers.

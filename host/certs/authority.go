@@ -67,6 +67,17 @@ func OpenAuthority(dir string) (*Authority, error) {
 	return a, nil
 }
 
+// FindAuthority reads the authority that is kept in a folder and changes nothing. Where
+// there is none the error is fs.ErrNotExist.
+func FindAuthority(dir string) (*Authority, error) {
+	a, err := readAuthority(filepath.Join(dir, authorityFile))
+	if err != nil {
+		return nil, err
+	}
+	a.RootFile = filepath.Join(dir, rootFile)
+	return a, nil
+}
+
 // makeAuthority makes a key and a certificate for it, and writes both into one file.
 func makeAuthority(path string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -27,7 +27,7 @@ func (m *Manager) Redirect(port int) *http.Server {
 		Handler:           m.HTTPChallenge(&redirect{m, port}),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second,
 		MaxHeaderBytes: 16 << 10, DisableGeneralOptionsHandler: true,
-		ErrorLog:       slog.NewLogLogger(m.log.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(m.log.Handler(), slog.LevelDebug),
 	}
 	s.SetKeepAlivesEnabled(false)
 	return s
