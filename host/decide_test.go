@@ -317,7 +317,7 @@ func TestUnreadBody(t *testing.T) {
 	t.Parallel()
 	r := start(t, &Server{}, all(always(text(200, "in"))))
 	c := r.dial(t)
-	c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 33\r\n\r\nGET /inner HTTP/1.1\r\nHost: x\r\n\r\n..GET /second HTTP/1.1\r\nHost: a\r\n\r\n")
+	c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 34\r\n\r\nGET /inner HTTP/1.1\r\nHost: x\r\n\r\n..GET /second HTTP/1.1\r\nHost: a\r\n\r\n")
 	for range 2 {
 		if got := c.answer("GET"); got.StatusCode != 200 {
 			t.Fatalf("answer %d %s", got.StatusCode, got.body)

@@ -73,8 +73,8 @@ func parseHead(method, target, proto, raw string) (*head, *refusal) {
 	switch {
 	case proto != "HTTP/1.1":
 		return nil, refuse(505, "this server speaks HTTP/1.1, not %.10q", proto)
-	case !abi.ValidToken(method) || len(method) > maxMethodBytes:
-		return nil, refuse(400, "the method is not a token of at most %d characters", maxMethodBytes)
+	case !validMethod(method):
+		return nil, refuse(400, "the method is not made of at most %d upper case letters, \"-\" and \"_\"", maxMethodBytes)
 	case method == "CONNECT" || method == "TRACE":
 		return nil, refuse(405, "method %s is not served here", method)
 	}

@@ -40,6 +40,9 @@ func (h *head) readTarget(target string, hosts int) *refusal {
 		return refuse(400, "the request target is neither a path nor an http URL")
 	}
 	h.path, h.query, h.hasQuery = strings.Cut(target, "?")
+	if problem := pathProblem(h.path); problem != "" {
+		return refuse(400, "the path of the request %s", problem)
+	}
 	return nil
 }
 

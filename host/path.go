@@ -1,0 +1,65 @@
+package host
+
+import "strings"
+
+// pathProblem says what in a target's path servers make different things of, or "":
+// an escape that is none (RFC 3986, section 2.1), an escaped NUL, and dot segments that
+// lead above the root, which some servers take for other files and some for none
+// (section 5.2.4). An escaped slash counts as one.
+func pathProblem(p string) string {
+	escaped := strings.IndexByte(p, '%') >= 0
+	if escaped {
+		if problem := escapeProblem(p); problem != "" {
+			return problem
+		}
+		p = slashes.Replace(decodeUnreserved(p))
+	}
+	if !strings.Contains(p, "/..") {
+		return ""
+	}
+	depth := 0
+	for s := range strings.SplitSeq(p, "/") {
+		switch s {
+		case "", ".":
+		case "..":
+			if depth--; depth < 0 {
+				return "leads above the root"
+			}
+		default:
+			depth++
+		}
+	}
+	return ""
+}
+
+// slashes makes slashes of escaped ones.
+var slashes = strings.NewReplacer("%2f", "/", "%2F", "/")
+
+func escapeProblem(p string) string {
+	for i := 0; i < len(p); i++ {
+		switch {
+		case p[i] != '%':
+		case i+2 >= len(p) || !isHex(p[i+1]) || !isHex(p[i+2]):
+			return "holds a \"%\" that no two hexadecimal digits follow"
+		case p[i+1:i+3] == "00":
+			return "holds an escaped NUL"
+		}
+	}
+	return ""
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f'
+}
+
+// validMethod tells whether a method is of upper case letters, "-" and "_", as all
+// that are registered are (RFC 9110, section 16.1). Other tokens are mostly the rest of a body that is
+// longer than its head said, with a request line behind it.
+func validMethod(m string) bool {
+	for i := 0; i < len(m); i++ {
+		if c := m[i]; (c < 'A' || c > 'Z') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return m != "" && len(m) <= maxMethodBytes
+}
