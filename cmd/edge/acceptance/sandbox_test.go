@@ -174,22 +174,31 @@ func (s *sandbox) expose(request abi.ExposePortRequest) string {
 	return call(s, abi.ExposePort, request).URL
 }
 
-// refuses gives a server that is exposed the client's own Host to see, and wants
-// this refusal from it.
-func (s *sandbox) refuses(port, status int, text string) {
+// refuses asks a server that is exposed for something, from a page of its own, and
+// wants this refusal when it sees the Host and Origin of the preview, and not when it
+// sees those that it has by itself.
+func (s *sandbox) refuses(port int, path string, status int, text string) {
 	s.t.Helper()
-	url := s.expose(abi.ExposePortRequest{Port: port, Host: abi.HostPreview})
-	resp, err := s.edge.client().Get(url)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if resp.StatusCode != status || !strings.Contains(string(body), text) {
-		s.t.Errorf("with the policy %q the server answers %d %.300q, want %d with %q", abi.HostPreview, resp.StatusCode, body, status, text)
+	for _, policy := range []string{abi.HostPreview, abi.HostLocal} {
+		url := s.expose(abi.ExposePortRequest{Port: port, Host: policy})
+		req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, strings.TrimSuffix(url, "/")+path, nil)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		req.Header.Set("Origin", strings.TrimSuffix(url, "/"))
+		resp, err := s.edge.client().Do(req)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		refused := resp.StatusCode == status && strings.Contains(string(body), text)
+		if refused != (policy == abi.HostPreview) {
+			s.t.Errorf("with the policy %q %s is answered %d %.300q; refused would be %d with %q", policy, path, resp.StatusCode, body, status, text)
+		}
 	}
 }
 

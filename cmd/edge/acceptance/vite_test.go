@@ -31,6 +31,6 @@ func TestVite(t *testing.T) {
 		b.unmoved()
 		b.shot("vite-" + p.String())
 		b.quiet()
-		s.refuses(port, 403, "Blocked request.")
+		s.refuses(port, "/", 403, "Blocked request.")
 	})
 }

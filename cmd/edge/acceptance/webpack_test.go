@@ -33,6 +33,6 @@ func TestWebpack(t *testing.T) {
 		b.unmoved()
 		b.shot("webpack-" + p.String())
 		b.quiet()
-		s.refuses(port, 403, "Invalid Host")
+		s.refuses(port, "/", 403, "Invalid Host")
 	})
 }
