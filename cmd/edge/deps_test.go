@@ -45,6 +45,7 @@ var house = map[string]struct{ ours, heavy []string }{
 	"host":                     {ours: []string{"abi", "bridge", "sandboxmgr"}, heavy: []string{"github.com/valyala/fasthttp", "github.com/pires/go-proxyproto"}},
 	"host/admin":               {ours: []string{"abi", "host", "sandboxmgr"}, heavy: []string{"github.com/fasthttp/websocket"}},
 	"host/certs":               {heavy: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez/v3", "github.com/libdns/libdns", "go.uber.org/zap"}},
+	"host/certs/acmetest":      {heavy: []string{"github.com/letsencrypt/pebble/v2", "github.com/miekg/dns"}},
 	"host/metrics":             {ours: []string{"abi", "host"}, heavy: []string{"github.com/prometheus/client_golang", "github.com/prometheus/common"}},
 	"cmd/edge":                 {ours: []string{"*"}, heavy: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/fsnotify/fsnotify"}},
 	"cmd/edge/remote":          {ours: []string{"abi"}, heavy: []string{"github.com/fasthttp/websocket", "golang.org/x/term"}},
@@ -55,7 +56,7 @@ var house = map[string]struct{ ours, heavy []string }{
 }
 
 // testOnly are packages that tests alone import.
-var testOnly = []string{"plugins/wasmasm", "sandboxmgr/runtimetest"}
+var testOnly = []string{"plugins/wasmasm", "sandboxmgr/runtimetest", "host/certs/acmetest"}
 
 // examples are plugins: they see the SDK and nothing of the edge.
 const examples = "examples/wasm/"

@@ -14,13 +14,15 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"edge/host/certs/acmetest"
 )
 
 // public is a manager that asks an authority, behind a listener for HTTPS and one
 // that sends clients there.
 type public struct {
 	*Manager
-	*authority
+	*acmetest.Authority
 	https, http string
 	log         *record
 	clients     *tls.Config
@@ -56,8 +58,8 @@ func startPublic(t testing.TB, q asking) *public {
 	if q.seconds == 0 {
 		q.seconds = 90 * 24 * 3600
 	}
-	p.authority = startAuthority(t, ports[0], ports[1], q.seconds)
-	a := &ACME{CA: p.url, Roots: p.roots, Email: q.email, pace: q.pace}
+	p.Authority = acmetest.Start(t, ports[0], ports[1], q.seconds)
+	a := &ACME{CA: p.URL, Roots: trusting(p.Certificate), Email: q.email, pace: q.pace}
 	if !q.noHTTPS {
 		a.HTTPS = p.https
 	}
@@ -65,7 +67,7 @@ func startPublic(t testing.TB, q asking) *public {
 		a.HTTP = p.http
 	}
 	if q.dns {
-		a.DNS = &DNS{Command: p.names.command(t), Resolvers: []string{p.names.address}}
+		a.DNS = &DNS{Command: p.Names.Command(t), Resolvers: []string{p.Names.Address}}
 	}
 	// The listeners are closed after the manager: a challenge under way needs them.
 	p.Manager = open(t, Config{Dir: q.dir, Domains: q.domains, Allow: q.allow, Log: p.log.log(), ACME: a})
@@ -124,10 +126,10 @@ func TestWildcard(t *testing.T) {
 		t.Errorf("a route's host is served a certificate for %q", got)
 	}
 	want := []string{"*.other.test", "*.preview.test", "app.test", "other.test", "preview.test"}
-	if got := slices.Sorted(slices.Values(p.all())); !slices.Equal(got, want) {
+	if got := slices.Sorted(slices.Values(p.Orders())); !slices.Equal(got, want) {
 		t.Errorf("the authority was asked for %q, want %q", got, want)
 	}
-	if n := p.names.records(t); n != 0 {
+	if n := p.Names.Records(t); n != 0 {
 		t.Errorf("%d DNS records are left", n)
 	}
 	if strings.Contains(p.log.String(), "secret") {
@@ -170,7 +172,7 @@ func TestOnDemand(t *testing.T) {
 			if p.CoversPreviews("preview.test") {
 				t.Error("all names under the domain are said to have a certificate")
 			}
-			if n := p.requests(); n != 0 {
+			if n := p.Requests(); n != 0 {
 				t.Errorf("the authority had %d requests before anybody came", n)
 			}
 			var work sync.WaitGroup
@@ -184,7 +186,7 @@ func TestOnDemand(t *testing.T) {
 			flood(p, 200, func(i int) string { return fmt.Sprintf("8080-a-secret%d.preview.test", i) })
 			work.Wait()
 			p.served(t, "8080-Open.Preview.test")
-			if got := p.all(); !slices.Equal(got, []string{"8080-open.preview.test"}) {
+			if got := p.Orders(); !slices.Equal(got, []string{"8080-open.preview.test"}) {
 				t.Errorf("the authority was asked for %q\n%s", got, p.log)
 			}
 			if _, err := p.to("8080-a-secret1.preview.test"); !unserved(err) {
@@ -205,11 +207,11 @@ func TestKeptOverRestarts(t *testing.T) {
 		_, c := p.to("app.test")
 		return a == nil && b == nil && c == nil
 	})
-	before := p.all()
+	before := p.Orders()
 	p.Manager.Close()
 	again := open(t, Config{
 		Dir: dir, Domains: []string{"preview.test"}, Allow: allowing("app.test"), Log: p.log.log(),
-		ACME: &ACME{CA: p.url, Roots: p.roots, DNS: &DNS{Command: []string{"/bin/false"}}},
+		ACME: &ACME{CA: p.URL, Roots: trusting(p.Certificate), DNS: &DNS{Command: []string{"/bin/false"}}},
 	})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -222,7 +224,7 @@ func TestKeptOverRestarts(t *testing.T) {
 			return err == nil
 		})
 	}
-	if got := p.all(); !slices.Equal(got, before) {
+	if got := p.Orders(); !slices.Equal(got, before) {
 		t.Errorf("after a restart the authority was asked for %q", got[len(before):])
 	}
 	for _, path := range []string{dir, filepath.Join(dir, acmeFolder)} {
@@ -267,11 +269,11 @@ func TestRenewal(t *testing.T) {
 	gone.Store(true)
 	within(t, "the name that is not exposed any more", func() bool { return unservedBy(p, open) })
 	// What was under way is let end: a round of another name's.
-	n, rounds := 0, p.ordered(app)
-	within(t, "a round", func() bool { n = p.ordered(open); return p.ordered(app) > rounds })
-	rounds = p.ordered(app)
-	within(t, "two rounds more", func() bool { return p.ordered(app) > rounds+1 })
-	if now := p.ordered(open); now > n {
+	n, rounds := 0, p.Ordered(app)
+	within(t, "a round", func() bool { n = p.Ordered(open); return p.Ordered(app) > rounds })
+	rounds = p.Ordered(app)
+	within(t, "two rounds more", func() bool { return p.Ordered(app) > rounds+1 })
+	if now := p.Ordered(open); now > n {
 		t.Errorf("it was asked for %d times more", now-n)
 	}
 }
@@ -290,12 +292,12 @@ func TestFailuresBackOff(t *testing.T) {
 	if _, err := p.to("missing.test"); err == nil {
 		t.Fatal("there is a certificate")
 	}
-	if n := p.ordered("missing.test"); n != 1 {
+	if n := p.Ordered("missing.test"); n != 1 {
 		t.Fatalf("it was asked for %d times\n%s", n, p.log)
 	}
-	before := p.requests()
+	before := p.Requests()
 	flood(p, 50, func(int) string { return "missing.test" })
-	if n := p.requests() - before; n != 0 {
+	if n := p.Requests() - before; n != 0 {
 		t.Errorf("50 clients more had the authority asked %d times", n)
 	}
 	if log := p.log.String(); strings.Count(log, "there is no certificate") != 1 || !strings.Contains(log, "name=missing.test") || !strings.Contains(log, "again=1h") {
@@ -311,8 +313,8 @@ func TestUnknownNamesCostNothing(t *testing.T) {
 	c := p.source.(*client)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.tries) != 0 || p.requests() != 0 || p.log.String() != "" && strings.Contains(p.log.String(), "foreign") {
-		t.Errorf("%d names are remembered, the authority had %d requests, the log holds\n%s", len(c.tries), p.requests(), p.log)
+	if len(c.tries) != 0 || p.Requests() != 0 || p.log.String() != "" && strings.Contains(p.log.String(), "foreign") {
+		t.Errorf("%d names are remembered, the authority had %d requests, the log holds\n%s", len(c.tries), p.Requests(), p.log)
 	}
 	if files, _ := os.ReadDir(c.single.Storage.(*storage).files.Path); len(files) != 0 {
 		t.Errorf("on disk there is %v", files)
@@ -329,8 +331,8 @@ func TestGate(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if n := len(p.all()); n != 0 {
-		t.Errorf("the authority was asked for %q", p.all())
+	if n := len(p.Orders()); n != 0 {
+		t.Errorf("the authority was asked for %q", p.Orders())
 	}
 }
 
@@ -358,7 +360,7 @@ func TestChallengesOfStrangers(t *testing.T) {
 	if want := "https://preview.test:" + port + challengePath + "abc"; res.StatusCode != 308 || res.Header.Get("Location") != want {
 		t.Errorf("%d to %q, want 308 to %q", res.StatusCode, res.Header.Get("Location"), want)
 	}
-	if n := len(p.all()); n != 0 {
-		t.Errorf("the authority was asked for %q", p.all())
+	if n := len(p.Orders()); n != 0 {
+		t.Errorf("the authority was asked for %q", p.Orders())
 	}
 }

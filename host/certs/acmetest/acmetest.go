@@ -1,10 +1,14 @@
-package certs
+// Package acmetest is a certificate authority for tests: a real ACME server (RFC
+// 8555), which really checks whether names are the client's, with a name server of
+// its own.
+package acmetest
 
 import (
 	"bytes"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -24,36 +28,47 @@ import (
 	"github.com/miekg/dns"
 )
 
-// authority is an ACME server with a resolver of its own, which really looks
-// whether names are ours. What it was asked for is read from the requests to it.
-type authority struct {
-	url   string
-	roots *x509.CertPool // for its own HTTPS
-	names *zone
+// Authority is an ACME server. What it was asked for is read from the requests to
+// it.
+type Authority struct {
+	// URL is that of its directory.
+	URL string
+	// Certificate is what its own HTTPS is trusted by.
+	Certificate *x509.Certificate
+	// Names is its name server.
+	Names *Zone
 
-	mu     sync.Mutex
-	orders []string // the names of every order that was asked for, also of refused ones
-	asked  int      // requests of any kind
+	mu       sync.Mutex
+	orders   []string // the names of every order that was asked for, also of refused ones
+	requests int      // of any kind
 }
 
-// startAuthority starts one that comes to ports of ours on 127.0.0.1, whatever the
-// name, and whose certificates are good for some seconds.
-func startAuthority(t testing.TB, httpPort, tlsPort int, seconds uint64) *authority {
+// Configure has pebble, which all of this is, check at once what is shown to it, and
+// accept what is right: by itself it waits for seconds, and refuses some requests to
+// see whether they are sent again. It sets environment variables and so belongs into
+// TestMain.
+func Configure() error {
+	return errors.Join(os.Setenv("PEBBLE_VA_NOSLEEP", "1"), os.Setenv("PEBBLE_WFE_NONCEREJECT", "0"))
+}
+
+// Start starts one that comes to these ports of 127.0.0.1 to check names, and whose
+// certificates are good for that many seconds. It ends with the test.
+func Start(t testing.TB, httpPort, tlsPort int, seconds uint64) *Authority {
 	t.Helper()
-	a := &authority{names: startZone(t)}
+	a := &Authority{Names: startZone(t)}
 	quiet := log.New(io.Discard, "", 0)
 	store := db.NewMemoryStore()
 	maker := ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: seconds}})
-	checker := va.New(quiet, httpPort, tlsPort, false, a.names.address, store)
+	checker := va.New(quiet, httpPort, tlsPort, false, a.Names.Address, store)
 	front := wfe.New(quiet, store, checker, maker, []string{"pebble.letsencrypt.org"}, false, false, 0, 0)
 	s := httptest.NewTLSServer(a.reading(front.Handler()))
 	t.Cleanup(s.Close)
-	a.url, a.roots = s.URL+wfe.DirectoryPath, trusting(s.Certificate())
+	a.URL, a.Certificate = s.URL+wfe.DirectoryPath, s.Certificate()
 	return a
 }
 
 // reading notes what is asked for.
-func (a *authority) reading(next http.Handler) http.Handler {
+func (a *Authority) reading(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -63,10 +78,10 @@ func (a *authority) reading(next http.Handler) http.Handler {
 }
 
 // note reads a request, a signed JSON body (RFC 8555, section 6.2).
-func (a *authority) note(path string, body []byte) {
+func (a *Authority) note(path string, body []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.asked++
+	a.requests++
 	if path != wfe.DirectoryPath && !strings.Contains(path, "order-plz") {
 		return
 	}
@@ -86,10 +101,10 @@ func (a *authority) note(path string, body []byte) {
 	}
 }
 
-// ordered is how often a name was asked for.
-func (a *authority) ordered(name string) int {
+// Ordered is how often a name was asked for.
+func (a *Authority) Ordered(name string) int {
 	n := 0
-	for _, o := range a.all() {
+	for _, o := range a.Orders() {
 		if o == name {
 			n++
 		}
@@ -97,35 +112,38 @@ func (a *authority) ordered(name string) int {
 	return n
 }
 
-// all is what was asked for, in order.
-func (a *authority) all() []string {
+// Orders are the names that were asked for, in order.
+func (a *Authority) Orders() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.orders)
 }
 
-func (a *authority) requests() int {
+// Requests is how many requests there were, of any kind.
+func (a *Authority) Requests() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.asked
+	return a.requests
 }
 
-// zone is a name server for everything below "test": all names but those that begin
+// Zone is a name server for everything below "test": all names but those that begin
 // with "missing" are 127.0.0.1, and TXT records are files, which a command of the operator's can write.
-type zone struct {
-	address string // host:port, UDP and TCP
-	dir     string // a file for each TXT record: NAME/VALUE
+type Zone struct {
+	// Address is "host:port", UDP and TCP.
+	Address string
+
+	dir string // a file for each TXT record: NAME/VALUE
 }
 
-func startZone(t testing.TB) *zone {
+func startZone(t testing.TB) *Zone {
 	t.Helper()
-	z := &zone{dir: t.TempDir()}
+	z := &Zone{dir: t.TempDir()}
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	z.address = tcp.Addr().String()
-	udp, err := net.ListenPacket("udp", z.address)
+	z.Address = tcp.Addr().String()
+	udp, err := net.ListenPacket("udp", z.Address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +160,7 @@ func startZone(t testing.TB) *zone {
 }
 
 // ServeDNS answers one question.
-func (z *zone) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
+func (z *Zone) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 	m := new(dns.Msg)
 	m.SetReply(r)
 	m.Authoritative = true
@@ -166,8 +184,9 @@ func (z *zone) ServeDNS(w dns.ResponseWriter, r *dns.Msg) {
 	_ = w.WriteMsg(m)
 }
 
-// command writes an operator's program that sets records of the zone.
-func (z *zone) command(t testing.TB) []string {
+// Command writes an operator's program that sets records of the zone, and returns the
+// command that runs it.
+func (z *Zone) Command(t testing.TB) []string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "dns.sh")
 	script := "#!/bin/sh\nset -eu\ndir=$1 verb=$2 name=$3 value=$4\n" +
@@ -179,8 +198,8 @@ func (z *zone) command(t testing.TB) []string {
 	return []string{"/bin/sh", path, z.dir}
 }
 
-// records is how many TXT records there are.
-func (z *zone) records(t testing.TB) int {
+// Records is how many TXT records there are.
+func (z *Zone) Records(t testing.TB) int {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(z.dir, "*", "*"))
 	if err != nil {
