@@ -19,6 +19,7 @@ type sandboxes interface {
 	Ready(ctx context.Context) error
 	ExposureByLabel(label string) (sandboxmgr.Exposure, bool)
 	ExposureByPath(port, key string) (sandboxmgr.Exposure, bool)
+	StillExposed(e *sandboxmgr.Exposure) bool
 	accessKeeper
 }
 

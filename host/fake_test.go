@@ -69,6 +69,16 @@ func (f *fakeBoxes) ExposureByPath(port, key string) (sandboxmgr.Exposure, bool)
 	return e, ok
 }
 
+// StillExposed looks at the labels, which every exposure has.
+func (f *fakeBoxes) StillExposed(e *sandboxmgr.Exposure) bool {
+	for _, now := range f.labels {
+		if e.SameAddress(&now) {
+			return true
+		}
+	}
+	return false
+}
+
 // TokenOpens, SignAccess and AccessSigned are the manager's, with signatures that
 // can be read, and forged.
 func (f *fakeBoxes) TokenOpens(e sandboxmgr.Exposure, token string) bool {

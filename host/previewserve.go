@@ -99,10 +99,7 @@ func (x *exchange) relayVisit(v *visit, pol abi.Policy, wake abi.Wake) {
 	if !v.until.IsZero() { // what came by a link ends with it, sockets too
 		t.policy.MaxDuration = least(t.policy.MaxDuration, max(1, abi.Duration(time.Until(v.until))))
 	}
-	t.live = func() bool {
-		now, ok := x.s.exposure(v.preview)
-		return ok && e.SameAddress(&now)
-	}
+	t.live = func() bool { return x.s.boxes.StillExposed(e) }
 	if v.prefix != "" {
 		t.path = or(v.path, "/")
 	}

@@ -42,6 +42,13 @@ func (e *Exposure) SameAddress(now *Exposure) bool {
 		e.Access == now.Access && e.TokenIn == now.TokenIn && e.Token == now.Token
 }
 
+// StillExposed tells whether an exposure that was found before still is at its
+// address. It is quicker than to look the address up again.
+func (m *Manager) StillExposed(e *Exposure) bool {
+	s := m.exposures.get(key{e.Ref.Binding, e.Ref.ID}, e.Port)
+	return s != nil && !s.expired(time.Now()) && e.SameAddress(&s.Exposure)
+}
+
 // ExposureByLabel finds the live exposure whose URL has that whole first label,
 // "{port}-{id}-{token}", or "{port}-{id}" of one whose label holds no secret. Case
 // does not count, as in every host name. It looks in memory alone and takes the same
