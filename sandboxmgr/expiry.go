@@ -1,6 +1,9 @@
 package sandboxmgr
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // farAway is the pause when nothing is to be done.
 const farAway = time.Hour
@@ -47,23 +50,28 @@ func (t *exposures) expireNow() time.Duration {
 		}
 	}
 	t.mu.RUnlock()
-	for _, s := range gone {
-		if err := t.removeExpired(s); err != nil && t.m.ctx.Err() == nil {
-			t.m.log.Error("cannot remove an expired exposure", "sandbox", s.key.String(), "port", s.Port, "error", err)
-			next = min(next, retryExpiry)
-		}
+	if err := t.removeExpired(gone); err != nil && t.m.ctx.Err() == nil {
+		t.m.log.Error("cannot remove expired exposures", "exposures", len(gone), "error", err)
+		next = min(next, retryExpiry)
 	}
 	return next
 }
 
-// removeExpired removes s unless it was exposed again meanwhile.
-func (t *exposures) removeExpired(s *savedExposure) error {
-	t.write.Lock()
-	defer t.write.Unlock()
-	if t.get(s.key, s.Port) != s {
+// removeExpired removes those that were not exposed again meanwhile: all at once,
+// because a disk may take longer for each than the second in which they are to end.
+// What came through them is closed first: a look-up finds them no more, so nothing
+// follows, whatever the store says.
+func (t *exposures) removeExpired(gone []*savedExposure) error {
+	if len(gone) == 0 {
 		return nil
 	}
-	return t.remove(t.m.ctx, []*savedExposure{s}, closePolicy, whyExpired)
+	t.write.Lock()
+	defer t.write.Unlock()
+	gone = slices.DeleteFunc(gone, func(s *savedExposure) bool { return t.get(s.key, s.Port) != s })
+	for _, s := range gone {
+		t.m.config.Connections.Close(t.through(s.key, s.Port), closePolicy, whyExpired)
+	}
+	return t.erase(t.m.ctx, gone, whyExpired)
 }
 
 // nudge makes expire look again.
