@@ -190,6 +190,7 @@ bin/node/node: sandboxmgr/docker/image/package.json sandboxmgr/docker/image/pack
 	@for b in build/node/node_modules/node-linux-*/bin/node; do \
 		if [ -x "$$b" ]; then ln -f "$$b" $@ 2>/dev/null || cp "$$b" $@; fi; \
 	done
+	@rm -rf build/node
 	@[ -x $@ ] || { echo "make: npm has no Node for this machine"; exit 1; }
 	@touch $@
 
