@@ -23,16 +23,25 @@ func TestManyExpireTogether(t *testing.T) {
 				expose(t, e.sandbox(fmt.Sprint("s", i)), abi.ExposePortRequest{Port: 8000 + p, TTL: abi.Duration(time.Minute)})
 			}
 		}
-		before := e.disk.commits
+		before := e.disk.writes()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if closed, wrote := len(e.conns.list()), e.disk.commits-before; closed != boxes*ports || wrote != 1 {
+		if closed, wrote := len(e.conns.list()), e.disk.writes()-before; closed != boxes*ports || wrote != 1 {
 			t.Errorf("%d of %d closed with %d writes, want all with 1", closed, boxes*ports, wrote)
 		}
+		e.exposures.mu.RLock()
+		defer e.exposures.mu.RUnlock()
 		if n := len(e.exposures.byLabel); n != 0 {
 			t.Errorf("%d are left in the table", n)
 		}
 	})
+}
+
+// writes counts the writes so far.
+func (m *memory) writes() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.commits
 }
 
 // TestExpiryClosesOnAFullDisk: what came through an exposure ends with it, although
