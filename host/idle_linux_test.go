@@ -1,0 +1,89 @@
+package host
+
+import (
+	"fmt"
+	"net"
+	"runtime"
+	"testing"
+
+	"edge/abi"
+	"edge/bridge"
+	sockets "edge/bridge/socket"
+)
+
+// notingEngine is an engine that notes what it is given.
+type notingEngine struct {
+	bridge.Loop
+	given chan string
+}
+
+func (e *notingEngine) Bridge(client, backend net.Conn, early []byte, pol bridge.Policy, done func(bridge.Summary)) bridge.Live {
+	e.given <- fmt.Sprintf("%T, %q early", client, early)
+	return e.Loop.Bridge(client, backend, early, pol, done)
+}
+
+// TestIdleBehindProxies: the bridge of a WebSocket that came with a PROXY protocol
+// header has the same connection as without one, and costs no more while it is idle.
+func TestIdleBehindProxies(t *testing.T) { // not parallel: it looks at the heap
+	const bridges = 200
+	costs := map[string]int64{}
+	given := map[string]string{}
+	for _, tt := range []struct {
+		name, header string
+		on           bool
+	}{
+		{"", "", false},
+		{"version 1", "PROXY TCP4 203.0.113.7 10.0.0.1 12345 443\r\n", true},
+		{"version 2", proxyV2(0x21, 0x21, sixToSix+someTLVs), true},
+	} {
+		t.Run("header "+tt.name, func(t *testing.T) {
+			ln, err := sockets.ListenConfig{}.Listen(t.Context(), "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			engine := &notingEngine{given: make(chan string, bridges+1)}
+			t.Cleanup(engine.Close)
+			s := &Server{
+				boxes: boxes(newBox("a", map[int]string{8080: backend(t, echoSocket)})), Relay: &bridge.Relay{Engine: engine},
+				TrustedProxies: prefixes("127.0.0.0/8"), ProxyProtocol: tt.on,
+			}
+			r := startOn(t, s, all(always(&abi.Connect{Sandbox: ref("a"), Port: 8080})), ln, func() error { return s.Serve(ln) })
+			open := func(early string) {
+				c := r.dial(t)
+				c.send(tt.header + "GET /ws HTTP/1.1\r\nHost: app\r\n" + handshake + "\r\n" + early)
+				if got := c.answer("GET"); got.StatusCode != 101 {
+					t.Fatalf("answer %d %s", got.StatusCode, got.body)
+				}
+				wantFrame(t, c.r, 1, "app  /ws")
+				if early != "" {
+					wantFrame(t, c.r, 1, "early")
+				}
+			}
+			open(frame(1, "early", true))
+			given[tt.name] = <-engine.given
+			before := liveHeap()
+			for range bridges {
+				open("")
+			}
+			costs[tt.name] = (liveHeap() - before) / bridges
+			t.Logf("%d bytes of heap a bridge, both ends of the test's own included", costs[tt.name])
+		})
+	}
+	for name := range costs {
+		if given[name] != given[""] {
+			t.Errorf("%s: the engine was given %s, without a header %s", name, given[name], given[""])
+		}
+		if costs[name] > costs[""]+1<<10 {
+			t.Errorf("%s: %d bytes a bridge, without a header %d", name, costs[name], costs[""])
+		}
+	}
+}
+
+// liveHeap is how much of the heap is in use by what is reachable.
+func liveHeap() int64 {
+	runtime.GC()
+	runtime.GC() // what the first one freed of pools
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
