@@ -2,10 +2,9 @@ package host
 
 import (
 	"bytes"
-
 	"fmt"
 	"io"
-
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -126,7 +125,36 @@ var waysOut = map[string]func(t *testing.T, a *arena, id string){
 // reaches the backend, and what is open ends.
 func TestNothingPassesAfterTakingBack(t *testing.T) {
 	t.Parallel()
-	a := newArena(t, &Server{}, nil)
+	t.Run("http", func(t *testing.T) {
+		t.Parallel()
+		a := newArena(t, &Server{}, nil)
+		nothingPasses(t, a, a.dial)
+	})
+	t.Run("https", func(t *testing.T) {
+		t.Parallel()
+		a := newArena(t, &Server{}, nil)
+		nothingPasses(t, a, a.secure(t))
+	})
+}
+
+// secure has the arena serve HTTPS too, and returns what connects to that.
+func (a *arena) secure(t *testing.T) (dial func(testing.TB) *client) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := serverTLS(t)
+	go func() {
+		if err := a.ServeTLS(ln, config); err != nil { // until the arena is shut down
+			t.Error(err)
+		}
+	}()
+	r := &running{Server: a.Server, addr: ln.Addr().String()}
+	return func(t testing.TB) *client { return r.dialTLS(t) }
+}
+
+func nothingPasses(t *testing.T, a *arena, dial func(testing.TB) *client) {
 	for way, out := range waysOut {
 		for kind, tr := range traffic {
 			t.Run(way+"/"+kind, func(t *testing.T) {
@@ -135,7 +163,7 @@ func TestNothingPassesAfterTakingBack(t *testing.T) {
 				l := &listener{}
 				a.machines.set("Sandbox."+id, 8080, backend(t, l.ServeHTTP))
 				label, _ := a.expose(t, id, abi.ExposePortRequest{Port: 8080, Token: "tok"})
-				c := a.dial(t)
+				c := dial(t)
 				c.send(fmt.Sprintf(tr.head, label+".localhost") + tr.first)
 				a.flowing(t, c, l, kind)
 				out(t, a, id)
@@ -195,7 +223,19 @@ func (a *arena) flowing(t *testing.T, c *client, l *listener, kind string) {
 // taken back: of what they begin to send after the answer, the backend sees nothing.
 func TestLateFrames(t *testing.T) {
 	t.Parallel()
-	a := newArena(t, &Server{}, nil)
+	t.Run("http", func(t *testing.T) {
+		t.Parallel()
+		a := newArena(t, &Server{}, nil)
+		lateFrames(t, a, a.dial)
+	})
+	t.Run("https", func(t *testing.T) {
+		t.Parallel()
+		a := newArena(t, &Server{}, nil)
+		lateFrames(t, a, a.secure(t))
+	})
+}
+
+func lateFrames(t *testing.T, a *arena, dial func(testing.TB) *client) {
 	l := &listener{}
 	a.machines.set("Sandbox.busy", 8080, backend(t, l.ServeHTTP))
 	label, _ := a.expose(t, "busy", abi.ExposePortRequest{Port: 8080})
@@ -204,7 +244,7 @@ func TestLateFrames(t *testing.T) {
 	open := make(chan struct{})
 	var senders sync.WaitGroup
 	for range sockets {
-		c := a.dial(t)
+		c := dial(t)
 		c.send("GET /ws HTTP/1.1\r\nHost: " + label + ".localhost\r\n" + handshake + "\r\n")
 		if got := c.answer("GET"); got.StatusCode != 101 {
 			close(open)
