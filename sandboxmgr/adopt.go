@@ -11,8 +11,9 @@ import (
 
 const (
 	adoptTimeout = time.Minute
-	// adopters is how many sandboxes are taken up at the same time.
-	adopters = 8
+	// adopters is how many sandboxes are taken up at the same time. Most of the
+	// time each waits for its init's next try to reach an edge.
+	adopters = 32
 )
 
 // settle finishes what is recorded as under way by an edge that ended: it

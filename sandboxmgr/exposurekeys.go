@@ -222,7 +222,9 @@ func (t *exposures) save(ctx context.Context, s *savedExposure) error {
 	}
 	old := t.get(s.key, s.Port)
 	t.set(s)
-	t.nudge()
+	if s.ExpiresAt != nil {
+		t.nudge()
+	}
 	if old == nil || !old.SameAddress(&s.Exposure) {
 		t.warnShort(s)
 		t.m.emit(s.key, EventExposed, 0, url)

@@ -56,12 +56,12 @@ func (s *server) watchPorts(ctx context.Context, _ *abi.Empty, st *stream) error
 		if err != nil {
 			return err
 		}
-		looked := time.Now()
+		looked, first := time.Now(), !told.synced
 		changed, err := told.tell(now)
 		if err != nil {
 			return err
 		}
-		if changed {
+		if changed && !first { // what a new edge is told at first is no news
 			s.sup.pace.stir()
 		}
 		if err := s.sup.pace.await(ctx, stirred, looked, s.ports.dear()); err != nil {
