@@ -59,12 +59,11 @@ const (
 	socketBytes  = 72 // struct inet_diag_msg, what follows it about one socket
 	kindError    = 2  // NLMSG_ERROR
 	kindDone     = 3  // NLMSG_DONE
-	kindSocket   = 20 // SOCK_DIAG_BY_FAMILY
+	kindSocket   = 18 // TCPDIAG_GETSOCK
 	familyIPv4   = 2  // AF_INET
 	familyIPv6   = 10 // AF_INET6
 	stateListen  = 10 // TCP_LISTEN
-	protocolTCP  = 6
-	requestBytes = 56 // struct inet_diag_req_v2
+	requestBytes = 60 // struct inet_diag_req
 )
 
 var errMalformed = errors.New("malformed answer of the kernel")

@@ -15,7 +15,7 @@ import (
 const (
 	pacePart    = 8
 	minPace     = 50 * time.Millisecond
-	maxPace     = 20 * time.Second
+	maxPace     = time.Minute
 	maxDearPace = 2 * time.Minute // where one look costs milliseconds
 	dearFactor  = 20
 )

@@ -1,6 +1,7 @@
 package initd
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"slices"
@@ -88,13 +89,24 @@ func (t *portTable) read() (listeners, error) {
 			ls.settle()
 			return ls, nil
 		}
-		t.crude, ls = true, nil
+		t.crude, ls = !scarce(err), nil
 	}
 	if err := ls.addTables("/proc/net/tcp", "/proc/net/tcp6"); err != nil {
 		return nil, err
 	}
 	ls.settle()
 	return ls, nil
+}
+
+// scarce tells whether something only failed for want of something that may be there the
+// next time.
+func scarce(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.EAGAIN} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // identify finds who has the sockets open, as far as that is not known. t.mu is held.
