@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +32,8 @@ type edge struct {
 	t     testing.TB
 	addr  string
 	state string
+	// secure is set where the edge speaks HTTPS.
+	secure bool
 	// config is the path of the configuration file.
 	config string
 	// command is what is run; nil is serve.
@@ -53,6 +56,10 @@ type settings struct {
 	limits  string            // keys of limits; "" is the default
 	// pluginKeys are more keys of every plugin: ", deadline: 1s".
 	pluginKeys string
+	// top are more lines of the file.
+	top string
+	// listen is where it listens; "" is a free port of this machine.
+	listen string
 }
 
 // examples are the example plugins and their routes.
@@ -114,7 +121,10 @@ func newEdge(t testing.TB, s settings) *edge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &edge{t: t, addr: freeAddr(t), state: filepath.Join(dir, "s"), config: filepath.Join(dir, "edge.yaml")}
+	if s.listen == "" {
+		s.listen = freeAddr(t)
+	}
+	e := &edge{t: t, addr: s.listen, secure: strings.Contains(s.top, "tls:"), state: filepath.Join(dir, "s"), config: filepath.Join(dir, "edge.yaml")}
 	if err := os.WriteFile(e.config, s.yaml(e), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +165,7 @@ func (s settings) yaml(e *edge) []byte {
 	if s.binding != "" {
 		files += ", " + s.binding
 	}
-	fmt.Fprintf(&b, "listen: %q\nstate: %q\nlimits: {%s}\nsandboxes:\n  Sandbox: {runtime: %s, %s}\nplugins:\n", e.addr, e.state, s.limits, s.runtime, files)
+	fmt.Fprintf(&b, "listen: %q\nstate: %q\n%slimits: {%s}\nsandboxes:\n  Sandbox: {runtime: %s, %s}\nplugins:\n", e.addr, e.state, s.top, s.limits, s.runtime, files)
 	for name, source := range s.plugins {
 		fmt.Fprintf(&b, "  %s: {source: %q%s}\n", name, source, s.pluginKeys)
 	}
@@ -263,11 +273,17 @@ func eventually(t testing.TB, what string, check func() error) {
 
 // get returns the body of a GET whose status must be as given.
 func (e *edge) get(path string, status int) (string, error) {
+	if e.secure { // who answers is not the question
+		return fetchTrusting(&tls.Config{InsecureSkipVerify: true}, "https://"+e.addr+path, status)
+	}
 	return fetch("http://"+e.addr+path, status)
 }
 
-func fetch(url string, status int) (string, error) {
-	c := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dialLocalhost}}
+func fetch(url string, status int) (string, error) { return fetchTrusting(nil, url, status) }
+
+// fetchTrusting is fetch over HTTPS.
+func fetchTrusting(trusted *tls.Config, url string, status int) (string, error) {
+	c := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dialLocalhost, TLSClientConfig: trusted}}
 	resp, err := c.Get(url)
 	if err != nil {
 		return "", err
@@ -283,10 +299,11 @@ func fetch(url string, status int) (string, error) {
 	return string(body), nil
 }
 
-// dialLocalhost reaches *.localhost without a resolver (RFC 6761, section 6.3).
+// dialLocalhost reaches *.localhost (RFC 6761, section 6.3) and *.test without a
+// resolver.
 func dialLocalhost(ctx context.Context, network, addr string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(addr)
-	if err == nil && strings.HasSuffix(host, ".localhost") {
+	if err == nil && (strings.HasSuffix(host, ".localhost") || strings.HasSuffix(host, ".test")) {
 		addr = net.JoinHostPort("127.0.0.1", port)
 	}
 	return (&net.Dialer{}).DialContext(ctx, network, addr)
@@ -303,8 +320,11 @@ func (e *edge) dial(path string) *websocket.Conn {
 	return ws
 }
 
-func dialURL(url string) (*websocket.Conn, error) {
-	d := websocket.Dialer{HandshakeTimeout: patience, NetDialContext: dialLocalhost}
+func dialURL(url string) (*websocket.Conn, error) { return dialTrusting(nil, url) }
+
+// dialTrusting is dialURL over TLS.
+func dialTrusting(trusted *tls.Config, url string) (*websocket.Conn, error) {
+	d := websocket.Dialer{HandshakeTimeout: patience, NetDialContext: dialLocalhost, TLSClientConfig: trusted}
 	ws, resp, err := d.Dial(url, nil)
 	if err != nil && resp != nil {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, 500))
