@@ -37,19 +37,17 @@ var slashes = strings.NewReplacer("%2f", "/", "%2F", "/")
 
 func escapeProblem(p string) string {
 	for i := 0; i < len(p); i++ {
-		switch {
-		case p[i] != '%':
-		case i+2 >= len(p) || !isHex(p[i+1]) || !isHex(p[i+2]):
+		if p[i] != '%' {
+			continue
+		}
+		switch c, ok := unescaped(p[i:]); {
+		case !ok:
 			return "holds a \"%\" that no two hexadecimal digits follow"
-		case p[i+1:i+3] == "00":
+		case c == 0:
 			return "holds an escaped NUL"
 		}
 	}
 	return ""
-}
-
-func isHex(c byte) bool {
-	return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f'
 }
 
 // validMethod tells whether a method is of upper case letters, "-" and "_", as all

@@ -37,7 +37,7 @@ func TestPreview(t *testing.T) {
 		{"public", "9000-my-app.localhost", "/", "", 200, "Host: localhost:9000\n"},
 		{"path", "a.example", "/_preview/8080/my-app-s3cret_token/x/y?z", "", 200, "GET /x/y?z\nHost: localhost:8080\n"},
 		{"path, root", "a.example", "/_preview/8080/my-app-s3cret_token/", "", 200, "GET /\nHost: localhost:8080\n"},
-		{"path is not read", "a.example", "/_preview/8080/my-app-s3cret_token/..%2f//a", "", 200, "GET /..%2f//a\n"},
+		{"path is not read", "a.example", "/_preview/8080/my-app-s3cret_token/x/..%2f//a", "", 200, "GET /x/..%2f//a\n"},
 		{"path without slash", "a.example", "/_preview/8080/my-app-s3cret_token?q", "", 308, ""},
 		{"own origin", "8080-my-app-s3cret_token.localhost:8787", "/", "Origin: https://8080-my-app-s3cret_token.localhost:8787\r\n", 200, "Origin: http://localhost:8080\r\n"},
 		{"other origin", "8080-my-app-s3cret_token.localhost:8787", "/", "Origin: http://evil.example\r\n", 200, "Origin: http://evil.example\r\n"},

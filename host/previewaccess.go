@@ -192,6 +192,16 @@ func (x *exchange) navigates() bool {
 	return (x.head.method == "GET" || x.head.method == "HEAD") && !x.head.upgrade && x.wantsPage()
 }
 
+// pathReference is a path as a reference to it: one that begins with two slashes would
+// be read as the name of another host (RFC 3986, section 4.2), of which browsers take
+// either for "\\".
+func pathReference(path string) string {
+	if len(path) > 1 && (path[1] == '/' || path[1] == '\\') {
+		return "/." + path
+	}
+	return path
+}
+
 // cleanAddress sends a browser, which showed a token or a link in the query, to the
 // same address without, and gives it a session.
 func (x *exchange) cleanAddress(v *visit, until time.Time) {
@@ -202,9 +212,9 @@ func (x *exchange) cleanAddress(v *visit, until time.Time) {
 	if end := v.exposure.ExpiresAt; end != nil && end.Before(until) {
 		until = *end
 	}
-	// Of scheme and host, so that no path, "//other.example" say, means another
-	// host.
-	location := v.base + x.head.path
+	// A path alone: the client knows better than the edge by which scheme it came,
+	// where a proxy that is not trusted ends TLS.
+	location := pathReference(x.head.path)
 	if query, any := withoutProofs(x.head.query); any {
 		location += "?" + query
 	}

@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -263,10 +264,11 @@ func TestPreviewsPluginFirst(t *testing.T) {
 func TestCleanAddress(t *testing.T) {
 	t.Parallel()
 	r := start(t, &Server{boxes: guarded(t)}, nil)
-	for _, tt := range []struct{ host, target, location, path string }{
-		{"8083-a.localhost:99", "//evil.example/x?a=%20&edge_token=t0ken&b", "http://8083-a.localhost:99//evil.example/x?a=%20&b", "/"},
-		{"8083-a.localhost", "/?edge_token=t0ken", "http://8083-a.localhost/", "/"},
-		{"h", "/_preview/8083/a/x?edge_token=t0ken&", "http://h/_preview/8083/a/x?", "/_preview/8083/a/"},
+	for _, tt := range []struct{ host, target, location, clean, path string }{
+		{"8083-a.localhost:99", "//evil.example/x?a=%20&edge_token=t0ken&b", "/.//evil.example/x?a=%20&b", "//evil.example/x?a=%20&b", "/"},
+		{"8083-a.localhost", "/\\evil.example/?edge_token=t0ken", "/./\\evil.example/", "/\\evil.example/", "/"},
+		{"8083-a.localhost", "/?edge_token=t0ken", "/", "/", "/"},
+		{"h", "/_preview/8083/a/x?edge_token=t0ken&", "/_preview/8083/a/x?", "/_preview/8083/a/x?", "/_preview/8083/a/"},
 	} {
 		got := r.get(t, tt.host, tt.target, "Accept: text/html\r\n")
 		cookies := got.Cookies()
@@ -279,8 +281,11 @@ func TestCleanAddress(t *testing.T) {
 			c.MaxAge < 6*24*3600 || strings.Contains(c.Raw, "=t0ken") {
 			t.Errorf("cookie %s", c.Raw)
 		}
-		clean := strings.TrimPrefix(tt.location, "http://"+tt.host)
-		if got := r.get(t, tt.host, clean, "Cookie: edge-preview="+c.Value+"\r\n"); got.StatusCode != 200 {
+		base := &url.URL{Scheme: "https", Host: tt.host, Path: "/p"}
+		if u, err := base.Parse(tt.location); err != nil || u.Host != tt.host || u.Scheme != "https" {
+			t.Errorf("%s leads to %v, %v", tt.location, u, err)
+		}
+		if got := r.get(t, tt.host, tt.clean, "Cookie: edge-preview="+c.Value+"\r\n"); got.StatusCode != 200 {
 			t.Errorf("the clean address: %d", got.StatusCode)
 		}
 	}

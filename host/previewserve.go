@@ -52,6 +52,10 @@ func (x *exchange) servePreview(p preview, d *abi.Proxy) {
 		x.fail(errNoPreview())
 		return
 	}
+	if problem := pathProblem(p.path); problem != "" { // the server's root is below the edge's
+		x.fail(abi.Errorf(abi.CodeInvalidRequest, "the path in the preview %s", problem))
+		return
+	}
 	pol, wake := abi.Policy{}, abi.Wake("")
 	if d != nil {
 		if err := x.mayReach(e.Ref, e.Port); err != nil {

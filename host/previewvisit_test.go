@@ -68,6 +68,23 @@ func TestForwardedPrefix(t *testing.T) {
 	}
 }
 
+// TestPathFormRoot: a server's root is below the edge's in the path form, and nothing
+// that leads above it is sent on, as in the host form.
+func TestPathFormRoot(t *testing.T) {
+	t.Parallel()
+	r := start(t, &Server{boxes: guarded(t)}, nil)
+	for path, want := range map[string]int{"/x/../y": 200, "/../y": 400, "/x/../../y": 400, "/%2e%2e/": 400, "/..%2fy": 400} {
+		for _, form := range [][2]string{{"8081-a.localhost", path}, {"h", "/_preview/8081/a" + path}} {
+			if got := r.get(t, form[0], form[1], ""); got.StatusCode != want {
+				t.Errorf("%s%s: %d, want %d", form[0], form[1], got.StatusCode, want)
+			}
+		}
+	}
+	if got := r.get(t, "h", "/_preview/8080/a-wrong/../y", ""); got.StatusCode != 404 {
+		t.Errorf("a wrong token is told apart: %d", got.StatusCode)
+	}
+}
+
 // TestStray: a page in the path form asks for an address outside of its preview.
 func TestStray(t *testing.T) {
 	t.Parallel()
