@@ -323,8 +323,8 @@ func TestShutdownThatIsCut(t *testing.T) {
 	}
 }
 
-// startingEngine calls starting once it carries a bridge that the relay does not
-// know of yet.
+// startingEngine calls starting once it carries a bridge that the relay is not told
+// of yet.
 type startingEngine struct {
 	Pair
 	starting func()
@@ -335,24 +335,34 @@ func (e *startingEngine) Bridge(client, backend net.Conn, early []byte, pol Poli
 	return e.Pair.Bridge(client, backend, early, pol, done)
 }
 
-// TestShutdownThatCutsAStartingBridge: one that is the engine's already, and not yet
-// the relay's to cut, is cut too, and not only asked to close.
+// TestShutdownThatCutsAStartingBridge: one that the engine is just given is not
+// missed: Shutdown waits for it to be there, closes it, and cuts it.
 func TestShutdownThatCutsAStartingBridge(t *testing.T) {
 	t.Parallel()
+	var down sync.WaitGroup
+	defer down.Wait()
 	e := newEdge(t, echoServer(t, websocket.FastHTTPUpgrader{}), func(e *edge) {
 		e.relay.Engine = &startingEngine{starting: func() {
-			ctx, cancel := context.WithCancel(t.Context())
-			cancel()
-			if err := e.relay.Shutdown(ctx); !errors.Is(err, context.Canceled) {
-				t.Errorf("Shutdown: %v", err)
-			}
+			begun := make(chan struct{})
+			down.Go(func() {
+				ctx, cancel := context.WithCancel(t.Context())
+				cancel()
+				close(begun)
+				if err := e.relay.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+					t.Errorf("Shutdown: %v", err)
+				}
+			})
+			<-begun
 		}}
 	})
 	c := e.dial()
 	c.send(upgradeRequest)
 	c.head()
-	if s := e.summary(); !errors.Is(s.Err, ErrClosed) {
+	if s := e.summary(); !errors.Is(s.Err, ErrClosed) && s.Close != edgeClosed(1001, "going away") {
 		t.Errorf("summary %+v", s)
+	}
+	if b, _ := io.ReadAll(c.br); len(b) > 0 && b[0] != 0x88 {
+		t.Errorf("got %q", b)
 	}
 }
 

@@ -153,26 +153,34 @@ func (x *exchange) bridge(rc *fasthttp.RequestCtx, c *upstreamConn, a *answer, p
 }
 
 // start101 hands both connections to the engine. Whatever closes the exchange from
-// here on closes the engine's bridge.
+// here on closes the engine's bridge: a Close waits for there to be one, so that
+// nothing passes it which comes after that Close.
 func (x *exchange) start101(client, backend net.Conn, early []byte, pol Policy) {
 	x.mu.Lock()
 	x.backend, x.client = nil, nil
-	pending := x.pending
-	x.mu.Unlock()
-	live := x.relay.engine().Bridge(client, backend, early, pol, x.report)
-	x.mu.Lock()
-	x.live = live
-	late, cut := x.pending, x.cause != nil
+	if s := x.pending; s != nil {
+		x.mu.Unlock()
+		x.turnAway(client, backend, s)
+		return
+	}
+	x.live = x.relay.engine().Bridge(client, backend, early, pol, x.report)
+	cut := x.cause != nil
 	x.mu.Unlock()
 	if cut { // while there was nobody to pass it on to
 		x.abort()
 	}
-	if pending == nil {
-		pending = late
-	}
-	if pending != nil {
-		live.Close(pending.code, pending.reason)
-	}
+}
+
+// turnAway ends a WebSocket that was closed before its bridge had begun.
+func (x *exchange) turnAway(client, backend net.Conn, s *stop) {
+	until := time.Now().Add(closeWait)
+	client.SetWriteDeadline(until)
+	backend.SetWriteDeadline(until)
+	_, err := client.Write(appendClose(nil, s.code, s.reason, nil))
+	_, other := backend.Write(appendClose(nil, s.code, s.reason, mask()))
+	client.Close()
+	backend.Close()
+	x.report(Summary{Status: x.status, Duration: time.Since(x.start), Close: fmt.Sprintf("edge %d %s", s.code, s.reason), Err: errors.Join(err, other)})
 }
 
 // appendSwitch appends the backend's 101 as the client is sent it: its fields,
