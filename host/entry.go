@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -45,7 +46,7 @@ func (s *Server) open(c *clientConn) error {
 		}
 	}
 	if c.entry.tls != nil {
-		if err := c.handshake(); err != nil {
+		if err := c.handshake(s.base); err != nil {
 			return err
 		}
 	}
@@ -78,14 +79,15 @@ func (s *Server) readAnnouncement(c *clientConn) error {
 // errForeign is what a handshake ends with that negotiated another protocol.
 var errForeign = errors.New("no HTTP was negotiated")
 
-// handshake puts TLS onto the connection.
-func (c *clientConn) handshake() error {
+// handshake puts TLS onto the connection. It ends with ctx at the latest, also where it
+// waits for a certificate and not for the client.
+func (c *clientConn) handshake(ctx context.Context) error {
 	under := c.Conn
 	if c.rest != nil {
 		under, c.rest = &aheadConn{Conn: c.Conn, rest: c.rest}, nil
 	}
 	t := tls.Server(under, c.entry.tls)
-	if err := t.Handshake(); err != nil {
+	if err := t.HandshakeContext(ctx); err != nil {
 		var record tls.RecordHeaderError
 		if errors.As(err, &record) && record.Conn != nil {
 			c.tellPlainly(record.RecordHeader[:], plainAnswer)

@@ -125,6 +125,35 @@ func TestNoHandshake(t *testing.T) {
 	}
 }
 
+// TestShutdownInAHandshake: one that waits for its certificate does not hold up the
+// end of the server.
+func TestShutdownInAHandshake(t *testing.T) {
+	t.Parallel()
+	waiting, ended := make(chan struct{}), make(chan error, 1)
+	config := &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		close(waiting)
+		select {
+		case <-hello.Context().Done():
+		case <-time.After(time.Minute):
+		}
+		ended <- hello.Context().Err()
+		return nil, nil
+	}}
+	s := &Server{DrainTimeout: 50 * time.Millisecond}
+	r := startAt(t, s, nil, &entry{tls: config})
+	c := r.dial(t)
+	go func() { _ = tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(t.Context()) }()
+	<-waiting
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil {
+		t.Error("the handshake was not told")
+	}
+}
+
 // TestProxyProtocol: whose request it is, with the header alone and with TLS behind
 // it, and who may not send one.
 func TestProxyProtocol(t *testing.T) {
