@@ -333,12 +333,13 @@ func TestIdleSecureWebSockets(t *testing.T) {
 	}
 	open(50) // what is kept for good is there
 	e.wantConnections(50)
-	before := private(e.cmd.Process.Pid)
+	before := e.vitals()
 	const sockets = 1000
 	all := open(sockets)
 	e.wantConnections(50 + sockets)
-	after := private(e.cmd.Process.Pid)
-	fmt.Fprintf(os.Stdout, "%-52s %.1f KiB\n", "an idle WebSocket over TLS", float64(after-before)/sockets/1024)
+	after := e.vitals()
+	fmt.Fprintf(os.Stdout, "%-52s %.1f KiB, %.1f descriptors, %.1f goroutines\n", "an idle WebSocket over TLS",
+		(after.memory-before.memory)/sockets/1024, (after.descriptors-before.descriptors)/sockets, (after.goroutines-before.goroutines)/sockets)
 	for _, ws := range all {
 		if err := echo(ws, "still here"); err != nil {
 			t.Fatal(err)
