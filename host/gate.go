@@ -242,9 +242,9 @@ func (h *head) checkFraming(f *fields) *refusal {
 
 // forgeable names headers that only the edge may set, because what a backend reads
 // in them must be true (RFC 7239, section 8.1), and the edge's own, which hold
-// secrets. They are taken out before any
-// plugin sees the request, so that a plugin may set its own. What a trusted proxy
-// says in them is believed, and said anew (see origin).
+// secrets. They are taken out before any plugin sees the request, so that a plugin
+// may set its own. What a trusted proxy says in them is believed, and said anew (see
+// origin).
 func forgeable(name string) bool {
 	switch name[0] {
 	case 'F', 'f':
@@ -255,10 +255,10 @@ func forgeable(name string) bool {
 	return false
 }
 
-// dropNominated acts on the Connection header: it removes the headers that the
-// client names there: they end here (RFC 9110, section 7.6.1). It is done now and not when the
-// request is sent on, else a client could name, and so take away, a header that
-// a plugin put there.
+// dropNominated acts on the Connection header: the headers that the client names
+// there end here (RFC 9110, section 7.6.1). They are removed now and not when the
+// request is sent on, else a client could name, and so take away, a header that a
+// plugin put there.
 func (h *head) dropNominated(tokens []string) {
 	for _, t := range tokens {
 		switch {

@@ -51,8 +51,8 @@ func escapeProblem(p string) string {
 }
 
 // validMethod tells whether a method is of upper case letters, "-" and "_", as all
-// that are registered are (RFC 9110, section 16.1). Other tokens are mostly the rest of a body that is
-// longer than its head said, with a request line behind it.
+// that are registered are (RFC 9110, section 16.1). Other tokens are mostly the rest of
+// a body that is longer than its head said, with a request line behind it.
 func validMethod(m string) bool {
 	for i := 0; i < len(m); i++ {
 		if c := m[i]; (c < 'A' || c > 'Z') && c != '-' && c != '_' {
