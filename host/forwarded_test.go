@@ -1,12 +1,12 @@
 package host
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"edge/abi"
 )
@@ -151,8 +151,8 @@ func TestBehindAProxy(t *testing.T) {
 		seen <- req.Scheme + " " + req.RemoteAddr
 		return &abi.Proxy{Sandbox: ref("a"), Port: 8080}, nil
 	})
-	var debug bytes.Buffer
-	s := &Server{boxes: boxes(box), TrustedProxies: prefixes("127.0.0.0/8"), Log: slog.New(slog.NewTextHandler(&debug, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	debug := &syncBuffer{}
+	s := &Server{boxes: boxes(box), TrustedProxies: prefixes("127.0.0.0/8"), Log: slog.New(slog.NewTextHandler(debug, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	r := start(t, s, all(decider))
 	got := r.get(t, "app.example", "/", "X-Forwarded-For: 6.6.6.6, 2001:db8::7\r\nX-Forwarded-Proto: https\r\nForwarded: for=6.6.6.6\r\n")
 	for _, want := range []string{"X-Forwarded-For: 2001:db8::7\r\n", "X-Forwarded-Proto: https\r\n", "X-Forwarded-Host: app.example\r\n", "X-Forwarded-Port: 443\r\n"} {
@@ -166,7 +166,11 @@ func TestBehindAProxy(t *testing.T) {
 	if got := <-seen; got != "https [2001:db8::7]:0" {
 		t.Errorf("the plugin saw %s", got)
 	}
-	if log := r.accessLog(); !strings.Contains(log, "remote=[2001:db8::7]:0 ") {
+	log := r.accessLog() // the line is written when the answer is on its way
+	for end := time.Now().Add(20 * time.Second); log == "" && time.Now().Before(end); log = r.accessLog() {
+		time.Sleep(time.Millisecond)
+	}
+	if !strings.Contains(log, "remote=[2001:db8::7]:0 ") {
 		t.Errorf("the log says %s", log)
 	}
 	r.get(t, "app.example", "/", "X-Forwarded-For: un\"known\r\n")
