@@ -377,7 +377,8 @@ var portSteps = []step{
 	{op: "exposePort", in: object{"port": 8080, "name": "web", "token": "abcdefgh"}, want: object{"port": 8080, "url": holding("8080-"), "exposedAt": holding("-abcdefgh."), "wsUrl": holding("ws://")}},
 	{op: "exposePort", in: object{"port": 8080, "ifExposed": "error"}, code: abi.CodePortAlreadyExposed, says: "already exposed"},
 	{op: "exposePort", in: object{"port": 80}, code: abi.CodeInvalidPort},
-	{op: "getExposedPorts", want: object{"ports": []any{object{"port": 8080, "name": "web", "status": "active"}}}},
+	{op: "getExposedPorts", want: object{"ports": []any{object{"port": 8080, "name": "web", "access": "token", "status": "inactive"}}}},
+	{op: "getListeningPorts", want: object{"ports": check(isList)}},
 	{op: "isPortExposed", in: object{"port": 8080}, want: object{"value": true}},
 	{op: "validatePortToken", in: object{"port": 8080, "token": "abcdefgh"}, want: object{"value": true}},
 	{op: "validatePortToken", in: object{"port": 8080, "token": "abcdefgi"}, want: object{"value": false}},
@@ -387,6 +388,19 @@ var portSteps = []step{
 	{op: "unexposePort", in: object{"port": 80}, code: abi.CodeInvalidPort},
 	{op: "isPortExposed", in: object{"port": 80}, code: abi.CodeInvalidPort},
 	{op: "validatePortToken", in: object{"port": 80, "token": "x"}, code: abi.CodeInvalidPort},
+	{op: "exposePort", in: object{"port": 8081, "tokenIn": "request"}, want: object{"port": 8081, "token": check(some)}},
+	{op: "createPreviewLink", in: object{"port": 8081, "path": "/x?a=1"}, want: object{"url": holding("/x?a=1&edge_link="), "expiresAt": check(some)}},
+	{op: "createPreviewLink", in: object{"port": 8082}, code: abi.CodePortNotExposed},
+	{op: "createPreviewLink", in: object{"port": 80}, code: abi.CodeInvalidPort},
+	{op: "unexposePort", in: object{"port": 8081}, want: object{}},
+}
+
+// isList wants an array.
+func isList(got any) error {
+	if _, ok := got.([]any); !ok {
+		return fmt.Errorf("got %v, want a list", got)
+	}
+	return nil
 }
 
 // lostSteps ask for what a run of the sandbox had that is gone.
