@@ -79,12 +79,17 @@ func (c *trustCommand) folder(t *terminal) (string, error) {
 	return filepath.Join(dir, tlsFolder), err
 }
 
-// authority is the one that is there; to trust one that is not, it is made.
-func (c *trustCommand) authority(dir string) (*certs.Authority, error) {
-	if !c.Uninstall && !c.DryRun {
+// authority is the one that is there; to trust one that is not, it is made. One that
+// is no good any more can still be taken back.
+func (c *trustCommand) authority(dir string) (a *certs.Authority, err error) {
+	switch {
+	case c.Uninstall:
+		a, err = certs.FindRoot(dir)
+	case c.DryRun:
+		a, err = certs.FindAuthority(dir)
+	default:
 		return certs.OpenAuthority(dir)
 	}
-	a, err := certs.FindAuthority(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no authority in %s; an edge with tls: internal makes one when it starts, and edge trust does; --state and --config name another edge", dir)
 	}

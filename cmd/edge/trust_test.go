@@ -183,6 +183,36 @@ func TestTrustAndNot(t *testing.T) {
 	}
 }
 
+// TestTrustIsTakenBackFromABadAuthority: who is told that the key was readable, or that
+// the authority ran out, can still have nobody trust it.
+func TestTrustIsTakenBackFromABadAuthority(t *testing.T) {
+	t.Parallel()
+	tt := newTrustTest(t, 1000)
+	tt.at.look = func(string) (string, error) { return "", errors.New("no certutil") }
+	if _, err := tt.run(t, trustCommand{Uninstall: true}); err == nil || !strings.Contains(err.Error(), "there is no authority in ") {
+		t.Errorf("without an authority: %v", err)
+	}
+	dir := filepath.Join(tt.state, "tls")
+	if _, err := certs.OpenAuthority(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, spoilt := range []struct {
+		name  string
+		spoil func(path string) error
+	}{
+		{"readable by others", func(path string) error { return os.Chmod(path, 0o644) }},
+		{"gone", os.Remove},
+	} {
+		if err := spoilt.spoil(filepath.Join(dir, "authority.pem")); err != nil {
+			t.Fatal(err)
+		}
+		out, err := tt.run(t, trustCommand{Uninstall: true})
+		if err != nil || !strings.Contains(out, "sudo rm -f ") {
+			t.Errorf("%s: %v\n%s", spoilt.name, err, out)
+		}
+	}
+}
+
 func TestTrustOnDarwin(t *testing.T) {
 	t.Parallel()
 	at := &trustPlace{goos: "darwin", home: "/Users/me", look: func(string) (string, error) { return "", errors.New("none") }}

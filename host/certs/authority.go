@@ -78,6 +78,25 @@ func FindAuthority(dir string) (*Authority, error) {
 	return a, nil
 }
 
+// FindRoot reads the certificate that those have who trust the authority of a folder,
+// whatever has become of its key; it makes no certificates. Where there is none the
+// error is fs.ErrNotExist.
+func FindRoot(dir string) (*Authority, error) {
+	a := &Authority{RootFile: filepath.Join(dir, rootFile)}
+	content, err := os.ReadFile(a.RootFile)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(content)
+	if block == nil {
+		return nil, fmt.Errorf("%s does not hold a certificate", a.RootFile)
+	}
+	if a.Root, err = x509.ParseCertificate(block.Bytes); err != nil {
+		return nil, fmt.Errorf("%s: %w", a.RootFile, err)
+	}
+	return a, nil
+}
+
 // makeAuthority makes a key and a certificate for it, and writes both into one file.
 func makeAuthority(path string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
