@@ -16,6 +16,11 @@ import (
 // challengePath is where an authority looks for a token (RFC 8555, section 8.3).
 const challengePath = "/.well-known/acme-challenge/"
 
+// maxRedirected is how many connections the plain port serves at a time; the others
+// wait in the kernel's queue. They are short, and each takes a descriptor, of which
+// HTTPS is to have the most.
+const maxRedirected = 128
+
 // Redirect is the server for the plain port: it sends clients to the same address
 // over HTTPS at the given port (308, so that method and body stay), and answers the
 // authority's challenges (HTTP-01). Only hosts that Covers knows are sent on, so
@@ -30,6 +35,15 @@ func (m *Manager) Redirect(port int) *http.Server {
 		ErrorLog: slog.NewLogLogger(m.log.Handler(), slog.LevelDebug),
 	}
 	s.SetKeepAlivesEnabled(false)
+	room := make(chan struct{}, maxRedirected)
+	s.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew: // in the goroutine that accepts
+			room <- struct{}{}
+		case http.StateClosed, http.StateHijacked:
+			<-room
+		}
+	}
 	return s
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -14,16 +15,21 @@ import (
 // plain serves redirects of an internal manager to a port, and returns the address.
 func plain(t testing.TB, port int) string {
 	t.Helper()
-	m, _ := internal(t, Config{Domains: []string{"preview.test"}, Allow: allowing("app.example")})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	plainAt(t, port, ln)
+	return ln.Addr().String()
+}
+
+func plainAt(t testing.TB, port int, ln net.Listener) {
+	t.Helper()
+	m, _ := internal(t, Config{Domains: []string{"preview.test"}, Allow: allowing("app.example")})
 	s := m.Redirect(port)
 	var work sync.WaitGroup
 	work.Go(func() { _ = s.Serve(ln) })
 	t.Cleanup(func() { _ = s.Close(); work.Wait() })
-	return ln.Addr().String()
 }
 
 // raw sends bytes and reads one answer.
@@ -88,5 +94,50 @@ func TestRedirectBoundsHeads(t *testing.T) {
 	res := raw(t, plain(t, 443), "GET / HTTP/1.1\r\nHost: preview.test\r\nX: "+strings.Repeat("a", 64<<10)+"\r\n\r\n")
 	if res.StatusCode != 431 {
 		t.Errorf("%d", res.StatusCode)
+	}
+}
+
+// accepting counts what was accepted.
+type accepting struct {
+	net.Listener
+	n atomic.Int64
+}
+
+func (a *accepting) Accept() (net.Conn, error) {
+	c, err := a.Listener.Accept()
+	if err == nil {
+		a.n.Add(1)
+	}
+	return c, err
+}
+
+// TestRedirectBoundsConnections: who opens many and says nothing takes no more
+// descriptors than are meant for the plain port, and others are served after him.
+func TestRedirectBoundsConnections(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := &accepting{Listener: ln}
+	plainAt(t, 443, counted)
+	silent := make([]net.Conn, 3*maxRedirected)
+	for i := range silent {
+		if silent[i], err = net.Dial("tcp", ln.Addr().String()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { silent[i].Close() })
+	}
+	const most = maxRedirected + 1 // one waits for room
+	within(t, "the first are accepted", func() bool { return counted.n.Load() >= most })
+	time.Sleep(100 * time.Millisecond) // for what should not happen
+	if n := counted.n.Load(); n > most {
+		t.Errorf("%d connections are served at a time, want %d", n-1, maxRedirected)
+	}
+	for _, c := range silent {
+		c.Close()
+	}
+	if res := raw(t, ln.Addr().String(), "GET / HTTP/1.1\r\nHost: preview.test\r\n\r\n"); res.StatusCode != 308 {
+		t.Errorf("then: %d", res.StatusCode)
 	}
 }
