@@ -8,7 +8,7 @@ import (
 // farAway is the pause when nothing is to be done.
 const farAway = time.Hour
 
-// maxExpiryPause bounds the pause: an expiry is a time of day, and the clock may be
+// maxExpiryPause bounds the pause: an end is a time of day, and the clock may be
 // set, or the machine suspended, while timers see nothing of it.
 const maxExpiryPause = 15 * time.Second
 

@@ -50,7 +50,7 @@ func (t *exposures) endDrains(now time.Time) (next time.Duration) {
 	t.mu.Lock()
 	t.drains = slices.DeleteFunc(t.drains, func(d drain) bool {
 		if now.Before(d.end) {
-			next = min(next, d.end.Sub(now))
+			next = min(next, maxExpiryPause, d.end.Sub(now))
 			return false
 		}
 		over = append(over, d)

@@ -55,14 +55,14 @@ func (p *process) view() abi.Process {
 	}
 	code, sig := p.child.exit()
 	ended := p.child.ended.UTC()
-	v.ExitCode, v.Signal, v.OOMKilled, v.EndedAt = &code, sig, p.child.oomKilled, &ended
+	v.ExitCode, v.Signal, v.EndedAt = &code, sig, &ended
 	switch {
 	case p.asked.Load():
 		v.Status = abi.StatusKilled
 	case code == 0:
 		v.Status = abi.StatusCompleted
 	default:
-		v.Status = abi.StatusFailed
+		v.Status, v.OOMKilled = abi.StatusFailed, p.child.oomKilled
 	}
 	return v
 }
