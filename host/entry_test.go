@@ -100,7 +100,7 @@ func TestSecureWebSocket(t *testing.T) {
 // sent away, and others are served meanwhile.
 func TestNoHandshake(t *testing.T) {
 	t.Parallel()
-	s := &Server{HeadTimeout: 300 * time.Millisecond, Log: slog.New(slog.DiscardHandler)}
+	s := &Server{HeadTimeout: 3 * time.Second, Log: slog.New(slog.DiscardHandler)}
 	r := startAt(t, s, all(always(text(200, "hello"))), &entry{tls: serverTLS(t)})
 
 	silent := r.dial(t)

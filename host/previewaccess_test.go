@@ -341,7 +341,7 @@ func TestLinkEndsSockets(t *testing.T) {
 	t.Parallel()
 	r := start(t, &Server{boxes: guarded(t)}, nil)
 	c := r.dial(t)
-	c.send("GET /?edge_link=" + session(8083, 2*time.Second) + " HTTP/1.1\r\nHost: 8083-a.localhost\r\n" + handshake + "\r\n")
+	c.send("GET /?edge_link=" + session(8083, 6*time.Second) + " HTTP/1.1\r\nHost: 8083-a.localhost\r\n" + handshake + "\r\n")
 	if got := c.answer("GET"); got.StatusCode != 101 {
 		t.Fatalf("answer %d %s", got.StatusCode, got.body)
 	}

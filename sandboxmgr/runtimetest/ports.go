@@ -344,7 +344,10 @@ func reachability(t *testing.T, k *keeper) {
 			} else {
 				c.Close()
 			}
-			_, err = k.WaitForPort(t.Context(), &abi.WaitForPortRequest{Port: port, Mode: "http", Timeout: abi.Duration(time.Second)})
+			if !tt.http {
+				timeout = time.Second
+			}
+			_, err = k.WaitForPort(t.Context(), &abi.WaitForPortRequest{Port: port, Mode: "http", Timeout: abi.Duration(timeout)})
 			if (err == nil) != tt.http {
 				t.Errorf("waitForPort by HTTP: %v", err)
 			}

@@ -71,7 +71,7 @@ func TestHTTPS(t *testing.T) {
 	t.Parallel()
 	plain := freeAddr(t)
 	s := echoOnly()
-	s.top, s.limits = fmt.Sprintf("tls: {mode: internal, redirect: %q}\n", plain), "headTimeout: 2s"
+	s.top, s.limits = fmt.Sprintf("tls: {mode: internal, redirect: %q}\n", plain), "headTimeout: 6s"
 	e := newEdge(t, s)
 	trusted := e.trusted()
 
