@@ -33,21 +33,7 @@ func (x *exchange) backendHead() *bridge.Head {
 			h.Body, h.ContentLength = x.body, left
 		}
 	}
-	client, _, err := net.SplitHostPort(x.req.RemoteAddr)
-	if err != nil {
-		client = x.req.RemoteAddr
-	}
-	own := [...]bridge.Header{
-		{Name: "X-Forwarded-For", Value: client},
-		{Name: "X-Forwarded-Proto", Value: x.req.Scheme},
-		{Name: "X-Forwarded-Host", Value: x.req.Host},
-		{Name: "X-Forwarded-Port", Value: x.from.forwardedPort(x.req.Host)},
-		{Name: "X-Sandbox-Id", Value: t.ref.ID},
-		{}, // X-Forwarded-Prefix
-	}
-	if t.visit != nil && t.visit.prefix != "" {
-		own[len(own)-1] = bridge.Header{Name: "X-Forwarded-Prefix", Value: t.visit.prefix}
-	}
+	own := x.forwardingHeaders()
 	h.Headers = make([]bridge.Header, 0, len(x.req.Headers)+len(own))
 	for _, hd := range x.req.Headers {
 		keep := true
@@ -79,6 +65,27 @@ func (x *exchange) backendHead() *bridge.Head {
 		}
 	}
 	return h
+}
+
+// forwardingHeaders tell the server where the client is; those without a name are
+// none.
+func (x *exchange) forwardingHeaders() [6]bridge.Header {
+	client, _, err := net.SplitHostPort(x.req.RemoteAddr)
+	if err != nil {
+		client = x.req.RemoteAddr
+	}
+	prefix := bridge.Header{}
+	if v := x.target.visit; v != nil && v.prefix != "" {
+		prefix = bridge.Header{Name: "X-Forwarded-Prefix", Value: v.prefix}
+	}
+	return [...]bridge.Header{
+		{Name: "X-Forwarded-For", Value: client},
+		{Name: "X-Forwarded-Proto", Value: x.req.Scheme},
+		{Name: "X-Forwarded-Host", Value: x.req.Host},
+		{Name: "X-Forwarded-Port", Value: x.from.forwardedPort(x.req.Host)},
+		{Name: "X-Sandbox-Id", Value: x.target.ref.ID},
+		prefix,
+	}
 }
 
 // sameSite tells whether an Origin (RFC 6454, section 6.2) is that of pages from

@@ -25,8 +25,8 @@ type head struct {
 	// origin is the Origin header that came last, origins how many there were.
 	origin  string
 	origins int
-	// explain is the value of X-Edge-Explain, if it came once, and token that of
-	// X-Edge-Token.
+	// explain is the value of X-Edge-Explain, if it came only once, and token that
+	// of X-Edge-Token.
 	explain     string
 	explains    int
 	token       string
@@ -181,19 +181,11 @@ func (h *head) note(name, value string, f *fields) *refusal {
 			f.lengths++
 			f.length = value
 		} else if strings.EqualFold(name, explainHeader) {
-			if h.explains++; h.explains == 1 {
-				h.explain = value
-			} else {
-				h.explain = ""
-			}
+			h.explain = onlyOne(&h.explains, value)
 		}
 	case len(tokenHeader):
 		if strings.EqualFold(name, tokenHeader) {
-			if h.tokens++; h.tokens == 1 {
-				h.token = value
-			} else {
-				h.token = ""
-			}
+			h.token = onlyOne(&h.tokens, value)
 		}
 	case len("Transfer-Encoding"): // and Sec-WebSocket-Key
 		if strings.EqualFold(name, "Transfer-Encoding") {
@@ -210,6 +202,14 @@ func (h *head) note(name, value string, f *fields) *refusal {
 		}
 	}
 	return nil
+}
+
+// onlyOne is the value of a header that counts only if it comes once.
+func onlyOne(times *int, value string) string {
+	if *times++; *times > 1 {
+		return ""
+	}
+	return value
 }
 
 // checkFraming decides where the body ends (RFC 9112, section 6.3), and accepts
