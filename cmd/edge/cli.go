@@ -144,6 +144,10 @@ func misread(err error) error {
 	if !errors.As(err, &p) {
 		return err
 	}
+	// A flag that may be left out has "" among its values, which nobody types.
+	if before, after, ok := strings.Cut(err.Error(), ` must be one of "",`); ok {
+		err = errors.New(before + " must be one of " + after)
+	}
 	verb := p.Context.Selected()
 	if verb != nil {
 		return fmt.Errorf("%w; %s --help says more", err, verb.FullPath())

@@ -59,9 +59,10 @@ func TestMisreadCommandLines(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"unknown command", []string{"sing"}, "edge: there is no command sing; edge --help says more\n"},
+		{"unknown command", []string{"whistle"}, "edge: there is no command whistle; edge --help says more\n"},
 		{"unknown command of a group", []string{"plugin", "sing"}, "edge: unexpected argument sing; edge plugin --help says more\n"},
 		{"unknown flag", []string{"top", "--loud", "one"}, "edge: unknown flag --loud; edge top --help says more\n"},
+		{"unknown value", []string{"expose", "one", "8080", "--token-in", "query"}, "edge: --token-in must be one of \"host\",\"request\" but got \"query\"; edge expose --help says more\n"},
 		{"missing argument", []string{"logs"}, "edge: expected \"<sandbox>\"; edge logs --help says more\n"},
 	}
 	for _, tt := range tests {
