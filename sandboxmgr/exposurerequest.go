@@ -39,9 +39,18 @@ func (m *Manager) checkExposePort(req *abi.ExposePortRequest) error {
 		return invalid("access is %s, which has no token; leave access out, or token and tokenIn", req.Access)
 	case err != nil || req.Token == "":
 		return err
-	case !validToken(req.Token):
-		// The token itself is a secret, and stays out of the message.
-		return invalid("the token has %d characters; want 1 to %d of a-z, 0-9 and \"_\"", len(req.Token), maxToken)
+	}
+	return checkToken(req.Token)
+}
+
+// checkToken checks a token that somebody chose. It is a secret, and stays out of
+// the message.
+func checkToken(token string) error {
+	switch {
+	case len(token) > maxToken:
+		return invalid("the token has %d characters; want 1 to %d of a-z, 0-9 and \"_\"", len(token), maxToken)
+	case !validToken(token):
+		return invalid("the token has a character that is none of a-z, 0-9 and \"_\"")
 	}
 	return nil
 }
