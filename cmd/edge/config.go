@@ -100,13 +100,13 @@ func (c *Config) tellWarnings(log *slog.Logger) {
 }
 
 func (c *Config) read(root value) {
-	var plugins, routes, previews, proxyProtocol value
+	var plugins, routes, previews, proxyProtocol, external value
 	root.object(map[string]func(value){
 		"listen":         func(v value) { c.Listen = v.checked("an address like \":8787\"", checkAddress) },
 		"domain":         func(v value) { c.Domains = v.domains() },
 		"trustedProxies": c.readTrustedProxies,
 		"proxyProtocol":  func(v value) { proxyProtocol = v },
-		"external":       func(v value) { c.External = v.external() },
+		"external":       func(v value) { external, c.External = v, v.external() },
 		"state":          func(v value) { c.State = c.folder(v) },
 		"admin":          func(v value) { c.Admin = v.admin() },
 		"reservedPorts":  func(v value) { c.ReservedPorts = v.ports() },
@@ -127,6 +127,9 @@ func (c *Config) read(root value) {
 	}
 	if c.noPlugins {
 		return
+	}
+	if external.node != nil {
+		c.warnOfScheme(external)
 	}
 	// Plugins name bindings and routes plugins, wherever in the file those stand.
 	if plugins.node != nil {

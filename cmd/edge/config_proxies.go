@@ -37,6 +37,14 @@ func (c *Config) readTrustedProxies(v value) {
 	})
 }
 
+// warnOfScheme warns of URLs that say https where nobody tells the edge that requests
+// came over it: their redirects and cookies would be those of http.
+func (c *Config) warnOfScheme(external value) {
+	if c.External.Scheme == "https" && c.TLS.Mode == "" && len(c.Proxies.Trusted) == 0 {
+		c.warn(external, "external says https, and no proxy is believed that says it of a request: redirects, cookies and servers have http; name the proxy in trustedProxies, and have it send X-Forwarded-Proto")
+	}
+}
+
 // parseNetwork reads an address, which is a network of its own, or a network.
 func parseNetwork(s string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
