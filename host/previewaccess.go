@@ -33,8 +33,9 @@ const (
 type admission struct {
 	// until ends what let it in; zero is as long as the exposure.
 	until time.Time
-	// byQuery is set if what opened it stands in the query.
-	byQuery bool
+	// shown is set if the request showed what opens it beside its address,
+	// and byQuery if that stands in the query.
+	shown, byQuery bool
 	// bearer is the Authorization that was the token; empty if none was.
 	bearer string
 }
@@ -71,7 +72,8 @@ func (s *Server) letIn(h *head, p preview, scheme string, e sandboxmgr.Exposure,
 	if !open && !a.byQuery {
 		a.until, open = s.openedByCookie(h, p, scheme, e)
 	}
-	return a, open || a.byQuery
+	a.shown = open || a.byQuery
+	return a, a.shown
 }
 
 // bearer returns the Authorization header (RFC 6750, section 2.1) that is the token.

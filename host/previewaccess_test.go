@@ -151,6 +151,10 @@ func TestPreviewAccess(t *testing.T) {
 			if got.StatusCode != v.status || got.StatusCode == 404 && !strings.Contains(got.body, "INVALID_TOKEN") {
 				t.Errorf("answer %d, want %d:\n%s", got.StatusCode, v.status, got.body)
 			}
+			shows := strings.HasPrefix(v.host, "8083-") || strings.HasPrefix(v.host, "8084-") || strings.Contains(v.target, "/8083/")
+			if got.StatusCode == 200 && (got.Header.Get("Cache-Control") == "private") != shows {
+				t.Errorf("a cache is told %q", got.Header["Cache-Control"])
+			}
 			for _, secret := range []string{"t0ken", "edge_", "edge-preview", "X-Edge"} {
 				if body := strings.ReplaceAll(got.body, "8080-a-t0ken.localhost", ""); strings.Contains(strings.ReplaceAll(body, "/_preview/8080/a-t0ken", ""), secret) {
 					t.Errorf("%q reached the server:\n%s", secret, got.body)

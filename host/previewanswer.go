@@ -52,13 +52,24 @@ func (v *visit) editAnswer(status int, headers []bridge.Header) []bridge.Header 
 		}
 		kept = append(kept, h)
 	}
+	return v.guard(status, kept, policy)
+}
+
+// guard adds what keeps an address that opens the preview from other sites, and an
+// answer from those who do not open it: a cache in front of the edge goes by the
+// address (RFC 9111, section 5.2.2.7; of directives that differ the stricter counts,
+// section 4.2.1). policy is the server's own for referrers.
+func (v *visit) guard(status int, headers []bridge.Header, policy string) []bridge.Header {
 	if v.secret && status != 100 {
 		if policy != "no-referrer" {
 			policy = "same-origin"
 		}
-		kept = append(kept, bridge.Header{Name: "Referrer-Policy", Value: policy})
+		headers = append(headers, bridge.Header{Name: "Referrer-Policy", Value: policy})
 	}
-	return kept
+	if v.shown && status >= 200 {
+		headers = append(headers, bridge.Header{Name: "Cache-Control", Value: "private"})
+	}
+	return headers
 }
 
 // speaksForOrigin names fields that bind a whole origin, or the host, and not the

@@ -136,6 +136,8 @@ func TestEditAnswer(t *testing.T) {
 	const same = "Referrer-Policy: same-origin"
 	public := hostVisit("")
 	public.secret = false
+	shown := hostVisit("")
+	shown.secret, shown.shown = false, true
 	tests := []struct {
 		name     string
 		v        *visit
@@ -149,6 +151,9 @@ func TestEditAnswer(t *testing.T) {
 		{"the same one", pathVisit(""), 404, "Referrer-Policy: same-origin", same},
 		{"no secret", public, 200, "Referrer-Policy: unsafe-url", "Referrer-Policy: unsafe-url"},
 		{"100", hostVisit(""), 100, "", ""},
+		{"for no cache of others", shown, 200, "Cache-Control: public, max-age=9", "Cache-Control: public, max-age=9|Cache-Control: private"},
+		{"for no cache of others, unchanged", shown, 304, "", "Cache-Control: private"},
+		{"no answer yet", shown, 103, "", ""},
 		{"switch", hostVisit(""), 101, "Set-Cookie: a=b; Domain=x", "Set-Cookie: a=b|" + same},
 		{"cookies", public, 200, "Set-Cookie: a=b; Domain=x|set-cookie: edge-preview=1|Set-Cookie: c=d", "Set-Cookie: a=b|Set-Cookie: c=d"},
 		{"addresses", public, 302, "location: http://localhost:8080/x|Content-Location: http://localhost:8080/y|Refresh: 1; url=http://localhost:8080/z",
