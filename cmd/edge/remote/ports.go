@@ -23,7 +23,7 @@ type exposeCommand struct {
 	TokenIn   string `placeholder:"PLACE" enum:",host,request" default:"" help:"host has the token in the URL's name (default), request has each request show it: as X-Edge-Token, bearer, edge_token or a cookie."`
 	Access    string `placeholder:"WHO" enum:",token,public,plugin" default:"" help:"token (default), public for everybody, or plugin: whom a plugin lets in."`
 	Public    bool   `help:"The same as --access public."`
-	TTL       Span   `name:"ttl" placeholder:"SPAN" help:"End it after that long, like 1h; default never."`
+	TTL       Span   `name:"ttl" placeholder:"SPAN" help:"End it after that long, like 1h; default never. Given again it moves the end."`
 	Wake      string `placeholder:"WHEN" help:"Which requests start a sandbox that sleeps: never, http, ws or hold (both), which may say for how long a request waits: hold(10s). Default hold."`
 	Host      string `placeholder:"HOST" help:"What the server sees as Host: local (localhost:PORT, default), preview (what the client sent) or a name, in which $${port} is the port."`
 	OnRestart string `placeholder:"WHAT" enum:",keep,revoke" default:"" help:"When the sandbox ends: keep the URL (default) or revoke it."`

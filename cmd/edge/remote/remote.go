@@ -64,7 +64,7 @@ type Commands struct {
 	Expose   exposeCommand   `cmd:"" group:"ports" help:"Make a port reachable by URL; prints it."`
 	Unexpose unexposeCommand `cmd:"" group:"ports" help:"Take the URL of a port back."`
 	Link     linkCommand     `cmd:"" group:"ports" help:"Sign a link to a port that is exposed with --token-in request; prints it."`
-	Ports    portsCommand    `cmd:"" group:"ports" help:"List exposed ports."`
+	Ports    portsCommand    `cmd:"" group:"ports" help:"List exposed ports, and those that something listens on."`
 
 	Connections connectionsCommand `cmd:"" aliases:"conns" group:"ports" help:"List and close live connections."`
 
