@@ -7,8 +7,8 @@ import "strings"
 func ValidToken(s string) bool {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !alnum && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && c != '-' && (c < '0' || c > '9') && strings.IndexByte("!#$%&'*+.^_`|~", c) < 0 {
 			return false
 		}
 	}

@@ -53,7 +53,7 @@ func trailing(name string) bool { return !hopByHop(name) && !lasting(name) }
 func connectionTokens(headers []Header) []string {
 	var tokens []string
 	for _, h := range headers {
-		if !strings.EqualFold(h.Name, "Connection") {
+		if !named(h.Name, "Connection") {
 			continue
 		}
 		for t := range strings.SplitSeq(h.Value, ",") {
@@ -78,11 +78,15 @@ func endToEnd(h Header, tokens []string) bool {
 	return true
 }
 
+// named says whether a field's name is want, in any case. Most are of another
+// length, and those are not looked at.
+func named(name, want string) bool { return len(name) == len(want) && strings.EqualFold(name, want) }
+
 // hasToken says whether the fields called name list token (RFC 9110, section
 // 5.6.1).
 func hasToken(headers []Header, name, token string) bool {
 	for _, h := range headers {
-		if !strings.EqualFold(h.Name, name) {
+		if !named(h.Name, name) {
 			continue
 		}
 		for t := range strings.SplitSeq(h.Value, ",") {
@@ -98,7 +102,7 @@ func hasToken(headers []Header, name, token string) bool {
 // get returns the value of the first field called name, and how many there are.
 func get(headers []Header, name string) (value string, n int) {
 	for _, h := range headers {
-		if strings.EqualFold(h.Name, name) {
+		if named(h.Name, name) {
 			if n++; n == 1 {
 				value = h.Value
 			}
@@ -119,10 +123,10 @@ func appendRequest(dst []byte, h *Head, upgrade bool) ([]byte, error) {
 	tokens := connectionTokens(h.Headers)
 	sized := false
 	for _, f := range h.Headers {
-		if !endToEnd(f, tokens) || strings.EqualFold(f.Name, "Expect") {
+		if !endToEnd(f, tokens) || named(f.Name, "Expect") {
 			continue
 		}
-		if strings.EqualFold(f.Name, "Content-Length") {
+		if named(f.Name, "Content-Length") {
 			if !sized && (h.Body != nil && h.ContentLength >= 0 || h.Body == nil && f.Value == "0") {
 				sized = true
 				dst = appendField(dst, f.Name, strconv.FormatInt(h.length(), 10))
@@ -168,12 +172,27 @@ func validToken[T string | []byte](s T) bool {
 		return false
 	}
 	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+		if !tokenByte(s[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+// tokenByte tells whether a token may hold the byte: a letter, a digit or one of
+// "!#$%&'*+-.^_`|~". Every byte of every field's name is asked about, so that each has
+// its bit, in one word for those below 64 and one for the others.
+func tokenByte(c byte) bool {
+	const (
+		low = 1<<'!' | 1<<'#' | 1<<'$' | 1<<'%' | 1<<'&' | 1<<'\'' | 1<<'*' | 1<<'+' | 1<<'-' | 1<<'.' |
+			(1<<10-1)<<'0'
+		high = 1<<('^'-64) | 1<<('_'-64) | 1<<('`'-64) | 1<<('|'-64) | 1<<('~'-64) |
+			(1<<26-1)<<('A'-64) | (1<<26-1)<<('a'-64)
+	)
+	if c < 64 {
+		return uint64(low)>>c&1 != 0
+	}
+	return c < 128 && uint64(high)>>(c-64)&1 != 0
 }
 
 // validValue is RFC 9110, section 5.5: no control character but the tab.

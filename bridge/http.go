@@ -50,8 +50,8 @@ func (r *Relay) CloseUpstream(keyPrefix string) { r.pool.closePrefix(keyPrefix) 
 
 // http carries the exchange to the answer's head and starts its way back.
 func (x *exchange) http(ctx context.Context, rc *fasthttp.RequestCtx, head *Head, up Upstream) error {
-	req, err := x.prepare(head)
-	if err != nil {
+	var req request
+	if err := x.prepare(&req, head); err != nil {
 		return x.refuse(rc, nil, err)
 	}
 	defer x.relay.buffers.put(req.buf)
@@ -68,7 +68,7 @@ func (x *exchange) http(ctx context.Context, rc *fasthttp.RequestCtx, head *Head
 			return x.refuse(rc, nil, &UpstreamError{Stage: StageDial, Err: err})
 		}
 		tr := &trip{x: x, rc: rc, head: head, c: c}
-		a, err := tr.run(ctx, req)
+		a, err := tr.run(ctx, &req)
 		if err == nil {
 			a.edit(head.Answer)
 			return x.respond(rc, tr, a)
@@ -111,23 +111,23 @@ type request struct {
 	rest  bool // more of it follows
 }
 
-func (x *exchange) prepare(head *Head) (*request, error) {
-	q := &request{buf: x.relay.buffers.get(), rest: head.Body != nil && head.ContentLength != 0}
+func (x *exchange) prepare(q *request, head *Head) error {
+	q.buf, q.rest = x.relay.buffers.get(), head.Body != nil && head.ContentLength != 0
 	var err error
 	if q.bytes, err = appendRequest(q.buf[:0], head, false); err != nil {
 		x.relay.buffers.put(q.buf)
-		return nil, err
+		return err
 	}
 	if q.rest && head.ContentLength > 0 && head.ContentLength <= smallBody {
 		n := len(q.bytes)
 		q.bytes = append(q.bytes, make([]byte, head.ContentLength)...)
 		if _, err := io.ReadFull(head.Body, q.bytes[n:]); err != nil {
 			x.relay.buffers.put(q.buf)
-			return nil, fmt.Errorf("%w: request body: %w", ErrClientGone, err)
+			return fmt.Errorf("%w: request body: %w", ErrClientGone, err)
 		}
 		q.body, q.rest = int(head.ContentLength), false
 	}
-	return q, nil
+	return nil
 }
 
 // trip is one try of a request on one connection.

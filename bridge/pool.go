@@ -20,6 +20,9 @@ type upstreamConn struct {
 	key    string
 	since  time.Time // in the pool
 	reused bool
+
+	look  func(fd uintptr) bool // lookAt, made once for all looks
+	quiet bool                  // what the last one showed: open, and nothing to read
 }
 
 // pool keeps idle upstream connections, newest first out. The zero value is
@@ -141,12 +144,16 @@ func (c *upstreamConn) idleAndOpen() bool {
 	if c.src.raw == nil {
 		return true
 	}
-	open := false
-	err := c.src.raw.Read(func(fd uintptr) bool {
-		open = peek(fd) == peekNothing
-		return true
-	})
-	return err == nil && open
+	if c.look == nil {
+		c.look = c.lookAt
+	}
+	return c.src.raw.Read(c.look) == nil && c.quiet
+}
+
+// lookAt notes what a look at the socket shows.
+func (c *upstreamConn) lookAt(fd uintptr) bool {
+	c.quiet = peek(fd) == peekNothing
+	return true
 }
 
 // What a look at a socket shows.
