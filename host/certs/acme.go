@@ -110,20 +110,42 @@ type client struct {
 	mu     sync.Mutex // guards what follows
 	closed bool
 	tries  map[string]*try
+	// refused are names that the authority gave no certificate for when it was asked
+	// last, whoever had it asked.
+	refused map[string]*setback
 }
 
 // try is what is known of a name whose certificate is not there, or was not. Its
 // fields are guarded by client.mu.
 type try struct {
-	done     chan struct{} // closed when the attempt is over; nil if there is none under way
-	failures int           // in a row
-	err      error         // of the last attempt
-	next     time.Time     // when there may be another
+	done chan struct{} // closed when the attempt is over; nil if there is none under way
+	setback
+}
+
+// setback is what is known of attempts that failed.
+type setback struct {
+	failures int       // in a row
+	err      error     // of the last attempt
+	next     time.Time // when there may be another
+}
+
+// note takes an attempt's end down, and returns for how long there is none after a
+// failure.
+func (s *setback) note(err error, p pace) (pause time.Duration) {
+	if s.err = err; err == nil {
+		s.failures = 0
+		return 0
+	}
+	retries := p.retries()
+	pause = retries[min(s.failures, len(retries)-1)]
+	s.failures++
+	s.next = time.Now().Add(pause)
+	return pause
 }
 
 // openClient asks for what is needed from the beginning, in the background.
 func openClient(c Config) *client {
-	a := &client{domains: c.Domains, allow: c.Allow, log: c.Log, pace: c.ACME.pace, everybodys: c.ACME.CA == "", tries: map[string]*try{}}
+	a := &client{domains: c.Domains, allow: c.Allow, log: c.Log, pace: c.ACME.pace, everybodys: c.ACME.CA == "", tries: map[string]*try{}, refused: map[string]*setback{}}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	quiet := quietly(c.Log)
 	a.cache = certmagic.NewCache(certmagic.CacheOptions{
@@ -134,11 +156,11 @@ func openClient(c Config) *client {
 		OCSP: certmagic.OCSPConfig{DisableStapling: true}, OnEvent: a.onEvent,
 	}
 	a.single = certmagic.New(a.cache, form)
-	a.single.Issuers = []certmagic.Issuer{&gate{issuer: c.ACME.issuer(a.single, nil), may: a.maySingle}}
+	a.single.Issuers = []certmagic.Issuer{&gate{issuer: c.ACME.issuer(a.single, nil), client: a, may: a.maySingle}}
 	if c.ACME.DNS != nil {
 		a.wild = certmagic.New(a.cache, form)
 		solver := c.ACME.DNS.solver(c.Log, quiet)
-		a.wild.Issuers = []certmagic.Issuer{&gate{issuer: c.ACME.issuer(a.wild, solver), may: a.mayManaged, turn: &a.dns}}
+		a.wild.Issuers = []certmagic.Issuer{&gate{issuer: c.ACME.issuer(a.wild, solver), client: a, may: a.mayManaged, turn: &a.dns}}
 		a.work.Go(a.runManage)
 	}
 	a.work.Go(a.runTidy)
@@ -190,6 +212,7 @@ func (d *DNS) solver(log *slog.Logger, quiet *zap.Logger) *certmagic.DNS01Solver
 // gate stands before an authority: whatever goes to it passes here.
 type gate struct {
 	issuer *certmagic.ACMEIssuer
+	client *client
 	may    func(name string) error
 	turn   *sync.Mutex // nil: any number at a time
 }
@@ -221,7 +244,9 @@ func (g *gate) GetRenewalInfo(ctx context.Context, c certmagic.Certificate) (acm
 	return g.issuer.GetRenewalInfo(ctx, c)
 }
 
-// Issue asks the authority, once: when to ask again is decided by client.
+// Issue asks the authority, once: when to ask again is decided by client. After a
+// failure that is not before a pause is over, for certmagic's renewals too, which come
+// with every look: authorities count failures, and at last shut a name out.
 func (g *gate) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
 	if len(csr.DNSNames) == 0 || len(csr.IPAddresses)+len(csr.EmailAddresses)+len(csr.URIs) > 0 {
 		return nil, certmagic.ErrNoRetry{Err: errors.New("a certificate is asked for host names alone")}
@@ -235,7 +260,12 @@ func (g *gate) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certma
 		g.turn.Lock()
 		defer g.turn.Unlock()
 	}
+	name := csr.DNSNames[0] // certmagic asks for one at a time
+	if err := g.client.tooSoon(name); err != nil {
+		return nil, certmagic.ErrNoRetry{Err: err}
+	}
 	issued, err := g.issuer.Issue(ctx, csr)
+	g.client.answered(name, err)
 	if err != nil {
 		return nil, certmagic.ErrNoRetry{Err: err}
 	}
@@ -281,11 +311,13 @@ func (a *client) configFor(c certmagic.Certificate) (*certmagic.Config, error) {
 
 // onEvent tells of certificates that came, and of renewals that failed.
 func (a *client) onEvent(_ context.Context, event string, data map[string]any) error {
+	failure, _ := data["error"].(error)
 	switch renewal, _ := data["renewal"].(bool); {
+	case errors.Is(failure, errWaiting): // nobody was asked
 	case event == "cert_obtained":
 		a.log.Info("certificate obtained", "name", data["identifier"], "renewal", renewal)
 	case event == "cert_failed" && renewal && a.ctx.Err() == nil:
-		a.log.Warn("a certificate was not renewed; it is tried again", "name", data["identifier"], "left", data["remaining"], "error", data["error"])
+		a.log.Warn("a certificate was not renewed; it is tried again", "name", data["identifier"], "left", data["remaining"], "error", failure)
 	}
 	return nil
 }

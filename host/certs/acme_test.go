@@ -1,7 +1,11 @@
 package certs
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -249,7 +253,7 @@ func TestRenewal(t *testing.T) {
 	tag := newSerial().Text(36)
 	domain, app, open := "preview-"+tag+".test", "app-"+tag+".test", "8080-"+tag+".example.test"
 	p := startPublic(t, asking{
-		domains: []string{domain}, dns: true, seconds: 600, pace: pace{look: 300 * time.Millisecond, remaining: 0.999},
+		domains: []string{domain}, dns: true, seconds: 600, pace: pace{look: 300 * time.Millisecond, remaining: 0.999, retry: []time.Duration{300 * time.Millisecond}},
 		allow: func(n string) bool { return n == app || n == open && !gone.Load() },
 	})
 	first := map[string]string{}
@@ -302,6 +306,34 @@ func TestFailuresBackOff(t *testing.T) {
 	}
 	if log := p.log.String(); strings.Count(log, "there is no certificate") != 1 || !strings.Contains(log, "name=missing.test") || !strings.Contains(log, "again=1h") {
 		t.Errorf("the log does not tell of it once:\n%s", log)
+	}
+}
+
+// TestRenewalsBackOff: certmagic, which looks every few minutes, has the authority
+// asked no more often than that after a failure.
+func TestRenewalsBackOff(t *testing.T) {
+	t.Parallel()
+	p := startPublic(t, asking{domains: []string{"preview.test"}, noHTTPS: true, allow: allowing("missing-renewed.test"), pace: pace{retry: []time.Duration{time.Hour}}})
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: []string{"missing-renewed.test"}}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr, err := x509.ParseCertificateRequest(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := p.source.(*client).single.Issuers[0]
+	for i := range 3 {
+		if _, err := g.Issue(t.Context(), csr); err == nil || errors.Is(err, errWaiting) != (i > 0) {
+			t.Errorf("attempt %d: %v", i+1, err)
+		}
+	}
+	if n := p.Ordered("missing-renewed.test"); n != 1 {
+		t.Errorf("it was asked for %d times", n)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -90,11 +91,42 @@ func (a *client) ask(name string) (done <-chan struct{}, err error) {
 	case t.done != nil:
 		return t.done, nil
 	case time.Now().Before(t.next):
-		return nil, fmt.Errorf("%w: the last attempt failed, and the next is at %s: %w", errWaiting, t.next.Format(time.TimeOnly), t.err)
+		return nil, t.wait()
 	}
 	t.done = make(chan struct{})
 	a.work.Go(func() { a.runTry(a.single, name, t) })
 	return t.done, nil
+}
+
+// wait is the error of those who come before the next attempt.
+func (s *setback) wait() error {
+	return fmt.Errorf("%w: the last attempt failed, and the next is at %s: %w", errWaiting, s.next.Format(time.TimeOnly), s.err)
+}
+
+// tooSoon is an error while the authority is not to be asked for the name again.
+func (a *client) tooSoon(name string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s := a.refused[name]; s != nil && time.Now().Before(s.next) {
+		return s.wait()
+	}
+	return nil
+}
+
+// answered notes what became of asking the authority for a name.
+func (a *client) answered(name string, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err == nil {
+		delete(a.refused, name)
+		return
+	}
+	s := a.refused[name]
+	if s == nil {
+		s = &setback{}
+		a.refused[name] = s
+	}
+	s.note(err, a.pace)
 }
 
 // await waits for an attempt. The handshake's deadline is put off meanwhile: it is
@@ -131,16 +163,8 @@ func (a *client) runTry(config *certmagic.Config, name string, t *try) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	close(t.done)
-	t.done, t.err = nil, err
-	if err == nil {
-		t.failures = 0
-		return
-	}
-	retries := a.pace.retries()
-	pause := retries[min(t.failures, len(retries)-1)]
-	t.failures++
-	t.next = time.Now().Add(pause)
-	if a.ctx.Err() == nil {
+	t.done = nil
+	if pause := t.note(err, a.pace); err != nil && a.ctx.Err() == nil {
 		a.log.Warn("there is no certificate", "name", name, "again", pause, "error", err)
 	}
 }
@@ -151,7 +175,7 @@ func (a *client) runManage() {
 	for failures := 0; ; failures++ {
 		var left []string
 		for _, name := range todo {
-			t := &try{done: make(chan struct{}), failures: failures}
+			t := &try{done: make(chan struct{}), setback: setback{failures: failures}}
 			if a.runTry(a.wild, name, t); t.err != nil {
 				left = append(left, name)
 			}
@@ -196,6 +220,9 @@ func (a *client) runTidy() {
 // forget drops single names that are not allowed any more.
 func (a *client) forget() {
 	a.mu.Lock()
+	maps.DeleteFunc(a.refused, func(name string, s *setback) bool {
+		return time.Now().After(s.next) && a.mayManaged(name) != nil && !a.allow(name)
+	})
 	var names []string
 	for name, t := range a.tries {
 		if t.done == nil {
