@@ -15,8 +15,8 @@ import (
 const (
 	pacePart    = 8
 	minPace     = 50 * time.Millisecond
-	maxPace     = time.Minute
-	maxDearPace = 2 * time.Minute // where one look costs milliseconds
+	maxPace     = 2 * time.Minute
+	maxDearPace = 4 * time.Minute // where one look costs milliseconds
 	dearFactor  = 20
 )
 
