@@ -180,10 +180,17 @@ func (d *dialer) release() {
 
 // upstreamKey names the pool of connections to a port of one run.
 func upstreamKey(o bridge.Owner) string {
-	return generationKey(o.Binding, o.ID, o.Generation) + strconv.Itoa(o.Port)
+	var room [96]byte // for the longest binding and id
+	return string(strconv.AppendInt(appendGenerationKey(room[:0], o.Binding, o.ID, o.Generation), int64(o.Port), 10))
 }
 
 // generationKey is what the pools' names of one run begin with.
 func generationKey(binding, id string, generation int64) string {
-	return binding + "/" + id + "/" + strconv.FormatInt(generation, 10) + "/"
+	return string(appendGenerationKey(nil, binding, id, generation))
+}
+
+func appendGenerationKey(b []byte, binding, id string, generation int64) []byte {
+	b = append(append(b, binding...), '/')
+	b = append(append(b, id...), '/')
+	return append(strconv.AppendInt(b, generation, 10), '/')
 }

@@ -19,13 +19,14 @@ type exchange struct {
 	rc     *fasthttp.RequestCtx // of use only while serve runs
 	conn   *clientConn          // nil in unit tests
 	head   *head                // nil when the gate refused
-	req    *abi.Request
-	body   *requestBody // nil when there is none
+	req    *abi.Request         // asked, or nil when the gate refused
+	body   *requestBody         // nil when there is none
 	target target
 	from   origin
 	ctx    lifetime
 
 	watched bridge.Watched
+	asked   abi.Request
 
 	// decider is the plugin that was asked last.
 	decider Decider
@@ -87,10 +88,11 @@ func (x *exchange) enter() *refusal {
 	x.told = x.s.mayBeTold(h.explain)
 	x.identify()
 	x.method, x.host, x.path = h.method, loggedHost(h.name), loggedPath(h.path)
-	x.req = &abi.Request{
+	x.asked = abi.Request{
 		ID: x.id, Method: h.method, Scheme: x.from.scheme, Host: h.host, Path: h.path, Query: h.query, HasQuery: h.hasQuery,
 		RemoteAddr: x.remote, Headers: h.headers, ContentLength: h.contentLength,
 	}
+	x.req = &x.asked
 	if h.contentLength != 0 {
 		x.body = &requestBody{conn: x.rc.Conn(), idle: x.s.BodyTimeout, r: x.rc.RequestBodyStream(), left: h.contentLength}
 		x.req.Body = x.body
@@ -256,8 +258,9 @@ func (x *exchange) wantsPage() bool {
 	if x.req == nil {
 		return false
 	}
-	for _, v := range x.req.HeaderValues("Accept") {
-		if strings.Contains(strings.ToLower(v), "text/html") {
+	for i := range x.req.Headers {
+		hd := &x.req.Headers[i]
+		if strings.EqualFold(hd.Name, "Accept") && strings.Contains(strings.ToLower(hd.Value), "text/html") {
 			return true
 		}
 	}

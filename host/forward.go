@@ -19,13 +19,15 @@ import (
 // of the application. What opens a preview is nobody's behind the edge.
 func (x *exchange) backendHead() *bridge.Head {
 	t := &x.target
-	h := &bridge.Head{Method: x.req.Method, Target: x.req.Target()}
+	h := &bridge.Head{Method: x.req.Method}
 	x.showRelayed(h)
 	if t.path != "" || x.named || t.visit != nil {
 		h.Target = or(t.path, x.req.Path)
 		if query, any := withoutProofs(x.req.Query); any && x.req.HasQuery {
 			h.Target += "?" + query
 		}
+	} else {
+		h.Target = x.req.Target()
 	}
 	if x.body != nil {
 		complete, read, left := x.body.state()

@@ -140,7 +140,9 @@ func (o *origin) forwardedPort(host string) string {
 		return strconv.Itoa(o.port)
 	}
 	if at := strings.LastIndexByte(host, ':'); at >= 0 && !strings.HasSuffix(host, "]") {
-		if port, ok := parsePort(host[at+1:]); ok {
+		if port, ok := parsePort(host[at+1:]); ok && host[at+1] != '0' {
+			return host[at+1:]
+		} else if ok {
 			return strconv.Itoa(port)
 		}
 	}

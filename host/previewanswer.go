@@ -109,7 +109,7 @@ func laterPolicy(policy, value string) string {
 // preview's.
 func (v *visit) allowedOrigin(value string) string {
 	if _, authority, rest, ok := splitAddress(value); ok && rest == "" && v.owns(authority) {
-		return v.base
+		return v.base()
 	}
 	return value
 }

@@ -16,7 +16,7 @@ func hostVisit(policy string) *visit {
 	e := sandboxmgr.Exposure{Ref: ref("a"), Port: 8080, Token: "tok", Host: policy}
 	return &visit{
 		preview: preview{label: "8080-a-tok", path: ""}, exposure: e, secret: true,
-		client: "8080-a-tok.edge.example:8443", base: "https://8080-a-tok.edge.example:8443", host: hostFor(&e, "8080-a-tok.edge.example:8443"),
+		client: "8080-a-tok.edge.example:8443", scheme: "https", host: hostFor(&e, "8080-a-tok.edge.example:8443"),
 	}
 }
 
@@ -24,7 +24,7 @@ func pathVisit(policy string) *visit {
 	e := sandboxmgr.Exposure{Ref: ref("a"), Port: 8080, Token: "tok", Host: policy}
 	return &visit{
 		preview: preview{port: "8080", key: "a-tok", path: "/dir/page"}, exposure: e, secret: true,
-		client: "edge.example", base: "http://edge.example", prefix: "/_preview/8080/a-tok", host: hostFor(&e, "edge.example"),
+		client: "edge.example", scheme: "http", prefix: "/_preview/8080/a-tok", host: hostFor(&e, "edge.example"),
 	}
 }
 
@@ -157,8 +157,8 @@ func TestEditAnswer(t *testing.T) {
 		{"switch", hostVisit(""), 101, "Set-Cookie: a=b; Domain=x", "Set-Cookie: a=b|" + same},
 		{"cookies", public, 200, "Set-Cookie: a=b; Domain=x|set-cookie: edge-preview=1|Set-Cookie: c=d", "Set-Cookie: a=b|Set-Cookie: c=d"},
 		{"addresses", public, 302, "location: http://localhost:8080/x|Content-Location: http://localhost:8080/y|Refresh: 1; url=http://localhost:8080/z",
-			"location: " + public.base + "/x|Content-Location: " + public.base + "/y|Refresh: 1; url=" + public.base + "/z"},
-		{"own origin allowed", public, 200, "Access-Control-Allow-Origin: http://localhost:8080", "Access-Control-Allow-Origin: " + public.base},
+			"location: " + public.base() + "/x|Content-Location: " + public.base() + "/y|Refresh: 1; url=" + public.base() + "/z"},
+		{"own origin allowed", public, 200, "Access-Control-Allow-Origin: http://localhost:8080", "Access-Control-Allow-Origin: " + public.base()},
 		{"another origin allowed", public, 200, "Access-Control-Allow-Origin: https://a.example", "Access-Control-Allow-Origin: https://a.example"},
 		{"every origin allowed", public, 200, "Access-Control-Allow-Origin: *", "Access-Control-Allow-Origin: *"},
 		{"the origin is its own", public, 200, "Service-Worker-Allowed: /|NEL: {}|Report-To: {}|Alt-Svc: h3|Strict-Transport-Security: max-age=1",
@@ -200,7 +200,7 @@ func FuzzToClient(f *testing.F) {
 		}
 		v := pathVisit("")
 		inside, _ := url.Parse("http://localhost:8080/dir/page")
-		outside, _ := url.Parse(v.base + v.prefix + "/dir/page")
+		outside, _ := url.Parse(v.base() + v.prefix + "/dir/page")
 		meant, err := inside.Parse(ref)
 		if err != nil || meant.User != nil || strings.Contains(strings.ToLower(ref), "%2e") || strings.HasPrefix(ref, "///") {
 			return
@@ -213,7 +213,7 @@ func FuzzToClient(f *testing.F) {
 		if (meant.Scheme == "http" || meant.Scheme == "https") && v.owns(meant.Host) && !strings.HasPrefix(meant.EscapedPath(), previewPrefix) && meant.Opaque == "" {
 			own := *meant
 			own.Scheme, own.Host = "http", "edge.example"
-			want = strings.Replace(own.String(), "http://edge.example", v.base+v.prefix, 1)
+			want = strings.Replace(own.String(), "http://edge.example", v.base()+v.prefix, 1)
 			if meant.Path == "" {
 				want = strings.Replace(want, v.prefix, v.prefix+"/", 1)
 			}

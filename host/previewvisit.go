@@ -18,9 +18,8 @@ type visit struct {
 	preview
 	exposure sandboxmgr.Exposure
 	admission
-	// client is the Host that the client sent, and base with its scheme in front:
-	// "https://8080-a-tok.edge.example".
-	client, base string
+	// client is the Host that the client sent, and scheme how it came.
+	client, scheme string
 	// prefix is what the client's paths begin with and the server's do not:
 	// "/_preview/8080/a-tok"; empty but in the path form.
 	prefix string
@@ -33,7 +32,7 @@ type visit struct {
 
 // newVisit is the visit of a request that was let in.
 func (x *exchange) newVisit(p preview, e sandboxmgr.Exposure, a admission) *visit {
-	v := &visit{preview: p, exposure: e, admission: a, client: x.head.host, base: x.from.scheme + "://" + x.head.host}
+	v := &visit{preview: p, exposure: e, admission: a, client: x.head.host, scheme: x.from.scheme}
 	if p.key != "" {
 		v.prefix = previewPrefix + p.port + "/" + p.key
 	}
@@ -43,6 +42,9 @@ func (x *exchange) newVisit(p preview, e sandboxmgr.Exposure, a admission) *visi
 	return v
 }
 
+// base is the client's origin: "https://8080-a-tok.edge.example".
+func (v *visit) base() string { return v.scheme + "://" + v.client }
+
 // hostFor is the Host that an exposure's server sees of a client that sent client.
 //
 // By default a server sees itself as it would be opened inside of the sandbox, since
@@ -51,7 +53,8 @@ func (x *exchange) newVisit(p preview, e sandboxmgr.Exposure, a admission) *visi
 func hostFor(e *sandboxmgr.Exposure, client string) string {
 	switch e.Host {
 	case "", abi.HostLocal:
-		return "localhost:" + strconv.Itoa(e.Port)
+		var room [len("localhost:65535")]byte
+		return string(strconv.AppendInt(append(room[:0], "localhost:"...), int64(e.Port), 10))
 	case abi.HostPreview:
 		return client
 	}
@@ -186,7 +189,7 @@ func (v *visit) toClient(ref string) string {
 		if authority == v.client && strings.HasPrefix(rest, previewPrefix) {
 			return ref // it knows where it is, or means another preview
 		}
-		return v.base + v.withPrefix(rest)
+		return v.base() + v.withPrefix(rest)
 	}
 	switch {
 	case v.prefix == "" || ref == "":
