@@ -29,6 +29,7 @@ type clientConn struct {
 	rest     []byte         // of what was read, what stands behind the message; likewise
 	heard    bool           // something was read, ever; likewise
 	remote   string         // see remoteAddr
+	reads    readDeadline
 	busy     atomic.Bool
 	given    atomic.Bool   // the connection is a bridge's
 	stall    time.Duration // how long one write may wait for the client to read
@@ -41,6 +42,7 @@ var errGiven = errors.New("connection was given to a bridge")
 // To those above it is a closed one from then on, and closing it does nothing.
 func (c *clientConn) Yield() (net.Conn, []byte) {
 	c.given.Store(true)
+	c.settleDeadline()
 	rest := c.rest
 	c.rest = nil
 	return c.Conn, rest
@@ -94,7 +96,7 @@ func (c *clientConn) Read(p []byte) (int, error) {
 		c.rest = nil
 	}
 	if n == 0 {
-		if n, err = c.Conn.Read(p); n <= 0 {
+		if n, err = c.readSocket(p); n <= 0 {
 			return n, err
 		}
 	}
@@ -168,11 +170,17 @@ func (c *clientConn) CloseWrite() error {
 
 // UnsafeConn returns the connection beneath, TLS if it is. Who reads from
 // it after a hijack goes past the framing check, which has nothing to say then.
-func (c *clientConn) UnsafeConn() net.Conn { return c.Conn }
+func (c *clientConn) UnsafeConn() net.Conn {
+	c.settleDeadline()
+	return c.Conn
+}
 
 // NetConn returns the connection at the bottom, as crypto/tls.Conn does, for those
 // who only ask about its state.
-func (c *clientConn) NetConn() net.Conn { return c.raw }
+func (c *clientConn) NetConn() net.Conn {
+	c.settleDeadline()
+	return c.raw
+}
 
 // clients are the connections that the server answers for.
 type clients struct {
