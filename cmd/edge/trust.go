@@ -39,6 +39,7 @@ func (c *trustCommand) Run(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return usageError{err}
 	}
+	_, missing := certs.FindRoot(dir)
 	authority, err := c.authority(dir)
 	if err != nil {
 		return err
@@ -53,6 +54,9 @@ func (c *trustCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	root := trustedRoot{file: authority.RootFile, name: authority.Root.Subject.CommonName, fingerprint: sha256.Sum256(authority.Root.Raw)}
 	fmt.Fprintf(t.out, "%s\n  certificate  %s\n  SHA-256      %s\n", root.name, root.file, hex.EncodeToString(root.fingerprint[:]))
+	if errors.Is(missing, fs.ErrNotExist) {
+		fmt.Fprintln(t.out, "It was made just now: an edge with this state folder uses it once its configuration says tls: internal.")
+	}
 	if !c.Uninstall {
 		fmt.Fprintf(t.out, "Who trusts it believes whatever is signed with the key in\n  %s\nfor any site: keep that to yourself.\n", dir)
 	}

@@ -84,6 +84,10 @@ func TestTrustNeedsNoRootSilently(t *testing.T) {
 	if found, _ := filepath.Glob(filepath.Join(tt.at.prefix, "*/*/*/*/*")); len(found) > 0 {
 		t.Errorf("it wrote %q", found)
 	}
+	const fresh = "It was made just now"
+	if again, err := tt.run(t, trustCommand{}); err != nil || !strings.Contains(out, fresh) || strings.Contains(again, fresh) {
+		t.Errorf("%v: the first time it says\n%sthe second\n%s", err, out, again)
+	}
 }
 
 func TestTrustDryRun(t *testing.T) {
