@@ -48,6 +48,15 @@ func (h heard) hint() string {
 	return fmt.Sprintf("edge expose %s %d", Ref{h.Binding, h.ID}, h.Port)
 }
 
+// accessText is who may use an exposure, for people: a URL alone does not tell that
+// requests have to show a token.
+func accessText(p abi.ExposedPort) string {
+	if p.Access == abi.AccessToken && p.Token != "" {
+		return "token in request"
+	}
+	return string(p.Access)
+}
+
 // statusText is what an exposure is, for people: how its server ended, if it has.
 func statusText(p abi.ExposedPort) string {
 	e := p.Ended

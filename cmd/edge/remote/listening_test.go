@@ -23,6 +23,20 @@ func TestStatusText(t *testing.T) {
 	}
 }
 
+func TestAccessText(t *testing.T) {
+	t.Parallel()
+	for want, p := range map[string]abi.ExposedPort{
+		"token":            {Access: abi.AccessToken},
+		"token in request": {Access: abi.AccessToken, Token: "secret"},
+		"public":           {Access: abi.AccessPublic},
+		"plugin":           {Access: abi.AccessPlugin},
+	} {
+		if got := accessText(p); got != want {
+			t.Errorf("%+v: %q, want %q", p, got, want)
+		}
+	}
+}
+
 func TestPortsText(t *testing.T) {
 	t.Parallel()
 	var ports []abi.ListeningPort

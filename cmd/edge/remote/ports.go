@@ -21,7 +21,7 @@ type exposeCommand struct {
 	Name      string `placeholder:"NAME" help:"What the exposure is called."`
 	Token     string `placeholder:"TOKEN" help:"Token of the URL: a-z, 0-9 and _, at most 16; else 16 random ones."`
 	TokenIn   string `placeholder:"PLACE" enum:",host,request" default:"" help:"host has the token in the URL's name (default), request has each request show it: as X-Edge-Token, bearer, edge_token or a cookie."`
-	Access    string `placeholder:"WHO" enum:",token,public,plugin" default:"" help:"token (default), public for everybody, or plugin: whom a plugin lets in."`
+	Access    string `placeholder:"WHO" enum:",token,public,plugin" default:"" help:"token (default), public for everybody, or plugin: whom the one of previews: in edge.yaml lets in."`
 	Public    bool   `help:"The same as --access public."`
 	TTL       Span   `name:"ttl" placeholder:"SPAN" help:"End it after that long, like 1h; default never. Given again it moves the end."`
 	Wake      string `placeholder:"WHEN" help:"Which requests start a sandbox that sleeps: never, http, ws or hold (both), which may say for how long a request waits: hold(10s). Default hold."`
@@ -157,7 +157,7 @@ func (v *portsCommand) Run(ctx context.Context, env *Env) error {
 	}
 	t := newTable("SANDBOX", "#PORT", "NAME", "ACCESS", "STATUS", "#CONNS", "#EXPIRES", "URL")
 	for _, e := range list {
-		t.add(Ref{e.Binding, e.ID}.String(), strconv.Itoa(e.Port), e.Name, string(e.Access), statusText(e.ExposedPort), strconv.Itoa(e.Connections), until(e.ExpiresAt), e.URL)
+		t.add(Ref{e.Binding, e.ID}.String(), strconv.Itoa(e.Port), e.Name, accessText(e.ExposedPort), statusText(e.ExposedPort), strconv.Itoa(e.Connections), until(e.ExpiresAt), e.URL)
 	}
 	for _, h := range others {
 		t.add(Ref{h.Binding, h.ID}.String(), strconv.Itoa(h.Port), h.ProcessID, "-", "not exposed", "-", "-", h.hint())
