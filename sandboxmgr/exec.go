@@ -11,7 +11,7 @@ import (
 func (s *Sandbox) Exec(ctx context.Context, req *abi.ExecRequest) (*abi.ExecResponse, error) {
 	op := abi.Exec.Name()
 	own := *req
-	own.Timeout = abi.Duration(req.Timeout.Or(s.binding.ExecTimeout))
+	own.Timeout = abi.Duration(req.Timeout.Or(s.binding().ExecTimeout))
 	if err := checkExec(&own); err != nil {
 		return nil, s.fail(op, err)
 	}
@@ -24,7 +24,7 @@ func (s *Sandbox) Exec(ctx context.Context, req *abi.ExecRequest) (*abi.ExecResp
 func (s *Sandbox) ExecStream(ctx context.Context, req *abi.ExecStreamRequest) (abi.Socket, error) {
 	op := abi.ExecStream.Name()
 	own := *req
-	own.Timeout = abi.Duration(req.Timeout.Or(s.binding.ExecTimeout))
+	own.Timeout = abi.Duration(req.Timeout.Or(s.binding().ExecTimeout))
 	if err := checkExecStream(&own); err != nil {
 		return nil, s.fail(op, err)
 	}

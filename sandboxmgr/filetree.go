@@ -92,7 +92,7 @@ func (s *Sandbox) WriteFileStream(ctx context.Context, req *abi.WriteFileStreamR
 func (s *Sandbox) Checkout(ctx context.Context, req *abi.CheckoutRequest) (*abi.CheckoutResponse, error) {
 	op := abi.Checkout.Name()
 	own := *req
-	own.Timeout = abi.Duration(req.Timeout.Or(s.binding.ExecTimeout))
+	own.Timeout = abi.Duration(req.Timeout.Or(s.binding().ExecTimeout))
 	if err := checkCheckout(&own); err != nil {
 		return nil, s.fail(op, err)
 	}

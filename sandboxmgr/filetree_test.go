@@ -105,7 +105,7 @@ func TestCheckoutTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	const short = abi.Duration(7 * time.Second)
-	for timeout, want := range map[abi.Duration]abi.Duration{0: abi.Duration(sb.binding.ExecTimeout), short: short} {
+	for timeout, want := range map[abi.Duration]abi.Duration{0: abi.Duration(sb.binding().ExecTimeout), short: short} {
 		if _, err := sb.Checkout(t.Context(), &abi.CheckoutRequest{URL: "/r", Timeout: timeout}); err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,7 @@ func (s *Sandbox) Inspect(ctx context.Context, _ *abi.Empty) (*abi.Inspection, e
 	if err != nil {
 		return nil, s.fail(op, err)
 	}
-	b := s.binding
+	b := s.binding()
 	in := &abi.Inspection{
 		Binding: s.key.binding, ID: s.key.id, SandboxState: *st, Image: s.m.knownImage(s.key.binding),
 		Preset: b.Preset, Network: b.Network, Persist: b.Persist, Ports: ports.Ports,

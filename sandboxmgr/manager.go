@@ -51,6 +51,7 @@ type Manager struct {
 	// alone uses it, and Close after that.
 	savedActivity map[string]time.Time
 	builds        builds
+	meetings      chan struct{}        // has one for each init that is met without haste
 	warm          map[string]*warmPool // by binding, of those that have one
 	// strangeDirs are the run folders of sandboxes whose binding is not
 	// configured. They are left alone.
@@ -70,7 +71,7 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 	if err := os.MkdirAll(filepath.Dir(config.runDir("x")), 0o700); err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
 	}
-	m := &Manager{config: config, store: config.Store, log: config.Log, units: map[key]*unit{}, wake: make(chan struct{}, 1), sleeper: newSleeper(), hooks: newHooks(&config)}
+	m := &Manager{config: config, store: config.Store, log: config.Log, units: map[key]*unit{}, wake: make(chan struct{}, 1), sleeper: newSleeper(), hooks: newHooks(&config), meetings: make(chan struct{}, meetings)}
 	m.ctx, m.cancel = context.WithCancelCause(context.Background())
 	m.health = newHealth(config.Log, m.wakeReviver)
 	m.builds.under = map[string]*build{}
@@ -123,8 +124,7 @@ func (m *Manager) recall(records []savedRecord) {
 // Sandbox returns a handle at once and starts nothing. UNKNOWN_BINDING,
 // INVALID_SANDBOX_ID, or INVALID_REQUEST for options that cannot be meant.
 func (m *Manager) Sandbox(ref abi.SandboxRef) (*Sandbox, error) {
-	b, ok := m.config.Bindings[ref.Binding]
-	if !ok {
+	if _, ok := m.config.Bindings[ref.Binding]; !ok {
 		return nil, abi.Errorf(abi.CodeUnknownBinding, "there is no binding %.40q", ref.Binding).
 			WithSuggestion("name one under \"sandboxes:\" in the configuration")
 	}
@@ -139,7 +139,7 @@ func (m *Manager) Sandbox(ref abi.SandboxRef) (*Sandbox, error) {
 		return nil, err
 	}
 	ref.ID = id
-	return &Sandbox{m: m, key: key{ref.Binding, id}, binding: &b, ref: ref}, nil
+	return &Sandbox{m: m, key: key{ref.Binding, id}, ref: ref}, nil
 }
 
 // Ready returns nil when every binding's runtime can start sandboxes, else why

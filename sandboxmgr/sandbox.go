@@ -17,11 +17,13 @@ import (
 // called at the same time; those of the operation table return an *abi.Error
 // and nothing else.
 type Sandbox struct {
-	m       *Manager
-	key     key
-	binding *Binding
-	ref     abi.SandboxRef
+	m   *Manager
+	key key
+	ref abi.SandboxRef
 }
+
+// binding is the handle's, as it is configured.
+func (s *Sandbox) binding() Binding { return s.m.config.Bindings[s.key.binding] }
 
 // Run is one generation of a sandbox.
 type Run struct {
