@@ -18,53 +18,42 @@ const (
 
 // settle finishes what is recorded as under way by an edge that ended: it
 // adopts what runs, and ends what was to end.
-func (u *unit) settle(ctx context.Context, _ *step) error {
+func (u *unit) settle(ctx context.Context, s *step) error {
 	switch r, _ := u.recorded(); r.State {
 	case stateDestroying:
 		return u.destroyStep(ctx)
 	case abi.StateStopping:
 		return u.stopStep(ctx, &abi.StopRequest{}, ended{why: whyStopped, reason: reasonStop})
 	default:
-		return u.adopt(ctx, &r)
+		return u.adopt(ctx, s, &r)
 	}
 }
 
 // adopt takes up the generation that an earlier edge started: the same number,
 // the same run folder and token, processes and logs intact. One that is gone is
 // lost. One that is paused stays so, and its init is met when it is resumed.
-func (u *unit) adopt(parent context.Context, r *record) error {
-	ctx, cancel := context.WithTimeout(parent, adoptTimeout)
-	defer cancel()
+func (u *unit) adopt(ctx context.Context, s *step, r *record) error {
 	began := time.Now()
-	machine, err := u.binding.Runtime.Adopt(ctx, u.machineName())
-	u.m.health.note(u.binding.Runtime, err)
+	g, err := u.rejoin(ctx, r)
 	switch {
 	case errors.Is(err, ErrNoMachine):
 		return u.lose(ctx, nil)
 	case err != nil:
-		return u.runtimeError(err)
+		return err
 	}
-	g, err := u.openGeneration(r)
-	if err != nil {
-		return errors.Join(err, machine.Close())
-	}
-	if !u.attach(g, machine) {
-		return errors.Join(errClosed, g.release())
-	}
-	g.adopted = true
 	paused := u.isPaused(ctx, g)
-	if paused {
-		g.init.SetPaused(true)
-		g.unmet = true
-	} else {
-		gone, err := u.meet(ctx, g, r)
-		if err != nil {
-			return errors.Join(err, g.release())
-		}
-		if gone {
-			return nil
-		}
-		g.learnDial(ctx)
+	if !paused && g.goesOn(r) {
+		u.goAhead(s, g)
+		defer u.takeTime(ctx, s, g)()
+	}
+	gone, err := u.takeUp(ctx, g, r, paused)
+	if err != nil {
+		err = errors.Join(err, g.release())
+		u.bury(g, "the sandbox could not be taken up")
+		return err
+	}
+	if gone {
+		return nil
 	}
 	u.mu.Lock()
 	u.awakeUntil = time.Now().Add(comeback)
@@ -74,6 +63,49 @@ func (u *unit) adopt(parent context.Context, r *record) error {
 	u.log.Info("sandbox adopted", "generation", g.number, "took", took)
 	u.m.config.Observe(Event{Kind: EventAdopted, Ref: u.key.ref(), Generation: g.number, Duration: took})
 	return nil
+}
+
+// rejoin takes hold of the machine that runs, and watches it. The generation has no
+// init yet.
+func (u *unit) rejoin(parent context.Context, r *record) (*generation, error) {
+	ctx, cancel := context.WithTimeout(parent, adoptTimeout)
+	defer cancel()
+	machine, err := u.binding.Runtime.Adopt(ctx, u.machineName())
+	u.m.health.note(u.binding.Runtime, err)
+	switch {
+	case errors.Is(err, ErrNoMachine):
+		return nil, err
+	case err != nil:
+		return nil, u.runtimeError(err)
+	}
+	g := u.newGeneration(r.Generation, nil)
+	g.adopted = true
+	if !u.attach(g, machine) {
+		return nil, errors.Join(errClosed, g.release())
+	}
+	return g, nil
+}
+
+// takeUp opens the init's socket again and meets the init, unless it is paused. gone
+// tells that the generation has ended, as recorded. On an error the generation is the
+// caller's to release.
+func (u *unit) takeUp(parent context.Context, g *generation, r *record, paused bool) (gone bool, err error) {
+	ctx, cancel := context.WithTimeout(parent, adoptTimeout)
+	defer cancel()
+	if g.init, err = u.m.openInit(r.RunDir, r.Token, u.log); err != nil {
+		return false, err
+	}
+	g.init.SetPeer(g.machine.PID())
+	if paused {
+		g.init.SetPaused(true)
+		g.unmet = true
+		return false, nil
+	}
+	gone, err = u.meet(ctx, g, r)
+	if err == nil && !gone {
+		g.learnDial(ctx)
+	}
+	return gone, err
 }
 
 // comeback is how long an adopted sandbox is kept awake for those whose
@@ -182,8 +214,11 @@ func (m *Manager) settleQueue(queue <-chan key) {
 	for k := range queue {
 		u := m.acquire(k)
 		if err := m.health.gate(m.ctx, u.binding.Runtime); err == nil {
-			if err := u.settled(m.ctx); err != nil {
-				u.log.Debug("not settled yet", "error", err)
+			if s, _ := u.settling(); s != nil {
+				<-s.done // and whoever wants something of it has it hurry
+				if s.err != nil {
+					u.log.Debug("not settled yet", "error", s.err)
+				}
 			}
 		}
 		m.release(u)

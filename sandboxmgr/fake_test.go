@@ -29,6 +29,7 @@ type world struct {
 	removes  int
 	down     bool                                     // the runtime does not answer
 	noPause  bool                                     // its machines cannot be frozen
+	labels   bool                                     // they tell what they were started with
 	noDial   bool                                     // the runtime cannot dial
 	mute     bool                                     // inits never say hello
 	onStart  func(context.Context, MachineSpec) error // before a machine is made
@@ -103,6 +104,9 @@ func (w *world) Start(ctx context.Context, spec MachineSpec) (Machine, error) {
 func (w *world) hold(m *machine) Machine {
 	if w.noPause {
 		return &held{m}
+	}
+	if w.labels {
+		return labelled{&pausable{held{m}}}
 	}
 	return &pausable{held{m}}
 }

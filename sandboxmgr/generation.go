@@ -22,7 +22,7 @@ type generation struct {
 	number  int64
 	log     *slog.Logger
 	machine Machine
-	init    Init
+	init    Init // nil while it is a unit's generation ahead
 
 	// ctx ends when the machine has, or when the edge lets go of it. Calls,
 	// dials and waits end with it.
@@ -92,7 +92,9 @@ func (m *Manager) openInit(name, token string, log *slog.Logger) (Init, error) {
 // closed; the machine is closed then.
 func (u *unit) attach(g *generation, machine Machine) bool {
 	g.machine = machine
-	g.init.SetPeer(machine.PID())
+	if g.init != nil {
+		g.init.SetPeer(machine.PID())
+	}
 	return u.m.spawn(g.watch)
 }
 
@@ -229,7 +231,9 @@ func (g *generation) dialName() string {
 func (g *generation) release() error {
 	g.releaseOnce.Do(func() {
 		g.cancel()
-		g.released = g.init.Close()
+		if g.init != nil {
+			g.released = g.init.Close()
+		}
 		if g.machine != nil {
 			g.released = errors.Join(g.released, g.machine.Close())
 		}

@@ -17,6 +17,8 @@ const (
 	labelPrefix = "edge."
 	// LabelOwner holds the id of the edge that made the machine.
 	LabelOwner = "edge.owner"
+	// labelGeneration holds the number of the generation that was started.
+	labelGeneration = "edge.generation"
 )
 
 // Lister is a Runtime that can tell which machines there are. It is optional:

@@ -254,7 +254,7 @@ func (u *unit) spec(r *record, image string) MachineSpec {
 		}
 	}
 	labels["edge.id"] = u.key.id
-	labels["edge.generation"] = strconv.FormatInt(r.Generation, 10)
+	labels[labelGeneration] = strconv.FormatInt(r.Generation, 10)
 	spec := u.m.machineSpec(u.key.binding, image, r.RunDir, r.Token, labels)
 	spec.Name = u.machineName()
 	for k, v := range r.environ() {
@@ -329,7 +329,7 @@ func (u *unit) unwind(before record, first bool) (ended bool) {
 // serve makes g the generation that runs.
 func (u *unit) serve(g *generation, paused bool) {
 	u.mu.Lock()
-	u.current, u.state, u.pending, u.paused = g, abi.StateRunning, false, paused
+	u.current, u.ahead, u.state, u.pending, u.paused = g, nil, abi.StateRunning, false, paused
 	u.mu.Unlock()
 	u.m.spawn(func() { u.mind(g) })
 	u.m.spawn(func() { u.watchPorts(g) })

@@ -323,6 +323,9 @@ func (u *unit) bury(g *generation, reason string) {
 	if u.current == g {
 		u.current, u.paused = nil, false
 	}
+	if u.ahead == g {
+		u.ahead = nil
+	}
 	u.mu.Unlock()
 	g.endOnce.Do(func() { close(g.ended) })
 	u.m.config.Connections.CloseSandbox(u.key.binding, u.key.id, g.number, closeRestart, reason)

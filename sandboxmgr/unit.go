@@ -40,10 +40,17 @@ type step struct {
 	// err and generation are set before done is closed.
 	err        error
 	generation *generation // of a start
+	// found is closed when a settling has made its generation the one ahead.
+	found chan struct{}
+	// hurried is closed once somebody waits for the step.
+	hurried chan struct{}
+	hurry   sync.Once
 }
 
-// wait returns the step's error, or ctx's if that ends first.
+// wait returns the step's error, or ctx's if that ends first. The step does not
+// take its time from then on.
 func (s *step) wait(ctx context.Context) error {
+	s.hurry.Do(func() { close(s.hurried) })
 	select {
 	case <-s.done:
 		return s.err
@@ -76,7 +83,10 @@ type unit struct {
 	pending  bool        // recorded as busy, and not settled yet
 	paused   bool        // everything in it is frozen
 	current  *generation // nil unless it runs
-	step     *step       // nil when at rest
+	// ahead is the generation that a settling has found running, and whose init
+	// it has yet to meet: connections may be made to it, and nothing else.
+	ahead *generation
+	step  *step // nil when at rest
 	// awakeUntil is the earliest time at which it may be put to sleep, whatever
 	// else says so; connected tells that somebody else's connections kept it
 	// awake when that was looked at last.
@@ -126,7 +136,7 @@ func (u *unit) recall(r *savedRecord) {
 // manager is closed.
 func (u *unit) begin(kind stepKind, work func(context.Context, *step) error) *step {
 	ctx, cancel := context.WithCancelCause(u.m.ctx)
-	s := &step{kind: kind, cancel: cancel, done: make(chan struct{})}
+	s := &step{kind: kind, cancel: cancel, done: make(chan struct{}), found: make(chan struct{}), hurried: make(chan struct{})}
 	u.m.mu.Lock()
 	u.refs++
 	u.m.mu.Unlock()
@@ -303,19 +313,28 @@ func (u *unit) beginUse(opts *abi.SandboxOptions) *step {
 
 // settled waits until what an earlier edge left is settled; it starts nothing.
 func (u *unit) settled(ctx context.Context) error {
+	s, err := u.settling()
+	if s == nil {
+		return err
+	}
+	return u.explainStep(s.wait(ctx))
+}
+
+// settling returns the settling that is under way, or begins it if there is
+// something to settle; nil if there is not. It waits for nothing.
+func (u *unit) settling() (*step, error) {
 	u.mu.Lock()
+	defer u.mu.Unlock()
 	s := u.step
 	if s == nil && u.pending {
 		if s = u.begin(stepSettle, u.settle); s == nil {
-			u.mu.Unlock()
-			return errShuttingDown()
+			return nil, errShuttingDown()
 		}
 	}
-	u.mu.Unlock()
 	if s == nil || s.kind != stepSettle {
-		return nil
+		return nil, nil
 	}
-	return u.explainStep(s.wait(ctx))
+	return s, nil
 }
 
 // explainStep turns why a step was cut short into an error for its waiters.

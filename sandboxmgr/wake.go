@@ -55,12 +55,12 @@ func (s *Sandbox) Wake(ctx context.Context, wake abi.Wake, upgrade bool) (run Ru
 	return run, release, nil
 }
 
-// held is running that takes at most limit, and finds a sandbox asleep that does
+// held is connectable that takes at most limit, and finds a sandbox asleep that does
 // not run and is not to be started.
 func (u *unit) held(ctx context.Context, opts *abi.SandboxOptions, limit time.Duration) (*generation, bool, error) {
 	bound, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	g, started, err := u.running(bound, opts)
+	g, started, err := u.connectable(bound, opts)
 	switch {
 	case err != nil && ctx.Err() == nil && bound.Err() != nil && errors.Is(err, bound.Err()):
 		return nil, false, abi.Errorf(abi.CodeTimeout, "sandbox %s did not start within %s", u.key, limit).
@@ -140,6 +140,9 @@ func (s *Sandbox) DialRun(ctx context.Context, generation int64, port int) (net.
 	}
 	var conn net.Conn
 	err := s.withUnit(func(u *unit) error {
+		if conn = u.dialAhead(ctx, generation, port); conn != nil {
+			return nil
+		}
 		g, err := u.same(ctx, generation)
 		if err != nil {
 			return err

@@ -120,6 +120,7 @@ var (
 	_ sandboxmgr.Machine   = (*handle)(nil)
 	_ sandboxmgr.Pauser    = (*handle)(nil)
 	_ sandboxmgr.Describer = (*handle)(nil)
+	_ sandboxmgr.Labeller  = (*handle)(nil)
 )
 
 // newHandle makes a hold of m, which the caller has counted already.
@@ -129,6 +130,10 @@ func (r *Runtime) newHandle(m *machine) *handle {
 
 // PID is the init's process id.
 func (h *handle) PID() int { return h.proc.pid }
+
+// Labels returns those of the machine's start. They are written before there is a
+// process, and the process is known by its id and the time of its start.
+func (h *handle) Labels() (map[string]string, error) { return readLabels(h.folder) }
 
 // Dial connects to a port inside; ErrNoDial when the edge is not root.
 func (h *handle) Dial(ctx context.Context, port int) (net.Conn, error) {

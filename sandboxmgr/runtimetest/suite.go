@@ -3,6 +3,7 @@ package runtimetest
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -54,6 +55,11 @@ func lifecycle(t *testing.T, b *Bench) {
 	defer adopted.Close()
 	if (m.PID() == 0) != b.Apart || again.PID() != m.PID() || adopted.PID() != m.PID() {
 		t.Errorf("PIDs %d, %d, %d: want the same", m.PID(), again.PID(), adopted.PID())
+	}
+	if l, ok := adopted.(sandboxmgr.Labeller); ok {
+		if labels, err := l.Labels(); err != nil || !maps.Equal(labels, b.Spec.Labels) {
+			t.Errorf("labels %v, %v; want those of the start, %v", labels, err, b.Spec.Labels)
+		}
 	}
 	if a, err := g.Call(Command{Read: "/workspace/file"}); err != nil || a.Text != "kept" {
 		t.Errorf("the init's connection does not outlive other handles: %+v, %v", a, err)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,18 +47,21 @@ func TestExposuresSurviveKill(t *testing.T) {
 		previews := exposeNames(t, e, sandboxes)
 		askNames(t, e, previews) // what they answer before
 		for round := range 2 {
+			inits := e.inits(e.owner())
 			e.kill()
+			before := threadTimeOf(t, inits)
 			asked := make(chan survival)
 			began := time.Now()
 			go func() { asked <- askNames(t, e, previews) }()
 			e.start()
 			s, used := <-asked, processorTimeOf(t, e.cmd.Process.Pid)
+			theirs := threadTimeOf(t, inits) - before
 			if len(s.answered) == 0 {
 				t.Fatal("nothing was asked")
 			}
-			t.Logf("kill %d, %d exposures of %d sandboxes on %s: listening %s after the start, the first answered after %s, half after %s, the last after %s (goal 500ms), by when the edge had used %s of processor time",
+			t.Logf("kill %d, %d exposures of %d sandboxes on %s: listening %s after the start, the first answered after %s, half after %s, the last after %s (goal 500ms), by when the edge had used %s of processor time and the %d inits %s",
 				round+1, len(previews), sandboxes, runtime, short(s.listening.Sub(began)), short(s.answered[0].Sub(began)),
-				short(s.answered[len(s.answered)/2].Sub(began)), short(s.answered[len(s.answered)-1].Sub(began)), used)
+				short(s.answered[len(s.answered)/2].Sub(began)), short(s.answered[len(s.answered)-1].Sub(began)), used, len(inits), short(theirs))
 		}
 	})
 }
@@ -165,6 +169,31 @@ func processorTimeOf(t *testing.T, pid int) time.Duration {
 		ticks += time.Duration(n)
 	}
 	return ticks * 10 * time.Millisecond
+}
+
+// threadTimeOf is what the threads of some processes have used together, to the
+// nanosecond: the first field of /proc/{pid}/task/{tid}/schedstat (Linux,
+// Documentation/scheduler/sched-stats.rst).
+func threadTimeOf(t *testing.T, pids []int) (sum time.Duration) {
+	for _, pid := range pids {
+		files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+		if err != nil {
+			t.Error(err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				continue // the thread has ended
+			}
+			used, _, _ := strings.Cut(string(b), " ")
+			n, err := strconv.ParseInt(used, 10, 64)
+			if err != nil {
+				t.Error(err)
+			}
+			sum += time.Duration(n)
+		}
+	}
+	return sum
 }
 
 // dialUp connects once somebody listens there.
