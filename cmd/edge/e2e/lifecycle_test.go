@@ -18,7 +18,7 @@ import (
 func TestSleepAndWake(t *testing.T) {
 	eachRuntime(t, func(t *testing.T, runtime string) {
 		s := withProbe(t, examples(runtime))
-		s.binding = "sleepAfter: 2s"
+		s.binding = "sleepAfter: 6s"
 		e := newEdge(t, s)
 		b := &box{e: e, id: "sleepy"}
 		ws := e.dial("/ws/echo?id=sleepy")
