@@ -262,7 +262,7 @@ func TestSourceChanges(t *testing.T) {
 	putModule(t, filepath.Join(s.dir, "versions", "v2.wasm"), answeringModule("a version that nobody follows"))
 	edit(t, s.config, `"app.wasm"`, `"upload"`)
 	s.signal(syscall.SIGHUP)
-	s.logged(t, "msg=reloaded")
+	s.loggedTimes(t, "msg=reloaded", 3)
 	s.refuses(t, []string{"plugin", "load", "app", s.config}, "PLUGIN_REFUSED")
 	s.stop(t)
 }

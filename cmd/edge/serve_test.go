@@ -88,6 +88,16 @@ func (s *serving) logged(t *testing.T, text string) string {
 	return ""
 }
 
+// loggedTimes waits until the log holds the text so often.
+func (s *serving) loggedTimes(t *testing.T, text string, times int) {
+	t.Helper()
+	for end := time.Now().Add(patience); strings.Count(s.log.String(), text) < times; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the log does not hold %q %d times but\n%s", text, times, s.log)
+		}
+	}
+}
+
 func (s *serving) end(t *testing.T) error {
 	t.Helper()
 	select {
