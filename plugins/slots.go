@@ -115,12 +115,14 @@ func (s *slots) pass(l *slotLine, end <-chan struct{}) bool {
 		s.mu.Unlock()
 		return true
 	}
-	next.given = true
-	next.told <- struct{}{}
 	w := &slotWaiter{told: make(chan struct{}, 1), since: time.Now()}
+	s.push(l, w)
+	// Before next is told: it may be done with the slot before this goroutine comes
+	// to run again, and then has to see that somebody waits.
 	s.waiting.Add(1)
 	defer s.waiting.Add(-1)
-	s.push(l, w)
+	next.given = true
+	next.told <- struct{}{}
 	s.mu.Unlock()
 	if s.told(l, w, end, nil) {
 		return w.given || s.await(l, w, end, nil)
