@@ -128,7 +128,7 @@ func (p *pool) pick() *instance {
 // unprovenRoom is the room in an instance of an asynchronous module on probation
 // that has not served a request yet: a trap takes all of an instance's requests
 // with it.
-const unprovenRoom = 8
+const unprovenRoom = 4
 
 // roomIn is how many requests an instance may have. p.mu is held.
 func (p *pool) roomIn(in *instance) int {
