@@ -339,11 +339,15 @@ func (e *edge) nothingLeft(runtime, owner string) {
 		e.t.Errorf("mounts are left:\n%s", mounts)
 	}
 	if runtime == "docker" {
-		out, err := exec.Command("docker", "ps", "-aq", "--filter", "label=edge.owner="+owner).Output()
-		if err != nil || len(bytes.TrimSpace(out)) > 0 {
-			e.t.Errorf("containers are left: %s (%v)", out, err)
-		}
-		out, err = exec.Command("docker", "volume", "ls", "-q", "--filter", "label=edge.owner="+owner).Output()
+		// The engine lists one for a moment after it said that it is removed.
+		e.eventually("no container is left", func() error {
+			out, err := exec.Command("docker", "ps", "-aq", "--filter", "label=edge.owner="+owner).Output()
+			if err != nil || len(bytes.TrimSpace(out)) > 0 {
+				return fmt.Errorf("%s (%v)", out, err)
+			}
+			return nil
+		})
+		out, err := exec.Command("docker", "volume", "ls", "-q", "--filter", "label=edge.owner="+owner).Output()
 		if err != nil || len(bytes.TrimSpace(out)) > 0 {
 			e.t.Errorf("volumes are left: %s (%v)", out, err)
 		}
