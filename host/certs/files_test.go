@@ -8,7 +8,6 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"io"
 	"net"
 	"os"
@@ -16,29 +15,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"edge/host/certs/acmetest"
 )
 
 // writePair writes a certificate for the names and its key, of no authority.
 func writePair(t testing.TB, dir, name string, key crypto.Signer, left time.Duration, names ...string) Pair {
 	t.Helper()
-	form := &x509.Certificate{SerialNumber: newSerial(), DNSNames: names, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(left)}
-	if a := net.ParseIP(names[0]); a != nil {
-		form.DNSNames, form.IPAddresses = nil, []net.IP{a}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, form, form, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	p := Pair{Cert: filepath.Join(dir, name+".pem"), Key: filepath.Join(dir, name+".key")}
-	for path, block := range map[string]*pem.Block{p.Key: {Type: "PRIVATE KEY", Bytes: secret}, p.Cert: {Type: "CERTIFICATE", Bytes: der}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	acmetest.WriteSelfSigned(t, p.Cert, p.Key, key, left, names...)
 	return p
 }
 

@@ -1,6 +1,6 @@
-// Package acmetest is a certificate authority for tests: a real ACME server (RFC
-// 8555), which really checks whether names are the client's, with a name server of
-// its own.
+// Package acmetest makes certificates for tests: it is a real ACME server (RFC 8555),
+// which really checks whether names are the client's, with a name server of its own,
+// and it writes pairs that no authority made.
 package acmetest
 
 import (
