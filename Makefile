@@ -14,12 +14,13 @@ export CGO_ENABLED ?= 0
 export GOFLAGS ?= -buildvcs=false
 
 # Everything the binary is made of; tests and generated inits aside.
-sources := $(shell find abi bridge cmd/edge host plugins sandboxmgr -type f ! -name '*_test.go' ! -path '*/testdata/*' ! -name 'init-linux-*') go.mod go.sum
+sources := $(shell find abi bridge cmd/edge host plugins sandboxmgr -type f ! -name '*_test.go' ! -path '*/testdata/*' ! -name 'init-linux-*' ! -name quickjs.wasm) go.mod go.sum
 init    := $(shell find cmd/edge-init abi sandboxmgr/initd sandboxmgr/initproto -name '*.go' ! -name '*_test.go' 2>/dev/null) go.mod go.sum
 bench   := $(shell find cmd/edge-bench -maxdepth 1 -name '*.go' ! -name '*_test.go') go.mod go.sum
 sdk     := $(shell find abi -name '*.go' ! -name '*_test.go') go.mod
 
 inits    := cmd/edge/assets/init-linux-amd64 cmd/edge/assets/init-linux-arm64
+engine   := cmd/edge/assets/quickjs.wasm
 examples := $(patsubst examples/wasm/%/main.go,%,$(wildcard examples/wasm/*/main.go))
 ascripts := $(patsubst examples/wasm/%/asconfig.json,bin/wasm/%.wasm,$(wildcard examples/wasm/*/asconfig.json))
 rusts    := $(patsubst examples/wasm/%/lib.rs,bin/wasm/%.wasm,$(wildcard examples/wasm/*/lib.rs))
@@ -107,7 +108,7 @@ fuzz: go-version ## Run each fuzz target for FUZZTIME (20s)
 	done
 
 clean: ## Remove what was built and fetched; sandboxes and their state stay
-	rm -rf bin node_modules $(inits)
+	rm -rf bin node_modules $(inits) $(engine)
 
 # --- what the targets above are made of ---
 
@@ -120,7 +121,7 @@ tools: node_modules/.dev bin/node/node
 go-version:
 	@command -v $(GO) >/dev/null || { echo "make: there is no Go here: install Go $$(sed -n 's/^go //p' go.mod) or later"; exit 1; }
 
-bin/edge: $(sources) $(inits) | go-version
+bin/edge: $(sources) $(inits) $(engine) | go-version
 	$(GO) build -trimpath $(ldflags) -o $@ ./cmd/edge
 
 bin/edge-bench: $(bench) | go-version
@@ -129,13 +130,17 @@ bin/edge-bench: $(bench) | go-version
 build/bench/route.wasm: $(sdk) $(wildcard cmd/edge-bench/testdata/route/*.go) | go-version
 	GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -trimpath -o $@ ./cmd/edge-bench/testdata/route
 
-bin/edge-linux-%: $(sources) $(inits) | go-version
+bin/edge-linux-%: $(sources) $(inits) $(engine) | go-version
 	GOOS=linux GOARCH=$* $(GO) build -trimpath $(ldflags) -o $@ ./cmd/edge
 
 # The same sources always make the same bytes, so that sandboxes need no new init
 # for each commit.
 cmd/edge/assets/init-linux-%: $(init) | go-version
 	GOOS=linux GOARCH=$* $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -buildid=' -o $@ ./cmd/edge-init
+
+# The JavaScript engine of plugins in TypeScript.
+$(engine): node_modules/.package-lock.json
+	cp node_modules/quickjs-wasi/quickjs.wasm $@
 
 bin/wasm/%.wasm: $(sdk) $$(shell find examples/wasm/$$* -type f 2>/dev/null) | go-version
 	GOOS=wasip1 GOARCH=wasm $(GO) build -buildmode=c-shared -trimpath -o $@ ./examples/wasm/$*
