@@ -105,4 +105,3 @@ func pretend(ctx context.Context, r wazero.Runtime, code wazero.CompiledModule, 
 	}
 	return nil
 }
-
