@@ -1,0 +1,2 @@
+// The module cloudflare:workers.
+export {};
