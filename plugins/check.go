@@ -85,7 +85,7 @@ func (r *Registry) check(ctx context.Context, spec Spec) (Report, error) {
 		report.Metered = len(metered)
 	}
 	err = g.build(ctx, module.Bytes)
-	if g.code != nil {
+	if g.program != nil && g.program.code != nil {
 		g.describe(&report)
 	}
 	if errors.Is(err, ErrRefused) {
@@ -149,11 +149,11 @@ func (nothing) Operate(_ context.Context, name string, _ json.RawMessage) (json.
 
 // describe fills in what the compiled module says of itself.
 func (g *generation) describe(report *Report) {
-	for _, def := range g.imported() {
+	for _, def := range imported(g.program.code) {
 		module, name, _ := def.Import()
 		report.Imports = append(report.Imports, module+"."+name)
 	}
-	exports := g.code.ExportedFunctions()
+	exports := g.program.code.ExportedFunctions()
 	for name := range exports {
 		if !strings.HasPrefix(name, meterModule) {
 			report.Exports = append(report.Exports, name)
@@ -165,7 +165,7 @@ func (g *generation) describe(report *Report) {
 	report.Needs = NeededGrants(report.Imports)
 	_, report.Async = exports["edge_complete"]
 	_, report.Events = exports["edge_event"]
-	if memory := g.code.ExportedMemories()["memory"]; memory != nil {
+	if memory := g.program.code.ExportedMemories()["memory"]; memory != nil {
 		report.Memory.Initial = uint64(memory.Min()) * wasmPage
 		if most, declared := memory.Max(); declared {
 			report.Memory.Most = uint64(most) * wasmPage

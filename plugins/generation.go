@@ -5,13 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/experimental"
 
 	"edge/plugins/meter"
 )
@@ -51,9 +47,7 @@ type generation struct {
 	step  Step
 	why   string
 
-	runtime  wazero.Runtime
-	cache    wazero.CompilationCache // nil without a folder
-	code     wazero.CompiledModule
+	program  *program // nil until it is compiled
 	shape    shape
 	deaf     atomic.Bool // the module said that it wants no events
 	pool     *pool
@@ -143,36 +137,11 @@ func (g *generation) compile(ctx context.Context, module []byte) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	err = g.compileWith(ctx, module, g.reg.config.CacheDir)
-	if err != nil && g.reg.config.CacheDir != "" {
-		// The folder may be full, or an entry of it broken: do without.
-		g.discardRuntime()
-		err = g.compileWith(ctx, module, "")
-	}
+	g.program, err = newProgram(ctx, module, programOptions{g.reg.config.CacheDir, g.spec.Memory, g.reg.stopBy})
 	if err != nil {
 		return refusal(&guestError{"compiling it", err})
 	}
 	return nil
-}
-
-func (g *generation) compileWith(ctx context.Context, module []byte, cacheDir string) error {
-	config := wazero.NewRuntimeConfig().
-		WithMemoryLimitPages(uint32(g.spec.Memory / wasmPage)).
-		WithCloseOnContextDone(g.reg.stopBy == byOption)
-	if cacheDir != "" {
-		cache, err := wazero.NewCompilationCacheWithDir(cacheDir)
-		if err != nil {
-			return err
-		}
-		g.cache = cache
-		config = config.WithCompilationCache(cache)
-	}
-	g.runtime = wazero.NewRuntimeWithConfig(ctx, config)
-	// Half the processors: the others go on serving.
-	workers := max(1, runtime.GOMAXPROCS(0)/2)
-	code, err := g.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, workers), module)
-	g.code = code
-	return err
 }
 
 // tryOut makes the first instance and waits for its word. An end of ctx stops
@@ -220,7 +189,9 @@ func (g *generation) close() {
 	g.tasks.Wait()
 	g.flood.settle(g.tellDropped)
 	g.killAll()
-	g.discardRuntime()
+	if g.program != nil {
+		g.program.close()
+	}
 }
 
 // kill stops every guest of the generation, so that its references go.
@@ -229,15 +200,4 @@ func (g *generation) kill() {
 	if g.pool != nil {
 		g.pool.kill()
 	}
-}
-
-func (g *generation) discardRuntime() {
-	ctx := context.Background()
-	if g.runtime != nil {
-		_ = g.runtime.Close(ctx) // modules without files have nothing that can fail to close
-	}
-	if g.cache != nil {
-		_ = g.cache.Close(ctx)
-	}
-	g.runtime, g.cache, g.code = nil, nil, nil
 }

@@ -100,18 +100,15 @@ func knownFunctions() map[string]signature {
 // generation's runtime.
 func (g *generation) buildHost(ctx context.Context) error {
 	wanted := map[string]bool{}
-	for _, def := range g.imported() {
+	for _, def := range imported(g.program.code) {
 		module, name, _ := def.Import()
 		wanted[module+"."+name] = true
 	}
-	options := meterOptions()
-	_, err := g.runtime.NewHostModuleBuilder(options.Module).NewFunctionBuilder().
-		WithGoFunction(api.GoFunc(refuel), i32s(1), i32s(1)).Export(options.Name).Instantiate(ctx)
-	if err != nil {
-		return fmt.Errorf("host module %s: %w", options.Module, err)
+	if err := g.program.hostMeter(ctx, refuel); err != nil {
+		return err
 	}
 	for module, functions := range map[string][]hostFunction{hostModule: edgeFunctions(), wasiModule: wasiFunctions()} {
-		b := g.runtime.NewHostModuleBuilder(module)
+		b := g.program.runtime.NewHostModuleBuilder(module)
 		for _, f := range functions {
 			if wanted[module+"."+f.name] {
 				b.NewFunctionBuilder().WithGoModuleFunction(f.bind(), f.params, f.results).Export(f.name)

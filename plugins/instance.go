@@ -113,7 +113,7 @@ func (in *instance) boot(selftest bool) error {
 
 func (in *instance) start(selftest bool) error {
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
-	mod, err := in.gen.runtime.InstantiateModule(in.life, in.gen.code, config)
+	mod, err := in.gen.program.runtime.InstantiateModule(in.life, in.gen.program.code, config)
 	if err != nil {
 		return &guestError{"instantiating it", err}
 	}

@@ -18,6 +18,8 @@ const (
 	marker     = "edge1"
 )
 
+var errNoMemory = errors.New(`it exports no memory called "memory"`)
+
 // shape is what a module's exports say of it.
 type shape struct{ async, hook bool }
 
@@ -66,15 +68,17 @@ func verifyFile(module []byte) error {
 // verify checks what the module imports and exports before anything of it runs.
 // The error is one line that names what is wrong.
 func (g *generation) verify() error {
-	exports := g.code.ExportedFunctions()
+	exports := g.program.code.ExportedFunctions()
 	for _, check := range []func() error{
 		func() error { return verifyMarker(exports) },
-		func() error { return verifyImports(g.imported(), g.code.ImportedMemories(), g.reg.functions) },
+		func() error {
+			return verifyImports(imported(g.program.code), g.program.code.ImportedMemories(), g.reg.functions)
+		},
 		g.verifyGrants,
 		func() error { return verifyExports(exports) },
 		func() error {
-			if g.code.ExportedMemories()["memory"] == nil {
-				return errors.New(`it exports no memory called "memory"`)
+			if g.program.code.ExportedMemories()["memory"] == nil {
+				return errNoMemory
 			}
 			return nil
 		},
@@ -86,14 +90,6 @@ func (g *generation) verify() error {
 	_, g.shape.async = exports["edge_complete"]
 	_, g.shape.hook = exports["edge_event"]
 	return nil
-}
-
-// imported returns the functions that the guest itself imports.
-func (g *generation) imported() []api.FunctionDefinition {
-	return slices.DeleteFunc(slices.Clone(g.code.ImportedFunctions()), func(def api.FunctionDefinition) bool {
-		module, _, _ := def.Import()
-		return module == meterModule
-	})
 }
 
 // verifyMarker checks the export that tells the ABI's major version.

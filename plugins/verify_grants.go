@@ -51,7 +51,7 @@ func (g *generation) verifyGrants() error {
 		return nil
 	}
 	var imports []string
-	for _, def := range g.imported() {
+	for _, def := range imported(g.program.code) {
 		module, name, _ := def.Import()
 		imports = append(imports, module+"."+name)
 	}

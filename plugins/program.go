@@ -1,0 +1,90 @@
+package plugins
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+)
+
+// program is compiled code in a runtime of its own, with what it imports.
+type program struct {
+	runtime wazero.Runtime
+	cache   wazero.CompilationCache // nil without a folder
+	code    wazero.CompiledModule
+}
+
+// programOptions is what a program is compiled for.
+type programOptions struct {
+	cacheDir string // of compiled code; empty: none
+	memory   uint64 // that an instance may have, in bytes
+	stopBy   stopBy
+}
+
+// newProgram compiles a module. The program is never nil; close it after an error, too.
+func newProgram(ctx context.Context, module []byte, o programOptions) (*program, error) {
+	p := &program{}
+	err := p.compile(ctx, module, o)
+	if err != nil && o.cacheDir != "" && ctx.Err() == nil {
+		// The folder may be full, or an entry of it broken: do without.
+		p.close()
+		o.cacheDir = ""
+		err = p.compile(ctx, module, o)
+	}
+	return p, err
+}
+
+func (p *program) compile(ctx context.Context, module []byte, o programOptions) error {
+	config := wazero.NewRuntimeConfig().
+		WithMemoryLimitPages(uint32(o.memory / wasmPage)).
+		WithCloseOnContextDone(o.stopBy == byOption)
+	if o.cacheDir != "" {
+		cache, err := wazero.NewCompilationCacheWithDir(o.cacheDir)
+		if err != nil {
+			return err
+		}
+		p.cache = cache
+		config = config.WithCompilationCache(cache)
+	}
+	p.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+	// Half the processors: the others go on serving.
+	workers := max(1, runtime.GOMAXPROCS(0)/2)
+	code, err := p.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, workers), module)
+	p.code = code
+	return err
+}
+
+// close frees the code. No instance of it is left.
+func (p *program) close() {
+	ctx := context.Background()
+	if p.runtime != nil {
+		_ = p.runtime.Close(ctx) // modules without files have nothing that can fail to close
+	}
+	if p.cache != nil {
+		_ = p.cache.Close(ctx)
+	}
+	p.runtime, p.cache, p.code = nil, nil, nil
+}
+
+// imported returns the functions that the guest itself imports.
+func imported(code wazero.CompiledModule) []api.FunctionDefinition {
+	return slices.DeleteFunc(slices.Clone(code.ImportedFunctions()), func(def api.FunctionDefinition) bool {
+		module, _, _ := def.Import()
+		return module == meterModule
+	})
+}
+
+// hostMeter puts the function that metered code asks into the runtime.
+func (p *program) hostMeter(ctx context.Context, refuel api.GoFunc) error {
+	options := meterOptions()
+	_, err := p.runtime.NewHostModuleBuilder(options.Module).NewFunctionBuilder().
+		WithGoFunction(refuel, i32s(1), i32s(1)).Export(options.Name).Instantiate(ctx)
+	if err != nil {
+		return fmt.Errorf("host module %s: %w", options.Module, err)
+	}
+	return nil
+}
