@@ -1,88 +1,133 @@
 // Package worker makes edge plugins of Workers: TypeScript or JavaScript that is
-// bundled, evaluated once when it is built, and stored with the JavaScript engine as
-// one WebAssembly module, which speaks the edge's ABI as any other does.
+// bundled (esbuild), evaluated once while it is built, and stored with the JavaScript
+// engine as one WebAssembly module, which speaks the edge's ABI as any other does.
+//
+// A Builder does this for a source file:
+//
+//	bundle      the source, what it imports, and names of our own (@cloudflare/sandbox)
+//	            become one script
+//	evaluate    the engine runs it on top of the runtime's memory (shim/), metered and
+//	            bounded, and keeps its default export
+//	bake        the memory after that becomes the module's data
+//
+// The module's code is the same for every Worker: only data differs.
 package worker
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
-	"strings"
-	"time"
-
-	"github.com/evanw/esbuild/pkg/api"
-	"github.com/tetratelabs/wazero"
-
-	"edge/plugins/worker/link"
+	"sync"
 )
 
-//go:embed shim
-var shim embed.FS
+// ErrNoEngine is what Build returns without an engine.
+var ErrNoEngine = errors.New("this edge was built without the JavaScript engine")
 
-// Options are of Build.
-type Options struct {
-	// Engine is quickjs.wasm of the npm package quickjs-wasi.
+// Config is what New needs. All but Engine may be left out.
+type Config struct {
+	// Engine is quickjs.wasm of the npm package quickjs-wasi. If it is empty, Build
+	// returns ErrNoEngine.
 	Engine []byte
-	// Limit is how long one entry may compute before JavaScript is interrupted, for
-	// its request alone; 0 leaves it to fuel, which ends the instance.
-	Limit time.Duration
-	// Cache, if set, keeps the compiled engine.
-	Cache wazero.CompilationCache
+	// CacheDir, if set, keeps compiled code and the runtime's memory between
+	// processes. It may be deleted at any time.
+	CacheDir string
+	// Log is told what is worth knowing of builds; nil discards.
+	Log *slog.Logger
 }
 
-// Build makes a plugin of a Worker's source file.
-func Build(ctx context.Context, file string, o Options) ([]byte, error) {
-	source, err := bundle(file)
-	if err != nil {
-		return nil, err
-	}
-	runtime, err := shim.ReadFile("shim/runtime.js")
-	if err != nil {
-		return nil, err
-	}
-	module, err := link.Link(o.Engine)
-	if err != nil {
-		return nil, err
-	}
-	memory, err := evaluate(ctx, module, o.Cache, []link.Script{{Name: "edge:runtime", Source: string(runtime)}, {Name: "worker.js", Source: source}}, uint64(o.Limit))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return module.Bake(memory), nil
+// Built is a plugin and what it was made of.
+type Built struct {
+	// Module is the plugin.
+	Module []byte
+	// Inputs are the files that were read, as absolute paths in order: the build's
+	// result changes only when one of them does, or when a file appears that an
+	// import then finds.
+	Inputs []string
+	// Warnings are of one line each, with file and line, for the author.
+	Warnings []string
 }
 
-// bundle makes one script of the source and what it imports.
-func bundle(file string) (string, error) {
+// Builder makes modules of Workers. It keeps what all have in common: the linked
+// engine, its compiled code and the runtime's memory. It is safe for concurrent use;
+// builds happen one after the other. The owner calls Close.
+type Builder struct {
+	config Config
+
+	// mu guards what follows, and has builds wait for each other.
+	mu      sync.Mutex
+	runtime *runtime
+	engine  Engine
+	closed  bool
+}
+
+// New returns a Builder. Nothing is read or compiled before the first Build.
+func New(config Config) *Builder {
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Builder{config: config}
+}
+
+// Close releases the compiled code. It waits for a build under way.
+func (b *Builder) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	if b.engine == nil {
+		return nil
+	}
+	err := b.engine.Close()
+	b.engine = nil
+	return err
+}
+
+// Build makes a plugin of a Worker's source file and what it imports. What is wrong
+// with the source is one or more joined *SourceError, be it found by the bundler or by
+// running the source.
+func (b *Builder) Build(ctx context.Context, file string) (Built, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.open(); err != nil {
+		return Built{}, err
+	}
 	path, err := filepath.Abs(file)
 	if err != nil {
-		return "", err
+		return Built{}, err
 	}
-	res := api.Build(api.BuildOptions{
-		Stdin:  &api.StdinOptions{Contents: fmt.Sprintf("import w from %q; globalThis.__serve(w);", path), ResolveDir: filepath.Dir(path)},
-		Bundle: true, Format: api.FormatIIFE, Target: api.ES2022, Platform: api.PlatformNeutral, Write: false, Sourcemap: api.SourceMapExternal, Outfile: "worker.js", SourcesContent: api.SourcesContentExclude,
-		Plugins: []api.Plugin{{Name: "edge", Setup: func(b api.PluginBuild) {
-			b.OnResolve(api.OnResolveOptions{Filter: `^@cloudflare/sandbox$`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
-				return api.OnResolveResult{Path: "sandbox.js", Namespace: "edge"}, nil
-			})
-			b.OnLoad(api.OnLoadOptions{Filter: `.*`, Namespace: "edge"}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
-				d, err := shim.ReadFile("shim/" + a.Path)
-				s := string(d)
-				return api.OnLoadResult{Contents: &s, Loader: api.LoaderJS}, err
-			})
-		}}},
-	})
-	if len(res.Errors) > 0 {
-		return "", errors.New(strings.Join(api.FormatMessages(res.Errors, api.FormatMessagesOptions{Kind: api.ErrorMessage}), ""))
+	source, err := b.runtime.bundle(path)
+	if err != nil {
+		return Built{Inputs: source.inputs, Warnings: source.warnings}, err
 	}
-	source := ""
-	for _, f := range res.OutputFiles {
-		if strings.HasSuffix(f.Path, ".map") {
-			source = "globalThis.__positions(" + strings.ReplaceAll(string(f.Contents), "\n", "") + ");" + source
-		} else {
-			source += string(f.Contents)
+	module, err := b.engine.Make(ctx, b.runtime.script, source.script(), Section{Source: filepath.Base(path), Made: b.engine.Name(), Optional: true, Open: openRequests, PerCore: 1})
+	if err != nil {
+		err = source.explain(err)
+	}
+	return Built{Module: module, Inputs: source.inputs, Warnings: source.warnings}, err
+}
+
+// open prepares what all builds have in common.
+func (b *Builder) open() error {
+	if b.closed {
+		return errors.New("the builder is closed")
+	}
+	if len(b.config.Engine) == 0 {
+		return ErrNoEngine
+	}
+	if b.runtime == nil {
+		r, err := bundleRuntime(shim)
+		if err != nil {
+			return fmt.Errorf("the runtime of Workers: %w", err)
 		}
+		b.runtime = r
 	}
-	return source, nil
+	if b.engine == nil {
+		e, err := newQuickJS(b.config)
+		if err != nil {
+			return fmt.Errorf("the JavaScript engine: %w", err)
+		}
+		b.engine = e
+	}
+	return nil
 }

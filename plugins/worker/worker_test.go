@@ -4,131 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/tetratelabs/wazero"
-
 	"edge/abi"
 	"edge/plugins"
 )
-
-// engineFile is what make fetched.
-const engineFile = "../../cmd/edge/assets/quickjs.wasm"
-
-// stateDir keeps compiled modules between runs.
-var stateDir = filepath.Join(os.TempDir(), "edge-worker-test")
-
-var engineCache = wazero.NewCompilationCache()
-
-func engine(t testing.TB) []byte {
-	t.Helper()
-	b, err := os.ReadFile(engineFile)
-	if err != nil {
-		t.Fatalf("%v: make fetches it", err)
-	}
-	return b
-}
-
-func build(t testing.TB, file string, change ...func(*Options)) []byte {
-	t.Helper()
-	if strings.Contains(file, "\n") || !strings.HasPrefix(file, "testdata/") {
-		path := filepath.Join(t.TempDir(), "worker.ts")
-		if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		file = path
-	}
-	o := Options{Engine: engine(t), Cache: engineCache}
-	for _, f := range change {
-		f(&o)
-	}
-	m, err := Build(t.Context(), file, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-// operate is a sandbox.
-type operate func(ctx context.Context, name string, body json.RawMessage) (json.RawMessage, error)
-
-func (f operate) Operate(ctx context.Context, name string, body json.RawMessage) (json.RawMessage, error) {
-	return f(ctx, name, body)
-}
-
-func startProcess(_ context.Context, name string, body json.RawMessage) (json.RawMessage, error) {
-	var q struct{ ProcessID string }
-	_ = json.Unmarshal(body, &q)
-	return json.Marshal(map[string]any{"id": q.ProcessID, "pid": 42})
-}
-
-type book struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (b *book) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *book) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-// load loads the module into a registry; the log is what it says.
-func serve(t testing.TB, module []byte, op operate, change ...func(*plugins.Spec)) (*plugins.Plugin, *book) {
-	t.Helper()
-	log := &book{}
-	logger := slog.New(slog.NewTextHandler(log, nil))
-	r, err := plugins.NewRegistry(plugins.Config{Log: logger, GuestLog: logger, CacheDir: stateDir, Services: plugins.Services{Operations: op}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = r.Close(context.Background()) })
-	path := filepath.Join(t.TempDir(), "worker.wasm")
-	if err := os.WriteFile(path, module, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	spec := plugins.Spec{Name: "w", Source: path, MaxInstances: 1}
-	for _, f := range change {
-		f(&spec)
-	}
-	p, err := r.Load(t.Context(), spec)
-	if err != nil {
-		t.Fatal(err, log)
-	}
-	return p, log
-}
-
-func ask(t testing.TB, p *plugins.Plugin, r *abi.Request) string {
-	t.Helper()
-	d, err := p.Decide(context.Background(), r)
-	switch d := d.(type) {
-	case *abi.Respond:
-		return string(d.Body)
-	case *abi.Connect:
-		return fmt.Sprintf("connect %s/%s:%d", d.Sandbox.Binding, d.Sandbox.ID, d.Port)
-	}
-	return fmt.Sprint("error ", err)
-}
-
-func upgrade(url string) *abi.Request {
-	r := request(url)
-	r.Headers = append(r.Headers, abi.Header{Name: "Upgrade", Value: "websocket"}, abi.Header{Name: "Connection", Value: "Upgrade"},
-		abi.Header{Name: "Sec-WebSocket-Key", Value: "dGhlIHNhbXBsZSBub25jZQ=="}, abi.Header{Name: "Sec-WebSocket-Version", Value: "13"})
-	return r
-}
 
 // TestAwaited has many requests wait for their operation in one instance, which
 // end in the opposite order.
@@ -196,7 +80,7 @@ export default { async fetch(request: Request) {
   return r === undefined ? r : new Response(r + " " + ++served);
 } };
 `
-	module := build(t, source, func(o *Options) { o.Limit = 100 * time.Millisecond })
+	module := build(t, source)
 	p, log := serve(t, module, nil, func(s *plugins.Spec) { s.Memory, s.Deadline = 32<<20, 3*time.Second })
 	for _, c := range []string{"fine", "loop", "fine", "lateloop", "fine", "stack", "throws", "rejects", "unhandled", "handled", "nothing", "json", "regexp", "memory", "fine", "string", "fine", "objects", "fine", "uncaught", "fine", "never", "fine"} {
 		begun := time.Now()
@@ -276,12 +160,6 @@ func BenchmarkWorker(b *testing.B) {
 	}
 }
 
-func request(url string) *abi.Request {
-	path, query, _ := strings.Cut(url, "?")
-	return &abi.Request{ID: "r1", Method: "GET", Scheme: "http", Host: "localhost:8787", Path: path, Query: query, HasQuery: query != "", RemoteAddr: "192.0.2.1:1024",
-		Headers: []abi.Header{{Name: "Host", Value: "localhost:8787"}, {Name: "User-Agent", Value: "test/1"}, {Name: "Accept", Value: "*/*"}}}
-}
-
 func TestPlain(t *testing.T) {
 	start := time.Now()
 	m := build(t, "testdata/plain.ts")
@@ -303,7 +181,6 @@ func TestPlain(t *testing.T) {
 
 // TestReload prints how long it takes from a source to code that serves.
 func TestReload(t *testing.T) {
-	_ = os.MkdirAll(stateDir, 0o700)
 	for i := range 4 {
 		begun := time.Now()
 		m := build(t, fmt.Sprintf("export default { fetch() { return new Response('version %d') } }\n", i))

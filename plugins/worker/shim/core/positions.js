@@ -1,35 +1,36 @@
-// Positions of the bundle in its sources: a source map, read when an error is shown.
+// Positions of the bundle in its sources, read when an error is shown. They come as a
+// source map (ECMA-426) whose lines stand alone: each one's numbers begin at 0 again,
+// so that one line is found without reading those before it.
 let map = null, rows = null;
 const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-const read = () => {
-  rows = [];
-  let file = 0, line = 0, column = 0;
-  for (const row of map.mappings.split(";")) {
-    const out = [];
-    let at = 0, i = 0;
-    const next = () => {
-      let v = 0, shift = 0, d;
-      do { d = digits.indexOf(row[i++]); v |= (d & 31) << shift; shift += 5; } while (d & 32);
-      return v & 1 ? -(v >> 1) : v >> 1;
-    };
-    while (i < row.length) {
-      at += next();
-      if (i < row.length && row[i] !== ",") { file += next(); line += next(); column += next(); out.push([at, file, line, column]); }
-      if (i < row.length && row[i] !== ",") next();
-      i++;
+// find returns where a place of the bundle comes from, "" if that is not known. All
+// numbers count from 0.
+const find = (line, column) => {
+  rows ??= map.mappings.split(";");
+  const row = rows[line] ?? "";
+  const sums = [0, 0, 0, 0];
+  let best = null, field = 0, value = 0, shift = 0;
+  for (let i = 0; i <= row.length; i++) {
+    const d = i < row.length ? digits.indexOf(row[i]) : -1;
+    if (d < 0) { // the end of a segment
+      if (sums[0] > column) break;
+      if (field === 4) best = sums.slice();
+      field = 0;
+      continue;
     }
-    rows.push(out);
+    value |= (d & 31) << shift;
+    shift += 5;
+    if (d & 32) continue;
+    sums[field++] += value & 1 ? -(value >> 1) : value >> 1;
+    value = shift = 0;
   }
+  return best === null ? "" : `${map.sources[best[1]]}:${best[2] + 1}:${best[3] + 1}`;
 };
 
-// positions sets the source map, an object.
+// positions sets the source map, an object {sources, mappings}.
 export const positions = (m) => { map = m; rows = null; };
 
-// source replaces the positions in a stack by those of the sources.
-export const source = (text) => map === null ? text : text.replace(/worker\.js:(\d+):(\d+)/g, (whole, l, c) => {
-  if (rows === null) read();
-  let best = null;
-  for (const r of rows[l - 1] ?? []) if (r[0] <= c - 1) best = r;
-  return best === null ? whole : `${map.sources[best[1]].split("/").pop()}:${best[2] + 1}:${best[3] + 1}`;
-});
+// source replaces the places in a stack by those of the sources.
+export const source = (text) => map === null ? text
+  : text.replace(/worker\.js:(\d+):(\d+)/g, (whole, line, column) => find(line - 1, column - 1) || whole);

@@ -1,0 +1,88 @@
+package worker
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/evanw/esbuild/pkg/api"
+
+	"edge/plugins/worker/link"
+)
+
+// shim holds the runtime's JavaScript: the platform's classes, the vendor's package,
+// and what they have in common. index.js is where it begins.
+//
+//go:embed shim
+var shim embed.FS
+
+// runtimeName is what stack traces call the runtime.
+const runtimeName = "edge:runtime"
+
+// runtimeModules are what Workers import of the runtime, and the files below shim
+// that export it. index.js offers the same under the same names.
+func runtimeModules() map[string]string {
+	return map[string]string{
+		"@cloudflare/sandbox": "sandbox/index.js",
+		"cloudflare:workers":  "workers.js",
+	}
+}
+
+// runtime is what is evaluated before any Worker.
+type runtime struct {
+	script link.Script
+	// exports are the names that each of runtimeModules exports, in order.
+	exports map[string][]string
+}
+
+// bundleRuntime makes one script of the files below shim.
+func bundleRuntime(files fs.FS) (*runtime, error) {
+	source, err := bundleFiles(files, "index.js", api.FormatIIFE)
+	if err != nil {
+		return nil, err
+	}
+	r := &runtime{script: link.Script{Name: runtimeName, Source: string(source.OutputFiles[0].Contents)}, exports: map[string][]string{}}
+	for name, file := range runtimeModules() {
+		out, err := bundleFiles(files, file, api.FormatESModule)
+		if err != nil {
+			return nil, err
+		}
+		if r.exports[name], err = exportsOf(out.Metafile); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// bundleFiles bundles one of the files below shim with what it imports.
+func bundleFiles(files fs.FS, entry string, format api.Format) (api.BuildResult, error) {
+	res := api.Build(api.BuildOptions{
+		EntryPoints: []string{entry}, Bundle: true, Format: format, Target: api.ES2022, Platform: api.PlatformNeutral, Charset: api.CharsetUTF8,
+		Outfile: "runtime.js", LegalComments: api.LegalCommentsNone, Metafile: true,
+		Plugins: []api.Plugin{{Name: "shim", Setup: func(b api.PluginBuild) {
+			b.OnResolve(api.OnResolveOptions{Filter: `.*`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
+				return api.OnResolveResult{Path: path.Join(path.Dir(a.Importer), a.Path), Namespace: "shim"}, nil
+			})
+			b.OnLoad(api.OnLoadOptions{Filter: `.*`, Namespace: "shim"}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
+				text, err := fs.ReadFile(files, path.Join("shim", a.Path))
+				if err != nil {
+					return api.OnLoadResult{}, err
+				}
+				contents := string(text)
+				return api.OnLoadResult{Contents: &contents, Loader: api.LoaderJS}, nil
+			})
+		}}},
+	})
+	if len(res.Errors) > 0 {
+		return res, fmt.Errorf("%s: %w", entry, sourceErrors("", res.Errors))
+	}
+	return res, nil
+}
+
+// sorted returns the names in order.
+func sorted(names []string) []string {
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,106 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/evanw/esbuild/pkg/api"
+
+	"edge/plugins/worker/link"
+)
+
+// SourceError is what is wrong at one place of a Worker's source.
+type SourceError struct {
+	// File is the path of the source, relative to the folder of the Worker's file if it
+	// is below it. It is empty if the place is not known.
+	File string
+	// Line and Column count from 1; 0 is not known.
+	Line, Column int
+	// Text says what is wrong and, if we know, what to do.
+	Text string
+	// Snippet is the line of the source with a mark below the place, or "".
+	Snippet string
+}
+
+// Error implements error: file, line, column and text, and the snippet on lines of its
+// own.
+func (e *SourceError) Error() string {
+	if e.Snippet == "" {
+		return e.line()
+	}
+	return e.line() + "\n" + e.Snippet
+}
+
+// line is the error without its snippet.
+func (e *SourceError) line() string {
+	switch {
+	case e.File == "":
+		return e.Text
+	case e.Line == 0:
+		return e.File + ": " + e.Text
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Text)
+}
+
+// sourceErrors are the bundler's messages as one error. Files are named relative to
+// dir.
+func sourceErrors(dir string, messages []api.Message) error {
+	var all []error
+	for _, m := range messages {
+		all = append(all, sourceError(dir, m))
+	}
+	return errors.Join(all...)
+}
+
+// sourceError is one of the bundler's messages.
+func sourceError(dir string, m api.Message) *SourceError {
+	e := &SourceError{Text: m.Text}
+	for _, n := range m.Notes {
+		e.Text += "; " + n.Text
+	}
+	at := m.Location
+	if at == nil || at.Namespace == ours {
+		return e
+	}
+	e.File, e.Line, e.Column = relative(dir, at.File), at.Line, at.Column+1
+	e.Snippet = snippet(at.Line, at.LineText, at.Column, at.Length)
+	return e
+}
+
+// relative is the path as people say it who are in dir.
+func relative(dir, file string) string {
+	if !filepath.IsAbs(file) {
+		return filepath.ToSlash(file)
+	}
+	if r, err := filepath.Rel(dir, file); err == nil && !strings.HasPrefix(r, "..") {
+		return filepath.ToSlash(r)
+	}
+	return file
+}
+
+// snippet is a line of the source with a mark below n bytes from column on.
+func snippet(line int, text string, column, n int) string {
+	number := fmt.Sprintf("%5d | ", line)
+	if column > len(text) {
+		column = len(text)
+	}
+	// Tabs stay tabs, so that the mark stands below whatever their width is.
+	pad := strings.Map(func(r rune) rune {
+		if r == '\t' {
+			return r
+		}
+		return ' '
+	}, text[:column])
+	return number + text + "\n" + strings.Repeat(" ", len(number)-2) + "| " + pad + strings.Repeat("^", max(1, min(n, len(text)-column)))
+}
+
+// explain makes what a script threw an error of the source.
+func (s *bundled) explain(err error) error {
+	var thrown *link.ScriptError
+	if !errors.As(err, &thrown) {
+		return fmt.Errorf("%s: %w", filepath.Base(s.file), err)
+	}
+	return s.positions.sourceError(filepath.Dir(s.file), thrown)
+}
