@@ -12,7 +12,7 @@ import (
 // named one by one because a pattern would take the tests too; a test of this
 // package says when the list is out of date.
 //
-//go:embed code.go decision.go doc.go duration.go errno.go error.go event.go execstream.go fetch.go files.go header.go json.go kv.go
+//go:embed code.go decision.go doc.go duration.go environment.go errno.go error.go event.go execstream.go fetch.go files.go header.go json.go kv.go
 //go:embed lifecycle.go metric.go operation.go origin.go plan.go plancheck.go policy.go ports.go process.go readiness.go request.go sandbox.go session.go
 //go:embed socket.go stream.go terminal.go wake.go wire.go
 //go:embed guest/doc.go guest/envelope.go guest/errors.go guest/event.go guest/fetch.go guest/files.go guest/handle.go guest/kv.go guest/log.go

@@ -163,14 +163,11 @@ func (in *instance) proxyPreview(x *exchange, t target, opts *abi.TargetOptions)
 	if err := strictOptions(t.options, opts); err != nil {
 		return in.wrong(x, abi.Errorf(abi.CodeInvalidRequest, "options: %v", err))
 	}
-	named := false
-	if !x.request(func(r *abi.Request) {
-		previews := x.services().Previews
-		named = previews != nil && previews.NamesPreview(r)
-	}) {
+	named, ok := x.namesPreview()
+	switch {
+	case !ok:
 		return answer(abi.Closed)
-	}
-	if !named {
+	case !named:
 		return x.refuse(abi.CodeNotFound, "neither host nor path of the request names an exposure")
 	}
 	return in.decide(x, &abi.Proxy{Policy: opts.Policy, Wake: opts.Wake})

@@ -89,7 +89,7 @@ func callWith(own bool, args ...uint64) *abi.Request {
 // before they look at one.
 func unhurt() []string {
 	return []string{
-		"next", "respond_end", "req_body_read_start", "ws_recv_start", "fetch_close", "fetch_read_start", "random",
+		"next", "respond_end", "req_body_read_start", "ws_recv_start", "fetch_close", "fetch_read_start", "random", "preview", "budget", "hold", "let_go", "timer_start", "timer_stop",
 		"args_get", "environ_get", "sched_yield", "clock_res_get", "clock_time_get", "fd_write", "fd_read", "fd_close", "fd_seek",
 		"fd_fdstat_get", "fd_fdstat_set_flags", "fd_filestat_get",
 	}

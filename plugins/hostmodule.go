@@ -32,6 +32,8 @@ func edgeFunctions() []hostFunction {
 		row("log", 6, logLine),
 		row("config_get", 4, configGet),
 		row("secret_get", 4, secretGet),
+		row("environment", 2, environment),
+		row("digest", 7, digest),
 		row("clock", 2, clockRead),
 		row("random", 2, randomFill),
 		metricRow("count", count),
@@ -48,6 +50,10 @@ func edgeFunctions() []hostFunction {
 		row("req_header_add", 5, reqHeaderAdd),
 		row("req_header_del", 3, reqHeaderDel),
 		row("req_body_read", 3, reqBodyRead),
+		row("preview", 1, preview),
+		row("budget", 1, budget),
+		row("hold", 1, hold),
+		row("let_go", 1, letGo),
 
 		row("respond", 6, respond),
 		row("respond_begin", 4, respondBegin),
@@ -81,6 +87,8 @@ func edgeFunctions() []hostFunction {
 		row("kv_start", 8, kvStart),
 		row("fetch_start", 5, fetchStart),
 		row("fetch_read_start", 3, fetchReadStart),
+		row("timer_start", 2, timerStart),
+		row("timer_stop", 2, timerStop),
 	}
 }
 

@@ -86,6 +86,8 @@ type Spec struct {
 	Config map[string]json.RawMessage
 	// Secrets is what secret_get answers. It is never logged nor recorded.
 	Secrets map[string]string
+	// Bindings are further names in the plugin's environment.
+	Bindings Bindings
 
 	// ungranted has no import refused for want of a grant: Check has no
 	// configuration to look at.
