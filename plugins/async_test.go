@@ -305,6 +305,30 @@ func TestAsyncStreamBroken(t *testing.T) {
 	}
 }
 
+// TestAsyncStreamFailed breaks its answer off long before the deadline does, and the
+// instance lives on.
+func TestAsyncStreamFailed(t *testing.T) {
+	t.Parallel()
+	g := newAsm()
+	p := newBench(t, Config{}).load(t, g.async(
+		wasmasm.Do(g.drop("respond_begin", req(), 200, ""), g.drop("respond_write_start", req(), "half"), wasmasm.I32(0)),
+		g.drop("fail", req(), `{"code":"PLUGIN_FAILED","message":"no more"}`), nil), deadline(time.Hour))
+	for range 2 {
+		s := streamOf(t, p, newRequest())
+		got, err := io.ReadAll(s)
+		if string(got) != "half" {
+			t.Errorf("got %q", got)
+		}
+		wantCode(t, err, abi.CodePluginFailed)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := p.current.Load().pool.size(); n != 1 {
+		t.Errorf("%d instances, want 1", n)
+	}
+}
+
 // TestAsyncSocket opens, sends and receives without blocking.
 func TestAsyncSocket(t *testing.T) {
 	t.Parallel()

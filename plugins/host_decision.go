@@ -89,9 +89,14 @@ func response(status int32, block []byte) (*abi.Respond, *abi.Error) {
 }
 
 // fail: (req, error, error_len). The decision is the error that Decide returns,
-// and whoever called Decide answers it as one of its own.
+// and whoever called Decide answers it as one of its own. The answer that an
+// asynchronous module has begun is broken off.
 func fail(in *instance, a []uint64) uint64 {
 	text := in.bytes(a[1], a[2])
+	if x := in.find(a[0]); x != nil && x.stream != nil && !x.stream.ended && in.gen.shape.async {
+		in.note(x) // finish breaks off a stream that has not ended
+		return answer(abi.OK)
+	}
 	x, no := in.undecided(a[0])
 	if x == nil {
 		return no
