@@ -31,7 +31,7 @@ var house = map[string]struct{ ours, heavy []string }{
 	"plugins/replay":           {ours: []string{"abi", "plugins"}},
 	"plugins/source":           {heavy: []string{"oras.land/oras-go/v2", "github.com/opencontainers", "github.com/fsnotify/fsnotify"}},
 	"plugins/wasmasm":          {},
-	"plugins/worker":           {ours: []string{"abi", "plugins", "plugins/worker/link"}, heavy: []string{"github.com/evanw/esbuild", "github.com/tetratelabs/wazero"}},
+	"plugins/worker":           {ours: []string{"plugins", "plugins/worker/link"}, heavy: []string{"github.com/evanw/esbuild"}},
 	"plugins/worker/link":      {},
 	"sandboxmgr":               {ours: []string{"abi", "sandboxmgr/initlink", "sandboxmgr/initproto"}},
 	"sandboxmgr/initproto":     {ours: []string{"abi"}},

@@ -15,11 +15,18 @@ type Engine interface {
 	// Name tells what it is, with its versions.
 	Name() string
 	// Make evaluates the runtime, which is the same each time, and the Worker on top
-	// of it, and returns the module that goes on from there. What a script throws is a
-	// *link.ScriptError.
-	Make(ctx context.Context, runtime, worker link.Script, about Section) ([]byte, error)
+	// of it. What a script throws is a *link.ScriptError. Made.Said is there beside an
+	// error too.
+	Make(ctx context.Context, runtime, worker link.Script, about Section) (Made, error)
 	// Close releases what the engine keeps between calls.
 	Close() error
+}
+
+// Made is a module that goes on from what its scripts left.
+type Made struct {
+	Module []byte
+	// Said are the lines that the Worker wrote to the console meanwhile.
+	Said []string
 }
 
 // Section is what a Worker's module says of itself in its custom section "edge1"

@@ -2,11 +2,9 @@ package worker
 
 import (
 	"context"
-	"os"
-	"path/filepath"
+	"time"
 
-	"github.com/tetratelabs/wazero"
-
+	"edge/plugins"
 	"edge/plugins/worker/link"
 )
 
@@ -14,10 +12,18 @@ import (
 // which package.json pins.
 const quickJSName = "QuickJS-NG (quickjs-wasi 3.6.2)"
 
+// Bounds of a Worker's code while it is built.
+const (
+	buildCompute = 10 * time.Second
+	buildMemory  = 64 << 20
+)
+
 // quickJS is QuickJS-NG as the npm package quickjs-wasi has it.
 type quickJS struct {
-	module *link.Module
-	cache  wazero.CompilationCache
+	module    *link.Module
+	evaluator *plugins.Evaluator
+	// said are the lines of the run under way.
+	said []string
 }
 
 var _ Engine = (*quickJS)(nil)
@@ -27,30 +33,30 @@ func newQuickJS(config Config) (*quickJS, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &quickJS{module: module, cache: wazero.NewCompilationCache()}
-	if config.CacheDir != "" {
-		dir := filepath.Join(config.CacheDir, "worker")
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, err
-		}
-		if q.cache, err = wazero.NewCompilationCacheWithDir(dir); err != nil {
-			return nil, err
-		}
-	}
+	q := &quickJS{module: module}
+	q.evaluator = plugins.NewEvaluator(plugins.EvaluateOptions{CacheDir: config.CacheDir, Memory: buildMemory, Compute: buildCompute, Log: q.log})
 	return q, nil
 }
+
+func (q *quickJS) log(_ int, text string) { q.said = append(q.said, text) }
 
 // Name implements Engine.
 func (q *quickJS) Name() string { return quickJSName }
 
 // Make implements Engine.
-func (q *quickJS) Make(ctx context.Context, runtime, worker link.Script, about Section) ([]byte, error) {
-	memory, err := evaluate(ctx, q.module, q.cache, []link.Script{runtime, worker}, 0)
-	if err != nil {
-		return nil, err
+func (q *quickJS) Make(ctx context.Context, runtime, worker link.Script, about Section) (Made, error) {
+	q.said = nil
+	var memory []byte
+	err := q.evaluator.Run(ctx, q.module.Building(), func(g plugins.Guest) (err error) {
+		memory, err = q.module.Prepare(g, []link.Script{runtime, worker}, 0)
+		return err
+	})
+	made := Made{Said: q.said}
+	if err == nil {
+		made.Module = q.module.Bake(memory)
 	}
-	return q.module.Bake(memory), nil
+	return made, err
 }
 
 // Close implements Engine.
-func (q *quickJS) Close() error { return q.cache.Close(context.Background()) }
+func (q *quickJS) Close() error { return q.evaluator.Close() }

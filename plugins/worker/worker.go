@@ -47,6 +47,9 @@ type Built struct {
 	Inputs []string
 	// Warnings are of one line each, with file and line, for the author.
 	Warnings []string
+	// Said are the lines that the Worker wrote to the console while it was built: its
+	// top level is run then, and not again.
+	Said []string
 }
 
 // Builder makes modules of Workers. It keeps what all have in common: the linked
@@ -100,11 +103,11 @@ func (b *Builder) Build(ctx context.Context, file string) (Built, error) {
 	if err != nil {
 		return Built{Inputs: source.inputs, Warnings: source.warnings}, err
 	}
-	module, err := b.engine.Make(ctx, b.runtime.script, source.script(), Section{Source: filepath.Base(path), Made: b.engine.Name(), Optional: true, Open: openRequests, PerCore: 1})
+	made, err := b.engine.Make(ctx, b.runtime.script, source.script(), Section{Source: filepath.Base(path), Made: b.engine.Name(), Optional: true, Open: openRequests, PerCore: 1})
 	if err != nil {
 		err = source.explain(err)
 	}
-	return Built{Module: module, Inputs: source.inputs, Warnings: source.warnings}, err
+	return Built{Module: made.Module, Inputs: source.inputs, Warnings: source.warnings, Said: made.Said}, err
 }
 
 // open prepares what all builds have in common.
