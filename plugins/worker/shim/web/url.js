@@ -1,38 +1,207 @@
-const plus = (x) => x.includes("%") || x.includes("+") ? decodeURIComponent(x.replaceAll("+", " ")) : x;
+// URL (WHATWG URL standard, section 6.1).
+//
+// Most URLs are those of requests: http, a plain host, a path that needs no encoding.
+// For them the constructor checks the origin alone, and the getters cut the text; all
+// else, and each URL that is changed, is parsed into a record (url_record.js).
 
-export class URLSearchParams {
-  #l;
-  constructor(q) {
-    this.#l = [];
-    if (q[0] === "?") q = q.slice(1);
-    for (const p of q.split("&")) {
-      if (p === "") continue;
-      const i = p.indexOf("=");
-      if (i < 0) this.#l.push(plus(p), ""); else this.#l.push(plus(p.slice(0, i)), plus(p.slice(i + 1)));
+import { idl, need } from "./idl.js";
+import { bind, rebind, URLSearchParams } from "./url_search_params.js";
+import * as records from "./url_record.js";
+
+export { URLSearchParams };
+
+const text = (v) => `${v}`.toWellFormed();
+
+// An origin that is already as the parser would write it. The last label of a name
+// begins with a letter, or the name could be an address in another notation.
+const byte = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+const port = "(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?";
+const plainOrigin = new RegExp(`^https?://(?:(?:[a-z0-9_-]+\\.)*[a-z][a-z0-9-]*|${byte}(?:\\.${byte}){3})${port}$`);
+const otherwise = /^http:.*:80$|^https:.*:443$|xn--/;
+
+// What a path or query can have as it is, and without a fragment.
+const odd = /[^!$-&(-;=?-\[\]_a-z|~]/;
+const dots = /\/(?:\.|%2e)/i;
+
+let known = ""; // the origin that was last found to be plain: mostly it is the same
+
+// plain returns where the path begins if the URL's origin is plain, or else 0.
+const plain = (url) => {
+  const from = url.startsWith("http://") ? 7 : url.startsWith("https://") ? 8 : 0;
+  if (from === 0) return 0;
+  const slash = url.indexOf("/", from);
+  if (slash < 0) return 0;
+  const origin = url.slice(0, slash);
+  if (origin === known) return slash;
+  if (!plainOrigin.test(origin) || otherwise.test(origin)) return 0;
+  known = origin;
+  return slash;
+};
+
+const UNREAD = -2, NONE = -1;
+
+const parse = (url, base) => {
+  let b = null;
+  if (base !== undefined) {
+    b = records.parse(text(base), null);
+    if (b === null) return null;
+  }
+  return records.parse(url, b);
+};
+
+const invalid = (url) => {
+  const e = new TypeError("Invalid URL");
+  e.code = "ERR_INVALID_URL";
+  e.input = url;
+  return e;
+};
+
+export class URL {
+  #href;           // as given or, once there is a record, undefined until asked for
+  #path;           // where the path begins in href; 0: there is a record
+  #query = UNREAD; // where the question mark is
+  #more = null;    // {record, params}
+
+  constructor(url, base = undefined) {
+    if (arguments.length === 0) need(0, 1, "URL");
+    url = text(url);
+    if (base === undefined && (this.#path = plain(url)) > 0) { this.#href = url; return; }
+    const record = parse(url, base);
+    if (record === null) throw invalid(url);
+    this.#path = 0;
+    this.#more = { record, params: null };
+  }
+
+  static parse(url, base = undefined) {
+    need(arguments.length, 1, "URL.parse");
+    try { return new URL(url, base); } catch (e) { if (e.code !== "ERR_INVALID_URL") throw e; return null; }
+  }
+
+  static canParse(url, base = undefined) {
+    need(arguments.length, 1, "URL.canParse");
+    url = text(url);
+    return base === undefined && plain(url) > 0 || parse(url, base) !== null;
+  }
+
+  // #isPlain looks at what the constructor did not.
+  #isPlain() {
+    if (this.#path === 0) return false;
+    if (this.#query !== UNREAD) return true;
+    if (odd.test(this.#href) || dots.test(this.#href)) { void this.#record; return false; }
+    this.#query = this.#href.indexOf("?", this.#path);
+    return true;
+  }
+
+  get #record() {
+    if (this.#path > 0) {
+      this.#more = { record: records.parse(this.#href, null), params: this.#more?.params ?? null };
+      this.#path = 0;
+      this.#href = undefined;
     }
+    return this.#more.record;
   }
-  get(k) { const l = this.#l; for (let i = 0; i < l.length; i += 2) if (l[i] === k) return l[i + 1]; return null; }
+
+  // #set changes the record.
+  #set(change, value) {
+    value = text(value);
+    change(this.#record, value);
+    this.#href = undefined;
+  }
+
+  #requery() {
+    const params = this.#more.params;
+    if (params !== null) rebind(params, this.#more.record.query ?? "");
+  }
+
+  get href() {
+    if (this.#isPlain()) return this.#href;
+    return this.#href ??= records.format(this.#record);
+  }
+
+  set href(value) {
+    value = text(value);
+    const record = records.parse(value, null);
+    if (record === null) throw invalid(value);
+    this.#more = { record, params: this.#more?.params ?? null };
+    this.#path = 0;
+    this.#href = undefined;
+    this.#requery();
+  }
+
+  get origin() {
+    if (this.#path > 0) return this.#href.slice(0, this.#path);
+    const u = this.#record;
+    if (u.scheme === "blob") {
+      const inner = URL.parse(records.pathOf(u));
+      return inner !== null && /^https?:$/.test(inner.protocol) ? inner.origin : "null";
+    }
+    return records.isSpecial(u.scheme) && u.scheme !== "file" ? `${u.scheme}://${this.host}` : "null";
+  }
+
+  get protocol() { return this.#path > 0 ? this.#href.slice(0, this.#href.indexOf(":") + 1) : this.#record.scheme + ":"; }
+  set protocol(value) { this.#set(records.setProtocol, value); }
+  get username() { return this.#path > 0 ? "" : this.#record.username; }
+  set username(value) { this.#set(records.setUsername, value); }
+  get password() { return this.#path > 0 ? "" : this.#record.password; }
+  set password(value) { this.#set(records.setPassword, value); }
+
+  get host() {
+    if (this.#path > 0) return this.#href.slice(this.#href.indexOf("/") + 2, this.#path);
+    const u = this.#record;
+    return u.host === null ? "" : u.port === null ? u.host : `${u.host}:${u.port}`;
+  }
+  set host(value) { this.#set(records.setHost, value); }
+
+  get hostname() {
+    if (this.#path === 0) return this.#record.host ?? "";
+    const host = this.host, colon = host.indexOf(":");
+    return colon < 0 ? host : host.slice(0, colon);
+  }
+  set hostname(value) { this.#set((u, v) => records.setHost(u, v, true), value); }
+
+  get port() {
+    if (this.#path === 0) return this.#record.port === null ? "" : String(this.#record.port);
+    const host = this.host, colon = host.indexOf(":");
+    return colon < 0 ? "" : host.slice(colon + 1);
+  }
+  set port(value) { this.#set(records.setPort, value); }
+
+  get pathname() {
+    if (!this.#isPlain()) return records.pathOf(this.#record);
+    return this.#query === NONE ? this.#href.slice(this.#path) : this.#href.slice(this.#path, this.#query);
+  }
+  set pathname(value) { this.#set(records.setPath, value); }
+
+  get search() {
+    if (this.#isPlain()) {
+      const q = this.#query;
+      return q === NONE || q === this.#href.length - 1 ? "" : this.#href.slice(q);
+    }
+    const { query } = this.#record;
+    return query === null || query === "" ? "" : "?" + query;
+  }
+  set search(value) {
+    this.#set(records.setSearch, value);
+    this.#requery();
+  }
+
+  get searchParams() {
+    this.#more ??= { record: null, params: null };
+    return this.#more.params ??= bind(this.search.slice(1), (query) => {
+      this.#record.query = query === "" ? null : query;
+      this.#href = undefined;
+    });
+  }
+
+  get hash() {
+    if (this.#isPlain()) return "";
+    const { fragment } = this.#record;
+    return fragment === null || fragment === "" ? "" : "#" + fragment;
+  }
+  set hash(value) { this.#set(records.setHash, value); }
+
+  toString() { return this.href; }
+  toJSON() { return this.href; }
 }
 
-export class URL { // absolute ones alone, and parsed when asked
-  #u; #host; #path; #query; #end;
-  constructor(u) {
-    u = String(u);
-    const colon = u.indexOf("://");
-    if (colon < 1) throw new TypeError("Invalid URL: " + u);
-    this.#u = u;
-    const hash = u.indexOf("#", colon), end = this.#end = hash < 0 ? u.length : hash;
-    const q = u.indexOf("?", colon);
-    this.#query = q < 0 || q > end ? end : q;
-    const slash = u.indexOf("/", colon + 3);
-    this.#path = slash < 0 || slash > this.#query ? this.#query : slash;
-    this.#host = colon + 3;
-  }
-  get href() { return this.#u; }
-  get protocol() { return this.#u.slice(0, this.#host - 2); }
-  get host() { return this.#u.slice(this.#host, this.#path); }
-  get pathname() { return this.#u.slice(this.#path, this.#query) || "/"; }
-  get search() { return this.#u.slice(this.#query, this.#end); }
-  get searchParams() { return new URLSearchParams(this.search); }
-  toString() { return this.#u; }
-}
+idl(URL, "URL");

@@ -1,0 +1,170 @@
+// URLSearchParams (WHATWG URL standard, section 6) and the encoding of forms that it
+// reads and writes.
+
+import { idl, iteratorOf, need } from "./idl.js";
+import { decode } from "./percent.js";
+
+const text = (v) => `${v}`.toWellFormed();
+const plus = (s) => (s.includes("+") ? decode(s.replaceAll("+", " ")) : decode(s));
+
+const escapes = { "!": "%21", "'": "%27", "(": "%28", ")": "%29", "~": "%7E", "%20": "+" };
+const encode = (s) => encodeURIComponent(s).replace(/[!'()~]|%20/g, (c) => escapes[c]);
+
+// parseForm returns a flat list of names and values.
+export const parseForm = (input) => {
+  const list = [];
+  if (input === "") return list;
+  for (const pair of input.split("&")) {
+    if (pair === "") continue;
+    const i = pair.indexOf("=");
+    if (i < 0) list.push(plus(pair), "");
+    else list.push(plus(pair.slice(0, i)), plus(pair.slice(i + 1)));
+  }
+  return list;
+};
+
+export const formatForm = (list) => {
+  let s = "";
+  for (let i = 0; i < list.length; i += 2) s += (i === 0 ? "" : "&") + encode(list[i]) + "=" + encode(list[i + 1]);
+  return s;
+};
+
+const fromObject = (init) => {
+  const list = [];
+  const iterator = init[Symbol.iterator];
+  if (iterator !== undefined && iterator !== null) {
+    if (typeof iterator !== "function") throw new TypeError("URLSearchParams: the object's iterator is not a function");
+    for (const pair of init) {
+      if ((typeof pair !== "object" && typeof pair !== "function") || pair === null) throw new TypeError("URLSearchParams: each entry must be a pair of a name and a value");
+      const items = [...pair];
+      if (items.length !== 2) throw new TypeError("URLSearchParams: each entry must be a pair of a name and a value");
+      list.push(text(items[0]), text(items[1]));
+    }
+    return list;
+  }
+  const seen = new Map();
+  for (const key of Reflect.ownKeys(init)) {
+    if (!Object.getOwnPropertyDescriptor(init, key)?.enumerable) continue;
+    if (typeof key === "symbol") throw new TypeError("URLSearchParams: a name cannot be a symbol");
+    seen.set(text(key), text(init[key]));
+  }
+  for (const [k, v] of seen) list.push(k, v);
+  return list;
+};
+
+const iterate = iteratorOf("URLSearchParams Iterator");
+
+// bind makes params of a URL's query; changed is called after each change. rebind
+// gives them another list.
+export let bind, rebind;
+
+export class URLSearchParams {
+  #list; #changed;
+
+  constructor(init = "") {
+    if (typeof init === "object" && init !== null || typeof init === "function") {
+      this.#list = fromObject(init);
+    } else {
+      const s = text(init);
+      this.#list = parseForm(s[0] === "?" ? s.slice(1) : s);
+    }
+  }
+
+  static {
+    bind = (query, changed) => {
+      const p = new URLSearchParams();
+      p.#list = parseForm(query);
+      p.#changed = changed;
+      return p;
+    };
+    rebind = (p, query) => { p.#list = parseForm(query); };
+  }
+
+  #update() { if (this.#changed !== undefined) this.#changed(formatForm(this.#list)); }
+
+  get size() { return this.#list.length / 2; }
+
+  append(name, value) {
+    const list = this.#list;
+    need(arguments.length, 2, "URLSearchParams.append");
+    name = text(name);
+    list.push(name, text(value));
+    this.#update();
+  }
+
+  delete(name, value = undefined) {
+    const list = this.#list;
+    need(arguments.length, 1, "URLSearchParams.delete");
+    name = text(name);
+    if (value !== undefined) value = text(value);
+    for (let i = 0; i < list.length;) {
+      if (list[i] === name && (value === undefined || list[i + 1] === value)) list.splice(i, 2);
+      else i += 2;
+    }
+    this.#update();
+  }
+
+  get(name) {
+    const list = this.#list;
+    need(arguments.length, 1, "URLSearchParams.get");
+    name = text(name);
+    for (let i = 0; i < list.length; i += 2) if (list[i] === name) return list[i + 1];
+    return null;
+  }
+
+  getAll(name) {
+    const list = this.#list, out = [];
+    need(arguments.length, 1, "URLSearchParams.getAll");
+    name = text(name);
+    for (let i = 0; i < list.length; i += 2) if (list[i] === name) out.push(list[i + 1]);
+    return out;
+  }
+
+  has(name, value = undefined) {
+    const list = this.#list;
+    need(arguments.length, 1, "URLSearchParams.has");
+    name = text(name);
+    if (value !== undefined) value = text(value);
+    for (let i = 0; i < list.length; i += 2) if (list[i] === name && (value === undefined || list[i + 1] === value)) return true;
+    return false;
+  }
+
+  set(name, value) {
+    const list = this.#list;
+    need(arguments.length, 2, "URLSearchParams.set");
+    name = text(name);
+    value = text(value);
+    let found = false;
+    for (let i = 0; i < list.length;) {
+      if (list[i] !== name) { i += 2; continue; }
+      if (found) { list.splice(i, 2); continue; }
+      list[i + 1] = value;
+      found = true;
+      i += 2;
+    }
+    if (!found) list.push(name, value);
+    this.#update();
+  }
+
+  sort() {
+    const list = this.#list, pairs = [];
+    for (let i = 0; i < list.length; i += 2) pairs.push([list[i], list[i + 1]]);
+    pairs.sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0));
+    list.splice(0, list.length, ...pairs.flat());
+    this.#update();
+  }
+
+  forEach(callback, thisArg = undefined) {
+    void this.#list;
+    if (typeof callback !== "function") throw new TypeError("URLSearchParams.forEach needs a function");
+    for (let i = 0; i < this.#list.length; i += 2) callback.call(thisArg, this.#list[i + 1], this.#list[i], this);
+  }
+
+  entries() { void this.#list; return iterate(this, (p, i) => (2 * i < p.#list.length ? [p.#list[2 * i], p.#list[2 * i + 1]] : undefined)); }
+  keys() { void this.#list; return iterate(this, (p, i) => p.#list[2 * i]); }
+  values() { void this.#list; return iterate(this, (p, i) => p.#list[2 * i + 1]); }
+  toString() { return formatForm(this.#list); }
+}
+
+idl(URLSearchParams, "URLSearchParams");
+Object.defineProperty(URLSearchParams.prototype, Symbol.iterator, { value: URLSearchParams.prototype.entries, writable: true, configurable: true });
