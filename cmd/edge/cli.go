@@ -37,6 +37,7 @@ type terminal struct {
 // commands is the command line.
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Serve what edge.yaml says."`
+	Init    initCommand    `cmd:"" help:"Write edge.yaml for a Worker in TypeScript; --from-wrangler takes wrangler's file over."`
 	Dev     devCommand     `cmd:"" help:"Serve a project while you edit it: rebuild, reload, report."`
 	Clean   cleanCommand   `cmd:"" help:"Destroy every sandbox of a state folder, with all it wrote."`
 	Plugin  pluginCommands `cmd:"" help:"Write and check plugins, and see and change those of a running edge."`
@@ -74,10 +75,10 @@ func (e noConfig) Unwrap() error { return e.error }
 func run(ctx context.Context, args []string, t *terminal) int {
 	// What runs inside a sandbox comes first: it shall stay small and start fast.
 	if len(args) > 0 {
-		switch args[0] {
-		case "init":
+		switch {
+		case args[0] == "init" && initd.Asked(args[1:]):
 			return initd.Main(args[1:])
-		case process.StageCommand:
+		case args[0] == process.StageCommand:
 			return process.Stage(args[1:])
 		}
 	}

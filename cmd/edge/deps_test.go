@@ -49,7 +49,7 @@ var house = map[string]struct{ ours, heavy []string }{
 	"host/certs":               {heavy: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez/v3", "github.com/libdns/libdns", "go.uber.org/zap"}},
 	"host/certs/acmetest":      {heavy: []string{"github.com/letsencrypt/pebble/v2", "github.com/miekg/dns"}},
 	"host/metrics":             {ours: []string{"abi", "host"}, heavy: []string{"github.com/prometheus/client_golang", "github.com/prometheus/common"}},
-	"cmd/edge":                 {ours: []string{"*"}, heavy: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/fsnotify/fsnotify"}},
+	"cmd/edge":                 {ours: []string{"*"}, heavy: []string{"github.com/alecthomas/kong", "github.com/goccy/go-yaml", "github.com/fsnotify/fsnotify", "github.com/BurntSushi/toml", "github.com/tailscale/hujson"}},
 	"cmd/edge/remote":          {ours: []string{"abi"}, heavy: []string{"github.com/fasthttp/websocket", "golang.org/x/term"}},
 	"cmd/edge/acceptance":      {}, // tests alone
 	"cmd/edge/e2e":             {}, // tests alone

@@ -19,9 +19,8 @@ import (
 
 // The environment variables that Main reads, and does not pass on.
 const (
-	envToken = envPrefix + "TOKEN" // required
-	envBoot  = envPrefix + "BOOT"  // default: random
-	envDir   = envPrefix + "DIR"   // default: DefaultDir
+	envBoot = envPrefix + "BOOT" // default: random
+	envDir  = envPrefix + "DIR"  // default: DefaultDir
 )
 
 // Exit codes of Main.
