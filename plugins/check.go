@@ -85,7 +85,7 @@ func (r *Registry) check(ctx context.Context, spec Spec) (Report, error) {
 		report.Metered = len(metered)
 	}
 	err = g.build(ctx, module.Bytes)
-	if g.program != nil && g.program.code != nil {
+	if g.program != nil {
 		g.describe(&report)
 	}
 	if errors.Is(err, ErrRefused) {
@@ -167,6 +167,9 @@ func (g *generation) describe(report *Report) {
 	_, report.Events = exports["edge_event"]
 	if memory := g.program.code.ExportedMemories()["memory"]; memory != nil {
 		report.Memory.Initial = uint64(memory.Min()) * wasmPage
+		if g.contents != nil {
+			report.Memory.Initial = uint64(g.contents.pages) * wasmPage
+		}
 		if most, declared := memory.Max(); declared {
 			report.Memory.Most = uint64(most) * wasmPage
 		}

@@ -40,7 +40,7 @@ func FuzzHostFunctions(f *testing.F) {
 		g := newGeneration(reg, Spec{Name: "p"}.withDefaults(), 1, nil)
 		g.shape.async = true
 		g.spec.MaxInstances, g.spec.MaxParked = 1, 1
-		g.pool = newPool(g, openPerInstance)
+		g.pool = newPool(g, DefaultMaxOpen)
 		in := newInstance(g)
 		in.life.kill() // a guest that sleeps or waits traps at once
 		mem := wazerotest.NewFixedMemory(wasmPage)

@@ -9,18 +9,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"edge/plugins/meter"
+	"edge/abi"
 )
 
-const (
-	wasmPage = 64 << 10
-	// openPerInstance is how many requests an asynchronous instance holds at once
-	// before another instance is made.
-	openPerInstance = 128
-)
+const wasmPage = 64 << 10
 
-// generation is one loaded version of a plugin: its own wazero runtime, the
-// compiled module and a pool of instances. It is referred to once for being the
+// generation is one loaded version of a plugin: its compiled code, which it may share
+// with others, what is in its memory at first, and a pool of instances. It is referred to once for being the
 // plugin's current version and once by every open request; when the last
 // reference is gone it can be closed.
 type generation struct {
@@ -48,6 +43,9 @@ type generation struct {
 	why   string
 
 	program  *program // nil until it is compiled
+	contents *contents
+	manifest manifest
+	denied   map[string]*abi.Error // calls of functions that want a grant, by name
 	shape    shape
 	deaf     atomic.Bool // the module said that it wants no events
 	pool     *pool
@@ -103,7 +101,7 @@ func (g *generation) build(ctx context.Context, module []byte) error {
 	}
 	room := 1
 	if g.shape.async && g.spec.Isolation == IsolationPooled {
-		room = openPerInstance
+		room = g.spec.MaxOpen
 	}
 	g.pool = newPool(g, room)
 	g.reach(StepStart)
@@ -117,31 +115,20 @@ func (g *generation) reach(step Step) {
 	g.step = step
 }
 
-// compile meters the module, makes the runtime and compiles the module in it. Each
-// generation has a runtime and an engine of its own, because closing one compiled module breaks
-// another with the same bytes; they share the folder with compiled code.
+// compile reads the module and gets its code: that of another generation, or new.
 func (g *generation) compile(ctx context.Context, module []byte) error {
 	if err := verifyFile(module); err != nil {
 		return refusal(err)
 	}
 	var err error
-	if g.reg.stopBy == byFuel {
-		if module, err = meter.Rewrite(module, g.meterOptions()); err != nil {
-			return refusal(&guestError{"compiling it", err})
-		}
+	if g.manifest, err = readManifest(module); err != nil {
+		return refusal(err)
 	}
-	g.reach(StepCompile)
-	select {
-	case g.reg.compiling <- struct{}{}:
-		defer func() { <-g.reg.compiling }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	g.program, err = newProgram(ctx, module, programOptions{g.reg.config.CacheDir, g.spec.Memory, g.reg.stopBy})
-	if err != nil {
-		return refusal(&guestError{"compiling it", err})
-	}
-	return nil
+	g.spec.suit(g.manifest)
+	code, contents := split(module, g.spec.Memory)
+	g.contents = contents
+	g.program, err = g.reg.programs.get(ctx, g, code)
+	return err
 }
 
 // tryOut makes the first instance and waits for its word. An end of ctx stops
@@ -189,9 +176,7 @@ func (g *generation) close() {
 	g.tasks.Wait()
 	g.flood.settle(g.tellDropped)
 	g.killAll()
-	if g.program != nil {
-		g.program.close()
-	}
+	g.reg.programs.release(g.program)
 }
 
 // kill stops every guest of the generation, so that its references go.

@@ -104,9 +104,13 @@ func knownFunctions() map[string]signature {
 	return known
 }
 
-// buildHost puts the functions that the module imports, and no others, into the
-// generation's runtime.
+// buildHost puts the functions that the module imports, and no others, into its
+// program's runtime, which may be another generation's, too.
 func (g *generation) buildHost(ctx context.Context) error {
+	return g.program.host(func() error { return g.hostFunctions(ctx) })
+}
+
+func (g *generation) hostFunctions(ctx context.Context) error {
 	wanted := map[string]bool{}
 	for _, def := range imported(g.program.code) {
 		module, name, _ := def.Import()
@@ -133,6 +137,9 @@ func (g *generation) buildHost(ctx context.Context) error {
 // lifeline: wazero hands on what the guest was entered with.
 func (f hostFunction) bind() api.GoModuleFunc {
 	call, answers := f.call, len(f.results) > 0
+	if needsGrant(f.name) != nil {
+		call = f.granted
+	}
 	return func(ctx context.Context, mod api.Module, stack []uint64) {
 		in := ctx.(*lifeline).in
 		if in.mem == nil {
@@ -144,6 +151,22 @@ func (f hostFunction) bind() api.GoModuleFunc {
 			stack[0] = r
 		}
 	}
+}
+
+// granted is f for an instance whose generation may have been loaded without the grant
+// (manifest.Optional): it is DENIED then.
+func (f hostFunction) granted(in *instance, a []uint64) uint64 {
+	e := in.gen.denied[f.name]
+	if e == nil {
+		return f.call(in, a)
+	}
+	in.gen.complain(notGranted, e)
+	if f.name != "secret_get" { // whose first argument is no request
+		if x := in.find(a[0]); x != nil {
+			return x.fail(e)
+		}
+	}
+	return answer(abi.Denied)
 }
 
 // toil counts what a host function does for the guest, in bytes, and looks at the

@@ -118,6 +118,9 @@ func (in *instance) start(selftest bool) error {
 		return &guestError{"instantiating it", err}
 	}
 	in.mod, in.mem, in.fuel = mod, mod.Memory(), counter(mod)
+	if !in.gen.contents.fill(in.mem) {
+		return &guestError{"instantiating it", errFault} // cannot be: split saw to it
+	}
 	for _, step := range []struct {
 		name   string
 		wanted bool

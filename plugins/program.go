@@ -5,17 +5,27 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 )
 
-// program is compiled code in a runtime of its own, with what it imports.
+// program is compiled code in a runtime of its own, with what it imports: closing one
+// compiled module would break another with the same bytes in the same runtime.
+// Instances of it have nothing in common.
 type program struct {
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil without a folder
 	code    wazero.CompiledModule
+
+	hosting sync.Mutex
+	hosted  bool // what it imports is there
+
+	// programs.mu guards these.
+	key  programKey
+	refs int // generations that have it
 }
 
 // programOptions is what a program is compiled for.
@@ -68,6 +78,19 @@ func (p *program) close() {
 		_ = p.cache.Close(ctx)
 	}
 	p.runtime, p.cache, p.code = nil, nil, nil
+}
+
+// host puts what the program imports into its runtime with build, unless that was done
+// before.
+func (p *program) host(build func() error) error {
+	p.hosting.Lock()
+	defer p.hosting.Unlock()
+	if p.hosted {
+		return nil
+	}
+	err := build()
+	p.hosted = err == nil
+	return err
 }
 
 // imported returns the functions that the guest itself imports.

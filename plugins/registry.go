@@ -58,8 +58,8 @@ type Registry struct {
 	functions map[string]signature // what a module may import
 	started   time.Time
 	tasks     sync.WaitGroup // drains, and what else outlives a call
-	compiling chan struct{}  // has room for one: modules are compiled one at a time
-	changed   chan struct{}  // poked when Watch should look at the sources anew
+	programs  *programs
+	changed   chan struct{} // poked when Watch should look at the sources anew
 
 	stopBy       stopBy        // byFuel, unless a benchmark compares
 	tellsAll     bool          // guests' lines keep secrets: a test's guest tells it of them in the log
@@ -77,7 +77,7 @@ type Registry struct {
 func NewRegistry(config Config) (*Registry, error) {
 	r := &Registry{
 		config: config, log: config.Log, guestLog: config.GuestLog, slots: newSlots(), functions: knownFunctions(), started: time.Now(),
-		compiling: make(chan struct{}, 1), changed: make(chan struct{}, 1), plugins: map[string]*Plugin{}, draining: map[*generation]struct{}{},
+		programs: newPrograms(), changed: make(chan struct{}, 1), plugins: map[string]*Plugin{}, draining: map[*generation]struct{}{},
 		initDeadline: initDeadline, settle: settle,
 	}
 	if r.log == nil {

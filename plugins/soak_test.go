@@ -190,7 +190,7 @@ func footprint(t *testing.T) traces {
 func TestCompileOneAtATime(t *testing.T) {
 	t.Parallel()
 	b, p := rollout(t, Config{})
-	b.compiling <- struct{}{} // another plugin's module
+	b.programs.compiling <- struct{}{} // another plugin's module
 	ctx, cancel := context.WithCancel(t.Context())
 	refused := make(chan error, 1)
 	go func() { refused <- b.Offer(ctx, "p", Module{Bytes: responding("1")}) }()
@@ -207,7 +207,7 @@ func TestCompileOneAtATime(t *testing.T) {
 	taken := make(chan error, 1)
 	go func() { taken <- b.Offer(t.Context(), "p", Module{Bytes: responding("1")}) }()
 	b.waitFor(t, "load at its step", atCompile)
-	<-b.compiling
+	<-b.programs.compiling
 	if err := <-taken; err != nil {
 		t.Errorf("offer: %v", err)
 	}

@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"encoding/json"
+	"runtime"
 	"time"
 )
 
@@ -13,12 +14,16 @@ const (
 	DefaultQueue        = 5 * time.Second
 	DefaultResultBytes  = 8 << 20
 	DefaultMaxInstances = 64
+	DefaultMaxOpen      = 128
 	DefaultKeepWarm     = 5 * time.Minute
 	DefaultCanary       = time.Minute
 
 	DefaultRollbackFailures = 3
 	DefaultRollbackWithin   = time.Minute
 )
+
+// MaxMaxOpen is the most that Spec.MaxOpen may be.
+const MaxMaxOpen = 4096
 
 // Isolation says what of an instance one request leaves to the next.
 type Isolation string
@@ -58,8 +63,13 @@ type Spec struct {
 	// ResultBytes bounds the result of one host call.
 	ResultBytes int
 	// MinInstances are kept ready; MaxInstances bounds the instances; callers
-	// beyond wait in line.
+	// beyond wait in line. 0 is as many as the module says for each processor, or
+	// DefaultMaxInstances, and not less than MinInstances.
 	MinInstances, MaxInstances int
+	// MaxOpen bounds the requests that an instance of an asynchronous module holds at
+	// once; those beyond are another instance's. 0 is what the module says, or
+	// DefaultMaxOpen.
+	MaxOpen int
 	// MaxParked bounds the instances whose guest waits in a host call; 0 is
 	// MaxInstances.
 	MaxParked int
@@ -149,12 +159,6 @@ func (s Spec) withDefaults() Spec {
 	if s.Rollback.Failures == 0 {
 		s.Rollback.Failures = DefaultRollbackFailures
 	}
-	if s.MaxInstances <= 0 {
-		s.MaxInstances = DefaultMaxInstances
-	}
-	if s.MaxParked <= 0 {
-		s.MaxParked = s.MaxInstances
-	}
 	if s.ResultBytes <= 0 {
 		s.ResultBytes = DefaultResultBytes
 	}
@@ -162,4 +166,25 @@ func (s Spec) withDefaults() Spec {
 		s.Isolation = IsolationPooled
 	}
 	return s
+}
+
+// suit sets what the specification leaves to the module.
+func (s *Spec) suit(m manifest) {
+	if s.MaxInstances <= 0 {
+		s.MaxInstances = DefaultMaxInstances
+		if m.PerCore > 0 {
+			s.MaxInstances = m.PerCore * runtime.GOMAXPROCS(0)
+		}
+		s.MaxInstances = max(s.MaxInstances, s.MinInstances)
+	}
+	if s.MaxParked <= 0 {
+		s.MaxParked = s.MaxInstances
+	}
+	if s.MaxOpen <= 0 {
+		s.MaxOpen = m.Open
+	}
+	if s.MaxOpen <= 0 {
+		s.MaxOpen = DefaultMaxOpen
+	}
+	s.MaxOpen = min(s.MaxOpen, MaxMaxOpen)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"edge/abi"
 )
 
 // needsGrant names the grants of which an import needs one; keys are as they stand
@@ -44,8 +46,9 @@ func NeededGrants(imports []string) []NeededGrant {
 	return slices.CompactFunc(needed, func(a, b NeededGrant) bool { return a.Import == b.Import })
 }
 
-// verifyGrants refuses a module that imports what its plugin may not use at all. A
-// module that could do without asks feature first and does not import it.
+// verifyGrants refuses a module that imports what its plugin may not use at all, or
+// notes it for calls to be DENIED, if the module says that it can do without. A module
+// that could do without may also ask feature first and not import it.
 func (g *generation) verifyGrants() error {
 	if g.spec.ungranted {
 		return nil
@@ -56,11 +59,26 @@ func (g *generation) verifyGrants() error {
 		imports = append(imports, module+"."+name)
 	}
 	for _, n := range NeededGrants(imports) {
-		if key := g.spec.missing(n); key != "" {
+		key := g.spec.missing(n)
+		switch {
+		case key == "":
+		case g.manifest.Optional:
+			g.deny(n, key)
+		default:
 			return fmt.Errorf("it imports %s, which needs a grant: add %s to the plugin's configuration", n.Import, key)
 		}
 	}
 	return nil
+}
+
+// deny has calls of an import answer DENIED.
+func (g *generation) deny(n NeededGrant, key string) {
+	if g.denied == nil {
+		g.denied = map[string]*abi.Error{}
+	}
+	name := strings.TrimPrefix(n.Import, hostModule+".")
+	g.denied[name] = abi.Errorf(abi.CodeDenied, "plugin %q may not use %s: its configuration has no %s", g.spec.Name, strings.TrimSuffix(name, "_start"), key).
+		WithSuggestion("add %s to the plugin's configuration", key).WithStarted(abi.StartedNo)
 }
 
 // missing names the keys that would allow the import, empty if it is allowed.

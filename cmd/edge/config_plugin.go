@@ -70,8 +70,7 @@ func defaultPlugin(name string) Plugin {
 	return Plugin{
 		Name: name, Isolation: plugins.IsolationPooled, Deadline: defaultDeadline, Compute: plugins.DefaultCompute, Queue: plugins.DefaultQueue,
 		MemoryBytes: defaultPluginMemory, ResultBytes: plugins.DefaultResultBytes,
-		Instances: Instances{Max: plugins.DefaultMaxInstances},
-		Rollout:   Rollout{Rollback: defaultRollback(), KeepWarm: plugins.DefaultKeepWarm},
+		Rollout: Rollout{Rollback: defaultRollback(), KeepWarm: plugins.DefaultKeepWarm},
 	}
 }
 
@@ -116,7 +115,7 @@ func (p Plugin) spec(module string) plugins.Spec {
 	return plugins.Spec{
 		Name: p.Name, Source: module, Digest: p.Trust.Digest, SignedBy: p.Trust.SignedBy,
 		Isolation: p.Isolation, Memory: uint64(p.MemoryBytes), Deadline: p.Deadline, Compute: p.Compute, Fuel: p.Fuel, Queue: p.Queue,
-		ResultBytes: int(p.ResultBytes), MinInstances: p.Instances.Min, MaxInstances: p.Instances.Max, MaxParked: p.Instances.MaxParked,
+		ResultBytes: int(p.ResultBytes), MinInstances: p.Instances.Min, MaxInstances: p.Instances.Max, MaxParked: p.Instances.MaxParked, MaxOpen: p.Instances.Open,
 		MaxAge: p.Instances.MaxAge, MaxGrowth: uint64(p.Instances.MaxGrowth),
 		Canary: p.Rollout.Canary, Rollback: p.Rollout.Rollback, KeepWarm: p.Rollout.KeepWarm, Replay: p.Rollout.Replay,
 		Grants: p.Grants, Config: p.Config, Secrets: p.Secrets,

@@ -21,8 +21,11 @@ const (
 // Instances is how many instances a plugin has and how long they live.
 type Instances struct {
 	// Min are kept ready, Max may be made, and of those MaxParked wait in a host
-	// call at a time; 0 is as many as Max.
+	// call at a time; 0 is as many as Max, and a Max of 0 what suits the module.
 	Min, Max, MaxParked int
+	// Open is how many requests an instance of an asynchronous module holds at once;
+	// 0 is what suits the module.
+	Open int
 	// MaxAge and MaxGrowth are after how long, and after how many bytes more of
 	// memory, one is replaced; 0 is never.
 	MaxAge    time.Duration
@@ -35,13 +38,14 @@ func (i *Instances) read(v value) {
 		"min":       func(v value) { least = v; set(&i.Min)(v.count(maxInstances)) },
 		"max":       func(v value) { n, ok := v.integer(1, maxInstances); set(&i.Max)(int(n), ok) },
 		"maxParked": func(v value) { parked = v; n, ok := v.integer(1, maxInstances); set(&i.MaxParked)(int(n), ok) },
+		"open":      func(v value) { n, ok := v.integer(1, plugins.MaxMaxOpen); set(&i.Open)(int(n), ok) },
 		"maxAge":    func(v value) { set(&i.MaxAge)(v.durationOrNever(maxSpan)) },
 		"maxGrowth": func(v value) { set(&i.MaxGrowth)(v.sizeOrNever(1, maxGrowth)) },
 	})
-	if i.Min > i.Max {
+	if i.Max > 0 && i.Min > i.Max {
 		least.fail("%d are more than the %d that max allows", i.Min, i.Max)
 	}
-	if i.MaxParked > i.Max {
+	if i.Max > 0 && i.MaxParked > i.Max {
 		parked.fail("%d are more than the %d that max allows", i.MaxParked, i.Max)
 	}
 }

@@ -53,7 +53,7 @@ func TestPluginOptionsAreRefused(t *testing.T) {
 		{"instances", "instances: 4", `16: plugins.p.instances: is "4"; want a mapping of keys to values`},
 		{"instances typo", "instances: {mx: 4}", `17: plugins.p.instances: unknown key "mx"; did you mean "max"?`},
 		{"min", "instances: {min: 5, max: 4}", `22: plugins.p.instances.min: 5 are more than the 4 that max allows`},
-		{"min of the default", "instances: {min: 65}", `22: plugins.p.instances.min: 65 are more than the 64 that max allows`},
+		{"open", "instances: {open: 4097}", `23: plugins.p.instances.open: 4097 is not a whole number from 1 to 4096`},
 		{"max", "instances: {max: 0}", `22: plugins.p.instances.max: 0 is not a whole number from 1 to 4096`},
 		{"maxParked", "instances: {maxParked: 9, max: 8}", `28: plugins.p.instances.maxParked: 9 are more than the 8 that max allows`},
 		{"maxAge", "instances: {maxAge: 0}", `25: plugins.p.instances.maxAge: is "0"; want never or a duration above 0, like "10s", "5m" or "1h"`},

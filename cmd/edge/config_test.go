@@ -135,7 +135,7 @@ plugins:
     queue: 1s
     fuel: 1000000
     results: 1MiB
-    instances: {min: 2, max: 8, maxParked: 4, maxAge: 1h, maxGrowth: 16MiB}
+    instances: {min: 2, max: 8, maxParked: 4, open: 500, maxAge: 1h, maxGrowth: 16MiB}
     onFailure: {status: 503}
     grants:
       sandboxes: {Sandbox: ["user-*", Shared], Py: "*"}
@@ -199,7 +199,7 @@ routes:
 					KeepWarm: -1, Replay: filepath.Join(dir, "notes.txt"),
 				},
 				Isolation: plugins.IsolationReset, Compute: 200 * time.Millisecond, Queue: time.Second, Fuel: 1_000_000, ResultBytes: 1 << 20,
-				Instances: Instances{Min: 2, Max: 8, MaxParked: 4, MaxAge: time.Hour, MaxGrowth: 16 << 20},
+				Instances: Instances{Min: 2, Max: 8, MaxParked: 4, Open: 500, MaxAge: time.Hour, MaxGrowth: 16 << 20},
 				OnFailure: host.OnFailure{Status: 503},
 				Grants: &plugins.Grants{
 					Sandboxes:  map[string][]string{"Sandbox": {"user-*", "shared"}, "Py": {"*"}},

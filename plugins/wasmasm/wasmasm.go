@@ -27,6 +27,7 @@ type Module struct {
 	memory   []byte
 	table    []byte
 	start    []byte
+	custom   []byte
 	imported int
 	free     uint32
 }
@@ -123,6 +124,12 @@ func (m *Module) ExportGlobal(name string, g Global) {
 // Start makes f run when the module is instantiated.
 func (m *Module) Start(f Func) { m.start = unsigned(uint32(f)) }
 
+// Custom adds a custom section behind all others.
+func (m *Module) Custom(name string, content []byte) {
+	body := append(text(name), content...)
+	m.custom = append(append(append(m.custom, 0), unsigned(uint32(len(body)))...), body...)
+}
+
 // Encode returns the module's bytes.
 func (m *Module) Encode() []byte {
 	b := []byte{0x00, 'a', 's', 'm', 0x01, 0x00, 0x00, 0x00}
@@ -145,7 +152,7 @@ func (m *Module) Encode() []byte {
 		b = append(append(b, 8, byte(len(m.start))), m.start...)
 	}
 	b = section(b, 10, m.bodies)
-	return section(b, 11, m.data)
+	return append(section(b, 11, m.data), m.custom...)
 }
 
 // typeOf returns the index of a function type, adding it if need be.
