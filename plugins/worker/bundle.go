@@ -3,8 +3,8 @@ package worker
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -15,20 +15,22 @@ import (
 const (
 	// bundleName is what stack traces call a Worker's bundle.
 	bundleName = "worker.js"
+	// entryName is the module that hands the Worker to the runtime.
+	entryName = "edge:entry"
 	// positionsMark stands in the bundle where the positions are put once they are
 	// known. It comes last, so that nothing is moved.
 	positionsMark = `"edge:positions"`
-	// ours is esbuild's namespace of modules that are no files.
-	ours = "edge"
 )
 
 // bundled is a Worker as one script.
 type bundled struct {
-	file      string // the source
+	file      string // the source, absolute and without links
 	text      string
 	positions positions
 	inputs    []string
 	warnings  []string
+	// previews: the source uses proxyToSandbox.
+	previews bool
 }
 
 // script is what the engine evaluates.
@@ -38,115 +40,125 @@ func (s *bundled) script() link.Script { return link.Script{Name: bundleName, So
 // error has the inputs and warnings all the same.
 func (r *runtime) bundle(file string) (*bundled, error) {
 	s := &bundled{file: file}
-	res := api.Build(r.options(file))
-	for _, w := range res.Warnings {
-		s.warnings = append(s.warnings, sourceError(filepath.Dir(file), w).line())
-	}
+	b := &bundler{runtime: r, dir: filepath.Dir(file), loaded: map[string]bool{}}
+	res := api.Build(b.options(file))
+	s.inputs = append(b.inputs(), surroundings(b.dir)...)
 	if len(res.Errors) > 0 {
-		s.inputs = []string{file}
-		return s, sourceErrors(filepath.Dir(file), res.Errors)
+		return s, sourceErrors(b.dir, res.Errors)
 	}
+	for _, w := range res.Warnings {
+		if fromEntry(w) {
+			return s, s.noHandler("the Worker has no default export")
+		}
+		s.warnings = append(s.warnings, sourceError(b.dir, w).line())
+	}
+	if err := s.take(res); err != nil {
+		return s, fmt.Errorf("%s: %w", file, err)
+	}
+	return s, nil
+}
+
+// take takes the script and its positions from the bundler's files.
+func (s *bundled) take(res api.BuildResult) error {
 	for _, f := range res.OutputFiles {
 		if strings.HasSuffix(f.Path, ".map") {
 			if err := s.positions.read(f.Contents); err != nil {
-				return s, err
+				return err
 			}
-			continue
+		} else if filepath.Base(f.Path) == bundleName {
+			s.text = string(f.Contents)
 		}
-		s.text = string(f.Contents)
 	}
 	mark := strings.LastIndex(s.text, positionsMark)
 	if mark < 0 {
-		return s, fmt.Errorf("%s: the bundle does not hand over its default export", file)
+		return fmt.Errorf("the bundle does not hand over its default export")
 	}
 	s.text = s.text[:mark] + s.positions.script() + s.text[mark+len(positionsMark):]
-	inputs, err := inputsOf(res.Metafile, filepath.Dir(file))
-	s.inputs = inputs
-	return s, err
-}
-
-// options are those of the bundler for a Worker. Conditions and fields of packages are
-// those that Workers are published with.
-func (r *runtime) options(file string) api.BuildOptions {
-	return api.BuildOptions{
-		// The default export is taken from the namespace: a missing one is told of by
-		// the runtime, with what the module exports instead.
-		Stdin: &api.StdinOptions{
-			Contents:   fmt.Sprintf("import { serve } from \"edge:runtime\";\nimport * as worker from %q;\nserve(worker.default, %s);\n", file, positionsMark),
-			ResolveDir: filepath.Dir(file), Sourcefile: "edge:entry",
-		},
-		AbsWorkingDir: filepath.Dir(file), Bundle: true, Format: api.FormatIIFE, Target: api.ES2022, Platform: api.PlatformBrowser, Write: false,
-		Conditions: []string{"workerd", "worker", "browser"}, Define: map[string]string{"process.env.NODE_ENV": `"production"`},
-		Sourcemap: api.SourceMapExternal, SourcesContent: api.SourcesContentExclude, Outfile: bundleName, Metafile: true, Charset: api.CharsetUTF8, LegalComments: api.LegalCommentsNone,
-		Loader:  map[string]api.Loader{".txt": api.LoaderText, ".html": api.LoaderText, ".sql": api.LoaderText, ".css": api.LoaderText, ".svg": api.LoaderText},
-		Plugins: []api.Plugin{{Name: "edge", Setup: r.setUp}},
+	var meta metafile
+	if err := json.Unmarshal([]byte(res.Metafile), &meta); err != nil {
+		return err
 	}
-}
-
-// setUp has the bundler know the modules of the runtime.
-func (r *runtime) setUp(b api.PluginBuild) {
-	b.OnResolve(api.OnResolveOptions{Filter: `^(edge|cloudflare|@cloudflare/sandbox)`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
-		if _, known := r.exports[a.Path]; known || a.Path == runtimeName {
-			return api.OnResolveResult{Path: a.Path, Namespace: ours}, nil
+	s.previews = meta.uses(proxyName)
+	for _, name := range foreignClasses {
+		if meta.uses("cloudflare:workers" + exportMark + name) {
+			s.warnings = append(s.warnings, filepath.Base(s.file)+": "+name+" of cloudflare:workers is imported, and there are none here: making one fails. Keep what must last in env.KV or in a sandbox")
 		}
-		return api.OnResolveResult{}, nil
-	})
-	b.OnLoad(api.OnLoadOptions{Filter: `.*`, Namespace: ours}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
-		text := r.stand(a.Path)
-		return api.OnLoadResult{Contents: &text, Loader: api.LoaderJS}, nil
-	})
+	}
+	return nil
 }
 
-// stand is the text of a module that hands on what the runtime holds. The first one
-// takes the runtime's door from globalThis, before any line of the Worker.
-func (r *runtime) stand(name string) string {
-	if name == runtimeName {
-		return "const door = globalThis.__edge;\ndelete globalThis.__edge;\nexport const modules = door.modules, serve = door.serve;\n"
+// foreignClasses are of cloudflare:workers and have no counterpart here.
+var foreignClasses = []string{"DurableObject", "WorkflowEntrypoint"}
+
+// noHandler is what to tell about a source that exports no fetch(). It points to the
+// default export, if there is one.
+func (s *bundled) noHandler(text string) error {
+	e := &SourceError{File: filepath.Base(s.file), Text: text + `; want: export default { async fetch(request, env, ctx) { return new Response("hello") } }`}
+	content, err := os.ReadFile(s.file)
+	if err != nil {
+		return e
 	}
-	var text strings.Builder
-	fmt.Fprintf(&text, "import { modules } from %q;\nconst m = modules[%q];\n", runtimeName, name)
-	for _, e := range r.exports[name] {
-		fmt.Fprintf(&text, "export const %s = m.%s;\n", e, e)
+	n := 0
+	for line := range strings.Lines(string(content)) {
+		if n++; strings.HasPrefix(line, "export default") {
+			line = strings.TrimRight(line, "\r\n")
+			e.Line, e.Column, e.Snippet = n, 1, snippet(n, line, 0, len("export default"))
+			break
+		}
 	}
-	return text.String()
+	return e
+}
+
+// fromEntry tells whether a message is about the module that hands the Worker over: all
+// that it can miss is the default export.
+func fromEntry(m api.Message) bool { return m.Location != nil && m.Location.File == entryName }
+
+// surroundings are the files beside the source that say how it is read. Those of the
+// first folder with a package.json, which is the project, are the last.
+func surroundings(dir string) []string {
+	var files []string
+	for {
+		project := false
+		for _, name := range []string{"tsconfig.json", "package.json"} {
+			path := filepath.Join(dir, name)
+			if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() {
+				files = append(files, path)
+				project = project || name == "package.json"
+			}
+		}
+		up := filepath.Dir(dir)
+		if project || up == dir {
+			return files
+		}
+		dir = up
+	}
 }
 
 // metafile is what the bundler says of a build.
 type metafile struct {
-	Inputs  map[string]struct{}
-	Outputs map[string]struct{ Exports []string }
+	Outputs map[string]struct {
+		Exports []string
+		// Inputs are what is left of each input.
+		Inputs map[string]struct{ BytesInOutput int }
+	}
 }
 
-// exportsOf are the names that a bundle exports.
-func exportsOf(meta string) ([]string, error) {
-	var m metafile
-	if err := json.Unmarshal([]byte(meta), &m); err != nil {
-		return nil, err
-	}
-	for name, out := range m.Outputs {
-		if strings.HasSuffix(name, ".js") {
-			return sorted(out.Exports), nil
+// exports are the names that the bundle exports.
+func (m *metafile) exports() []string {
+	for _, out := range m.Outputs {
+		if len(out.Exports) > 0 {
+			return out.Exports
 		}
 	}
-	return nil, nil
+	return nil
 }
 
-// inputsOf are the files that a bundle was made of, relative ones below dir.
-func inputsOf(meta, dir string) ([]string, error) {
-	var m metafile
-	if err := json.Unmarshal([]byte(meta), &m); err != nil {
-		return nil, err
-	}
-	var files []string
-	for name := range m.Inputs {
-		if strings.HasPrefix(name, ours+":") || name == "edge:entry" {
-			continue
+// uses tells whether something is left of one of our modules.
+func (m *metafile) uses(name string) bool {
+	for _, out := range m.Outputs {
+		if out.Inputs[ours+":"+name].BytesInOutput > 0 {
+			return true
 		}
-		if !filepath.IsAbs(name) {
-			name = filepath.Join(dir, name)
-		}
-		files = append(files, name)
 	}
-	slices.Sort(files)
-	return files, nil
+	return false
 }

@@ -2,10 +2,11 @@ package worker
 
 import (
 	"embed"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
+	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
 
@@ -49,9 +50,11 @@ func bundleRuntime(files fs.FS) (*runtime, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r.exports[name], err = exportsOf(out.Metafile); err != nil {
+		var meta metafile
+		if err := json.Unmarshal([]byte(out.Metafile), &meta); err != nil {
 			return nil, err
 		}
+		r.exports[name] = meta.exports()
 	}
 	return r, nil
 }
@@ -81,8 +84,18 @@ func bundleFiles(files fs.FS, entry string, format api.Format) (api.BuildResult,
 	return res, nil
 }
 
-// sorted returns the names in order.
-func sorted(names []string) []string {
-	slices.Sort(names)
-	return names
+// stand is the text of a module that hands on what the runtime holds. The first one
+// takes the runtime's door from globalThis, before any line of the Worker.
+func (r *runtime) stand(name string) string {
+	if name == runtimeName {
+		return "const door = globalThis.__edge;\ndelete globalThis.__edge;\nexport const modules = door.modules, serve = door.serve;\n"
+	}
+	if module, export, one := strings.Cut(name, exportMark); one {
+		return fmt.Sprintf("import { modules } from %q;\nexport const %s = modules[%q].%s;\n", runtimeName, export, module, export)
+	}
+	var text strings.Builder
+	for _, e := range r.exports[name] {
+		fmt.Fprintf(&text, "export { %s } from %q;\n", e, name+exportMark+e)
+	}
+	return text.String()
 }

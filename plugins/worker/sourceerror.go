@@ -57,8 +57,12 @@ func sourceErrors(dir string, messages []api.Message) error {
 // sourceError is one of the bundler's messages.
 func sourceError(dir string, m api.Message) *SourceError {
 	e := &SourceError{Text: m.Text}
-	for _, n := range m.Notes {
-		e.Text += "; " + n.Text
+	if advice, known := advise(m.Text); known {
+		e.Text += advice
+	} else {
+		for _, n := range m.Notes {
+			e.Text += "; " + n.Text
+		}
 	}
 	at := m.Location
 	if at == nil || at.Namespace == ours {
@@ -67,6 +71,23 @@ func sourceError(dir string, m api.Message) *SourceError {
 	e.File, e.Line, e.Column = relative(dir, at.File), at.Line, at.Column+1
 	e.Snippet = snippet(at.Line, at.LineText, at.Column, at.Length)
 	return e
+}
+
+// advise says what to do about what the bundler says, where its own notes are about
+// options that nobody has here.
+func advise(text string) (advice string, known bool) {
+	path, missing := strings.CutPrefix(text, "Could not resolve ")
+	switch {
+	case missing && strings.Contains(path, "\": "): // our own words
+		return "", true
+	case missing && (strings.HasPrefix(path, "\".") || strings.HasPrefix(path, "\"/")):
+		return ": there is no such file", true
+	case missing:
+		return fmt.Sprintf(": no such package is installed; npm install %s", strings.Trim(path, `"`)), true
+	case strings.HasPrefix(text, "No loader is configured"):
+		return "; a Worker imports .ts, .js and .json, " + strings.Join(textExtensions, ", ") + " as text, and .bin as an ArrayBuffer", true
+	}
+	return "", false
 }
 
 // relative is the path as people say it who are in dir.
@@ -102,5 +123,12 @@ func (s *bundled) explain(err error) error {
 	if !errors.As(err, &thrown) {
 		return fmt.Errorf("%s: %w", filepath.Base(s.file), err)
 	}
-	return s.positions.sourceError(filepath.Dir(s.file), thrown)
+	e := s.positions.sourceError(filepath.Dir(s.file), thrown)
+	if e.Line == 0 {
+		e.File = filepath.Base(s.file)
+		if strings.Contains(thrown.Message, "has no fetch()") {
+			return s.noHandler("the Worker's default export has no function fetch()")
+		}
+	}
+	return e
 }

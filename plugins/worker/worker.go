@@ -47,6 +47,8 @@ type Built struct {
 	Inputs []string
 	// Warnings are of one line each, with file and line, for the author.
 	Warnings []string
+	// Previews: the Worker uses proxyToSandbox, so it is to be asked of previews.
+	Previews bool
 	// Said are the lines that the Worker wrote to the console while it was built: its
 	// top level is run then, and not again.
 	Said []string
@@ -96,6 +98,9 @@ func (b *Builder) Build(ctx context.Context, file string) (Built, error) {
 		return Built{}, err
 	}
 	path, err := filepath.Abs(file)
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path) // as the bundler names what it reads
+	}
 	if err != nil {
 		return Built{}, err
 	}
@@ -107,7 +112,7 @@ func (b *Builder) Build(ctx context.Context, file string) (Built, error) {
 	if err != nil {
 		err = source.explain(err)
 	}
-	return Built{Module: made.Module, Inputs: source.inputs, Warnings: source.warnings, Said: made.Said}, err
+	return Built{Module: made.Module, Inputs: source.inputs, Warnings: source.warnings, Previews: source.previews, Said: made.Said}, err
 }
 
 // open prepares what all builds have in common.

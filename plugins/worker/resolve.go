@@ -1,0 +1,177 @@
+package worker
+
+import (
+	"encoding/base64"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+const (
+	// ours is the bundler's namespace of modules that are no files.
+	ours = "edge"
+	// exportMark stands between the name of one of our modules and that of an export,
+	// which is a module of its own: what is not used is left out then.
+	exportMark = "#"
+	// proxyName is the export that a Worker uses which wants to be asked of previews.
+	proxyName = "@cloudflare/sandbox" + exportMark + "proxyToSandbox"
+)
+
+// bundler is one run of esbuild for a Worker.
+type bundler struct {
+	runtime *runtime
+	dir     string // of the source
+
+	mu     sync.Mutex // esbuild calls from many goroutines
+	loaded map[string]bool
+}
+
+// textExtensions are those of files that are imported as a string.
+var textExtensions = []string{".txt", ".html", ".css", ".svg", ".sql", ".md", ".xml", ".csv"}
+
+// options are those of the bundler. Conditions and fields of packages are those that
+// packages for Workers are published with.
+func (b *bundler) options(file string) api.BuildOptions {
+	loaders := map[string]api.Loader{}
+	for _, ext := range textExtensions {
+		loaders[ext] = api.LoaderText
+	}
+	return api.BuildOptions{
+		// The default export is taken from the namespace: that there is none is told as
+		// a mistake of the source then, and not of this text.
+		Stdin: &api.StdinOptions{
+			Contents:   fmt.Sprintf("import { serve } from %q;\nimport * as worker from %q;\nserve(worker.default, %s);\n", runtimeName, file, positionsMark),
+			ResolveDir: b.dir, Sourcefile: entryName,
+		},
+		AbsWorkingDir: b.dir, Outfile: bundleName, Write: false, Bundle: true, Metafile: true,
+		Format: api.FormatIIFE, Target: api.ES2022, Platform: api.PlatformBrowser, Charset: api.CharsetUTF8, LegalComments: api.LegalCommentsNone,
+		Conditions: []string{"workerd", "worker", "browser"}, Define: map[string]string{"process.env.NODE_ENV": `"production"`},
+		Sourcemap: api.SourceMapExternal, SourcesContent: api.SourcesContentExclude,
+		Loader:  loaders,
+		Plugins: []api.Plugin{{Name: "edge", Setup: b.setUp}},
+	}
+}
+
+// setUp has the bundler know the modules of the runtime and what cannot be imported,
+// and note what it reads.
+func (b *bundler) setUp(p api.PluginBuild) {
+	p.OnResolve(api.OnResolveOptions{Filter: `^(edge:|cloudflare:|@cloudflare/sandbox($|/|#))`}, b.resolveOurs)
+	p.OnResolve(api.OnResolveOptions{Filter: `^(node:)?[a-z_]+(/[a-z_]+)?$`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) { return resolveNode(p, a) })
+	p.OnResolve(api.OnResolveOptions{Filter: `\.wasm(\?.*)?$`}, refuse("it is WebAssembly: a Worker here cannot import that; run it in a sandbox, or write the plugin in a language that compiles to WebAssembly"))
+	p.OnLoad(api.OnLoadOptions{Filter: `.*`, Namespace: ours}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
+		text := b.runtime.stand(a.Path)
+		return api.OnLoadResult{Contents: &text, Loader: api.LoaderJS}, nil
+	})
+	p.OnLoad(api.OnLoadOptions{Filter: `.*`, Namespace: "file"}, b.load)
+}
+
+// resolveOurs finds the modules of the runtime.
+func (b *bundler) resolveOurs(a api.OnResolveArgs) (api.OnResolveResult, error) {
+	name, _, _ := strings.Cut(a.Path, exportMark)
+	_, known := b.runtime.exports[name]
+	switch {
+	case a.Path == runtimeName:
+		return api.OnResolveResult{Path: a.Path, Namespace: ours}, nil
+	case known:
+		return api.OnResolveResult{Path: a.Path, Namespace: ours, SideEffects: api.SideEffectsFalse}, nil
+	}
+	known = strings.HasPrefix(a.Path, "@cloudflare/sandbox/")
+	why := "there is no such module; of cloudflare: there is cloudflare:workers alone"
+	if known {
+		why = "there is no such part of the package; all that there is of it is in @cloudflare/sandbox"
+	}
+	return refuse(why)(a)
+}
+
+// refuse is a resolver that says why a module cannot be imported.
+func refuse(why string) func(api.OnResolveArgs) (api.OnResolveResult, error) {
+	return func(a api.OnResolveArgs) (api.OnResolveResult, error) {
+		return api.OnResolveResult{Errors: []api.Message{{Text: fmt.Sprintf("Could not resolve %q: %s", a.Path, why)}}}, nil
+	}
+}
+
+// nodeModules are those of Node.js, with what to use instead where we know.
+func nodeModules() map[string]string {
+	m := map[string]string{
+		"assert":        "",
+		"async_hooks":   "",
+		"buffer":        "use Uint8Array, TextEncoder and TextDecoder, atob and btoa",
+		"child_process": "use exec or startProcess of a sandbox",
+		"crypto":        "use the global crypto: crypto.randomUUID(), crypto.getRandomValues(), crypto.subtle",
+		"events":        "use EventTarget",
+		"fs":            "use readFile and writeFile of a sandbox, or import the file: import text from \"./file.txt\"",
+		"http":          "use fetch",
+		"https":         "use fetch",
+		"net":           "use fetch or WebSocket",
+		"path":          "use URL, or strings",
+		"process":       "use env, the second argument of fetch()",
+		"querystring":   "use URLSearchParams",
+		"stream":        "use ReadableStream, WritableStream and TransformStream",
+		"timers":        "use setTimeout and setInterval",
+		"url":           "use URL and URLSearchParams",
+		"util":          "use structuredClone, TextEncoder and TextDecoder",
+		"zlib":          "",
+	}
+	for _, name := range []string{"cluster", "console", "constants", "dgram", "diagnostics_channel", "dns", "domain", "http2", "inspector", "module", "os", "perf_hooks", "punycode", "readline", "repl", "sqlite", "string_decoder", "sys", "test", "tls", "trace_events", "tty", "v8", "vm", "wasi", "worker_threads"} {
+		m[name] = ""
+	}
+	return m
+}
+
+// resolveNode says that there are no modules of Node.js, unless a package of that name
+// is installed.
+func resolveNode(p api.PluginBuild, a api.OnResolveArgs) (api.OnResolveResult, error) {
+	name, explicit := strings.CutPrefix(a.Path, "node:")
+	module, _, _ := strings.Cut(name, "/")
+	instead, known := nodeModules()[module]
+	if a.PluginData == plainly || !known && !explicit {
+		return api.OnResolveResult{}, nil
+	}
+	if !explicit {
+		found := p.Resolve(a.Path, api.ResolveOptions{ResolveDir: a.ResolveDir, Importer: a.Importer, Kind: a.Kind, PluginData: plainly})
+		if len(found.Errors) == 0 {
+			return api.OnResolveResult{Path: found.Path, Namespace: found.Namespace, Suffix: found.Suffix}, nil
+		}
+	}
+	why := "it is a module of Node.js, which Workers do not have here"
+	if instead != "" {
+		why += "; " + instead
+	}
+	return refuse(why)(a)
+}
+
+// plainly marks a question of ours to the bundler.
+const plainly = "plainly"
+
+// load notes what is read, and reads what Workers import as an ArrayBuffer.
+func (b *bundler) load(a api.OnLoadArgs) (api.OnLoadResult, error) {
+	b.mu.Lock()
+	b.loaded[a.Path] = true
+	b.mu.Unlock()
+	if filepath.Ext(a.Path) != ".bin" {
+		return api.OnLoadResult{}, nil
+	}
+	content, err := os.ReadFile(a.Path)
+	if err != nil {
+		return api.OnLoadResult{}, err
+	}
+	text := fmt.Sprintf("export default Uint8Array.from(atob(%q), (c) => c.charCodeAt(0)).buffer;\n", base64.StdEncoding.EncodeToString(content))
+	return api.OnLoadResult{Contents: &text, Loader: api.LoaderJS}, nil
+}
+
+// inputs are the files that were read, in order.
+func (b *bundler) inputs() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	files := make([]string, 0, len(b.loaded))
+	for file := range b.loaded {
+		files = append(files, file)
+	}
+	slices.Sort(files)
+	return files
+}
