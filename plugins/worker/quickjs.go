@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"edge/plugins"
@@ -22,6 +23,8 @@ const (
 type quickJS struct {
 	module    *link.Module
 	evaluator *plugins.Evaluator
+	// base is the memory after the runtime, the same for every Worker.
+	base []byte
 	// said are the lines of the run under way.
 	said []string
 }
@@ -46,14 +49,27 @@ func (q *quickJS) Name() string { return quickJSName }
 // Make implements Engine.
 func (q *quickJS) Make(ctx context.Context, runtime, worker link.Script, about Section) (Made, error) {
 	q.said = nil
+	if q.base == nil {
+		err := q.evaluator.Run(ctx, q.module.Building(), func(g plugins.Guest) (err error) {
+			q.base, err = q.module.Start(g, runtime)
+			return err
+		})
+		if err != nil {
+			return Made{Said: q.said}, err
+		}
+	}
+	section, err := json.Marshal(about)
+	if err != nil {
+		return Made{}, err
+	}
 	var memory []byte
-	err := q.evaluator.Run(ctx, q.module.Building(), func(g plugins.Guest) (err error) {
-		memory, err = q.module.Prepare(g, []link.Script{runtime, worker}, 0)
+	err = q.evaluator.Run(ctx, q.module.Building(), func(g plugins.Guest) (err error) {
+		memory, err = q.module.Continue(g, q.base, []link.Script{worker})
 		return err
 	})
 	made := Made{Said: q.said}
 	if err == nil {
-		made.Module = q.module.Bake(memory)
+		made.Module = q.module.Bake(memory, section)
 	}
 	return made, err
 }

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 )
@@ -45,6 +46,12 @@ type export struct {
 	index uint32
 }
 
+// element is an active segment of the table.
+type element struct {
+	at        uint32
+	functions []uint32
+}
+
 // binary is a module taken apart. Sections that are never changed are kept as
 // they are.
 type binary struct {
@@ -55,20 +62,28 @@ type binary struct {
 	pages     uint32 // of the only memory
 	globals   []byte
 	exports   []export
-	elements  [][]uint32 // of each active segment, and where it begins
-	offsets   []uint32
-	data      [][]byte
+	elements  []element
+	data      [][]byte // segments as they are encoded
 }
 
-// parse takes a module apart.
+// magic is what a module of version 1 begins with.
+const magic = "\x00asm\x01\x00\x00\x00"
+
+// parse takes a module apart. It keeps parts of the slice.
 func parse(module []byte) (*binary, error) {
+	if !bytes.HasPrefix(module, []byte(magic)) {
+		return nil, malformed("no WebAssembly module")
+	}
 	b := &binary{}
-	r := &reader{b: module, at: 8}
+	r := &reader{b: module, at: len(magic)}
 	for r.more() {
 		id := r.byte()
 		s := &reader{b: r.take(r.u32())}
 		if r.err == nil {
 			b.section(id, s)
+		}
+		if r.err == nil && s.err == nil && s.more() && id != sectionCustom && id != sectionGlobal && id != sectionDataCount {
+			s.fail(malformed("%d bytes too many", len(s.b)-s.at))
 		}
 		if r.err == nil && s.err != nil {
 			r.err = fmt.Errorf("section %d: %w", id, s.err)
@@ -139,8 +154,9 @@ func (b *binary) section(id byte, r *reader) {
 			if r.byte() != 0 || r.byte() != opI32Const {
 				r.fail(malformed("a data segment that is not active"))
 			}
-			r.signed()
-			r.byte()
+			if r.signed(); r.byte() != opEnd {
+				r.fail(malformed("a data segment whose place is no constant"))
+			}
 			r.take(r.u32())
 			b.data = append(b.data, r.b[begin:r.at])
 		}
@@ -154,68 +170,23 @@ func (b *binary) element(r *reader) {
 	if r.u32() != 0 || r.byte() != opI32Const {
 		r.fail(malformed("an element segment of another kind"))
 	}
-	b.offsets = append(b.offsets, uint32(r.signed()))
-	r.byte()
-	var list []uint32
+	e := element{at: uint32(r.signed())}
+	if r.byte() != opEnd {
+		r.fail(malformed("an element segment whose place is no constant"))
+	}
 	for n := r.u32(); n > 0 && r.err == nil; n-- {
-		list = append(list, r.u32())
+		e.functions = append(e.functions, r.u32())
 	}
-	b.elements = append(b.elements, list)
+	b.elements = append(b.elements, e)
 }
 
-// encode puts the module together. final leaves out what only the build needs.
-func (b *binary) encode() []byte {
-	out := []byte("\x00asm\x01\x00\x00\x00")
-	out = vector(out, sectionType, len(b.types), func(o []byte, i int) []byte { return append(o, b.types[i]...) })
-	out = vector(out, sectionImport, len(b.imports), func(o []byte, i int) []byte {
-		o = appendName(appendName(o, b.imports[i].module), b.imports[i].name)
-		return appendU32(append(o, 0), b.imports[i].kind)
-	})
-	out = vector(out, sectionFunction, len(b.functions), func(o []byte, i int) []byte { return appendU32(o, b.functions[i].kind) })
-	out = vector(out, sectionTable, 1, func(o []byte, _ int) []byte { return appendU32(append(o, 0x70, 0), b.table) })
-	out = vector(out, sectionMemory, 1, func(o []byte, _ int) []byte { return appendU32(append(o, 0), b.pages) })
-	out = section(out, sectionGlobal, b.globals)
-	out = vector(out, sectionExport, len(b.exports), func(o []byte, i int) []byte {
-		e := b.exports[i]
-		return appendU32(append(appendName(o, e.name), e.kind), e.index)
-	})
-	out = vector(out, sectionElement, len(b.elements), func(o []byte, i int) []byte {
-		o = append(appendSigned(append(o, 0, opI32Const), int64(b.offsets[i])), opEnd)
-		o = appendU32(o, uint32(len(b.elements[i])))
-		for _, f := range b.elements[i] {
-			o = appendU32(o, f)
-		}
-		return o
-	})
-	out = vector(out, sectionCode, len(b.functions), func(o []byte, i int) []byte {
-		return append(appendU32(o, uint32(len(b.functions[i].body))), b.functions[i].body...)
-	})
-	return vector(out, sectionData, len(b.data), func(o []byte, i int) []byte { return append(o, b.data[i]...) })
-}
-
-// vector appends a section of n entries; of a negative n only the count.
-func vector(out []byte, id byte, n int, entry func([]byte, int) []byte) []byte {
-	if n < 0 {
-		return section(out, id, appendU32(nil, uint32(-n)))
-	}
-	content := appendU32(nil, uint32(n))
-	for i := range n {
-		content = entry(content, i)
-	}
-	return section(out, id, content)
-}
-
-func section(out []byte, id byte, content []byte) []byte {
-	return append(appendU32(append(out, id), uint32(len(content))), content...)
-}
-
-// typeOf returns the index of a function type, written with a letter a value:
-// i, I and D for i32, i64 and f64.
+// typeOf returns the index of a function type, written with a letter a value (valueType).
+// It is added if it is not there.
 func (b *binary) typeOf(params, results string) uint32 {
 	t := []byte{0x60}
 	for _, list := range []string{params, results} {
 		t = appendU32(t, uint32(len(list)))
-		for i := range list {
+		for i := range len(list) {
 			t = append(t, valueType(list[i]))
 		}
 	}
@@ -228,20 +199,9 @@ func (b *binary) typeOf(params, results string) uint32 {
 	return uint32(len(b.types) - 1)
 }
 
-func valueType(letter byte) byte { return map[byte]byte{'i': 0x7f, 'I': 0x7e, 'D': 0x7c}[letter] }
-
-// exported returns the index of an exported function.
-func (b *binary) exported(name string) (uint32, error) {
-	for _, e := range b.exports {
-		if e.name == name && e.kind == 0 {
-			return e.index, nil
-		}
-	}
-	return 0, malformed("it does not export %s", name)
-}
-
-// renumber gives every function the index that moved says.
-func (b *binary) renumber(moved func(uint32) uint32) error {
+// renumber gives every function the index that moved says; false is that there is
+// no such function.
+func (b *binary) renumber(moved func(uint32) (uint32, bool)) error {
 	for i := range b.functions {
 		body, err := renumberBody(b.functions[i].body, moved)
 		if err != nil {
@@ -249,14 +209,26 @@ func (b *binary) renumber(moved func(uint32) uint32) error {
 		}
 		b.functions[i].body = body
 	}
-	for _, list := range b.elements {
-		for i := range list {
-			list[i] = moved(list[i])
+	move := func(index *uint32) error {
+		to, ok := moved(*index)
+		if !ok {
+			return malformed("there is no function %d", *index)
+		}
+		*index = to
+		return nil
+	}
+	for _, e := range b.elements {
+		for i := range e.functions {
+			if err := move(&e.functions[i]); err != nil {
+				return err
+			}
 		}
 	}
 	for i := range b.exports {
 		if b.exports[i].kind == 0 {
-			b.exports[i].index = moved(b.exports[i].index)
+			if err := move(&b.exports[i].index); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -10,40 +10,73 @@ import (
 // Script is JavaScript with the name that stack traces show.
 type Script struct{ Name, Source string }
 
-// Guest is a running instance of what Building returned.
+// Guest is a fresh instance of what Building returned. Its edge1 functions may all
+// answer UNSUPPORTED.
 type Guest interface {
 	// Call calls an exported function; without a result it returns 0.
 	Call(name string, args ...uint64) (uint64, error)
 	// Read returns a copy of memory, and whether there is so much of it.
 	Read(at, n uint32) ([]byte, bool)
+	// Write changes memory, and says whether there is so much of it.
 	Write(at uint32, b []byte) bool
 	// Size is that of the memory, in bytes.
 	Size() uint32
+	// Grow adds pages of 64 KiB to the memory, and says whether there is room.
+	Grow(pages uint32) bool
 }
 
 // ScriptError is an exception that a script ended with.
-type ScriptError struct{ Script, Message, Stack string }
+type ScriptError struct {
+	// Script is the name of the script.
+	Script string
+	// Message is the exception as a string, as "TypeError: x is not a function".
+	Message string
+	// Stack has a line for each call, innermost first; empty for what is no Error.
+	Stack string
+}
 
 func (e *ScriptError) Error() string { return fmt.Sprintf("%s: %s\n%s", e.Script, e.Message, e.Stack) }
 
-// Prepare evaluates the scripts one after the other and returns the memory that they
-// leave, for Bake. The first of them is the runtime: its __edge holds the handlers.
-// Each entry of the finished module may compute for limit nanoseconds before its
-// JavaScript is interrupted; 0 is no bound.
-func (m *Module) Prepare(g Guest, scripts []Script, limit uint64) ([]byte, error) {
+// errMemory is a guest without room for what it is to do.
+var errMemory = errors.New("the engine has not enough memory")
+
+// Start has the guest evaluate the runtime, whose __edge then holds the handlers, and
+// returns the memory that it leaves. Functions of the runtime do not know their source.
+func (m *Module) Start(g Guest, runtime Script) ([]byte, error) {
 	if _, err := g.Call("build_begin"); err != nil {
 		return nil, err
 	}
-	for i, s := range scripts {
-		if err := evaluate(g, s); err != nil {
+	if err := evaluate(g, runtime, 1); err != nil {
+		return nil, err
+	}
+	if _, err := g.Call("build_keep"); err != nil {
+		return nil, err
+	}
+	return settled(g)
+}
+
+// Continue has the guest evaluate the scripts, one after the other, on top of base,
+// which Start or another Continue returned, and returns the memory that they leave for
+// Bake. base must not change after that.
+func (m *Module) Continue(g Guest, base []byte, scripts []Script) ([]byte, error) {
+	if size := g.Size(); uint32(len(base)) > size && !g.Grow((uint32(len(base))-size)/wasmPage) || !g.Write(0, base) {
+		return nil, errMemory
+	}
+	m.mu.Lock()
+	if m.base == nil || len(m.base.memory) != len(base) || len(base) > 0 && &m.base.memory[0] != &base[0] {
+		m.base = encodeImage(base, nil)
+	}
+	m.mu.Unlock()
+	for _, s := range scripts {
+		if err := evaluate(g, s, 0); err != nil {
 			return nil, err
 		}
-		if i == 0 {
-			if _, err := g.Call("build_keep"); err != nil {
-				return nil, err
-			}
-		}
 	}
+	return settled(g)
+}
+
+// settled runs what was left to be done, collects garbage and returns the memory.
+func settled(g Guest) ([]byte, error) {
 	if _, err := g.Call("build_settle"); err != nil {
 		return nil, err
 	}
@@ -51,12 +84,11 @@ func (m *Module) Prepare(g Guest, scripts []Script, limit uint64) ([]byte, error
 	if !ok {
 		return nil, errors.New("the engine's memory cannot be read")
 	}
-	clear(memory[output:engineStack]) // what calls left on the stack
-	wire.LittleEndian.PutUint64(memory[cellLimit:], limit)
+	clear(memory[dead:engineStack]) // what calls left on the stack
 	return memory, nil
 }
 
-func evaluate(g Guest, s Script) error {
+func evaluate(g Guest, s Script, strip uint64) error {
 	var at [2]uint32
 	for i, text := range []string{s.Source, s.Name} {
 		p, err := g.Call("malloc", uint64(len(text)+1))
@@ -64,11 +96,11 @@ func evaluate(g Guest, s Script) error {
 			return err
 		}
 		if p == 0 || !g.Write(uint32(p), append([]byte(text), 0)) {
-			return errors.New("no memory for " + s.Name)
+			return fmt.Errorf("%w: %s has %d bytes", errMemory, s.Name, len(s.Source))
 		}
 		at[i] = uint32(p)
 	}
-	failed, err := g.Call("build_eval", uint64(at[0]), uint64(len(s.Source)), uint64(at[1]))
+	failed, err := g.Call("build_eval", uint64(at[0]), uint64(len(s.Source)), uint64(at[1]), strip)
 	if err != nil {
 		return err
 	}
@@ -83,7 +115,7 @@ func evaluate(g Guest, s Script) error {
 	return nil
 }
 
-// text reads what view wrote to a cell.
+// text reads what a view's cell shows.
 func text(g Guest, cell uint32) string {
 	b, ok := g.Read(cell, 8)
 	if !ok {

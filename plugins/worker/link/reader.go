@@ -1,6 +1,7 @@
 package link
 
-// reader reads the binary format. Its first error stays.
+// reader reads the binary format (WebAssembly 2.0, section 5). Its first error stays,
+// and nothing more is to be read then.
 type reader struct {
 	b   []byte
 	at  int
@@ -65,31 +66,10 @@ func (r *reader) signed() int64 {
 
 func (r *reader) name() string { return string(r.take(r.u32())) }
 
-func appendU32(b []byte, v uint32) []byte {
-	for v >= 0x80 {
-		b = append(b, byte(v)|0x80)
-		v >>= 7
-	}
-	return append(b, byte(v))
-}
-
-func appendSigned(b []byte, v int64) []byte {
-	for {
-		low := byte(v & 0x7f)
-		v >>= 7
-		if v == 0 && low&0x40 == 0 || v == -1 && low&0x40 != 0 {
-			return append(b, low)
-		}
-		b = append(b, low|0x80)
-	}
-}
-
-func appendName(b []byte, s string) []byte { return append(appendU32(b, uint32(len(s))), s...) }
-
-// renumberBody rewrites the functions that a body names.
-func renumberBody(body []byte, moved func(uint32) uint32) ([]byte, error) {
+// renumberBody rewrites the functions that a body names, by call and by ref.func.
+func renumberBody(body []byte, moved func(uint32) (uint32, bool)) ([]byte, error) {
 	r := &reader{b: body}
-	for n := r.u32(); n > 0; n-- {
+	for n := r.u32(); n > 0 && r.err == nil; n-- {
 		r.u32()
 		r.byte()
 	}
@@ -99,13 +79,20 @@ func renumberBody(body []byte, moved func(uint32) uint32) ([]byte, error) {
 		op := r.byte()
 		if op == opCall || op == 0xd2 {
 			out = append(out, body[copied:r.at]...)
-			out = appendU32(out, moved(r.u32()))
+			to, ok := moved(r.u32())
+			if !ok {
+				r.fail(malformed("a call of no function"))
+			}
+			out = appendU32(out, to)
 			copied = r.at
 			continue
 		}
 		r.immediates(op)
 	}
-	return append(out, body[copied:]...), r.err
+	if r.err != nil {
+		return nil, r.err
+	}
+	return append(out, body[copied:]...), nil
 }
 
 // immediates reads what follows an opcode.
@@ -114,7 +101,7 @@ func (r *reader) immediates(op byte) {
 	case op == opBlock || op == opLoop || op == opIf:
 		r.signed()
 	case op == 0x0e: // br_table
-		for n := r.u32() + 1; n > 0 && r.err == nil; n-- {
+		for n := uint64(r.u32()) + 1; n > 0 && r.err == nil; n-- {
 			r.u32()
 		}
 	case op == 0x11: // call_indirect
@@ -136,7 +123,7 @@ func (r *reader) immediates(op byte) {
 	case op <= 0x01, op == opElse, op == opEnd, op == opReturn, op == 0x1a, op == 0x1b, op >= 0x45 && op <= 0xc4, op == 0xd1:
 	case op == 0x1c:
 		r.take(r.u32())
-	case op == 0xfc:
+	case op == opPrefix:
 		switch sub := r.u32(); {
 		case sub < 8:
 		case sub == 10:

@@ -1,0 +1,84 @@
+package link
+
+// Flags of the engine's (quickjs.h).
+const (
+	evalCompileOnly  = 1 << 5 // JS_EVAL_FLAG_COMPILE_ONLY
+	writeBytecode    = 1 << 0 // JS_WRITE_OBJ_BYTECODE
+	writeStripSource = 1 << 4 // JS_WRITE_OBJ_STRIP_SOURCE
+	readBytecode     = 1 << 0 // JS_READ_OBJ_BYTECODE
+)
+
+// building defines what only the build calls.
+func (g *glue) building(table []foreign, firstEntry uint32) {
+	g.begin(table, firstEntry)
+	// build_eval(source, len, file, strip): 0, or 1 with the error's text and its stack
+	// in the first two views. strip forgets the source, which functions otherwise keep.
+	g.declare("build_eval", "iiii", "i")
+	g.define("build_eval", "Ii", // 4 value, 5 bytecode
+		either(get(3), g.stripped(), set(4, g.call("JS_Eval", ctx(), get(0), get(1), get(2), zero()))),
+		when(threw(get(4)),
+			set(4, g.call("JS_GetException", ctx())),
+			g.shown(g.call("JS_ToString", ctx(), get(4)), cellViews),
+			g.shown(g.call("JS_GetPropertyStr", ctx(), get(4), g.name("stack")), cellViews+16),
+			ret(i32(1))),
+		g.call("JS_FreeValue", ctx(), get(4)), zero())
+	var keep []code
+	for i, h := range handlerNames {
+		keep = append(keep, store64(handlers+8*uint32(i), zero(), g.call("JS_GetPropertyStr", ctx(), get(0), g.name(h))))
+	}
+	g.function("build_keep", "", "", "I",
+		set(0, g.call("JS_GetPropertyStr", ctx(), g.call("JS_GetGlobalObject", ctx()), g.name("__edge"))), do(keep...))
+	g.function("build_settle", "", "", "",
+		drop(g.call("enter", i32(cellNone), zero(), zero())), g.call("JS_RunGC", load(cellRuntime, zero())))
+}
+
+// begin defines build_begin, which starts the engine and gives JavaScript its
+// functions, in __edge.
+func (g *glue) begin(table []foreign, firstEntry uint32) {
+	var register []code
+	for i, f := range table {
+		n := g.name(f.name)
+		made := g.call("JS_NewCFunction2", ctx(), i32(firstEntry+uint32(i)), n, i32(uint32(len(f.args))), zero(), zero())
+		register = append(register, drop(g.call("JS_SetPropertyStr", ctx(), get(0), n, made)))
+	}
+	for i, property := range []string{"buffer", "byteOffset", "byteLength"} {
+		script := "Object.getOwnPropertyDescriptor(DataView.prototype, '" + property + "').get"
+		register = append(register, store64(viewGetters+8*uint32(i), zero(),
+			g.call("JS_Eval", ctx(), g.name(script), i32(uint32(len(script))), g.name("edge"), zero())))
+	}
+	for i := range handlerNames {
+		register = append(register, store64(handlers+8*uint32(i), zero(), i64(undefined)))
+	}
+	register = append(register, store64(cellNone, zero(), i64(undefined)))
+	g.function("build_begin", "", "", "I",
+		g.call("_initialize"), drop(g.call("qjs_init")),
+		store(cellContext, zero(), g.call("qjs_get_context_ptr")),
+		store(cellRuntime, zero(), g.call("qjs_get_runtime_ptr")),
+		g.call("JS_SetMaxStackSize", load(cellRuntime, zero()), i32(stackSize)),
+		g.call("qjs_set_promise_rejection_handler", i32(1)),
+		g.call("qjs_set_interrupt_handler", i32(1)),
+		set(0, g.call("JS_NewObject", ctx())),
+		do(register...),
+		drop(g.call("JS_SetPropertyStr", ctx(), g.call("JS_GetGlobalObject", ctx()), g.name("__edge"), get(0))))
+}
+
+// stripped evaluates what was compiled, written without its source, and read again.
+func (g *glue) stripped() code {
+	size := load(cellScratch, zero())
+	return do(
+		set(4, g.call("JS_Eval", ctx(), get(0), get(1), get(2), i32(evalCompileOnly))),
+		when(eqz(threw(get(4))),
+			set(5, g.call("JS_WriteObject", ctx(), i32(cellScratch), get(4), i32(writeBytecode|writeStripSource))),
+			g.call("JS_FreeValue", ctx(), get(4)),
+			set(4, i64(exception)),
+			when(get(5),
+				set(4, g.call("JS_ReadObject", ctx(), get(5), size, i32(readBytecode))),
+				g.call("js_free", ctx(), get(5)),
+				when(eqz(threw(get(4))), set(4, g.call("JS_EvalFunction", ctx(), get(4)))))))
+}
+
+// shown leaves a value's text in a view's cell: nothing if there is none.
+func (g *glue) shown(value code, cell uint32) code {
+	return when(eqz(g.call("view", value, i32(cell))),
+		g.call("JS_FreeValue", ctx(), g.call("JS_GetException", ctx())), store(4, i32(cell), zero()))
+}

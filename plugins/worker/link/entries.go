@@ -1,0 +1,125 @@
+package link
+
+// lastWords answers a request whose Worker could not even say that it failed.
+const lastWords = `{"code":"PLUGIN_FAILED","message":"the Worker ran out of memory"}`
+
+// run defines what every entry does: call a handler, and then what it left to be done.
+func (g *glue) run() {
+	invoke := func(handler, argc code) code {
+		return g.call("JS_Call", ctx(), load64(0, handler), i64(undefined), argc, i32(cellArgs))
+	}
+	// report(): hands the exception to onError with the request of this entry. It may
+	// compute with half of what is left. If it fails too, there is no memory.
+	g.function("report", "", "", "II",
+		store(cellStopped, zero(), i32(1)), store(cellReserve, zero(), zero()),
+		store64(cellArgs, zero(), tee(0, g.call("JS_GetException", ctx()))),
+		store64(cellArgs+8, zero(), g.call("toNumber", request())),
+		set(1, invoke(i32(handler("onError")), i32(2))),
+		when(threw(get(1)),
+			set(1, g.call("JS_GetException", ctx())),
+			when(request(), drop(g.call("edge1.fail", request(), g.text(lastWords), i32(uint32(len(lastWords))))))),
+		g.call("JS_FreeValue", ctx(), get(1)),
+		g.call("JS_FreeValue", ctx(), get(0)))
+	// run(handler, argc): 0 if it was reported that the handler failed. cellScratch
+	// has what it returned, as a number.
+	g.function("run", "ii", "i", "Iii", // 2 value, 3 jobs, 4 result
+		store(cellScratch+8, zero(), zero()),
+		when(eq(high(load64(0, get(0))), i32(tagUndefined)), ret(i32(1))),
+		set(2, invoke(get(0), get(1))),
+		either(threw(get(2)), g.call("report"),
+			do(set(4, i32(1)), when(eqz(high(get(2))), store(cellScratch+8, zero(), wrap(get(2)))), g.call("JS_FreeValue", ctx(), get(2)))),
+		forever(
+			brIf(1, eqz(tee(3, g.call("JS_ExecutePendingJob", load(cellRuntime, zero()), i32(cellScratch))))),
+			when(ltS(get(3), zero()), g.call("report"))),
+		get(4))
+	// enter(handler, argc, request): run, and then onDrain, again if that left promises
+	// rejected.
+	g.function("enter", "iii", "i", "i",
+		store(cellRequest, zero(), get(2)),
+		store(cellReserve, zero(), zero()), store(cellStopped, zero(), zero()),
+		set(3, g.call("run", get(0), get(1))),
+		set(1, load(cellScratch+8, zero())),
+		forever(
+			store(cellRejected, zero(), zero()),
+			drop(g.call("run", i32(handler("onDrain")), zero())),
+			brIf(1, eqz(load(cellRejected, zero())))),
+		store(cellRequest, zero(), zero()),
+		store(cellScratch+8, zero(), get(1)),
+		get(3))
+}
+
+// replaced defines what the engine imports of its host.
+func (g *glue) replaced() {
+	for _, name := range []string{"host_get_timezone_offset", "host_module_normalize", "host_module_load", "host_call"} {
+		g.define("env."+name, "", zero())
+	}
+	g.interrupt()
+	// host_promise_rejection(promise, reason, handled), both boxed and ours to free.
+	g.define("env.host_promise_rejection", "I",
+		store(cellRejected, zero(), i32(1)),
+		when(ne(high(load64(handler("onRejection"), zero())), i32(tagUndefined)),
+			store64(cellArgs, zero(), load64(0, get(0))),
+			store64(cellArgs+8, zero(), load64(0, get(1))),
+			store64(cellArgs+16, zero(), extendU(get(2))),
+			set(3, g.call("JS_Call", ctx(), load64(handler("onRejection"), zero()), i64(undefined), i32(3), i32(cellArgs))),
+			when(threw(get(3)), set(3, g.call("JS_GetException", ctx()))),
+			g.call("JS_FreeValue", ctx(), get(3))),
+		g.call("qjs_free_value", get(0)),
+		g.call("qjs_free_value", get(1)))
+}
+
+// Microseconds that are left to a request when it is interrupted: a tenth of what an
+// entry began with, and at least leastReserve, so that the edge, which would end the
+// instance, comes second.
+const (
+	reserveShare = 10
+	leastReserve = 2000
+)
+
+// interrupt defines host_interrupt(), which the engine asks every few hundred
+// microseconds: 1 ends what runs, which no JavaScript can catch.
+func (g *glue) interrupt() {
+	if !g.knows("budget") {
+		g.define("env.host_interrupt", "", zero())
+		return
+	}
+	g.define("env.host_interrupt", "Iii", // 0 answer, 1 left, 2 reserve
+		set(0, g.call("edge1.budget", request())),
+		when(high(get(0)), // the request is over
+			set(0, g.call("edge1.budget", zero())),
+			when(high(get(0)), ret(zero()))), // so it is while a module is built
+		when(eq(tee(1, wrap(get(0))), i32(0xffffffff)), ret(zero())),
+		when(eqz(tee(2, load(cellReserve, zero()))),
+			either(load(cellStopped, zero()), set(2, shrU(get(1), i32(1))),
+				do(set(2, divU(get(1), i32(reserveShare))), when(ltU(get(2), i32(leastReserve)), set(2, i32(leastReserve))))),
+			store(cellReserve, zero(), or(get(2), i32(1)))),
+		leU(get(1), get(2)))
+}
+
+// entries defines what the edge calls.
+func (g *glue) entries() {
+	enter := func(name string, argc uint32) code {
+		var c code
+		for i := range argc {
+			c = do(c, store64(cellArgs+8*i, zero(), g.call("toNumber", get(i))))
+		}
+		req := zero()
+		if argc > 0 {
+			req = get(0)
+		}
+		return do(c, g.call("enter", i32(handler(name)), i32(argc), req))
+	}
+	g.function("edge1", "", "", "")
+	g.function("edge_init", "", "i", "", when(enter("onInit", 0), ret(zero())), i32(errnoInternal))
+	g.function("edge_request", "i", "i", "", drop(enter("onRequest", 1)), i32(1))
+	g.function("edge_complete", "iii", "", "", drop(enter("onComplete", 3)))
+	g.function("edge_cancel", "i", "", "", drop(enter("onCancel", 1)))
+	g.function("edge_event", "i", "i", "",
+		when(eq(high(load64(handler("onEvent"), zero())), i32(tagUndefined)), ret(i32(errnoUnsupported))),
+		when(enter("onEvent", 1), ret(load(cellScratch+8, zero()))), i32(errnoInternal))
+}
+
+const (
+	errnoUnsupported = 11
+	errnoInternal    = 12
+)
