@@ -49,12 +49,15 @@ type Config struct {
 	warnings []problem
 	// lookupEnv is where secrets of the environment are found, while reading.
 	lookupEnv func(string) (string, bool)
+	// worker: there is no file but a Worker's source.
+	worker bool
 	// noPlugins has neither plugins nor routes read.
 	noPlugins bool
 }
 
 // LoadConfig reads and checks a configuration file. Its error has one line for
-// each problem, "edge.yaml:12:5: what is wrong and what was meant".
+// each problem, "edge.yaml:12:5: what is wrong and what was meant". In place of one, a
+// Worker's source is a project of one plugin.
 func LoadConfig(file string) (*Config, error) { return loadConfig(file, os.LookupEnv) }
 
 // loadWithoutPlugins is LoadConfig without plugins and routes, for what runs none:
@@ -74,7 +77,11 @@ func readConfig(file string, c *Config) (*Config, error) {
 	if err != nil {
 		return nil, problem{place{file: file}, err.Error()}
 	}
-	doc, root, err := readDocument(file)
+	read := readDocument
+	if isWorkerSource(file) {
+		read = workerDocument
+	}
+	doc, root, err := read(file)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +89,11 @@ func readConfig(file string, c *Config) (*Config, error) {
 	c.read(root)
 	if err := doc.err(); err != nil {
 		return nil, err
+	}
+	if isWorkerSource(file) {
+		if err := c.readWorkerVariables(); err != nil {
+			return nil, err
+		}
 	}
 	c.lookupEnv = nil
 	return c, nil

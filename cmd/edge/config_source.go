@@ -16,6 +16,7 @@ type sourceKind string
 const (
 	sourceFile     sourceKind = "file"       // one .wasm file
 	sourceGo       sourceKind = "go"         // a folder with Go sources, which edge dev builds
+	sourceWorker   sourceKind = "worker"     // a Worker in TypeScript or JavaScript, which the edge builds
 	sourceVersions sourceKind = "versions"   // a folder with .wasm files, of which the newest by name serves
 	sourceUpload   sourceKind = "upload"     // the admin API
 	sourceLayout   sourceKind = "oci-layout" // an OCI image layout on disk
@@ -30,7 +31,7 @@ const (
 )
 
 // wantedSource is what a source may be, for messages.
-const wantedSource = "a .wasm file, a folder with Go sources or with .wasm files, upload, oci-layout:PATH[:TAG] or oci://REGISTRY/REPOSITORY[:TAG]"
+const wantedSource = "a .wasm file, a Worker like worker.ts, a folder with Go sources or with .wasm files, upload, oci-layout:PATH[:TAG] or oci://REGISTRY/REPOSITORY[:TAG]"
 
 // readSource checks that the source is something the edge can run, build or
 // fetch, and that what is on this machine is there.
@@ -80,14 +81,16 @@ func (c *Config) readSourcePath(v value, s string, p *Plugin) {
 	case st.IsDir():
 		p.Kind = folderKind(p.Source)
 		if p.Kind == "" {
-			v.fail("the folder %s holds neither Go sources nor .wasm files", s)
+			v.fail("the folder %s holds neither Go sources nor .wasm files; of a Worker, name the file: %s/worker.ts", s, s)
 		}
-	case strings.HasSuffix(s, ".ts"), strings.HasSuffix(s, ".js"):
-		v.unavailable("TypeScript and JavaScript sources; want a .wasm file or a folder with Go sources")
+	case isWorkerSource(s) && !st.Mode().IsRegular():
+		v.fail("%s is not a regular file", s)
+	case isWorkerSource(s):
+		p.Kind = sourceWorker
 	case strings.HasSuffix(s, ".go"):
 		v.fail("%s is one file; want the folder it is in, or a .wasm file", s)
 	case !strings.HasSuffix(s, ".wasm"):
-		v.fail("%s is not a .wasm file; want that or a folder with Go sources", s)
+		v.fail("%s is neither a .wasm file nor a Worker in TypeScript or JavaScript; want one, or a folder with Go sources", s)
 	case !st.Mode().IsRegular():
 		v.fail("%s is not a regular file", s)
 	}

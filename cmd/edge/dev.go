@@ -13,6 +13,7 @@ import (
 
 	"edge/abi"
 	"edge/plugins"
+	"edge/plugins/worker"
 )
 
 // configSource is what the watcher calls edge.yaml; no plugin can have a name
@@ -24,7 +25,8 @@ const devDrain = time.Second
 
 type devCommand struct {
 	Flags
-	Dir string `arg:"" optional:"" default:"." help:"Folder with edge.yaml; default here."`
+	Dir   string   `arg:"" optional:"" default:"." help:"Folder with edge.yaml, default here; or a Worker's source, like worker.ts, which needs none."`
+	Fetch []string `placeholder:"HOST,..." help:"With a Worker's source: hosts that it may fetch from."`
 
 	// tool is what builds plugins; nil is the Go on PATH.
 	tool goCommand
@@ -32,11 +34,15 @@ type devCommand struct {
 
 // Run serves the project until SIGTERM or SIGINT.
 func (c *devCommand) Run(ctx context.Context, t *terminal) error {
-	file := filepath.Join(c.Dir, "edge.yaml")
-	o, err := c.configure(file, LoadConfig, t, localStateOf, devLogLevel)
+	file, load, err := c.project()
 	if err != nil {
 		return err
 	}
+	o, err := c.configure(file, load, t, localStateOf, devLogLevel)
+	if err != nil {
+		return err
+	}
+	o.tool = c.tool
 	c.watchLogs(&o, t)
 	signals := make(chan os.Signal, 4)
 	defer t.notify(signals, syscall.SIGTERM, os.Interrupt)()
@@ -44,8 +50,8 @@ func (c *devCommand) Run(ctx context.Context, t *terminal) error {
 	defer started()
 
 	d := &developer{
-		file: file, clean: c.cleanCommand(file), config: o.config, console: newConsole(t.out, t.getenv),
-		builder: pluginBuilder{dir: filepath.Join(o.settings.State, "build"), tool: c.tool}, digests: map[string]string{},
+		file: file, load: load, clean: c.cleanCommand(file), config: o.config, console: newConsole(t.out, t.getenv),
+		digests: map[string]string{}, workers: map[string]worker.Built{},
 	}
 	if d.watcher, err = newSourceWatcher(o.settings.State); err != nil {
 		return err
@@ -91,16 +97,18 @@ func (c *devCommand) cleanCommand(file string) string {
 // developer keeps a project served while its sources change.
 type developer struct {
 	file    string
+	load    func(file string) (*Config, error)
 	clean   string // the command that destroys the sandboxes
 	console *console
-	builder pluginBuilder
 	watcher *sourceWatcher
 	server  *server
 
-	// config and digests (of the module last loaded, by plugin) belong to the
-	// goroutine that handles changes.
+	// config, digests (of the module last loaded, by plugin) and workers (what was
+	// built last of those that are Workers) belong to the goroutine that handles
+	// changes.
 	config  *Config
 	digests map[string]string
+	workers map[string]worker.Built
 }
 
 // start builds and loads everything. What does not build or load is shown and
@@ -111,7 +119,7 @@ func (d *developer) start(ctx context.Context) error {
 	}
 	d.console.line(dimText, "state", "%s", d.server.settings.State)
 	d.console.line(dimText, "limits", "%s", d.config.Limits.describe(budgetDescriptors(d.config.Sandboxes)))
-	if err := d.watcher.set(configSource, watchedSource{files: []string{d.configFile()}}); err != nil {
+	if err := d.watcher.set(configSource, watchedSource{files: d.configFiles()}); err != nil {
 		return err
 	}
 	for _, p := range d.config.Plugins {
@@ -127,8 +135,14 @@ func (d *developer) start(ctx context.Context) error {
 	return nil
 }
 
-// configFile is edge.yaml as the watcher reports it.
-func (d *developer) configFile() string { return filepath.Join(d.config.Dir, filepath.Base(d.file)) }
+// configFiles are the files that the configuration is made of, as the watcher reports
+// them.
+func (d *developer) configFiles() []string {
+	if isWorkerSource(d.file) {
+		return []string{filepath.Join(d.config.Dir, workerVariables)}
+	}
+	return []string{filepath.Join(d.config.Dir, filepath.Base(d.file))}
+}
 
 // attend serves and follows the sources until a signal comes.
 func (d *developer) attend(ctx context.Context, signals <-chan os.Signal) error {
@@ -224,12 +238,9 @@ func (d *developer) renew(ctx context.Context, p Plugin, what string, since time
 	if p.Kind.followed() {
 		return d.followed(ctx, p)
 	}
-	module := p.Source
-	if p.Kind == sourceGo {
-		var err error
-		if module, err = d.builder.build(ctx, p.Name, p.Source); err != nil {
-			return err
-		}
+	module, err := d.build(ctx, p)
+	if err != nil {
+		return err
 	}
 	digest, err := fileDigest(module)
 	if err != nil {
@@ -246,6 +257,17 @@ func (d *developer) renew(ctx context.Context, p Plugin, what string, since time
 	d.digests[p.Name] = digest
 	d.console.line(greenText, what, "%s %s %s", p.Name, milliseconds(time.Since(since)), shortDigest(loaded.Digest()))
 	return nil
+}
+
+// build makes the plugin's module, if its source is none, and returns its file.
+func (d *developer) build(ctx context.Context, p Plugin) (module string, err error) {
+	switch p.Kind {
+	case sourceGo:
+		return d.server.builder.build(ctx, p.Name, p.Source)
+	case sourceWorker:
+		return d.buildWorker(ctx, p)
+	}
+	return p.Source, nil
 }
 
 // followed loads a plugin whose modules come from elsewhere than one file or
@@ -287,11 +309,15 @@ func (d *developer) watch(ctx context.Context, p Plugin, builds bool) error {
 		d.watcher.drop(p.Name)
 		return nil
 	}
-	if p.Kind != sourceGo {
+	switch p.Kind {
+	case sourceGo:
+	case sourceWorker:
+		return d.watcher.set(p.Name, d.workerFiles(p, builds))
+	default:
 		return d.watcher.set(p.Name, watchedSource{files: []string{p.Source}})
 	}
 	s := watchedSource{trees: []string{p.Source}}
-	dirs, err := d.builder.packageDirs(ctx, p.Source)
+	dirs, err := d.server.builder.packageDirs(ctx, p.Source)
 	s.folders = dirs
 	if !builds {
 		s.folders, err = append(d.watcher.folders(p.Name), dirs...), nil
@@ -304,9 +330,10 @@ func (d *developer) watch(ctx context.Context, p Plugin, builds bool) error {
 // reconfigure takes over a changed edge.yaml: plugins and routes; the rest needs
 // a restart, and says so.
 func (d *developer) reconfigure(ctx context.Context, since time.Time) {
-	config, err := LoadConfig(d.file)
+	config, err := d.load(d.file)
+	what := filepath.Base(d.configFiles()[0])
 	if err != nil {
-		d.console.block(redText, "config", "edge.yaml is refused; the old one stays in force", lines(err))
+		d.console.block(redText, "config", what+" is refused; the old one stays in force", lines(err))
 		return
 	}
 	before := map[string]Plugin{}
@@ -331,7 +358,7 @@ func (d *developer) reconfigure(ctx context.Context, since time.Time) {
 		d.console.line(redText, "config", "%v", err)
 		return
 	}
-	d.console.line(greenText, "config", "edge.yaml %s", milliseconds(time.Since(since)))
+	d.console.line(greenText, "config", "%s %s", what, milliseconds(time.Since(since)))
 	for _, key := range restart {
 		d.console.line(yellowText, "config", "%s changed: restart edge dev to put it in force", key)
 	}

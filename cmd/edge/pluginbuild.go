@@ -14,19 +14,31 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"edge/plugins/worker"
 )
 
 // buildGrace is how long a build that was called off may take to go away.
 const buildGrace = 2 * time.Second
 
 // pluginBuilder turns folders with Go sources into modules with the machine's
-// own Go toolchain.
+// own Go toolchain, and Workers by itself.
 type pluginBuilder struct {
 	// dir is where modules are put: {state}/build.
 	dir string
 	// tool runs go in a folder for the plugins' platform and returns what it
 	// printed; nil is the one on PATH.
 	tool goCommand
+	// workers makes modules of TypeScript. close closes it.
+	workers *worker.Builder
+}
+
+// close releases what builds have in common.
+func (b *pluginBuilder) close() error {
+	if b.workers == nil {
+		return nil
+	}
+	return b.workers.Close()
 }
 
 // goCommand runs go with arguments in a folder.

@@ -87,16 +87,7 @@ func (s *server) reload(ctx context.Context, c *Config) (restart []string, err e
 	}
 	var errs []error
 	for _, p := range c.Plugins {
-		switch same := sameSpec(before[p.Name], p); {
-		case same && p.Kind.followed():
-			if err := s.sources.refresh(ctx, p); err != nil {
-				errs = append(errs, err)
-			}
-			continue
-		case same && s.current(p):
-			continue
-		}
-		if _, err := s.load(ctx, p, p.Source); err != nil {
+		if err := s.renew(ctx, p, sameSpec(before[p.Name], p)); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -108,16 +99,45 @@ func (s *server) reload(ctx context.Context, c *Config) (restart []string, err e
 	return restart, s.route(c, false)
 }
 
+// renew has the plugin serve what its source holds now; same tells that it is
+// configured as it was.
+func (s *server) renew(ctx context.Context, p Plugin, same bool) error {
+	if same && p.Kind.followed() {
+		return s.sources.refresh(ctx, p)
+	}
+	module, err := s.module(ctx, p)
+	if err != nil || same && s.current(p.Name, module) {
+		return err
+	}
+	_, err = s.load(ctx, p, module)
+	return err
+}
+
+// module is the file of a plugin's module, which is built if its source is a Worker.
+func (s *server) module(ctx context.Context, p Plugin) (string, error) {
+	if p.Kind != sourceWorker {
+		return p.Source, nil
+	}
+	module, built, err := s.builder.buildWorker(ctx, p.Name, p.Source)
+	for _, w := range built.Warnings {
+		s.log.Warn("plugin source", "plugin", p.Name, "warning", w)
+	}
+	for _, line := range built.Said {
+		s.log.Info(line, "plugin", p.Name)
+	}
+	return module, err
+}
+
 // serves tells whether a version of the plugin is loaded.
 func (s *server) serves(plugin string) bool {
 	p := s.registry.Plugin(plugin)
 	return p != nil && p.Digest() != ""
 }
 
-// current tells whether what serves is what the plugin's source holds.
-func (s *server) current(p Plugin) bool {
-	digest, err := fileDigest(p.Source)
-	return err == nil && s.serves(p.Name) && s.registry.Plugin(p.Name).Digest() == digest
+// current tells whether what serves is what the file holds.
+func (s *server) current(plugin, module string) bool {
+	digest, err := fileDigest(module)
+	return err == nil && s.serves(plugin) && s.registry.Plugin(plugin).Digest() == digest
 }
 
 // sameSpec tells whether the two would be loaded alike.

@@ -92,7 +92,7 @@ func buildCommand(folder, plugin string) string {
 // cannot be loaded is the error.
 func (s *server) start(ctx context.Context, c *Config) error {
 	for _, p := range c.Plugins {
-		_, err := s.load(ctx, p, p.Source)
+		err := s.renew(ctx, p, false)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

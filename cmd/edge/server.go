@@ -46,9 +46,11 @@ type serverOptions struct {
 	// keepRuntimes takes for auto what was taken last, whatever answers now.
 	keepRuntimes bool
 	drain        time.Duration
-	log          *slog.Logger
-	guestLog     *slog.Logger    // what plugins say; nil is log
-	access       *host.AccessLog // nil: requests are not logged
+	// tool builds plugins in Go; nil is the one on PATH.
+	tool     goCommand
+	log      *slog.Logger
+	guestLog *slog.Logger    // what plugins say; nil is log
+	access   *host.AccessLog // nil: requests are not logged
 	// recorder is shown what plugins decide; nil: nothing is recorded.
 	recorder plugins.Recorder
 
@@ -100,6 +102,7 @@ type server struct {
 	services pluginServices
 	registry *plugins.Registry
 	sources  *pluginSources
+	builder  pluginBuilder
 	host     *host.Server
 	metrics  *metrics.Metrics
 	events   *admin.Events
@@ -322,6 +325,7 @@ func (s *server) openRegistry(o serverOptions) error {
 		return fmt.Errorf("open the plugins: %w", err)
 	}
 	s.registry = registry
+	s.builder = pluginBuilder{dir: filepath.Join(s.settings.State, "build"), tool: o.tool, workers: newWorkerBuilder(o.assets, filepath.Join(s.settings.State, "cache"), s.log)}
 	s.sources = newPluginSources(registry, o)
 	s.hooks.Store(registry)
 	return s.metrics.TellPlugins(s.pluginGenerations)
@@ -388,6 +392,7 @@ func (s *server) release(ctx context.Context) error {
 	if s.registry != nil {
 		errs = append(errs, s.registry.Close(ctx))
 	}
+	errs = append(errs, s.builder.close())
 	errs = append(errs, s.services.close())
 	if s.manager != nil {
 		errs = append(errs, s.manager.Close())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,8 @@ const (
 // watchedSource is what a name is made of: whole trees, single folders, single files.
 type watchedSource struct {
 	trees, folders, files []string
+	// quiet is the pause after the last event that ends a change; 0 is the usual one.
+	quiet time.Duration
 }
 
 // change is a set of names whose sources changed.
@@ -151,7 +154,7 @@ func (w *sourceWatcher) run(ctx context.Context, changes chan<- change) {
 			}
 			if time.Since(since) < longestRun {
 				out = nil
-				timer.Reset(quiet)
+				timer.Reset(w.pause(pending))
 			}
 		case <-w.notify.Errors:
 			// The kernel's queue ran over: anything may have changed.
@@ -166,6 +169,17 @@ func (w *sourceWatcher) run(ctx context.Context, changes chan<- change) {
 			pending, out = map[string]bool{}, nil
 		}
 	}
+}
+
+// pause is the longest that one of the names wants.
+func (w *sourceWatcher) pause(names map[string]bool) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var longest time.Duration
+	for name := range names {
+		longest = max(longest, cmp.Or(w.sources[name].quiet, quiet))
+	}
+	return longest
 }
 
 func (w *sourceWatcher) all() map[string]bool {

@@ -79,7 +79,7 @@ func bundleFiles(files fs.FS, entry string, format api.Format) (api.BuildResult,
 		}}},
 	})
 	if len(res.Errors) > 0 {
-		return res, fmt.Errorf("%s: %w", entry, sourceErrors("", res.Errors))
+		return res, fmt.Errorf("%s: %v", entry, sourceErrors("", res.Errors)) // no source of a Worker is to blame
 	}
 	return res, nil
 }

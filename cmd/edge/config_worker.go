@@ -1,0 +1,122 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"edge/plugins"
+)
+
+// workerVariables is the file beside a Worker whose lines NAME=VALUE it finds in env,
+// where it has no edge.yaml.
+const workerVariables = ".dev.vars"
+
+var errFetchFlag = errors.New("--fetch is for a Worker's source (edge dev worker.ts); in edge.yaml it is plugins.NAME.grants.fetch")
+
+// workerDocument is the configuration of a Worker that has none: a plugin named after
+// the file, which answers everything, and one binding.
+func workerDocument(file string) (*document, value, error) {
+	st, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return nil, value{}, problem{place{file: file}, "cannot be read: " + reason(err)}
+	case !st.Mode().IsRegular():
+		return nil, value{}, problem{place{file: file}, "is not a regular file"}
+	}
+	name := pluginNameOf(file)
+	text, err := json.Marshal(map[string]any{
+		"sandboxes": map[string]any{"Sandbox": map[string]any{}},
+		"plugins":   map[string]any{name: map[string]any{"source": filepath.Base(file)}},
+		"routes":    []any{map[string]any{"path": "/*", "plugin": name}},
+	})
+	if err != nil {
+		return nil, value{}, err
+	}
+	return parseDocument(file, text) // JSON is YAML
+}
+
+// readWorkerVariables gives the one plugin of a workerDocument its secrets.
+func (c *Config) readWorkerVariables() error {
+	c.worker = true
+	path := filepath.Join(c.Dir, workerVariables)
+	content, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return problem{place{file: path}, "cannot be read: " + reason(err)}
+	}
+	secrets, err := parseVariables(path, string(content))
+	for i := range c.Plugins {
+		c.Plugins[i].Secrets = secrets
+	}
+	return err
+}
+
+// parseVariables reads lines NAME=VALUE. A value may be quoted with ' or "; \n stands
+// for a line's end between the latter. Lines that are empty or begin with # say
+// nothing, nor does "export" before a name. No value becomes part of an error.
+func parseVariables(file, text string) (Secrets, error) {
+	vars := Secrets{}
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		name, v, ok := strings.Cut(strings.TrimPrefix(line, "export "), "=")
+		name = strings.TrimSpace(name)
+		if !ok || !secretName.MatchString(name) {
+			return nil, problem{place{file, n, 1}, "is no line of the form NAME=VALUE, the name of letters, digits and \"_\""}
+		}
+		vars[name] = unquoteVariable(strings.TrimSpace(v))
+		if len(vars[name]) > maxSecret {
+			return nil, problem{place{file, n, 1}, fmt.Sprintf("the value of %s is larger than %d KiB", name, maxSecret>>10)}
+		}
+	}
+	return vars, nil
+}
+
+func unquoteVariable(v string) string {
+	if len(v) >= 2 && (v[0] == '"' || v[0] == '\'') && v[len(v)-1] == v[0] {
+		inner := v[1 : len(v)-1]
+		if v[0] == '"' {
+			inner = strings.ReplaceAll(inner, `\n`, "\n")
+		}
+		return inner
+	}
+	if i := strings.Index(v, " #"); i >= 0 { // a comment
+		v = strings.TrimSpace(v[:i])
+	}
+	return v
+}
+
+// grantFetch gives the one plugin of a workerDocument what it has anyway, and hosts.
+func (c *Config) grantFetch(hosts []string) {
+	for i := range c.Plugins {
+		g := &plugins.Grants{Sandboxes: map[string][]string{}, KV: c.Plugins[i].Name, Fetch: hosts}
+		for _, s := range c.Sandboxes {
+			g.Sandboxes[s.Name] = []string{"*"}
+		}
+		c.Plugins[i].Grants = g
+	}
+}
+
+// askOfPreviews has the plugin of a workerDocument be asked about previews, or not; an
+// edge.yaml says that itself. It tells whether that is new.
+func (c *Config) askOfPreviews(plugin string, asked bool) bool {
+	if !c.worker || asked == (c.PreviewPlugin != "") {
+		return false
+	}
+	c.PreviewPlugin = ""
+	if asked {
+		c.PreviewPlugin = plugin
+	}
+	return true
+}
