@@ -1,65 +1,86 @@
-// The calls that wait for the host, and the requests they belong to.
+// The calls that wait for the host.
 import { edge } from "./edge.js";
 import { check, fault } from "./errors.js";
+import { owner, taskOf } from "./task.js";
 
-const CAP = 0x8000;
-const open = new Map(); // request -> true
-const calls = new Map(); // call -> {resolve, reject, req, kind}
+const calls = new Map(); // call -> {req, kind, resolve, reject, then}
 
-export const begin = (req) => { open.set(req, true); };
-export const isOpen = (req) => open.has(req);
+const note = (req, call, c) => {
+  calls.set(call, c);
+  const task = taskOf(req);
+  if (task !== undefined) task.calls++;
+};
 
-// finish forgets a request and its calls.
-export const finish = (req) => {
-  if (!open.delete(req) || calls.size === 0) return;
+// waiting tells whether any call is open: the only way in which the host enters again
+// for what was begun.
+export const waiting = () => calls.size !== 0;
+
+// expect has f called with (errno, result) when a call completes that was started for
+// req; kind says what its result is, as for start.
+export const expect = (req, call, f, kind = "none") => {
+  check(call, req);
+  note(req, call, { req, kind, resolve: (v) => f(0, v), reject: (e, errno) => f(errno, e), then: undefined });
+};
+
+// forget takes back what expect was told.
+export const forget = (call) => {
+  const c = calls.get(call);
+  if (c === undefined) return;
+  calls.delete(call);
+  const task = taskOf(c.req);
+  if (task !== undefined) task.calls--;
+};
+
+// start makes a promise of a call that was started for a request. kind says what its
+// result is: text, bytes, json, handle (a number), message (of a WebSocket: a string or
+// Uint8Array) or none. If then is given, the promise is of what it makes of the result.
+export const start = (req, call, kind, then) => {
+  if (call < 0) return Promise.reject(failure(call, req));
+  return new Promise((resolve, reject) => { note(req, call, { req, kind, resolve, reject, then }); });
+};
+
+const failure = (call, req) => { try { check(call, req); } catch (e) { return e; } };
+
+// operate carries out an operation on a sandbox; body is an object of its fields. When
+// the request is over, the operation is the instance's.
+export const operate = (req, name, body) => {
+  req = owner(req);
+  return start(req, edge.op_start(req, name, JSON.stringify(body)), "json");
+};
+
+// drop forgets the calls of a request that is over.
+export const drop = (task) => {
+  if (task.calls === 0) return;
+  const { req } = task;
   for (const [call, c] of calls) if (c.req === req) calls.delete(call);
+  task.calls = 0;
 };
 
-// start makes a promise of a call that was started for a request. kind says what
-// its result is: text, bytes, json, handle (a number) or none.
-export const start = (req, call, kind) => {
-  check(call);
-  return new Promise((resolve, reject) => { calls.set(call, { resolve, reject, req, kind }); });
-};
-
-// operate carries out an operation on a sandbox; body is an object of its fields.
-export const operate = (req, name, body) => new Promise((resolve, reject) => {
-  const call = check(edge.op_start(req, name, JSON.stringify(body)));
-  calls.set(call, { resolve, reject, req, kind: "json" });
-});
-
-const bytes = (req, call) => {
-  const parts = [];
-  let size = 0;
-  for (;;) {
-    const part = edge.result_bytes(req, call, size);
-    if (typeof part === "number" || part.length === 0) break;
-    parts.push(part);
-    size += part.length;
+const result = (req, call, kind) => {
+  switch (kind) {
+    case "json": return edge.result_json(req, call);
+    case "bytes": return edge.result_bytes(req, call, 0);
+    case "text": return edge.result_text(req, call, 0);
+    case "handle": return edge.result_handle(req, call);
+    case "message": return edge.result_message(req, call);
   }
-  if (parts.length === 1) return parts[0];
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const p of parts) { all.set(p, at); at += p.length; }
-  return all;
 };
 
-const text = (req, call) => {
-  const first = edge.result_text(req, call, 0);
-  return typeof first === "number" || first.length < CAP / 4 ? first : edge.utf8_decode(bytes(req, call));
-};
-
-// complete settles the promise of a call.
+// complete settles what waits for a call.
 export const complete = (req, call, errno) => {
   const c = calls.get(call);
-  if (!c) return;
+  if (c === undefined) return;
   calls.delete(call);
-  if (errno !== 0) return c.reject(fault(text(req, call), errno));
-  switch (c.kind) {
-    case "none": return c.resolve();
-    case "bytes": return c.resolve(bytes(req, call));
-    case "handle": return c.resolve(new DataView(bytes(req, call).buffer).getUint32(0, true));
-    case "json": return c.resolve(JSON.parse(text(req, call)));
-    default: return c.resolve(text(req, call));
+  const task = taskOf(req);
+  if (task !== undefined) task.calls--;
+  if (errno !== 0) {
+    const text = edge.result_text(req, call, 0);
+    return c.reject(fault(typeof text === "string" ? text : "", errno), errno);
   }
+  let v;
+  try {
+    v = result(req, call, c.kind);
+    if (c.then !== undefined) v = c.then(v);
+  } catch (e) { return c.reject(e, 12); }
+  c.resolve(v);
 };

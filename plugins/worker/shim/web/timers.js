@@ -1,1 +1,97 @@
-export {};
+// Timers (HTML standard, section 8.7), by the host's.
+//
+// A timer belongs to the isolate: it outlives the answer of the request that set it,
+// and ends with the isolate's generation, when the Worker is replaced or stopped.
+
+import { edge, enter, expect, forget, isOpen, current, check, log, describe, ERROR } from "../core/index.js";
+
+const LONGEST = 0x7fffffff; // milliseconds; beyond that, as in Node and browsers, it is 1
+
+let last = 0;
+const timers = new Map(); // id -> timer
+
+// A timer is {id, owner, call, callback, args, every, due}; every is 0 if it fires
+// once, and due when an interval wants to fire next.
+
+// waiting tells how many timers a request has set that have not fired.
+export const waiting = (req) => {
+  let n = 0;
+  for (const t of timers.values()) if (t.owner === req) n++;
+  return n;
+};
+
+const arm = (timer, ms) => {
+  const call = edge.timer_start(0, ms);
+  if (call < 0) {
+    timers.delete(timer.id);
+    check(call);
+  }
+  timer.call = call;
+  expect(0, call, () => fire(timer));
+};
+
+const fire = (timer) => {
+  if (timer.every === 0) timers.delete(timer.id);
+  enter(isOpen(timer.owner) ? timer.owner : 0);
+  try {
+    timer.callback.apply(globalThis, timer.args);
+  } catch (e) {
+    log(ERROR, `Uncaught in a timer: ${describe(e)}`);
+  }
+  if (timer.every === 0 || !timers.has(timer.id)) return;
+  // An interval keeps its pace, but what was missed is not made up for.
+  const now = Date.now();
+  timer.due += timer.every;
+  if (timer.due <= now) timer.due = now + timer.every;
+  try {
+    arm(timer, timer.due - now);
+  } catch (e) {
+    log(ERROR, `An interval ended: ${describe(e)}`);
+  }
+};
+
+const delay = (ms) => {
+  ms = Math.trunc(Number(ms));
+  return ms >= 1 && ms <= LONGEST ? ms : 1;
+};
+
+const set = (name, callback, ms, args, repeats) => {
+  if (typeof callback !== "function") throw new TypeError(`${name} needs a function`);
+  // While the Worker is built there is no host that could call back.
+  if (Date.now() === 0) throw new Error(`${name} is not possible at the top level of a Worker: set timers in fetch() or in what it calls`);
+  ms = delay(ms);
+  const timer = { id: ++last, owner: current(), call: 0, callback, args, every: repeats ? ms : 0, due: repeats ? Date.now() + ms : 0 };
+  timers.set(timer.id, timer);
+  arm(timer, ms);
+  return timer.id;
+};
+
+const clear = (id) => {
+  const timer = timers.get(Number(id));
+  if (timer === undefined) return;
+  timers.delete(timer.id);
+  forget(timer.call);
+  edge.timer_stop(0, timer.call);
+};
+
+export const setTimeout = function setTimeout(callback, ms = 0, ...args) { return set("setTimeout", callback, ms, args, false); };
+export const setInterval = function setInterval(callback, ms = 0, ...args) { return set("setInterval", callback, ms, args, true); };
+export const clearTimeout = function clearTimeout(id = 0) { clear(id); };
+export const clearInterval = function clearInterval(id = 0) { clear(id); };
+
+// setImmediate and clearImmediate are Node's, which packages use.
+export const setImmediate = function setImmediate(callback, ...args) { return set("setImmediate", callback, 0, args, false); };
+export const clearImmediate = function clearImmediate(id = 0) { clear(id); };
+
+// scheduler.wait(ms, {signal}) is a promise of a timer.
+export const scheduler = {
+  wait(ms, options = undefined) {
+    return new Promise((resolve, reject) => {
+      const signal = options?.signal;
+      if (signal?.aborted) return reject(signal.reason);
+      const stop = () => { clear(id); reject(signal.reason); };
+      const id = set("scheduler.wait", () => { signal?.removeEventListener("abort", stop); resolve(); }, ms, [], false);
+      signal?.addEventListener("abort", stop, { once: true });
+    });
+  },
+};

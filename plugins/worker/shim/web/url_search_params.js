@@ -1,11 +1,10 @@
 // URLSearchParams (WHATWG URL standard, section 6) and the encoding of forms that it
 // reads and writes.
 
-import { idl, iteratorOf, need } from "./idl.js";
+import { expose, iterators, need } from "./idl.js";
 import { decode } from "./percent.js";
 
-const text = (v) => `${v}`.toWellFormed();
-const plus = (s) => (s.includes("+") ? decode(s.replaceAll("+", " ")) : decode(s));
+const text = (v) => (typeof v === "string" ? v : `${v}`).toWellFormed();
 
 const escapes = { "!": "%21", "'": "%27", "(": "%28", ")": "%29", "~": "%7E", "%20": "+" };
 const encode = (s) => encodeURIComponent(s).replace(/[!'()~]|%20/g, (c) => escapes[c]);
@@ -14,12 +13,13 @@ const encode = (s) => encodeURIComponent(s).replace(/[!'()~]|%20/g, (c) => escap
 export const parseForm = (input) => {
   const list = [];
   if (input === "") return list;
-  for (const pair of input.split("&")) {
-    if (pair === "") continue;
-    const i = pair.indexOf("=");
-    if (i < 0) list.push(plus(pair), "");
-    else list.push(plus(pair.slice(0, i)), plus(pair.slice(i + 1)));
+  const pairs = input.split("&"), isEncoded = input.includes("%") || input.includes("+");
+  for (let n = 0; n < pairs.length; n++) {
+    const pair = pairs[n], i = pair.indexOf("=");
+    if (i >= 0) list.push(pair.slice(0, i), pair.slice(i + 1));
+    else if (pair !== "") list.push(pair, "");
   }
+  if (isEncoded) for (let n = 0; n < list.length; n++) list[n] = decode(list[n].replaceAll("+", " "));
   return list;
 };
 
@@ -52,17 +52,18 @@ const fromObject = (init) => {
   return list;
 };
 
-const iterate = iteratorOf("URLSearchParams Iterator");
-
 // bind makes params of a URL's query; changed is called after each change. rebind
 // gives them another list.
 export let bind, rebind;
+let pairAt;
 
 export class URLSearchParams {
   #list; #changed;
 
-  constructor(init = "") {
-    if (typeof init === "object" && init !== null || typeof init === "function") {
+  constructor(init = undefined) {
+    if (init === undefined) {
+      this.#list = [];
+    } else if (typeof init === "object" && init !== null || typeof init === "function") {
       this.#list = fromObject(init);
     } else {
       const s = text(init);
@@ -77,6 +78,7 @@ export class URLSearchParams {
       p.#changed = changed;
       return p;
     };
+    pairAt = (p, i) => (2 * i < p.#list.length ? [p.#list[2 * i], p.#list[2 * i + 1]] : undefined);
     rebind = (p, query) => { p.#list = parseForm(query); };
   }
 
@@ -154,17 +156,8 @@ export class URLSearchParams {
     this.#update();
   }
 
-  forEach(callback, thisArg = undefined) {
-    void this.#list;
-    if (typeof callback !== "function") throw new TypeError("URLSearchParams.forEach needs a function");
-    for (let i = 0; i < this.#list.length; i += 2) callback.call(thisArg, this.#list[i + 1], this.#list[i], this);
-  }
-
-  entries() { void this.#list; return iterate(this, (p, i) => (2 * i < p.#list.length ? [p.#list[2 * i], p.#list[2 * i + 1]] : undefined)); }
-  keys() { void this.#list; return iterate(this, (p, i) => p.#list[2 * i]); }
-  values() { void this.#list; return iterate(this, (p, i) => p.#list[2 * i + 1]); }
   toString() { return formatForm(this.#list); }
 }
 
-idl(URLSearchParams, "URLSearchParams");
-Object.defineProperty(URLSearchParams.prototype, Symbol.iterator, { value: URLSearchParams.prototype.entries, writable: true, configurable: true });
+expose(URLSearchParams);
+iterators(URLSearchParams, pairAt);
