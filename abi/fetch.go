@@ -21,6 +21,11 @@ type FetchRequest struct {
 	Redirect Redirect `json:"redirect,omitempty"`
 	// Body is "request" if the client's body is to be sent, in place of bytes.
 	Body string `json:"body,omitempty"`
+	// Sandbox, with Port, has the request sent to that port of a sandbox, which is
+	// started for it. The URL's host is then no more than the Host header's value, and
+	// a redirect is the answer.
+	Sandbox *SandboxRef `json:"sandbox,omitempty"`
+	Port    int         `json:"port,omitempty"`
 }
 
 // Redirect is what becomes of an answer that sends the plugin elsewhere.
@@ -59,6 +64,8 @@ func (r *FetchRequest) Check() error {
 		return Errorf(CodeInvalidRequest, "fetch: redirect is %.20q, not follow, manual or error", string(r.Redirect))
 	case r.Body != "" && r.Body != FetchBodyRequest:
 		return Errorf(CodeInvalidRequest, `fetch: body is %.20q, not "request"`, r.Body)
+	case r.Sandbox == nil && r.Port != 0:
+		return Errorf(CodeInvalidRequest, "fetch: port %d is of no sandbox", r.Port)
 	case len(r.Headers) > MaxHeaders:
 		return Errorf(CodeInvalidRequest, "fetch: %d headers are more than %d", len(r.Headers), MaxHeaders)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 
 	"edge/abi"
@@ -63,6 +64,39 @@ func openSocket(ctx context.Context, boxes sandboxes, ref abi.SandboxRef, port i
 			WithStarted(abi.StartedMaybe)
 	}
 	return socket{sock, letSleep}, nil
+}
+
+// DialPort connects to a port of a sandbox, starting it if needed. The sandbox is kept
+// awake until the connection, which is the caller's, is closed.
+func (s Sockets) DialPort(ctx context.Context, ref abi.SandboxRef, port int) (net.Conn, error) {
+	if s.Sandboxes == nil {
+		return nil, abi.Errorf(abi.CodeRuntimeUnavailable, "this edge runs no sandboxes")
+	}
+	return dialPort(ctx, managed{s.Sandboxes}, ref, port)
+}
+
+func dialPort(ctx context.Context, boxes sandboxes, ref abi.SandboxRef, port int) (net.Conn, error) {
+	box, err := boxes.sandbox(ref)
+	if err != nil {
+		return nil, err
+	}
+	conn, letSleep, err := dialSocket(ctx, box, port, defaultWait)
+	if err != nil {
+		return nil, err
+	}
+	return &portConn{Conn: conn, letSleep: sync.OnceFunc(letSleep)}, nil
+}
+
+// portConn is a connection that keeps its sandbox awake until it is closed.
+type portConn struct {
+	net.Conn
+	letSleep func()
+}
+
+// Close closes the connection.
+func (c *portConn) Close() error {
+	c.letSleep()
+	return c.Conn.Close()
 }
 
 // dialSocket connects, and tries a refused port again if the sandbox was started

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -158,4 +159,29 @@ func TestBridgeGetsTheSocket(t *testing.T) {
 		t.Errorf("a connection that cannot be half-closed: %v", err)
 	}
 	var _ io.Reader = c
+}
+
+// TestDialPort wants a connection to a sandbox's port to keep it awake until it is
+// closed.
+func TestDialPort(t *testing.T) {
+	t.Parallel()
+	addr := backend(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL) })
+	box := newBox("a", map[int]string{8080: addr})
+	conn, err := dialPort(t.Context(), boxes(box), ref("a"), 8080)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprint(conn, "GET /x HTTP/1.0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(conn)
+	if err != nil || !strings.HasSuffix(string(b), "/x") {
+		t.Errorf("answer %q, %v", b, err)
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := dialPort(t.Context(), boxes(box), ref("a"), 9090); !errors.Is(err, abi.CodePortNotListening.Err()) {
+		t.Errorf("a closed port: %v", err)
+	}
 }

@@ -38,6 +38,9 @@ func (in *instance) outbound(x *exchange, a []uint64) (*outbound, *abi.Error) {
 	for _, h := range asked.Headers {
 		o.request.Headers = append(o.request.Headers, abi.Header{Name: h[0], Value: h[1]})
 	}
+	if e := in.toSandbox(o, &asked); e != nil {
+		return nil, e
+	}
 	switch {
 	case o.fetcher == nil:
 		return nil, abi.Errorf(abi.CodeUnsupported, "this edge fetches nothing")
@@ -48,6 +51,26 @@ func (in *instance) outbound(x *exchange, a []uint64) (*outbound, *abi.Error) {
 		o.streamBody()
 	}
 	return o, nil
+}
+
+// toSandbox has the request go to a sandbox's port, if it names one and the plugin may
+// have requests relayed there.
+func (in *instance) toSandbox(o *outbound, asked *abi.FetchRequest) *abi.Error {
+	if asked.Sandbox == nil {
+		return nil
+	}
+	ref := *asked.Sandbox
+	t := target{binding: ref.Binding, id: ref.ID, port: asked.Port}
+	named, e := t.resolve(&struct{}{})
+	if e == nil {
+		e = t.checkPort()
+	}
+	if e == nil {
+		e = in.gen.granted(named, asked.Port)
+	}
+	ref.ID = named.ID
+	o.request.Sandbox, o.request.Port, o.request.Redirect = ref, asked.Port, abi.RedirectManual
+	return e
 }
 
 // streamBody has the client's body sent. Its size is known if nothing of it was

@@ -104,6 +104,10 @@ type FetchRequest struct {
 	// AllowAddr tells whether an address that no name may lead to (loopback,
 	// link-local and the like) was granted as that very address.
 	AllowAddr func(scheme string, at netip.AddrPort) bool
+	// Sandbox, with Port, is where the request goes; then nobody is asked, and there is
+	// one hop. Port 0: it goes where the URL says.
+	Sandbox abi.SandboxRef
+	Port    int
 }
 
 // FetchResponse is an answer as it came; Body is not decoded. A Read of Body fails

@@ -535,3 +535,34 @@ func TestPlan(t *testing.T) {
 		})
 	}
 }
+
+// TestFetchOfSandbox sends requests to ports of sandboxes: those that were granted.
+func TestFetchOfSandbox(t *testing.T) {
+	t.Parallel()
+	g := newAsm()
+	var asked []string
+	fetcher := &fakeFetcher{answer: func(_ context.Context, r FetchRequest) (*FetchResponse, error) {
+		asked = append(asked, fmt.Sprintf("%s/%s:%d %s", r.Sandbox.Binding, r.Sandbox.ID, r.Port, r.Redirect))
+		return &FetchResponse{Status: 200, URL: r.URL, Body: io.NopCloser(strings.NewReader(""))}, nil
+	}}
+	a := newBench(t, Config{Services: Services{Fetcher: fetcher}}).runWith(t, g, newRequest(),
+		func(s *Spec) {
+			s.Grants = &Grants{Fetch: []string{"api.example.com"}, KV: "p", Sandboxes: map[string][]string{"S": {"a*"}}}
+		},
+		g.record("fetch", req(), `{"url":"http://x/","sandbox":{"binding":"S","id":"A1"},"port":8080}`, ""),
+		g.record("fetch", req(), `{"url":"http://x/","sandbox":{"binding":"S","id":"b1"},"port":8080}`, ""),
+		g.record("fetch", req(), `{"url":"http://x/","sandbox":{"binding":"Other","id":"a1"},"port":8080}`, ""),
+		g.record("fetch", req(), `{"url":"http://x/","sandbox":{"binding":"S","id":"a1"},"port":80}`, ""),
+		g.record("fetch", req(), `{"url":"http://x/","sandbox":{"binding":"S","id":"a1"}}`, ""),
+		g.record("fetch", req(), `{"url":"http://x/","sandbox":{"binding":"S","id":"a_1"},"port":8080}`, ""),
+		g.record("fetch", req(), `{"url":"http://api.example.com/","port":8080}`, ""),
+	)
+	for i, want := range []abi.Errno{abi.OK, abi.Denied, abi.Denied, abi.Invalid, abi.Invalid, abi.Invalid, abi.Invalid} {
+		if errno, _ := a.result(i); errno != want {
+			t.Errorf("call %d: %s, want %s", i, errno, want)
+		}
+	}
+	if got := strings.Join(asked, "; "); got != "S/a1:8080 manual" {
+		t.Errorf("asked for %q", got)
+	}
+}

@@ -27,10 +27,11 @@ func (s *server) openPluginServices() (plugins.Services, error) {
 		return plugins.Services{}, err
 	}
 	s.services = pluginServices{kv: store, fetch: &fetch.Client{Log: s.log}}
-	operations := &host.Operations{Sandboxes: s.manager}
+	operations, sockets := &host.Operations{Sandboxes: s.manager}, &host.Sockets{Sandboxes: s.manager}
+	s.services.fetch.Sandboxes = sockets
 	return plugins.Services{
 		Operations: operations, Streams: operations,
-		Sockets:  &host.Sockets{Sandboxes: s.manager},
+		Sockets:  sockets,
 		Previews: &host.Previews{Domains: s.settings.Domains},
 		Fetcher:  s.services.fetch, KV: store, Metrics: s.metrics.Guests(s.log),
 	}, nil

@@ -59,6 +59,8 @@ type Inside interface {
 type Client struct {
 	// Inside answers the edge's own previews; nil: there are none.
 	Inside Inside
+	// Sandboxes answers what is sent to a sandbox's port; nil: there are none.
+	Sandboxes Sandboxes
 	// Roots are the certificates that https trusts; nil are the system's.
 	Roots *x509.CertPool
 	// Log gets why a fetch failed; nil discards it.
@@ -69,6 +71,7 @@ type Client struct {
 	mu     sync.Mutex
 	pools  map[string]*pool
 	inside *http.Transport
+	boxes  *http.Transport
 	closed bool
 }
 
@@ -83,12 +86,12 @@ type pool struct {
 
 // Fetch makes one request. See plugins.Fetcher.
 func (c *Client) Fetch(ctx context.Context, r plugins.FetchRequest) (*plugins.FetchResponse, error) {
-	p, inside, err := c.enter(r.Plugin)
+	p, err := c.enter(r.Plugin)
 	if err != nil {
 		closeStream(&r)
 		return nil, err
 	}
-	h := &journey{client: c, request: &r, outside: p.transport, inside: inside}
+	h := &journey{client: c, request: &r, outside: p.transport}
 	answer, err := h.travel(ctx)
 	if err == nil {
 		var response *plugins.FetchResponse
@@ -102,15 +105,16 @@ func (c *Client) Fetch(ctx context.Context, r plugins.FetchRequest) (*plugins.Fe
 }
 
 // enter counts a fetch in.
-func (c *Client) enter(plugin string) (p *pool, inside *http.Transport, err error) {
+func (c *Client) enter(plugin string) (p *pool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return nil, nil, abi.Errorf(abi.CodeCanceled, "fetch: the edge is going down")
+		return nil, abi.Errorf(abi.CodeCanceled, "fetch: the edge is going down")
 	}
 	if c.pools == nil {
 		c.pools = map[string]*pool{}
-		c.inside = c.newInside()
+		c.inside = c.once(func(ctx context.Context) (net.Conn, error) { return c.Inside.Dial(ctx) })
+		c.boxes = c.once(dialled)
 	}
 	p = c.pools[plugin]
 	if p == nil {
@@ -118,10 +122,10 @@ func (c *Client) enter(plugin string) (p *pool, inside *http.Transport, err erro
 		c.pools[plugin] = p
 	}
 	if p.open >= MaxOpen {
-		return nil, nil, abi.Errorf(abi.CodeQuotaExceeded, "fetch: plugin %q has %d fetches open already", plugin, MaxOpen)
+		return nil, abi.Errorf(abi.CodeQuotaExceeded, "fetch: plugin %q has %d fetches open already", plugin, MaxOpen)
 	}
 	p.open++
-	return p, c.inside, nil
+	return p, nil
 }
 
 func (c *Client) leave(p *pool) {
@@ -146,12 +150,12 @@ func (c *Client) newTransport() *http.Transport {
 	}
 }
 
-// newInside makes the connections to the edge itself. None is used twice: each
-// stands for the request that it was made for.
-func (c *Client) newInside() *http.Transport {
+// once makes connections of which none is used twice: each stands for the request that
+// it was made for.
+func (c *Client) once(dial func(context.Context) (net.Conn, error)) *http.Transport {
 	return &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return c.Inside.Dial(ctx)
+			return dial(ctx)
 		},
 		DisableKeepAlives:      true,
 		DisableCompression:     true,

@@ -571,13 +571,13 @@ func TestOpenFetchesAreBounded(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
 	for range MaxOpen {
-		if _, _, err := c.enter("p"); err != nil {
+		if _, err := c.enter("p"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	_, err := c.Fetch(t.Context(), granted("http://a.test/", "http://a.test"))
 	want(t, err, abi.CodeQuotaExceeded, `"p"`)
-	if _, _, err := c.enter("another"); err != nil {
+	if _, err := c.enter("another"); err != nil {
 		t.Errorf("another plugin: %v", err)
 	}
 	if p := c.pools["p"].transport; p.Proxy != nil {

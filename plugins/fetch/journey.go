@@ -16,9 +16,9 @@ import (
 
 // journey is one fetch from hop to hop.
 type journey struct {
-	client          *Client
-	request         *plugins.FetchRequest
-	outside, inside *http.Transport
+	client  *Client
+	request *plugins.FetchRequest
+	outside *http.Transport
 
 	url     *url.URL // of the hop that is made
 	method  string
@@ -62,16 +62,24 @@ func (j *journey) travel(ctx context.Context) (*http.Response, error) {
 	}
 }
 
-// hop sends the request to the URL, if the plugin may.
+// hop sends the request to the URL, if the plugin may, or to its sandbox.
 func (j *journey) hop(ctx context.Context) (*http.Response, error) {
 	u := j.url
-	transport, inside := j.outside, j.client.Inside != nil && j.client.Inside.Answers(u)
-	if inside {
-		transport = j.inside
-	} else if err := j.request.Allow(u.Scheme, u.Hostname(), portOf(u)); err != nil {
+	if j.request.Port != 0 {
+		return j.toSandbox(ctx)
+	}
+	if j.client.Inside != nil && j.client.Inside.Answers(u) {
+		return j.send(ctx, j.client.inside, true)
+	}
+	if err := j.request.Allow(u.Scheme, u.Hostname(), portOf(u)); err != nil {
 		return nil, err
 	}
-	ctx = context.WithValue(ctx, guardKey{}, guard{u.Scheme, u.Hostname(), j.request.AllowAddr})
+	return j.send(context.WithValue(ctx, guardKey{}, guard{u.Scheme, u.Hostname(), j.request.AllowAddr}), j.outside, false)
+}
+
+// send makes one hop over a transport; inside is one whose other end speaks no TLS.
+func (j *journey) send(ctx context.Context, transport *http.Transport, inside bool) (*http.Response, error) {
+	u := j.url
 	req, err := j.newRequest(ctx, inside)
 	if err != nil {
 		return nil, abi.Errorf(abi.CodeInvalidRequest, "fetch: the request cannot be sent: %v", err)
