@@ -49,14 +49,8 @@ func (q *quickJS) Name() string { return quickJSName }
 // Make implements Engine.
 func (q *quickJS) Make(ctx context.Context, runtime, worker link.Script, about Section) (Made, error) {
 	q.said = nil
-	if q.base == nil {
-		err := q.evaluator.Run(ctx, q.module.Building(), func(g plugins.Guest) (err error) {
-			q.base, err = q.module.Start(g, runtime)
-			return err
-		})
-		if err != nil {
-			return Made{Said: q.said}, err
-		}
+	if err := q.begin(ctx, runtime); err != nil {
+		return Made{Said: q.said}, err
 	}
 	section, err := json.Marshal(about)
 	if err != nil {
@@ -72,6 +66,25 @@ func (q *quickJS) Make(ctx context.Context, runtime, worker link.Script, about S
 		made.Module = q.module.Bake(memory, section)
 	}
 	return made, err
+}
+
+// begin makes the base, in two guests: what compiling leaves in memory would stay there.
+func (q *quickJS) begin(ctx context.Context, runtime link.Script) error {
+	if q.base != nil {
+		return nil
+	}
+	var code []byte
+	err := q.evaluator.Run(ctx, q.module.Building(), func(g plugins.Guest) (err error) {
+		code, err = q.module.Compile(g, runtime)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return q.evaluator.Run(ctx, q.module.Building(), func(g plugins.Guest) (err error) {
+		q.base, err = q.module.Start(g, code)
+		return err
+	})
 }
 
 // Close implements Engine.

@@ -55,6 +55,9 @@ func store16(offset uint32, at, v code) code { return memory(0x3b, 1, offset, at
 // copyBytes is memory.copy.
 func copyBytes(to, from, n code) code { return append(do(to, from, n), opPrefix, 10, 0, 0) }
 
+// fillBytes is memory.fill.
+func fillBytes(at, v, n code) code { return append(do(at, v, n), opPrefix, 11, 0) }
+
 // when runs then if the condition is not 0.
 func when(cond code, then ...code) code {
 	return append(append(append(do(cond), opIf, 0x40), do(then...)...), opEnd)

@@ -36,7 +36,8 @@ type image struct {
 	counts   []int
 }
 
-func newModule(b *binary, index map[string]uint32) *Module {
+// newModule encodes what all modules share. Functions are others while they are built.
+func newModule(b *binary, index map[string]uint32, building []function) *Module {
 	m := &Module{binary: b, indices: index}
 	engine := slices.DeleteFunc(slices.Clone(b.exports), func(e export) bool { return e.name != "memory" && e.name != "__stack_pointer" })
 	exported := func(exports []export, names []string) []export {
@@ -45,8 +46,11 @@ func newModule(b *binary, index map[string]uint32) *Module {
 		}
 		return exports
 	}
-	b.exports = exported(engine, slices.Concat(exportedForEver, exportedOfBuild))
+	b.exports = append(exported(engine, slices.Concat(exportedForEver, exportedOfBuild)), export{"free", 0, index["clean.free"]})
+	serving := b.functions
+	b.functions = building
 	m.building = b.encode()
+	b.functions = serving
 	b.exports = exported(slices.DeleteFunc(engine, func(e export) bool { return e.name == "__stack_pointer" }), exportedForEver)
 	m.head, m.tail = b.head(), b.tail()
 	return m

@@ -11,17 +11,31 @@ const (
 // building defines what only the build calls.
 func (g *glue) building(table []foreign, firstEntry uint32) {
 	g.begin(table, firstEntry)
-	// build_eval(source, len, file, strip): 0, or 1 with the error's text and its stack
-	// in the first two views. strip forgets the source, which functions otherwise keep.
-	g.declare("build_eval", "iiii", "i")
-	g.define("build_eval", "Ii", // 4 value, 5 bytecode
-		either(get(3), g.stripped(), set(4, g.call("JS_Eval", ctx(), get(0), get(1), get(2), zero()))),
-		when(threw(get(4)),
-			set(4, g.call("JS_GetException", ctx())),
-			g.shown(g.call("JS_ToString", ctx(), get(4)), cellViews),
-			g.shown(g.call("JS_GetPropertyStr", ctx(), get(4), g.name("stack")), cellViews+16),
-			ret(i32(1))),
-		g.call("JS_FreeValue", ctx(), get(4)), zero())
+	failed := func(value uint32) code { // 1, with the error's text and its stack in the first two views
+		return when(threw(get(value)),
+			set(value, g.call("JS_GetException", ctx())),
+			g.shown(g.call("JS_ToString", ctx(), get(value)), cellViews),
+			g.shown(g.call("JS_GetPropertyStr", ctx(), get(value), g.name("stack")), cellViews+16),
+			ret(i32(1)))
+	}
+	// build_compile(source, len, file): the first view is bytecode without the source,
+	// which functions otherwise keep.
+	g.function("build_compile", "iii", "i", "I",
+		set(3, g.call("JS_Eval", ctx(), get(0), get(1), get(2), i32(evalCompileOnly))),
+		failed(3),
+		store(cellViews, zero(), g.call("JS_WriteObject", ctx(), i32(cellViews+4), get(3), i32(writeBytecode|writeStripSource))),
+		eqz(load(cellViews, zero())))
+	// build_run(bytecode, len)
+	g.function("build_run", "ii", "i", "I",
+		set(2, g.call("JS_ReadObject", ctx(), get(0), get(1), i32(readBytecode))),
+		when(eqz(threw(get(2))), set(2, g.call("JS_EvalFunction", ctx(), get(2)))),
+		failed(2),
+		g.call("JS_FreeValue", ctx(), get(2)), zero())
+	// build_eval(source, len, file)
+	g.function("build_eval", "iii", "i", "I",
+		set(3, g.call("JS_Eval", ctx(), get(0), get(1), get(2), zero())),
+		failed(3),
+		g.call("JS_FreeValue", ctx(), get(3)), zero())
 	var keep []code
 	for i, h := range handlerNames {
 		keep = append(keep, store64(handlers+8*uint32(i), zero(), g.call("JS_GetPropertyStr", ctx(), get(0), g.name(h))))
@@ -60,21 +74,6 @@ func (g *glue) begin(table []foreign, firstEntry uint32) {
 		set(0, g.call("JS_NewObject", ctx())),
 		do(register...),
 		drop(g.call("JS_SetPropertyStr", ctx(), g.call("JS_GetGlobalObject", ctx()), g.name("__edge"), get(0))))
-}
-
-// stripped evaluates what was compiled, written without its source, and read again.
-func (g *glue) stripped() code {
-	size := load(cellScratch, zero())
-	return do(
-		set(4, g.call("JS_Eval", ctx(), get(0), get(1), get(2), i32(evalCompileOnly))),
-		when(eqz(threw(get(4))),
-			set(5, g.call("JS_WriteObject", ctx(), i32(cellScratch), get(4), i32(writeBytecode|writeStripSource))),
-			g.call("JS_FreeValue", ctx(), get(4)),
-			set(4, i64(exception)),
-			when(get(5),
-				set(4, g.call("JS_ReadObject", ctx(), get(5), size, i32(readBytecode))),
-				g.call("js_free", ctx(), get(5)),
-				when(eqz(threw(get(4))), set(4, g.call("JS_EvalFunction", ctx(), get(4)))))))
 }
 
 // shown leaves a value's text in a view's cell: nothing if there is none.

@@ -4,8 +4,9 @@
 //
 //	Link      takes the engine apart and appends the functions
 //	Building  is the module in which scripts are evaluated while a plugin is built
-//	Start     has a guest of it evaluate the runtime, and keeps its memory
-//	Continue  has another begin with that memory, and evaluate a Worker
+//	Compile   has a guest of it make bytecode of the runtime
+//	Start     has another run that, and keeps its memory
+//	Continue  has a third begin with that memory, and evaluate a Worker
 //	Bake      makes a plugin that begins with the memory after that
 //
 // Who runs the guests is the caller's affair. The code of all plugins is the same:
@@ -17,8 +18,8 @@ import (
 	"slices"
 )
 
-// exportedOfBuild are what the module exports only while it is built.
-var exportedOfBuild = []string{"build_begin", "build_eval", "build_keep", "build_settle", "malloc", "free"}
+// exportedOfBuild are what the module exports only while it is built; so is free.
+var exportedOfBuild = []string{"build_begin", "build_compile", "build_run", "build_eval", "build_keep", "build_settle", "malloc"}
 
 // exportedForEver are what SPEC.md wants of an asynchronous module, section 1.
 var exportedForEver = []string{"edge1", "edge_init", "edge_request", "edge_complete", "edge_cancel", "edge_event"}
@@ -53,11 +54,12 @@ func Link(engine []byte) (*Module, error) {
 	g.replaced()
 	g.entries()
 	g.building(table, first)
+	cleaning := g.clean()
 	if g.err != nil {
 		return nil, g.err
 	}
 	b.data = append(b.data, g.starting...)
-	return newModule(b, g.index), nil
+	return newModule(b, g.index, cleaning), nil
 }
 
 // graft exchanges the engine's imports: those of WASI stay, those of its own host

@@ -40,13 +40,25 @@ func (e *ScriptError) Error() string { return fmt.Sprintf("%s: %s\n%s", e.Script
 // errMemory is a guest without room for what it is to do.
 var errMemory = errors.New("the engine has not enough memory")
 
-// Start has the guest evaluate the runtime, whose __edge then holds the handlers, and
-// returns the memory that it leaves. Functions of the runtime do not know their source.
-func (m *Module) Start(g Guest, runtime Script) ([]byte, error) {
+// Compile returns bytecode of the runtime for Start, whose functions do not know their
+// source. The guest is of no use then.
+func (m *Module) Compile(g Guest, runtime Script) ([]byte, error) {
 	if _, err := g.Call("build_begin"); err != nil {
 		return nil, err
 	}
-	if err := evaluate(g, runtime, 1); err != nil {
+	if err := run(g, "build_compile", runtime.Name, runtime.Source, runtime.Name); err != nil {
+		return nil, err
+	}
+	return []byte(text(g, cellViews)), nil
+}
+
+// Start has the guest run the runtime, as Compile returned it: its __edge then holds
+// the handlers. It returns the memory that it leaves.
+func (m *Module) Start(g Guest, runtime []byte) ([]byte, error) {
+	if _, err := g.Call("build_begin"); err != nil {
+		return nil, err
+	}
+	if err := run(g, "build_run", "the runtime", string(runtime)); err != nil {
 		return nil, err
 	}
 	if _, err := g.Call("build_keep"); err != nil {
@@ -56,7 +68,7 @@ func (m *Module) Start(g Guest, runtime Script) ([]byte, error) {
 }
 
 // Continue has the guest evaluate the scripts, one after the other, on top of base,
-// which Start or another Continue returned, and returns the memory that they leave for
+// which Start or Continue returned, and returns the memory that they leave for
 // Bake. base must not change after that.
 func (m *Module) Continue(g Guest, base []byte, scripts []Script) ([]byte, error) {
 	if size := g.Size(); uint32(len(base)) > size && !g.Grow((uint32(len(base))-size)/wasmPage) || !g.Write(0, base) {
@@ -68,7 +80,7 @@ func (m *Module) Continue(g Guest, base []byte, scripts []Script) ([]byte, error
 	}
 	m.mu.Unlock()
 	for _, s := range scripts {
-		if err := evaluate(g, s, 0); err != nil {
+		if err := run(g, "build_eval", s.Name, s.Source, s.Name); err != nil {
 			return nil, err
 		}
 	}
@@ -88,27 +100,32 @@ func settled(g Guest) ([]byte, error) {
 	return memory, nil
 }
 
-func evaluate(g Guest, s Script, strip uint64) error {
-	var at [2]uint32
-	for i, text := range []string{s.Source, s.Name} {
+// run calls a function with texts, and the length of the first after it. name is for
+// errors.
+func run(g Guest, function, name string, texts ...string) error {
+	var args, sent []uint64
+	for i, text := range texts {
 		p, err := g.Call("malloc", uint64(len(text)+1))
 		if err != nil {
 			return err
 		}
 		if p == 0 || !g.Write(uint32(p), append([]byte(text), 0)) {
-			return fmt.Errorf("%w: %s has %d bytes", errMemory, s.Name, len(s.Source))
+			return fmt.Errorf("%w: %s has %d bytes", errMemory, name, len(texts[0]))
 		}
-		at[i] = uint32(p)
+		args, sent = append(args, p), append(sent, p)
+		if i == 0 {
+			args = append(args, uint64(len(text)))
+		}
 	}
-	failed, err := g.Call("build_eval", uint64(at[0]), uint64(len(s.Source)), uint64(at[1]), strip)
+	failed, err := g.Call(function, args...)
 	if err != nil {
 		return err
 	}
 	if failed != 0 {
-		return &ScriptError{s.Name, text(g, cellViews), text(g, cellViews+16)}
+		return &ScriptError{name, text(g, cellViews), text(g, cellViews+16)}
 	}
-	for _, p := range at {
-		if _, err := g.Call("free", uint64(p)); err != nil {
+	for _, p := range sent {
+		if _, err := g.Call("free", p); err != nil {
 			return err
 		}
 	}
