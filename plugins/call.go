@@ -25,6 +25,8 @@ const (
 type call struct {
 	handle  uint32
 	x       *exchange
+	agent   agent
+	timer   *timer // of a timer_start; such a call has no goroutine
 	place   place
 	report  place // in telling the guest
 	unsent  int   // bytes it counts in x.unsent
@@ -48,7 +50,7 @@ func (in *instance) launch(c *call, l *lane, work func(ctx context.Context) ([]b
 	switch {
 	case !in.gen.shape.async:
 		return x.refuse(abi.CodeUnsupported, "the module does not export edge_complete")
-	case len(x.calls) >= maxCalls:
+	case !x.isBackground && len(x.calls) >= maxCalls, x.working >= maxCalls:
 		return x.refuse(abi.CodeQuotaExceeded, "%d calls of this request are open already", maxCalls)
 	case x.unsent > 0 && x.unsent+c.unsent > maxUnsent:
 		return x.refuse(abi.CodeQuotaExceeded, "%d bytes of this request wait to be sent already", x.unsent)
@@ -61,25 +63,37 @@ func (in *instance) launch(c *call, l *lane, work func(ctx context.Context) ([]b
 	if err != nil {
 		panic(err)
 	}
-	if x.calls == nil {
-		x.calls = map[uint32]*call{}
+	if !x.retain() {
+		return answer(abi.Closed)
 	}
 	c.handle, c.place, c.report = handle, l.join(), l.report()
-	x.calls[handle] = c
+	x.addCall(c)
+	x.working++
+	in.working++
 	x.unsent += c.unsent
 	in.held += c.held
 	if c.writes {
 		x.stream.queued++
 	}
 	in.gen.tasks.Add(1)
-	go in.carryOut(x.work(), c, work)
+	ctx, cancel := x.callContext()
+	go in.carryOut(ctx, cancel, c, work)
 	return abi.Result(abi.OK, handle)
+}
+
+// addCall notes a call that is open from now on.
+func (x *exchange) addCall(c *call) {
+	if x.calls == nil {
+		x.calls = map[uint32]*call{}
+	}
+	x.calls[c.handle] = c
 }
 
 // carryOut is a started call's goroutine: it does the work and tells the loop.
 // The request's end cancels ctx; the generation joins the goroutine.
-func (in *instance) carryOut(ctx context.Context, c *call, work func(ctx context.Context) ([]byte, error)) {
+func (in *instance) carryOut(ctx context.Context, cancel context.CancelFunc, c *call, work func(ctx context.Context) ([]byte, error)) {
 	defer in.gen.tasks.Done()
+	defer cancel()
 	var result []byte
 	err := c.place.await(ctx)
 	if err == nil {
@@ -104,6 +118,7 @@ func (in *instance) carryOut(ctx context.Context, c *call, work func(ctx context
 	defer c.report.done()
 	if !in.send(event{kind: eventComplete, x: c.x, call: c}) {
 		c.drop(in.gen)
+		c.x.release()
 	}
 }
 
@@ -152,7 +167,7 @@ func (in *instance) collect(x *exchange, c *call) error {
 func (c *call) drop(g *generation) {
 	if c != nil && c.opened != nil {
 		g.tasks.Add(1)
-		go g.closeSocket(c.opened)
+		go g.closeSocket(c.opened, closeGoingAway, "")
 		c.opened = nil
 	}
 	if c != nil {

@@ -26,15 +26,16 @@ func (o outcome) isSet() bool { return o.decision != nil || o.err != nil }
 // exchange is one open request in an instance: what a request handle stands for.
 // It begins in Decide and ends in instance.finish.
 type exchange struct {
-	gen      *generation
-	in       *instance
-	id       string // the request's id, for the log
-	begun    time.Time
-	deadline time.Time
-	values   context.Context // Decide's, for its values; host calls do not end with it
-	own      *Services       // in place of the registry's, if not nil
-	event    []byte          // JSON of what happened, if it is an event and no request
-	account  *account        // nil: nobody asked
+	gen          *generation
+	in           *instance
+	id           string // the request's id, for the log
+	isBackground bool   // it is of request 0
+	begun        time.Time
+	deadline     time.Time       // of request 0, for the entry alone
+	values       context.Context // Decide's, for its values; host calls do not end with it
+	own          *Services       // in place of the registry's, if not nil
+	event        []byte          // JSON of what happened, if it is an event and no request
+	account      *account        // nil: nobody asked
 	// settled is closed when the outcome is there, unless abandon came first. It is
 	// nil as long as Decide's own goroutine runs the guest.
 	settled chan struct{}
@@ -49,31 +50,36 @@ type exchange struct {
 	sockets  map[uint32]*socket
 	fetches  map[uint32]*fetched
 	calls    map[uint32]*call
+	working  int  // calls that a goroutine carries out
 	unsent   int  // bytes of started writes and sends that are not out yet
 	bodyLane lane // reads of the body follow each other
 	bodyErr  error
 	over     bool // finish ran
 	noted    bool // on the instance's list of exchanges that are to be finished
+	tallied  bool // what became of it is counted
 	waited   bool // in a host call
 	fuel     uint64
+	booked   uint64 // of the fuel, in the generation's counter
 	queued   time.Duration
 	compute  time.Duration
 
-	mu         sync.Mutex
-	req        *abi.Request // nil once the exchange must not touch it any more
-	isSettled  bool
-	out        outcome
-	hungUp     bool // the client or the caller went away
-	workCtx    context.Context
-	cancelWork context.CancelFunc
-	stopWatch  func() bool
-	stopKill   func() bool
-	retired    bool
-	pipe       *io.PipeWriter // the stream's, for the watch
-	reading    int            // reads of the body under way
-	cutBody    readDeadliner
-	cutShort   bool // a read was under way when the exchange ended
-	reads      sync.WaitGroup
+	mu        sync.Mutex
+	req       *abi.Request // nil once the exchange must not touch it any more
+	isSettled bool
+	out       outcome
+	hungUp    bool      // the client or the caller went away
+	held      bool      // the guest wants it to outlive its decision
+	lingers   bool      // and it does: Decide has returned
+	recording Recording // of one that lingers
+	workCtx   *work
+	stopWatch func() bool
+	stopKill  func() bool
+	retired   bool
+	pipe      *io.PipeWriter // the stream's, for the watch
+	reading   int            // reads of the body under way
+	cutBody   readDeadliner
+	cutShort  bool // a read was under way when the exchange ended
+	reads     sync.WaitGroup
 }
 
 // newExchange makes the exchange of a request whose Decide began at begun.
@@ -109,18 +115,27 @@ func (x *exchange) lineEnd() time.Time {
 // work returns the context of the exchange's host calls: Decide's values, the
 // request's deadline, and an end when the client goes away or the exchange is
 // over.
-func (x *exchange) work() context.Context {
+func (x *exchange) work() *work {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.workCtx == nil {
-		x.workCtx, x.cancelWork = context.WithDeadline(context.WithoutCancel(x.values), x.deadline)
-		if x.req == nil {
-			x.cancelWork()
+		x.workCtx = newWork(x.values, x.deadline)
+		if x.req == nil && !x.isBackground {
+			x.workCtx.end(context.Canceled)
 			return x.workCtx
 		}
-		x.stopKill = context.AfterFunc(x.gen.killed, x.hangUp)
+		x.stopKill = context.AfterFunc(x.gen.killed, x.kill)
 	}
 	return x.workCtx
+}
+
+// end is until when the guest may be entered for the exchange.
+func (x *exchange) end() time.Time {
+	if x.isBackground || !x.gen.shape.async {
+		return x.deadline
+	}
+	deadline, _ := x.work().Deadline()
+	return deadline
 }
 
 // watch has f called, in a goroutine of its own, when the exchange's work ends
@@ -195,8 +210,21 @@ func (x *exchange) abandon(err *abi.Error) outcome {
 }
 
 // hangUp tells the exchange that nobody waits for it: its host calls end and
-// answer CLOSED from now on.
+// answer CLOSED from now on. One that the guest holds goes on, as after a decision.
 func (x *exchange) hangUp() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.lingers {
+		return
+	}
+	x.hungUp = true
+	if !x.held || !x.outlive() {
+		x.letGo()
+	}
+}
+
+// kill ends the exchange's work in any case: the generation is stopped.
+func (x *exchange) kill() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.hungUp = true
@@ -206,9 +234,14 @@ func (x *exchange) hangUp() {
 // letGo ends what uses the request, without waiting for a read that is under
 // way: joinReads does. x.mu is held.
 func (x *exchange) letGo() {
-	if x.cancelWork != nil {
-		x.cancelWork()
+	if x.workCtx != nil {
+		x.workCtx.end(context.Canceled)
 	}
+	x.giveUp()
+}
+
+// giveUp lets go of the request. x.mu is held.
+func (x *exchange) giveUp() {
 	if x.req == nil {
 		return
 	}
@@ -236,7 +269,14 @@ func (x *exchange) joinReads() {
 // retire is the end of the exchange on the instance's side.
 func (x *exchange) retire() {
 	x.mu.Lock()
-	defer x.mu.Unlock()
+	recording := x.recording
+	x.recording = nil
+	defer func() {
+		x.mu.Unlock()
+		if recording != nil {
+			recording.Over()
+		}
+	}()
 	x.retired = true
 	for _, stop := range []func() bool{x.stopWatch, x.stopKill} {
 		if stop != nil {

@@ -35,16 +35,6 @@ type account struct {
 	text *abi.Explanation // nil once Decide has returned
 }
 
-// called notes one piece of work that the guest asked the host for: its name
-// ("exec", "fetch", "kv.get", "wsOpen"), how it failed, or nil, and how long it
-// took. Any goroutine may call it.
-func (x *exchange) called(name string, err error, took time.Duration) {
-	if x.account == nil {
-		return
-	}
-	x.account.called(name, err, took)
-}
-
 func (a *account) called(name string, err error, took time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

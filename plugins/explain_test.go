@@ -57,14 +57,14 @@ func TestExplainedCalls(t *testing.T) {
 	t.Parallel()
 	var e abi.Explanation
 	x := &exchange{account: &account{text: &e}}
-	x.called("exec", nil, time.Millisecond)
-	x.called("fetch", abi.Errorf(abi.CodeDenied, "no"), 0)
-	x.called("kv.get", errors.New("within"), 0)
+	x.account.called("exec", nil, time.Millisecond)
+	x.account.called("fetch", abi.Errorf(abi.CodeDenied, "no"), 0)
+	x.account.called("kv.get", errors.New("within"), 0)
 	for range maxExplained {
-		x.called("kv.set", nil, 0)
+		x.account.called("kv.set", nil, 0)
 	}
 	x.account.conclude(time.Second, nil, abi.Errorf(abi.CodeTimeout, "late"))
-	x.called("exec", nil, 0)
+	x.account.called("exec", nil, 0)
 	if len(e.Calls) != maxExplained || e.More != 3 || e.Took != abi.Duration(time.Second) {
 		t.Errorf("%d calls and %d more, took %v", len(e.Calls), e.More, e.Took)
 	}
@@ -74,5 +74,5 @@ func TestExplainedCalls(t *testing.T) {
 	if e.Verdict.Decision != "error" || e.Verdict.Error.Code != abi.CodeTimeout {
 		t.Errorf("got the verdict %+v", e.Verdict)
 	}
-	new(exchange).called("exec", nil, 0) // nobody asks
+	agent{}.called("exec", nil, 0) // nobody asks
 }

@@ -48,9 +48,10 @@ func FuzzHostFunctions(f *testing.F) {
 		in.mem = mem
 		x := newExchange(context.Background(), g, newRequest(), time.Now(), time.Now().Add(time.Minute))
 		x.in, x.handle = in, 1
-		in.open[1], in.lastHandle = x, 1
+		in.open[1], in.lastHandle, in.stint.x = x, 1, x
 		defer func() { // what was started ends
 			x.retire()
+			in.shed()
 			close(in.dead)
 			g.tasks.Wait()
 			g.killAll()

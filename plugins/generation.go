@@ -56,6 +56,7 @@ type generation struct {
 	flood    flood
 	// complaints are the plugin's mistakes that the log was told of.
 	complaints complaints
+	succession succession
 
 	// killed ends when every guest is to be stopped.
 	killed  context.Context

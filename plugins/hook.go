@@ -133,7 +133,7 @@ func (g *generation) hears() bool { return g.shape.hook && !g.deaf.Load() }
 // tell enters edge_event. The event is over when it returns and, in an
 // asynchronous module, the calls that it started are complete.
 func (in *instance) tell(x *exchange, now time.Time) (pending bool, err error) {
-	answer, err := in.enter(x, in.hook, now, x.deadline)
+	answer, err := in.enter(x, in.hook, now, x.end())
 	switch errno := abi.Errno(uint32(answer)); {
 	case err != nil:
 		return false, err

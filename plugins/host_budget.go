@@ -16,7 +16,7 @@ const measured = 1 << 20
 func budget(in *instance, a []uint64) uint64 {
 	now := time.Now()
 	if uint32(a[0]) == 0 {
-		return abi.Result(abi.OK, microseconds(in.leftAlone(now)))
+		return abi.Result(abi.OK, microseconds(in.leftInBackground(now)))
 	}
 	x := in.find(a[0])
 	if x == nil {
@@ -25,9 +25,9 @@ func budget(in *instance, a []uint64) uint64 {
 	return abi.Result(abi.OK, microseconds(in.left(x, now)))
 }
 
-// leftAlone is how long the entry may go on if it is no request's, and how long one
+// leftInBackground is how long the entry may go on if it is no request's, and how long one
 // could if it is.
-func (in *instance) leftAlone(now time.Time) time.Duration {
+func (in *instance) leftInBackground(now time.Time) time.Duration {
 	s := &in.stint
 	if s.x == nil { // the instance is being made
 		return s.deadline.Sub(now)

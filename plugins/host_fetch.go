@@ -11,6 +11,7 @@ import (
 // outbound is what fetch and fetch_start were asked for.
 type outbound struct {
 	x       *exchange
+	as      agent
 	fetcher Fetcher
 	request FetchRequest
 	timeout time.Duration
@@ -31,7 +32,8 @@ func (in *instance) outbound(x *exchange, a []uint64) (*outbound, *abi.Error) {
 	if err := asked.Check(); err != nil {
 		return nil, abi.AsError(err)
 	}
-	o := &outbound{x: x, fetcher: x.services().Fetcher, timeout: asked.Timeout.Or(fetchTimeout), request: FetchRequest{
+	as := in.agent(x)
+	o := &outbound{x: x, as: as, fetcher: as.services.Fetcher, timeout: asked.Timeout.Or(fetchTimeout), request: FetchRequest{
 		Plugin: in.gen.spec.Name, Method: asked.Method, URL: asked.URL, Redirect: asked.Redirect, Data: bytes.Clone(data),
 		Allow: in.gen.spec.Grants.FetchHost, AllowAddr: in.gen.spec.Grants.FetchAddr,
 	}}
@@ -41,9 +43,14 @@ func (in *instance) outbound(x *exchange, a []uint64) (*outbound, *abi.Error) {
 	if e := in.toSandbox(o, &asked); e != nil {
 		return nil, e
 	}
+	if x.isBackground {
+		o.timeout = min(o.timeout, in.gen.spec.Deadline)
+	}
 	switch {
 	case o.fetcher == nil:
 		return nil, abi.Errorf(abi.CodeUnsupported, "this edge fetches nothing")
+	case x.isBackground && asked.Body != "":
+		return nil, abi.Errorf(abi.CodeInvalidRequest, "fetch: there is no request whose body could be sent")
 	case asked.Body == "":
 	case len(data) > 0:
 		return nil, abi.Errorf(abi.CodeInvalidRequest, "fetch: there are both a body of %d bytes and the request's", len(data))
@@ -87,13 +94,13 @@ func (o *outbound) streamBody() {
 	}
 }
 
-// do waits for the answer's head.
-func (o *outbound) do(ctx context.Context) (*fetched, error) {
+// do waits for the answer's head. What the fetch may take bounds its body too.
+func (o *outbound) do() (*fetched, error) {
 	o.begun = true
 	begun := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	ctx, cancel := context.WithTimeout(o.x.work(), o.timeout)
 	r, err := o.fetcher.Fetch(ctx, o.request)
-	o.x.called("fetch", err, time.Since(begun))
+	o.as.called("fetch", err, time.Since(begun))
 	if err != nil {
 		cancel()
 		return nil, err
@@ -111,7 +118,7 @@ func (o *outbound) giveBack() {
 
 // fetch: (req, json, json_len, body, body_len). See SPEC.md, section 6.
 func fetch(in *instance, a []uint64) uint64 {
-	x := in.find(a[0])
+	x := in.caller(a[0])
 	if x == nil {
 		return answer(abi.Closed)
 	}
@@ -124,8 +131,8 @@ func fetch(in *instance, a []uint64) uint64 {
 		return x.fail(e)
 	}
 	var f *fetched
-	err = in.wait(x, nil, func(ctx context.Context) (err error) {
-		f, err = o.do(ctx)
+	err = in.wait(x, nil, func(context.Context) (err error) {
+		f, err = o.do()
 		return err
 	})
 	if err != nil {
@@ -138,7 +145,7 @@ func fetch(in *instance, a []uint64) uint64 {
 
 // fetchStart: as fetch.
 func fetchStart(in *instance, a []uint64) uint64 {
-	x := in.find(a[0])
+	x := in.caller(a[0])
 	if x == nil {
 		return answer(abi.Closed)
 	}
@@ -146,9 +153,9 @@ func fetchStart(in *instance, a []uint64) uint64 {
 	if e != nil {
 		return x.fail(e)
 	}
-	c := &call{x: x, unsent: len(o.request.Data), fetches: true}
-	result := in.launch(c, nil, func(ctx context.Context) (_ []byte, err error) {
-		c.fetched, err = o.do(ctx)
+	c := &call{x: x, agent: o.as, unsent: len(o.request.Data), fetches: true}
+	result := in.launch(c, nil, func(context.Context) (_ []byte, err error) {
+		c.fetched, err = o.do()
 		return nil, err
 	})
 	if errno, _ := abi.SplitResult(result); errno != abi.OK {
@@ -160,7 +167,7 @@ func fetchStart(in *instance, a []uint64) uint64 {
 // findFetch returns an open answer of an open request, or nil and the call is
 // CLOSED.
 func (in *instance) findFetch(req, handle uint64) (*exchange, *fetched) {
-	x := in.find(req)
+	x := in.caller(req)
 	if x == nil || x.fetches[uint32(handle)] == nil {
 		return nil, nil
 	}
@@ -208,7 +215,7 @@ func fetchReadStart(in *instance, a []uint64) uint64 {
 	case size == 0:
 		return x.refuse(abi.CodeInvalidRequest, "fetch_read_start: the buffer has no room")
 	}
-	return in.launch(&call{x: x}, &f.reads, func(context.Context) ([]byte, error) {
+	return in.launch(&call{x: x, agent: in.agent(x)}, &f.reads, func(context.Context) ([]byte, error) {
 		p := make([]byte, size)
 		n, err := f.read(p)
 		return p[:n], err

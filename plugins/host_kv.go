@@ -43,10 +43,11 @@ func kv(in *instance, a []uint64) uint64 {
 	if x == nil {
 		return answer(abi.Closed)
 	}
-	c := in.kvCall(x.services().KV, a)
+	as := in.agent(x)
+	c := in.kvCall(as.services.KV, a)
 	var result []byte
 	err := in.wait(x, nil, func(ctx context.Context) (err error) {
-		result, err = c.carryOut(ctx, x)
+		result, err = c.carryOut(ctx, as)
 		return err
 	})
 	if err != nil {
@@ -59,7 +60,7 @@ func kv(in *instance, a []uint64) uint64 {
 func (in *instance) kvAlone(c *kvCall, out []byte) uint64 {
 	var result []byte
 	var err error
-	in.yield(func() { result, err = c.carryOut(in.life, nil) })
+	in.yield(func() { result, err = c.carryOut(in.life, agent{}) })
 	if err != nil {
 		return answer(in.gen.sayable(err).Code.Errno())
 	}
@@ -68,22 +69,23 @@ func (in *instance) kvAlone(c *kvCall, out []byte) uint64 {
 
 // kvStart: as kv, less ptr, cap.
 func kvStart(in *instance, a []uint64) uint64 {
-	x := in.find(a[0])
+	x := in.caller(a[0])
 	if x == nil {
 		return answer(abi.Closed)
 	}
-	c := in.kvCall(x.services().KV, a)
-	return in.launch(&call{x: x, unsent: len(c.value), held: len(c.key) + len(c.value) + len(c.options)}, nil, func(ctx context.Context) ([]byte, error) {
-		return c.carryOut(ctx, x)
+	as := in.agent(x)
+	c := in.kvCall(as.services.KV, a)
+	return in.launch(&call{x: x, agent: as, unsent: len(c.value), held: len(c.key) + len(c.value) + len(c.options)}, nil, func(ctx context.Context) ([]byte, error) {
+		return c.carryOut(ctx, as)
 	})
 }
 
-// carryOut does what was asked for and notes it for the request, if there is one.
-func (c *kvCall) carryOut(ctx context.Context, x *exchange) ([]byte, error) {
+// carryOut does what was asked for and notes it for whoever is asked in the name of.
+func (c *kvCall) carryOut(ctx context.Context, as agent) ([]byte, error) {
 	begun := time.Now()
 	result, err := c.do(ctx)
-	if x != nil && c.verb < uint32(len(kvVerbs)) && kvVerbs[c.verb] != "" {
-		x.called(kvVerbs[c.verb], err, time.Since(begun))
+	if c.verb < uint32(len(kvVerbs)) && kvVerbs[c.verb] != "" {
+		as.called(kvVerbs[c.verb], err, time.Since(begun))
 	}
 	return result, err
 }

@@ -13,14 +13,15 @@ import (
 // op: (req, name, name_len, json, json_len, ptr, cap). See SPEC.md, section 6.
 func op(in *instance, a []uint64) uint64 {
 	out := in.bytes(a[5], a[6])
-	x := in.find(a[0])
+	x := in.caller(a[0])
 	if x == nil {
 		return answer(abi.Closed)
 	}
 	name, body := in.text(a[1], a[2]), bytes.Clone(in.bytes(a[3], a[4]))
+	as := in.agent(x)
 	var result []byte
 	err := in.wait(x, nil, func(ctx context.Context) (err error) {
-		result, err = x.operate(ctx, name, body)
+		result, err = as.operate(ctx, name, body)
 		return err
 	})
 	if err != nil {
@@ -32,19 +33,20 @@ func op(in *instance, a []uint64) uint64 {
 // opStart: (req, name, name_len, json, json_len).
 func opStart(in *instance, a []uint64) uint64 {
 	name, body := in.text(a[1], a[2]), bytes.Clone(in.bytes(a[3], a[4]))
-	x := in.find(a[0])
+	x := in.caller(a[0])
 	if x == nil {
 		return answer(abi.Closed)
 	}
-	return in.launch(&call{x: x, held: len(name) + len(body)}, nil, func(ctx context.Context) ([]byte, error) {
-		return x.operate(ctx, name, body)
+	as := in.agent(x)
+	return in.launch(&call{x: x, agent: as, held: len(name) + len(body)}, nil, func(ctx context.Context) ([]byte, error) {
+		return as.operate(ctx, name, body)
 	})
 }
 
 // opOpen: (req, name, name_len, json, json_len). See SPEC.md, section 6.
 func opOpen(in *instance, a []uint64) uint64 {
 	name, body := in.text(a[1], a[2]), bytes.Clone(in.bytes(a[3], a[4]))
-	x := in.find(a[0])
+	x := in.caller(a[0])
 	if x == nil {
 		return answer(abi.Closed)
 	}
@@ -55,9 +57,10 @@ func opOpen(in *instance, a []uint64) uint64 {
 	if err != nil {
 		panic(err)
 	}
+	as := in.agent(x)
 	var stream abi.Socket
 	err = in.wait(x, nil, func(ctx context.Context) (err error) {
-		stream, err = x.openStream(ctx, name, body)
+		stream, err = as.openStream(ctx, name, body)
 		return err
 	})
 	if err != nil {
@@ -70,84 +73,84 @@ func opOpen(in *instance, a []uint64) uint64 {
 // opOpenStart: as opOpen.
 func opOpenStart(in *instance, a []uint64) uint64 {
 	name, body := in.text(a[1], a[2]), bytes.Clone(in.bytes(a[3], a[4]))
-	x := in.find(a[0])
+	x := in.caller(a[0])
 	if x == nil {
 		return answer(abi.Closed)
 	}
 	if e := x.roomForSocket(); e != nil {
 		return x.fail(e)
 	}
-	c := &call{x: x, held: len(name) + len(body), opens: true}
+	c := &call{x: x, agent: in.agent(x), held: len(name) + len(body), opens: true}
 	return in.launch(c, nil, func(ctx context.Context) (_ []byte, err error) {
-		c.opened, err = x.openStream(ctx, name, body)
+		c.opened, err = c.agent.openStream(ctx, name, body)
 		return nil, err
 	})
 }
 
 // openStream begins one operation that is a stream, and notes it; errors are as of
 // operate.
-func (x *exchange) openStream(ctx context.Context, name string, body []byte) (stream abi.Socket, err error) {
-	defer func(begun time.Time) { x.called(explained(name), err, time.Since(begun)) }(time.Now())
-	return x.streamOf(ctx, name, body)
+func (a agent) openStream(ctx context.Context, name string, body []byte) (stream abi.Socket, err error) {
+	defer func(begun time.Time) { a.called(explained(name), err, time.Since(begun)) }(time.Now())
+	return a.streamOf(ctx, name, body)
 }
 
 // explained is an operation's name as an explanation has it: a guest may call
 // anything by any name.
 func explained(name string) string { return strings.ToValidUTF8(name[:min(len(name), 64)], "") }
 
-func (x *exchange) streamOf(ctx context.Context, name string, body []byte) (abi.Socket, error) {
-	if x.services().Streams == nil {
+func (a agent) streamOf(ctx context.Context, name string, body []byte) (abi.Socket, error) {
+	if a.services.Streams == nil {
 		return nil, abi.Errorf(abi.CodeUnsupported, "this edge has no sandboxes")
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, abi.AsError(err).WithStarted(abi.StartedNo)
 	}
-	if err := x.mayCall(name, body); err != nil {
+	if err := a.mayCall(name, body); err != nil {
 		return nil, err
 	}
-	stream, err := x.services().Streams.Open(ctx, name, body)
+	stream, err := a.services.Streams.Open(ctx, name, body)
 	if err != nil {
-		return nil, x.gen.namedError(name, err)
+		return nil, a.gen.namedError(name, err)
 	}
 	return stream, nil
 }
 
 // operate carries one operation out, and notes it; the error is an *abi.Error that
 // names it, or for the log alone.
-func (x *exchange) operate(ctx context.Context, name string, body []byte) (result json.RawMessage, err error) {
-	defer func(begun time.Time) { x.called(explained(name), err, time.Since(begun)) }(time.Now())
-	return x.resultOf(ctx, name, body)
+func (a agent) operate(ctx context.Context, name string, body []byte) (result json.RawMessage, err error) {
+	defer func(begun time.Time) { a.called(explained(name), err, time.Since(begun)) }(time.Now())
+	return a.resultOf(ctx, name, body)
 }
 
-func (x *exchange) resultOf(ctx context.Context, name string, body []byte) (json.RawMessage, error) {
-	if x.services().Operations == nil {
+func (a agent) resultOf(ctx context.Context, name string, body []byte) (json.RawMessage, error) {
+	if a.services.Operations == nil {
 		return nil, abi.Errorf(abi.CodeUnsupported, "this edge has no sandboxes")
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, abi.AsError(err).WithStarted(abi.StartedNo)
 	}
-	if err := x.mayCall(name, body); err != nil {
+	if err := a.mayCall(name, body); err != nil {
 		return nil, err
 	}
-	result, err := x.services().Operations.Operate(ctx, name, body)
+	result, err := a.services.Operations.Operate(ctx, name, body)
 	if err == nil {
-		result, err = x.gen.spec.Grants.visible(name, result)
+		result, err = a.gen.spec.Grants.visible(name, result)
 	}
 	if err == nil {
 		return result, nil
 	}
-	return nil, x.gen.namedError(name, err)
+	return nil, a.gen.namedError(name, err)
 }
 
 // mayCall refuses a call of an operation that the plugin was not granted.
-func (x *exchange) mayCall(name string, body []byte) error {
-	err := x.gen.spec.Grants.Call(name, body)
+func (a agent) mayCall(name string, body []byte) error {
+	err := a.gen.spec.Grants.Call(name, body)
 	if err == nil {
 		return nil
 	}
-	e := x.gen.namedError(name, err)
+	e := a.gen.namedError(name, err)
 	if e.Code == abi.CodeDenied {
-		x.gen.complain(notGranted, e)
+		a.gen.complain(notGranted, e)
 	}
 	return e
 }

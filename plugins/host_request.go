@@ -139,7 +139,7 @@ func reqBodyReadStart(in *instance, a []uint64) uint64 {
 	case size == 0:
 		return x.refuse(abi.CodeInvalidRequest, "req_body_read_start: the buffer has no room")
 	}
-	return in.launch(&call{x: x}, &x.bodyLane, func(context.Context) ([]byte, error) {
+	return in.launch(&call{x: x, agent: in.agent(x)}, &x.bodyLane, func(context.Context) ([]byte, error) {
 		p := make([]byte, size)
 		n, err := x.readBody(p)
 		return p[:n], err

@@ -44,21 +44,21 @@ func (s *socket) abandon(g *generation) {
 	if !s.left {
 		s.left = true
 		g.tasks.Add(1)
-		go g.closeSocket(s.conn)
+		go g.closeSocket(s.conn, closeGoingAway, "")
 	}
 }
 
 // closeSocket is the goroutine that sees a socket off; the generation joins it.
-func (g *generation) closeSocket(conn abi.Socket) {
+func (g *generation) closeSocket(conn abi.Socket, code int, reason string) {
 	defer g.tasks.Done()
-	if err := conn.Close(closeGoingAway, ""); err != nil {
+	if err := conn.Close(code, reason); err != nil {
 		g.log().Debug("closing a plugin's socket", "err", err)
 	}
 }
 
 // findSocket returns a socket of an open request, or nil: the call is CLOSED.
 func (in *instance) findSocket(req, ws uint64) (*exchange, *socket) {
-	x := in.find(req)
+	x := in.caller(req)
 	if x == nil {
 		return nil, nil
 	}
@@ -72,7 +72,7 @@ func (in *instance) findSocket(req, ws uint64) (*exchange, *socket) {
 // opening checks what ws_open names; the call is then refused or made.
 func (in *instance) opening(x *exchange, t target) (ref abi.SandboxRef, opts abi.WebSocketOptions, e *abi.Error) {
 	switch {
-	case x.services().Sockets == nil:
+	case in.agent(x).services.Sockets == nil:
 		return ref, opts, abi.Errorf(abi.CodeUnsupported, "this edge has no sandboxes")
 	}
 	if e := x.roomForSocket(); e != nil {
@@ -110,7 +110,7 @@ func (x *exchange) openings() (n int) {
 // See SPEC.md, section 6.
 func wsOpen(in *instance, a []uint64) uint64 {
 	t := in.target(a)
-	x := in.find(a[0])
+	x := in.caller(a[0])
 	if x == nil {
 		return answer(abi.Closed)
 	}
@@ -122,9 +122,10 @@ func wsOpen(in *instance, a []uint64) uint64 {
 	if err != nil {
 		panic(err)
 	}
+	as := in.agent(x)
 	var conn abi.Socket
 	err = in.wait(x, nil, func(ctx context.Context) (err error) {
-		conn, err = x.openSocket(ctx, ref, t.port, opts)
+		conn, err = as.openSocket(ctx, ref, t.port, opts)
 		return err
 	})
 	if err != nil {
@@ -137,7 +138,7 @@ func wsOpen(in *instance, a []uint64) uint64 {
 // wsOpenStart: as wsOpen.
 func wsOpenStart(in *instance, a []uint64) uint64 {
 	t := in.target(a)
-	x := in.find(a[0])
+	x := in.caller(a[0])
 	if x == nil {
 		return answer(abi.Closed)
 	}
@@ -145,19 +146,19 @@ func wsOpenStart(in *instance, a []uint64) uint64 {
 	if e != nil {
 		return x.fail(e)
 	}
-	c := &call{x: x, opens: true}
+	c := &call{x: x, agent: in.agent(x), opens: true}
 	return in.launch(c, nil, func(ctx context.Context) ([]byte, error) {
-		conn, err := x.openSocket(ctx, ref, t.port, opts)
+		conn, err := c.agent.openSocket(ctx, ref, t.port, opts)
 		c.opened = conn
 		return nil, err
 	})
 }
 
 // openSocket opens a socket and notes it.
-func (x *exchange) openSocket(ctx context.Context, ref abi.SandboxRef, port int, opts abi.WebSocketOptions) (abi.Socket, error) {
+func (a agent) openSocket(ctx context.Context, ref abi.SandboxRef, port int, opts abi.WebSocketOptions) (abi.Socket, error) {
 	begun := time.Now()
-	conn, err := x.services().Sockets.OpenSocket(ctx, ref, port, opts)
-	x.called("wsOpen", err, time.Since(begun))
+	conn, err := a.services.Sockets.OpenSocket(ctx, ref, port, opts)
+	a.called("wsOpen", err, time.Since(begun))
 	return conn, err
 }
 
@@ -186,7 +187,7 @@ func wsRecvStart(in *instance, a []uint64) uint64 {
 		return answer(abi.Closed)
 	}
 	timeout := milliseconds(a[2])
-	return in.launch(&call{x: x}, &s.recv, func(ctx context.Context) ([]byte, error) {
+	return in.launch(&call{x: x, agent: in.agent(x)}, &s.recv, func(ctx context.Context) ([]byte, error) {
 		return s.receive(ctx, timeout)
 	})
 }
@@ -255,7 +256,7 @@ func wsSendStart(in *instance, a []uint64) uint64 {
 	if e := checkMessage(opcode, payload); e != nil {
 		return x.fail(e)
 	}
-	return in.launch(&call{x: x, unsent: len(payload)}, &s.send, func(ctx context.Context) ([]byte, error) {
+	return in.launch(&call{x: x, agent: in.agent(x), unsent: len(payload)}, &s.send, func(ctx context.Context) ([]byte, error) {
 		return nil, socketError(s.conn.Send(ctx, byte(opcode), payload))
 	})
 }
@@ -286,6 +287,11 @@ func wsClose(in *instance, a []uint64) uint64 {
 	}
 	s.left = true
 	delete(x.sockets, uint32(a[1]))
+	if in.gen.shape.async { // other requests do not wait for the peer's part of the handshake
+		in.gen.tasks.Add(1)
+		go in.gen.closeSocket(s.conn, int(code), reason)
+		return answer(abi.OK)
+	}
 	var err error
 	in.park(func() { err = s.conn.Close(int(code), reason) })
 	if err != nil {

@@ -72,7 +72,7 @@ func respondWriteStart(in *instance, a []uint64) uint64 {
 		return no
 	}
 	s := x.stream
-	return in.launch(&call{x: x, unsent: len(piece), writes: true}, &s.lane, func(context.Context) ([]byte, error) {
+	return in.launch(&call{x: x, agent: in.agent(x), unsent: len(piece), writes: true}, &s.lane, func(context.Context) ([]byte, error) {
 		return nil, s.write(piece)
 	})
 }

@@ -94,7 +94,7 @@ func configGet(in *instance, a []uint64) uint64 {
 // lastError: (req, ptr, cap).
 func lastError(in *instance, a []uint64) uint64 {
 	out := in.bytes(a[1], a[2])
-	x := in.find(a[0])
+	x := in.caller(a[0])
 	switch {
 	case x == nil:
 		return answer(abi.Closed)
@@ -114,7 +114,7 @@ func resultRead(in *instance, a []uint64) uint64 {
 	kept := in.kept
 	switch x, c := in.find(a[0]), in.completing; {
 	case uint32(a[1]) != 0:
-		if x == nil || c == nil || c.x != x || c.handle != uint32(a[1]) {
+		if c == nil || c.x.handle != uint32(a[0]) || c.x.over || c.handle != uint32(a[1]) {
 			return answer(abi.Closed)
 		}
 		kept = c.result

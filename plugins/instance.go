@@ -195,7 +195,12 @@ func (in *instance) wait(x *exchange, l *lane, f func(ctx context.Context) error
 	}
 	defer in.gen.pool.unpark()
 	x.waited = true
-	ctx, place := x.work(), l.join()
+	ctx, place := context.Context(x.work()), l.join()
+	if x.isBackground { // its work goes on after the entry
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, in.stint.deadline)
+		defer cancel()
+	}
 	var err error
 	in.yield(func() {
 		defer place.done()
@@ -230,7 +235,7 @@ func (in *instance) ask(x *exchange, now time.Time) (pending bool, err error) {
 	if s := in.gen.reg.stage; s != nil {
 		s.enter()
 	}
-	answer, err := in.enter(x, in.request, now, x.deadline)
+	answer, err := in.enter(x, in.request, now, x.end())
 	switch {
 	case err != nil:
 		return false, err
@@ -283,14 +288,7 @@ func (in *instance) finish(x *exchange, out outcome) (kept bool) {
 	if !in.dying {
 		in.gen.tally(x, out, nil)
 	}
-	if s := x.stream; s != nil && !s.ended {
-		in.gen.log().Warn("plugin broke its answer off before respond_end", "request", x.id)
-		why := out.err
-		if why == nil {
-			why = in.gen.failure(nil)
-		}
-		_ = s.pipe.CloseWithError(why)
-	}
+	in.breakOff(x, out)
 	x.retire()
 	if len(x.sockets)+len(x.fetches)+len(x.calls) > 0 {
 		in.drop(x)
@@ -298,6 +296,9 @@ func (in *instance) finish(x *exchange, out outcome) (kept bool) {
 	if !in.dying {
 		in.served = true
 		in.gen.crashes.served()
+		if !in.gen.outlasts() {
+			in.shed()
+		}
 		in.soiled = !in.renew()
 		in.letGo()
 		kept = in.gen.pool.put(in)
@@ -307,8 +308,28 @@ func (in *instance) finish(x *exchange, out outcome) (kept bool) {
 	return kept
 }
 
+// breakOff ends an answer that the guest has not ended.
+func (in *instance) breakOff(x *exchange, out outcome) {
+	s := x.stream
+	if s == nil || s.ended {
+		return
+	}
+	in.gen.log().Warn("plugin broke its answer off before respond_end", "request", x.id)
+	why := out.err
+	if why == nil {
+		why = in.gen.failure(nil)
+	}
+	_ = s.pipe.CloseWithError(why)
+	s.ended = true
+}
+
 // drop ends what x began in the host.
 func (in *instance) drop(x *exchange) {
+	for _, c := range x.calls {
+		if c.timer != nil {
+			in.timers.remove(c.timer)
+		}
+	}
 	for _, s := range x.sockets {
 		s.abandon(in.gen)
 	}
@@ -331,6 +352,9 @@ func (in *instance) forget(x *exchange) {
 func (in *instance) fail(x *exchange, err error) {
 	in.dying = true
 	in.letGo()
+	if x != nil && (x.isBackground || x.tallied) {
+		in.gen.mishap(err)
+	}
 	in.blame(err)
 	in.gen.crashed(in, err)
 	in.gen.pool.discard(in)
@@ -339,6 +363,7 @@ func (in *instance) fail(x *exchange, err error) {
 	for _, open := range in.open {
 		in.finish(open, outcome{err: in.gen.failure(err)})
 	}
+	in.shed()
 	if only := in.only; only != nil {
 		n++
 		in.finish(only, outcome{err: in.gen.failure(err)})
@@ -375,6 +400,8 @@ func (in *instance) end() {
 	if in.stop != nil {
 		in.stop()
 	}
+	in.shed()
+	in.timers.stop()
 	for i := range in.output {
 		in.output[i].flush(in, i+1)
 	}

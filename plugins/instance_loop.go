@@ -16,8 +16,12 @@ type looped struct {
 	events chan event
 	quit   chan struct{} // closed by the pool to end an instance without requests
 	dead   chan struct{} // closed when the loop takes no more events
+	poked  chan struct{} // has room for one: another version serves
 	// uncollected is the bytes of results that wait for the loop.
 	uncollected atomic.Int64
+	// engaged counts the open calls and timers of request 0: with some the instance is
+	// not recycled.
+	engaged atomic.Int32
 
 	// The loop alone uses these, and host functions, which run in it.
 	open       map[uint32]*exchange
@@ -25,6 +29,9 @@ type looped struct {
 	completing *call       // the call that edge_complete is told of
 	held       int         // bytes that started calls hold, of requests that are over too
 	spent      bool        // the pool does not want the instance any more
+	working    int         // calls that a goroutine carries out
+	timers     timers
+	background *exchange // of request 0; nil as long as there was no call of it
 }
 
 // event is one reason to enter the guest.
@@ -43,7 +50,7 @@ const (
 )
 
 func newLooped() looped {
-	return looped{events: make(chan event), quit: make(chan struct{}), dead: make(chan struct{}), open: map[uint32]*exchange{}}
+	return looped{events: make(chan event), quit: make(chan struct{}), dead: make(chan struct{}), poked: make(chan struct{}, 1), open: map[uint32]*exchange{}}
 }
 
 // send hands the loop an event; it is false if the instance takes none any more.
@@ -84,20 +91,40 @@ func (in *instance) offer(ctx context.Context, x *exchange) (taken bool, err err
 // makes it unusable.
 func (in *instance) loop() {
 	for !in.spent {
-		select {
-		case ev := <-in.events:
-			if x, err := in.handle(ev); err != nil {
-				in.fail(x, err)
-				return
-			}
-		case <-in.quit:
-			in.spent = true
-		case <-in.life.Done(): // the generation is killed
-			in.fail(nil, in.life.Err())
+		if x, err := in.turn(); err != nil {
+			in.fail(x, err)
 			return
 		}
 	}
 	in.end()
+}
+
+// turn waits for one thing and does it. An error is the instance's end, as handle's.
+func (in *instance) turn() (*exchange, error) {
+	var alarm <-chan time.Time
+	if in.gen.reg.stage == nil {
+		alarm = in.timers.ringing()
+	} else if in.passTime() {
+		select {
+		case ev := <-in.events:
+			return in.handle(ev)
+		default:
+			return in.ring()
+		}
+	}
+	select {
+	case ev := <-in.events:
+		return in.handle(ev)
+	case <-alarm:
+		return in.ring()
+	case <-in.poked:
+		in.settleBackground()
+	case <-in.quit:
+		in.spent = true
+	case <-in.life.Done(): // the generation is killed
+		return nil, in.life.Err()
+	}
+	return nil, nil
 }
 
 // handle carries one event out. An error is the instance's end; the exchange
@@ -106,8 +133,11 @@ func (in *instance) handle(ev event) (*exchange, error) {
 	x := ev.x
 	if ev.kind == eventComplete {
 		in.held -= ev.call.held
+		in.working--
+		x.working--
+		defer x.release()
 	}
-	if x.over || (ev.kind == eventComplete && x.calls[ev.call.handle] == nil) {
+	if x.over || (ev.kind == eventComplete && x.calls[ev.call.handle] != ev.call) {
 		ev.call.drop(in.gen)
 		return nil, nil
 	}
@@ -156,7 +186,7 @@ func (in *instance) begin(x *exchange) error {
 
 // completed enters edge_complete for a call that is done.
 func (in *instance) completed(x *exchange, c *call) error {
-	if x.work().Err() != nil || !in.holdUntil(x.deadline) {
+	if x.work().Err() != nil || !in.holdFor(x) {
 		c.drop(in.gen)
 		delete(x.calls, c.handle)
 		return nil // edge_cancel is on its way
@@ -164,11 +194,18 @@ func (in *instance) completed(x *exchange, c *call) error {
 	if err := in.collect(x, c); err != nil {
 		return err
 	}
+	now := time.Now()
+	if x.isBackground {
+		in.beginBackground(x, c, now)
+	}
 	in.completing = c
 	in.stack = [4]uint64{uint64(x.handle), uint64(c.handle), uint64(c.errno)}
-	_, err := in.enter(x, in.complete, time.Now(), x.deadline)
+	_, err := in.enter(x, in.complete, now, x.end())
 	in.completing = nil
 	delete(x.calls, c.handle)
+	if x.isBackground {
+		in.endBackground(x)
+	}
 	if err == nil && x.event != nil && len(x.calls) == 0 && !x.over {
 		in.finishLast(x, outcome{})
 	}
@@ -187,11 +224,25 @@ func (in *instance) canceled(x *exchange) error {
 			return err
 		}
 	}
+	out := x.conclusion()
 	if errors.Is(x.work().Err(), context.DeadlineExceeded) {
-		in.gen.log().Warn("plugin missed a request's deadline", "request", x.id, "deadline", in.gen.spec.Deadline)
+		if x.isLingering() {
+			in.gen.log().Warn("what a request held took too long and was ended", "request", x.id, "allowed", maxHold)
+		} else {
+			in.gen.log().Warn("plugin missed a request's deadline", "request", x.id, "deadline", in.gen.spec.Deadline)
+			out.err = in.gen.missed()
+		}
 	}
-	in.finishLast(x, outcome{err: in.gen.missed()})
+	in.finishLast(x, out)
 	return nil
+}
+
+// holdFor takes a slot for an entry of x, which may have a deadline.
+func (in *instance) holdFor(x *exchange) bool {
+	if x.isBackground {
+		return in.hold(nil)
+	}
+	return in.holdUntil(x.end())
 }
 
 // holdUntil is hold with a deadline.
@@ -216,8 +267,8 @@ func (in *instance) note(x *exchange) {
 // finishEnded ends the exchanges that the entry decided.
 func (in *instance) finishEnded() {
 	for _, x := range in.ended {
-		if !x.over {
-			in.finishLast(x, x.decided)
+		if !x.over && !in.linger(x) {
+			in.finishLast(x, x.conclusion())
 		}
 	}
 	clear(in.ended)
@@ -229,5 +280,6 @@ func (in *instance) finishLast(x *exchange, out outcome) {
 	if !in.finish(x, out) {
 		in.spent = true
 	}
+	in.settleBackground()
 	in.gen.release() // who closes the generation waits for the loop
 }

@@ -108,6 +108,7 @@ func (g *generation) decide(ctx context.Context, begun time.Time, req *abi.Reque
 	}
 	if recording != nil && !errors.Is(err, errGivenUp) {
 		recording.End(d, err, explanationOf(ctx))
+		x.concludeRecording(recording)
 	}
 	x.recycle()
 	return d, err

@@ -13,9 +13,21 @@ const idleInstance = 30 * time.Second
 // worn tells whether an instance is to be replaced by another. p.mu is held.
 func (p *pool) worn(in *instance) bool {
 	s := p.spec
-	return in.soiled ||
-		s.MaxAge > 0 && in.now.Sub(in.born) >= s.MaxAge ||
-		s.MaxGrowth > 0 && uint64(in.mem.Size()-in.bornSize) >= s.MaxGrowth
+	return in.soiled || in.engaged.Load() == 0 &&
+		(s.MaxAge > 0 && in.now.Sub(in.born) >= s.MaxAge ||
+			s.MaxGrowth > 0 && uint64(in.mem.Size()-in.bornSize) >= s.MaxGrowth)
+}
+
+// poke has every instance look at its timers.
+func (p *pool) poke() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for in := range p.all {
+		select {
+		case in.poked <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // watch has trim look at the instances later, if some may be unused. p.mu is held.
@@ -47,13 +59,16 @@ func (p *pool) idle() []*instance {
 	if p.closed || p.killed {
 		return nil
 	}
-	n := 0
-	for n < len(p.spare)-p.kept() && p.spare[n].load == 0 && time.Since(p.spare[n].idleSince) >= idleInstance {
-		delete(p.all, p.spare[n])
-		n++
-	}
-	idle := slices.Clone(p.spare[:n])
-	p.spare = slices.Delete(p.spare, 0, n)
+	var idle []*instance
+	most := len(p.spare) - p.kept()
+	p.spare = slices.DeleteFunc(p.spare, func(in *instance) bool {
+		if len(idle) >= most || in.load > 0 || in.engaged.Load() > 0 || time.Since(in.idleSince) < idleInstance {
+			return false
+		}
+		delete(p.all, in)
+		idle = append(idle, in)
+		return true
+	})
 	p.watch()
 	return idle
 }

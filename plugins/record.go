@@ -25,6 +25,9 @@ type Recording interface {
 	// left it and may be looked at, unless d has a Stream. It is not called for a
 	// request that the plugin's version never saw, and for which another is begun.
 	End(d abi.Decision, err error, e *abi.Explanation)
+	// Over is told after End that the plugin makes no more calls for the request,
+	// which is at once unless it holds the request. It comes from any goroutine.
+	Over()
 }
 
 // Settings is what decisions of a generation depend on besides the request.

@@ -45,6 +45,8 @@ func (o memoOperations) Operate(ctx context.Context, name string, body json.RawM
 
 type memoRecording struct{ memo *memo }
 
+func (r memoRecording) Over() {}
+
 func (r memoRecording) End(d abi.Decision, err error, e *abi.Explanation) {
 	r.memo.add("end " + e.Verdict.Decision + " " + e.Plugin)
 }

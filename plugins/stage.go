@@ -73,6 +73,20 @@ func (s *stage) clock(id uint32) (now int64, ok bool) {
 	return 0, false
 }
 
+// now is what the clock shows, without a look at it.
+func (s *stage) now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.start.Add(s.passed)
+}
+
+// passTo lets time pass until then, if it is not past.
+func (s *stage) passTo(then time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.passed = max(s.passed, then.Sub(s.start))
+}
+
 // pass lets time pass.
 func (s *stage) pass(d time.Duration) {
 	s.mu.Lock()

@@ -60,6 +60,7 @@ func (r *Registry) keepWarm(p *Plugin, old *generation, warmth time.Duration) {
 		return
 	}
 	old.state = StateWarm
+	old.supersede(false)
 	old.probation.Store(nil)
 	p.previous = old
 	p.cooling = time.AfterFunc(warmth, func() { r.cool(p, old) })
@@ -148,6 +149,7 @@ func (r *Registry) giveUp(g *generation, cause error) {
 	case p.current.Load() == g && p.previous != nil:
 		back = p.takePrevious()
 		back.state, back.why = StateServing, ""
+		back.supersede(true)
 		p.current.Store(back)
 	default:
 		r.mu.Unlock()
@@ -196,6 +198,7 @@ func (r *Registry) bringBack(p *Plugin, match func(*generation) bool) *generatio
 	r.endCanary(p, errAsked.Error())
 	back, old := p.takePrevious(), p.current.Load()
 	back.state, back.why = StateServing, ""
+	back.supersede(true)
 	p.current.Store(back)
 	old.why = errAsked.Error()
 	r.keepWarm(p, old, old.spec.warmth())
@@ -228,6 +231,7 @@ func (r *Registry) retire(g *generation, s State) {
 	g.state = s
 	g.probation.Store(nil)
 	r.draining[g] = struct{}{}
+	g.supersede(false)
 	g.release()
 	r.tasks.Add(1)
 	go r.drain(g)

@@ -30,7 +30,12 @@ type probation struct {
 // could otherwise have a good one given up. cause is why the instance ended, if it
 // did: the client is not told of it.
 func (g *generation) tally(x *exchange, out outcome, cause error) {
-	g.counts.fuel.Add(x.fuel)
+	g.counts.fuel.Add(x.fuel - x.booked)
+	x.booked = x.fuel
+	if x.tallied {
+		return
+	}
+	x.tallied = true
 	if out.err == nil || out.err == x.decided.err {
 		return
 	}
@@ -58,6 +63,18 @@ func reason(told *abi.Error, cause error) error {
 		return told
 	}
 	return errors.New(firstLine(cause))
+}
+
+// mishap counts an instance that ended with no request of its own that could be
+// counted: in a call of request 0, or of a request that had its decision.
+func (g *generation) mishap(err error) {
+	told := g.failure(err)
+	if told.Code == abi.CodeTimeout {
+		g.counts.timeouts.Add(1)
+	} else {
+		g.counts.failures.Add(1)
+	}
+	g.falter(reason(told, err))
 }
 
 // heldUpByClient tells whether a read of the body was under way when the exchange

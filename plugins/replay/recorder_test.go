@@ -167,6 +167,7 @@ func TestRecorderDrops(t *testing.T) {
 	for range 5 {
 		_, rec := r.Begin(plugins.Settings{Spec: &plugins.Spec{}}, request("/"), plugins.Services{})
 		rec.End(&abi.Next{}, nil, &abi.Explanation{})
+		rec.Over()
 	}
 	if n := r.Dropped(); n != 3 {
 		t.Errorf("%d dropped, want 3", n)
@@ -176,6 +177,7 @@ func TestRecorderDrops(t *testing.T) {
 	for range 2 * maxQueuedBytes / maxPiece {
 		_, rec := r.Begin(plugins.Settings{Spec: &plugins.Spec{}}, request("/"), plugins.Services{})
 		rec.End(&abi.Respond{Status: 200, Body: []byte(big)}, nil, &abi.Explanation{})
+		rec.Over()
 	}
 	if held := r.queued.Load(); held > maxQueuedBytes || r.Dropped() < 500 {
 		t.Errorf("%d bytes wait, %d dropped", held, r.Dropped())
@@ -216,6 +218,7 @@ func TestRecorderHammer(t *testing.T) {
 					return
 				}
 				rec.End(&abi.Next{}, nil, &abi.Explanation{})
+				rec.Over()
 			}
 		})
 	}

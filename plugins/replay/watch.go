@@ -199,7 +199,7 @@ func (w *watch) Fetch(ctx context.Context, req plugins.FetchRequest) (*plugins.F
 	return &watched, nil
 }
 
-// End makes the line and hands it to the writer.
+// End notes how the request was decided.
 func (w *watch) End(d abi.Decision, err error, e *abi.Explanation) {
 	l := &w.line
 	l.Explanation = new(*e)
@@ -213,6 +213,10 @@ func (w *watch) End(d abi.Decision, err error, e *abi.Explanation) {
 		w.asked.Body = w.body
 	}
 	l.Edited, l.Undecided = w.edited(d), undecided(err)
+}
+
+// Over hands the line to the writer.
+func (w *watch) Over() {
 	w.seal()
 	w.recorder.offer(w)
 }
