@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -24,8 +25,10 @@ const (
 
 // bundled is a Worker as one script.
 type bundled struct {
-	file      string // the source, absolute and without links
-	text      string
+	file string // the source, absolute and without links
+	text string
+	// awaits: the top level awaits, so text only begins, and outcome tells how it went.
+	awaits    bool
 	positions positions
 	inputs    []string
 	warnings  []string
@@ -33,8 +36,27 @@ type bundled struct {
 	previews bool
 }
 
-// script is what the engine evaluates.
-func (s *bundled) script() link.Script { return link.Script{Name: bundleName, Source: s.text} }
+// scripts are what the engine evaluates.
+func (s *bundled) scripts() []link.Script {
+	scripts := []link.Script{{Name: bundleName, Source: s.text}}
+	if s.awaits {
+		scripts = append(scripts, link.Script{Name: "edge:outcome", Source: outcome})
+	}
+	return scripts
+}
+
+// Scripts have no top-level await, so a source that uses it becomes an async function.
+// When the jobs are done, outcome throws what that one threw.
+const (
+	asyncBegin = "(async () => {\n" // on a line of its own, so that columns stay
+	asyncEnd   = "})().then(() => { globalThis.__outcome = {}; }, (error) => { globalThis.__outcome = { error }; });"
+	outcome    = `(() => {
+  const o = globalThis.__outcome;
+  delete globalThis.__outcome;
+  if (o === undefined) throw new Error("a top-level await waits for what never comes: nothing that takes time can be awaited there; do it in fetch()");
+  if ("error" in o) throw o.error;
+})();`
+)
 
 // bundle makes one script of the source and what it imports. What it returns beside an
 // error has the inputs and warnings all the same.
@@ -42,6 +64,12 @@ func (r *runtime) bundle(file string) (*bundled, error) {
 	s := &bundled{file: file}
 	b := &bundler{runtime: r, dir: filepath.Dir(file), loaded: map[string]bool{}}
 	res := api.Build(b.options(file))
+	if slices.ContainsFunc(res.Errors, aboutAwait) {
+		s.awaits = true
+		o := b.options(file)
+		o.Format = api.FormatESModule // nothing is imported or exported in the end
+		res = api.Build(o)
+	}
 	s.inputs = append(b.inputs(), surroundings(b.dir)...)
 	if len(res.Errors) > 0 {
 		return s, sourceErrors(b.dir, res.Errors)
@@ -73,7 +101,13 @@ func (s *bundled) take(res api.BuildResult) error {
 	if mark < 0 {
 		return fmt.Errorf("the bundle does not hand over its default export")
 	}
+	if s.awaits {
+		s.positions.lines = append([][]position{nil}, s.positions.lines...)
+	}
 	s.text = s.text[:mark] + s.positions.script() + s.text[mark+len(positionsMark):]
+	if s.awaits {
+		s.text = asyncBegin + s.text + asyncEnd
+	}
 	var meta metafile
 	if err := json.Unmarshal([]byte(res.Metafile), &meta); err != nil {
 		return err
@@ -107,6 +141,11 @@ func (s *bundled) noHandler(text string) error {
 		}
 	}
 	return e
+}
+
+// aboutAwait tells whether a message is that scripts have no top-level await.
+func aboutAwait(m api.Message) bool {
+	return strings.HasPrefix(m.Text, "Top-level await is currently not supported")
 }
 
 // fromEntry tells whether a message is about the module that hands the Worker over: all

@@ -14,10 +14,10 @@ const openRequests = 1024
 type Engine interface {
 	// Name tells what it is, with its versions.
 	Name() string
-	// Make evaluates the runtime, which is the same each time, and the Worker on top
-	// of it. What a script throws is a *link.ScriptError. Made.Said is there beside an
+	// Make evaluates the runtime, which is the same each time, and the Worker's scripts
+	// on top of it, each when the jobs of the one before are done. What a script throws is a *link.ScriptError. Made.Said is there beside an
 	// error too.
-	Make(ctx context.Context, runtime, worker link.Script, about Section) (Made, error)
+	Make(ctx context.Context, runtime link.Script, worker []link.Script, about Section) (Made, error)
 	// Close releases what the engine keeps between calls.
 	Close() error
 }

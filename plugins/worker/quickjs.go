@@ -15,7 +15,7 @@ const quickJSName = "QuickJS-NG (quickjs-wasi 3.6.2)"
 
 // Bounds of a Worker's code while it is built.
 const (
-	buildCompute = 10 * time.Second
+	buildCompute = 5 * time.Second
 	buildMemory  = 64 << 20
 )
 
@@ -47,7 +47,7 @@ func (q *quickJS) log(_ int, text string) { q.said = append(q.said, text) }
 func (q *quickJS) Name() string { return quickJSName }
 
 // Make implements Engine.
-func (q *quickJS) Make(ctx context.Context, runtime, worker link.Script, about Section) (Made, error) {
+func (q *quickJS) Make(ctx context.Context, runtime link.Script, worker []link.Script, about Section) (Made, error) {
 	q.said = nil
 	if err := q.begin(ctx, runtime); err != nil {
 		return Made{Said: q.said}, err
@@ -56,11 +56,16 @@ func (q *quickJS) Make(ctx context.Context, runtime, worker link.Script, about S
 	if err != nil {
 		return Made{}, err
 	}
-	var memory []byte
-	err = q.evaluator.Run(ctx, q.module.Building(), func(g plugins.Guest) (err error) {
-		memory, err = q.module.Continue(g, q.base, []link.Script{worker})
-		return err
-	})
+	memory := q.base
+	for _, script := range worker {
+		err = q.evaluator.Run(ctx, q.module.Building(), func(g plugins.Guest) (err error) {
+			memory, err = q.module.Continue(g, memory, []link.Script{script})
+			return err
+		})
+		if err != nil {
+			break
+		}
+	}
 	made := Made{Said: q.said}
 	if err == nil {
 		made.Module = q.module.Bake(memory, section)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/evanw/esbuild/pkg/api"
 
+	"edge/plugins"
 	"edge/plugins/worker/link"
 )
 
@@ -43,6 +44,12 @@ func (e *SourceError) line() string {
 	}
 	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Text)
 }
+
+// What a Worker's top level may not do while it is built.
+var (
+	tooLong = fmt.Sprintf("the top level computes for longer than %s; it is run once, when the Worker is built: do that in fetch()", buildCompute)
+	tooMuch = fmt.Sprintf("the top level takes more than %d MiB of memory; it is run once, when the Worker is built: do that in fetch()", buildMemory>>20)
+)
 
 // sourceErrors are the bundler's messages as one error. Files are named relative to
 // dir.
@@ -117,11 +124,20 @@ func snippet(line int, text string, column, n int) string {
 	return number + text + "\n" + strings.Repeat(" ", len(number)-2) + "| " + pad + strings.Repeat("^", max(1, min(n, len(text)-column)))
 }
 
-// explain makes what a script threw an error of the source.
+// explain makes why a script could not be evaluated an error of the source.
 func (s *bundled) explain(err error) error {
 	var thrown *link.ScriptError
-	if !errors.As(err, &thrown) {
+	switch {
+	case errors.Is(err, plugins.ErrEvaluateTime):
+		return &SourceError{File: filepath.Base(s.file), Text: tooLong}
+	case !errors.As(err, &thrown):
 		return fmt.Errorf("%s: %w", filepath.Base(s.file), err)
+	}
+	switch text := thrown.Message; {
+	case strings.Contains(text, "interrupted"):
+		thrown.Message = tooLong
+	case text == "null", strings.HasSuffix(text, "out of memory"): // there was none for an Error
+		thrown.Message = tooMuch
 	}
 	e := s.positions.sourceError(filepath.Dir(s.file), thrown)
 	if e.Line == 0 {

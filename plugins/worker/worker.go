@@ -108,7 +108,7 @@ func (b *Builder) Build(ctx context.Context, file string) (Built, error) {
 	if err != nil {
 		return Built{Inputs: source.inputs, Warnings: source.warnings}, err
 	}
-	made, err := b.engine.Make(ctx, b.runtime.script, source.script(), Section{Source: filepath.Base(path), Made: b.engine.Name(), Optional: true, Open: openRequests, PerCore: 1})
+	made, err := b.engine.Make(ctx, b.runtime.script, source.scripts(), Section{Source: filepath.Base(path), Made: b.engine.Name(), Optional: true, Open: openRequests, PerCore: 1})
 	if err != nil {
 		err = source.explain(err)
 	}
