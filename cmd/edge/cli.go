@@ -36,14 +36,15 @@ type terminal struct {
 
 // commands is the command line.
 type commands struct {
-	Serve   serveCommand   `cmd:"" help:"Serve what edge.yaml says."`
-	Init    initCommand    `cmd:"" help:"Write edge.yaml for a Worker in TypeScript; --from-wrangler takes wrangler's file over."`
-	Dev     devCommand     `cmd:"" help:"Serve a project while you edit it: rebuild, reload, report."`
-	Clean   cleanCommand   `cmd:"" help:"Destroy every sandbox of a state folder, with all it wrote."`
-	Plugin  pluginCommands `cmd:"" help:"Write and check plugins, and see and change those of a running edge."`
-	Trust   trustCommand   `cmd:"" help:"Have this machine believe the edge's own certificates (tls: internal)."`
-	Doctor  doctorCommand  `cmd:"" help:"Find what is wrong with this machine and the configuration, and what mends it."`
-	Version versionCommand `cmd:"" help:"Tell what this binary is."`
+	Serve   serveCommand       `cmd:"" help:"Serve what edge.yaml says."`
+	Init    initCommand        `cmd:"" help:"Write edge.yaml for a Worker in TypeScript; --from-wrangler takes wrangler's file over."`
+	Dev     devCommand         `cmd:"" help:"Serve a project while you edit it: rebuild, reload, report."`
+	Build   workerBuildCommand `cmd:"" help:"Make a module of a Worker in TypeScript or JavaScript."`
+	Clean   cleanCommand       `cmd:"" help:"Destroy every sandbox of a state folder, with all it wrote."`
+	Plugin  pluginCommands     `cmd:"" help:"Write and check plugins, and see and change those of a running edge."`
+	Trust   trustCommand       `cmd:"" help:"Have this machine believe the edge's own certificates (tls: internal)."`
+	Doctor  doctorCommand      `cmd:"" help:"Find what is wrong with this machine and the configuration, and what mends it."`
+	Version versionCommand     `cmd:"" help:"Tell what this binary is."`
 
 	remote.Commands
 

@@ -410,10 +410,9 @@ func TestPluginKeysAreRefused(t *testing.T) {
 		{"typo", "sorce: chat.wasm", "edge.yaml:2:3: plugins.p: has no source; want " + wantedSource + "\n" +
 			`edge.yaml:3:5: plugins.p: unknown key "sorce"; did you mean "source"?`},
 		{"missing", "source: ./no.wasm", `edge.yaml:3:13: plugins.p.source: ./no.wasm: no such file or directory`},
-		{"no module", "source: notes.txt", `edge.yaml:3:13: plugins.p.source: notes.txt is not a .wasm file; want that or a folder with Go sources`},
-		{"typescript", "source: code.ts", `edge.yaml:3:13: plugins.p.source: is not available in this version: TypeScript and JavaScript sources; want a .wasm file or a folder with Go sources`},
+		{"no module", "source: notes.txt", `edge.yaml:3:13: plugins.p.source: notes.txt is neither a .wasm file nor a Worker in TypeScript or JavaScript; want one, or a folder with Go sources`},
 		{"go file", "source: main.go", `edge.yaml:3:13: plugins.p.source: main.go is one file; want the folder it is in, or a .wasm file`},
-		{"folder without Go", "source: empty", `edge.yaml:3:13: plugins.p.source: the folder empty holds neither Go sources nor .wasm files`},
+		{"folder without Go", "source: empty", `edge.yaml:3:13: plugins.p.source: the folder empty holds neither Go sources nor .wasm files; of a Worker, name the file: empty/worker.ts`},
 		{"deadline", "{source: chat.wasm, deadline: 0}", `edge.yaml:3:35: plugins.p.deadline: 0 is not above 0 and at most 720h0m0s`},
 		{"memory", "{source: chat.wasm, memory: 8GiB}", `edge.yaml:3:33: plugins.p.memory: 8GiB is not between 1MiB and 4GiB`},
 		{"config", "{source: chat.wasm, config: 3}", `edge.yaml:3:33: plugins.p.config: is "3"; want a mapping of keys to values`},

@@ -20,7 +20,7 @@ import (
 
 type pluginBenchCommand struct {
 	remote.Output
-	Module    string        `arg:"" help:"Module (.wasm) to measure."`
+	Module    string        `arg:"" help:"Module (.wasm) or Worker (.ts, .js) to measure."`
 	Cases     string        `arg:"" optional:"" name:"file" help:"File of cases, as of edge plugin test; their requests take turns. Without one it is GET /."`
 	Number    int           `short:"n" placeholder:"N" help:"Decisions to make; by default as many as fit the time."`
 	For       time.Duration `default:"2s" placeholder:"SPAN" help:"How long to decide; default 2s."`
@@ -57,7 +57,7 @@ func (c *pluginBenchCommand) Run(ctx context.Context, t *terminal) error {
 	if c.Callers <= 0 {
 		c.Callers = 2 * runtime.GOMAXPROCS(0)
 	}
-	module, err := readPlugin(c.Module)
+	module, err := readPlugin(ctx, t, c.Module)
 	if err != nil {
 		return err
 	}

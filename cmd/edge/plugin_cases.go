@@ -19,7 +19,7 @@ import (
 // Go's.)
 type pluginTestCommand struct {
 	remote.Output
-	Module    string   `arg:"" help:"Module (.wasm) to test."`
+	Module    string   `arg:"" help:"Module (.wasm) or Worker (.ts, .js) to test."`
 	Cases     []string `arg:"" optional:"" name:"file" help:"Files of cases, or folders with them (*.yaml)."`
 	Recording string   `placeholder:"FILE" help:"Decide the requests that edge serve --record wrote."`
 	Only      string   `name:"run" placeholder:"TEXT" help:"Only the cases with TEXT in their names."`
@@ -53,7 +53,7 @@ Every case has an instance, a clock and randomness of its own that are the same 
 
 // Run decides the cases. Any that fails is exit code 1.
 func (c *pluginTestCommand) Run(ctx context.Context, t *terminal) error {
-	module, err := readPlugin(c.Module)
+	module, err := readPlugin(ctx, t, c.Module)
 	if err != nil {
 		return err
 	}
@@ -235,8 +235,11 @@ func callText(c replay.Call) string {
 	return text + " -> " + replay.Short(string(c.Answer), 60)
 }
 
-// readPlugin reads a module's file.
-func readPlugin(path string) ([]byte, error) {
+// readPlugin reads a module's file, or builds a Worker.
+func readPlugin(ctx context.Context, t *terminal, path string) ([]byte, error) {
+	if isWorkerSource(path) {
+		return t.buildWorker(ctx, path)
+	}
 	module, err := os.ReadFile(path)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("%s: %s%s", path, reason(err), folderHint(path))}

@@ -17,7 +17,7 @@ import (
 
 type pluginCheckCommand struct {
 	remote.Output
-	Files []string `arg:"" name:"file" help:"Modules (.wasm) to check."`
+	Files []string `arg:"" name:"file" help:"Modules (.wasm) or Workers (.ts, .js) to check."`
 }
 
 // Help is the long text of --help.
@@ -31,7 +31,7 @@ func (c *pluginCheckCommand) Run(ctx context.Context, t *terminal) error {
 	var refused []error
 	var reports []plugins.Report
 	for _, file := range c.Files {
-		r, err := plugins.Check(ctx, file)
+		r, err := checkPlugin(ctx, t, file)
 		if err == nil {
 			reports = append(reports, r)
 		}
@@ -48,6 +48,27 @@ func (c *pluginCheckCommand) Run(ctx context.Context, t *terminal) error {
 		refused = append(refused, writeJSON(t.out, reports))
 	}
 	return errors.Join(refused...)
+}
+
+// checkPlugin reports on a module's file, or on what a Worker is built into.
+func checkPlugin(ctx context.Context, t *terminal, file string) (plugins.Report, error) {
+	if !isWorkerSource(file) {
+		return plugins.Check(ctx, file)
+	}
+	module, err := t.buildWorker(ctx, file)
+	if err != nil {
+		return plugins.Report{}, err
+	}
+	dir, err := os.MkdirTemp("", "edge-plugin-")
+	if err != nil {
+		return plugins.Report{}, err
+	}
+	defer os.RemoveAll(dir)
+	built := filepath.Join(dir, pluginNameOf(file)+".wasm")
+	if err := os.WriteFile(built, module, 0o600); err != nil {
+		return plugins.Report{}, err
+	}
+	return plugins.Check(ctx, built)
 }
 
 func writeReport(w io.Writer, file string, r plugins.Report) {

@@ -14,7 +14,7 @@ import (
 
 type pluginReplayCommand struct {
 	remote.Output
-	Module    string `arg:"" help:"Module (.wasm) that decides."`
+	Module    string `arg:"" help:"Module (.wasm) or Worker (.ts, .js) that decides."`
 	Recording string `arg:"" help:"File that edge serve --record wrote."`
 	Plugin    string `placeholder:"NAME" help:"Whose requests are decided, if the recording has several plugins'."`
 	All       bool   `short:"a" help:"Print the requests that are decided alike too."`
@@ -37,7 +37,7 @@ type replayReport struct {
 
 // Run decides the recording's requests.
 func (c *pluginReplayCommand) Run(ctx context.Context, t *terminal) error {
-	module, err := readPlugin(c.Module)
+	module, err := readPlugin(ctx, t, c.Module)
 	if err != nil {
 		return err
 	}
