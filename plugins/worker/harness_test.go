@@ -126,7 +126,7 @@ func serve(t testing.TB, module []byte, op operate, change ...func(*plugins.Spec
 	if err := os.WriteFile(path, module, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	spec := plugins.Spec{Name: "w", Source: path, MaxInstances: 1}
+	spec := plugins.Spec{Name: "w", Source: path, MaxInstances: 1, Bindings: plugins.Bindings{Sandboxes: map[string]string{"Sandbox": "Sandbox"}}}
 	for _, f := range change {
 		f(&spec)
 	}

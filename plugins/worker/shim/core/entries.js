@@ -1,65 +1,155 @@
 // What the edge enters: requests, completed calls, and their ends.
 import { edge } from "./edge.js";
 import { current, enter } from "./current.js";
-import { begin, complete, finish, isOpen } from "./calls.js";
+import { complete, drop, waiting } from "./calls.js";
+import { anyOpen, begin, remove, taskOf, tasks, whenSettled } from "./task.js";
+import { answer } from "./answer.js";
 import { log, describe, ERROR } from "./log.js";
 import { positions } from "./positions.js";
-import { Request } from "../web/request.js";
-import { Response, deliver } from "../web/response.js";
+import { incomingRequest } from "../web/request.js";
+import { Response } from "../web/response.js";
 import { environment, context } from "../env.js";
 
-let worker = null, env = null;
+let worker = null, Entrypoint = null, env = null;
 const unhandled = new Map(); // promise -> {reason, req}
 
 // serve takes the Worker's default export and the source map of its bundle.
 export const serve = (w, map) => {
   if (map) positions(map);
-  if (typeof w?.fetch !== "function") throw new TypeError("the Worker's default export has no fetch()");
-  worker = w;
+  if (typeof w === "function" && typeof w.prototype?.fetch === "function") Entrypoint = w;
+  else if (typeof w?.fetch === "function") worker = w;
+  else throw new TypeError(w === undefined || w === null ? "the Worker has no default export: it needs `export default { fetch(request, env, ctx) { ... } }`"
+    : "the Worker's default export has no fetch(): it needs `export default { fetch(request, env, ctx) { ... } }`");
 };
 
-const answer = (req, r) => {
-  if (!(r instanceof Response)) throw new TypeError("fetch() of the Worker did not return a Response");
-  deliver(req, r);
-  finish(req);
+// close ends a request for which nothing is left to do.
+const close = (task) => {
+  if (task.held > 0) return;
+  if (!remove(task.req)) return;
+  drop(task);
+  if (task.holding) edge.let_go(task.req);
+};
+whenSettled((task) => { if (task.pump === null) close(task); });
+
+const sent = (task) => { task.pump = null; close(task); };
+
+const respond = (task, response) => {
+  if (task.answered || taskOf(task.req) !== task) return; // it was stopped, or its client is gone
+  try {
+    const whole = answer(task, response, sent);
+    task.answered = true;
+    if (whole) close(task);
+  } catch (e) { failed(task, e); }
 };
 
-const failed = (req, e) => {
+// What stopped JavaScript, as the client is told; undefined is an exception of the
+// Worker's own.
+const stopped = (e) => {
+  if (e === null) return "memory"; // there was none left for an Error
+  if (!(e instanceof Error) || e.name !== "InternalError") return undefined;
+  return e.message === "interrupted" ? "time" : e.message === "out of memory" ? "memory" : undefined;
+};
+
+const tell = (task, code, message) => {
+  const r = edge.fail(task.req, JSON.stringify({ code, message, retryable: false }));
+  if (r < 0 && r !== -9) log(ERROR, `the error ${code} could not be answered (${-r})`, task.req);
+};
+
+// failed ends a request with an error, of which the log has the details.
+const failed = (task, e) => {
+  const { req } = task;
+  if (taskOf(req) !== task) return;
   enter(req);
-  log(ERROR, "Uncaught " + describe(e));
-  edge.fail(req, JSON.stringify({ code: "PLUGIN_FAILED", message: "the Worker threw an exception" }));
-  finish(req);
+  const why = stopped(e);
+  log(ERROR, (why === "time" ? "Stopped: the Worker computed for longer than a request may (compute). " : why === "memory" ? "Out of memory: the Worker reached its limit (memory). " : "Uncaught ") + describe(e));
+  if (task.answered) { // what is left of it are its body and waitUntil
+    if (task.pump === null) return;
+    const { pump } = task;
+    task.pump = null;
+    task.held = 0;
+    pump.breakOff(e);
+    return;
+  }
+  task.answered = true;
+  if (task.passThrough && why === undefined) {
+    const r = edge.next(req);
+    if (r >= 0) return close(task);
+    log(ERROR, "passThroughOnException(): no other plugin can be asked");
+  }
+  if (why === "time") tell(task, "TIMEOUT", "the Worker computed for longer than a request may");
+  else if (why === "memory") tell(task, "PLUGIN_FAILED", "the Worker ran out of memory");
+  else tell(task, "PLUGIN_FAILED", "the Worker threw an exception");
+  close(task);
+};
+
+const HUNG = "the Worker will never answer this request: its promise waits for nothing that could still happen (no operation, timer or body is open). Is a resolve() or a return missing?";
+
+// hang ends the requests that nothing can bring forward. It is asked when the engine
+// has nothing left to do, and no call is open.
+const hang = () => {
+  for (const task of [...tasks()]) {
+    if (!task.answered) {
+      log(ERROR, HUNG, task.req);
+      task.answered = true;
+      tell(task, "PLUGIN_FAILED", "the Worker will never answer this request");
+    } else if (task.pump !== null) {
+      log(ERROR, "the body of the answer will never end: its stream waits for nothing that could still happen", task.req);
+      const { pump } = task;
+      task.pump = null;
+      pump.breakOff(new Error("the body will never end"));
+    } else {
+      log(ERROR, "waitUntil() waits for a promise that will never be settled", task.req);
+    }
+    task.held = 0;
+    close(task);
+  }
 };
 
 export const handlers = {
   onInit() {},
   onRequest(req) {
     enter(req);
-    begin(req);
+    const task = begin(req);
     let p;
     try {
       env ??= environment();
-      p = worker.fetch(new Request(req), env, context(req));
-      if (p instanceof Response) return answer(req, p); // nothing to wait for
-    } catch (e) { return failed(req, e); }
+      const request = incomingRequest(req), ctx = context(req);
+      p = worker !== null ? worker.fetch(request, env, ctx) : new Entrypoint(ctx, env).fetch(request);
+    } catch (e) { return failed(task, e); }
+    if (p instanceof Response) return respond(task, p); // nothing to wait for
     if (typeof p?.then !== "function") p = Promise.resolve(p);
-    p.then((r) => { try { answer(req, r); } catch (e) { failed(req, e); } }, (e) => failed(req, e));
+    p.then((r) => respond(task, r), (e) => failed(task, e));
   },
   onComplete(req, call, errno) {
     enter(req);
     complete(req, call, errno);
   },
-  onCancel(req) { finish(req); },
+  onCancel(req) {
+    enter(req);
+    const task = taskOf(req);
+    if (task === undefined) return;
+    remove(req); // what is begun from now on belongs to the instance
+    drop(task);
+    const { controller, pump } = task;
+    if (task.answered && pump === null) return; // its time for waitUntil is over
+    const reason = new DOMException("The client has disconnected", "AbortError");
+    pump?.stop(reason);
+    controller?.abort(reason);
+  },
   onRejection(promise, reason, handled) {
     if (handled) unhandled.delete(promise);
     else unhandled.set(promise, { reason, req: current() });
   },
   onDrain() {
-    for (const { reason } of unhandled.values()) log(ERROR, "Unhandled promise rejection: " + describe(reason));
-    unhandled.clear();
+    if (unhandled.size !== 0) {
+      for (const { reason, req } of unhandled.values()) log(ERROR, "Unhandled promise rejection: " + describe(reason), req);
+      unhandled.clear();
+    }
+    if (!waiting() && anyOpen()) hang();
   },
   onError(e) { // what no JavaScript can catch: it was stopped
-    if (current() !== 0 && isOpen(current())) failed(current(), e);
+    const task = taskOf(current());
+    if (task !== undefined) failed(task, e);
     else log(ERROR, "Uncaught " + describe(e));
   },
 };

@@ -5,13 +5,21 @@ import { source } from "./positions.js";
 
 export const DEBUG = -4, INFO = 0, WARN = 4, ERROR = 8;
 
-// log writes one line for the request that is worked on.
-export const log = (level, text) => edge.log(current(), level, text, null);
+// log writes one line for a request: the one that is worked on, if none is given.
+export const log = (level, text, req = current()) => edge.log(req, level, text, null);
 
 // describe is an error as the log shows it, with the positions of the source.
 export const describe = (e) => {
   try {
-    if (e instanceof Error) return e.stack ? `${e.name}: ${e.message}\n${source(e.stack)}` : `${e.name}: ${e.message}`;
-    return typeof e === "string" ? e : typeof e === "object" ? JSON.stringify(e) : String(e);
+    if (e instanceof Error) return trace(e, 0);
+    return typeof e === "string" ? e : typeof e === "object" && e !== null ? JSON.stringify(e) : String(e);
   } catch { return "a value that cannot be shown"; }
+};
+
+const trace = (e, depth) => {
+  let s = `${e.name}: ${e.message}`;
+  if (typeof e.code === "string") s += ` (${e.code})`;
+  if (typeof e.stack === "string" && e.stack !== "") s += "\n" + source(e.stack).trimEnd();
+  if (e.cause instanceof Error && depth < 4) s += "\ncaused by " + trace(e.cause, depth + 1);
+  return s;
 };

@@ -1,1 +1,123 @@
-export {};
+// fetch() (Fetch Standard), as far as the edge goes: to the hosts that the plugin is
+// granted, and without a grant to the previews of this edge.
+import { current, edge, owner, start } from "../core/index.js";
+import { Request, payload } from "./request.js";
+import { received } from "./response.js";
+import { adopt, connect, handshaken } from "./websocket.js";
+import { whenAborted } from "./abort.js";
+
+const PIECE = 64 << 10;
+
+// Statuses without a body (Fetch Standard, section 2.2.3).
+const bare = (method, status) => method === "HEAD" || status === 204 || status === 205 || status === 304;
+
+// collect reads a stream that the edge cannot be sent piece by piece.
+const collect = async (stream) => {
+  const parts = [], reader = stream.getReader();
+  let size = 0;
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    const bytes = typeof value === "string" ? edge.utf8_encode(value) : value;
+    parts.push(bytes);
+    size += bytes.length;
+  }
+  const all = new Uint8Array(size);
+  let at = 0;
+  for (const p of parts) { all.set(p, at); at += p.length; }
+  return all;
+};
+
+// failed is what fetch() fails with: its cause has the edge's code and what to do.
+const failed = (url, e) => {
+  const text = e?.suggestion ? `${e.message}; ${e.suggestion}` : e?.message ?? String(e);
+  return new TypeError(`fetch of ${place(url)} failed: ${text}`, { cause: e });
+};
+const place = (url) => { try { return new URL(url).origin; } catch { return url; } };
+
+// Body is an answer's, as a source of a payload (body.js): read when it is asked for.
+class Body {
+  #req; #handle; #over = false;
+  constructor(req, handle) { this.#req = req; this.#handle = handle; }
+  read() {
+    if (this.#over) return Promise.resolve(null);
+    return start(this.#req, edge.fetch_read_start(this.#req, this.#handle, PIECE), "bytes", (piece) => {
+      if (piece.length > 0) return piece;
+      this.cancel();
+      return null;
+    }).then(undefined, (e) => {
+      this.#over = true;
+      throw new TypeError("the body broke off: " + e.message, { cause: e });
+    });
+  }
+  cancel() {
+    if (!this.#over) edge.fetch_close(this.#req, this.#handle);
+    this.#over = true;
+    return Promise.resolve();
+  }
+}
+
+// answer makes the Response of what fetch_head tells.
+const answer = (req, handle, method, asked) => {
+  const head = edge.fetch_head(req, handle).split("\0"), headers = [];
+  for (let i = 2; i + 1 < head.length; i += 2) headers.push([head[i], head[i + 1]]);
+  const status = Number(head[0]), url = head[1], hash = asked.indexOf("#");
+  const none = bare(method, status);
+  if (none) edge.fetch_close(req, handle);
+  return received({ status, url, redirected: url !== (hash < 0 ? asked : asked.slice(0, hash)), headers, body: none ? null : new Body(req, handle) });
+};
+
+// exchange sends a request, to a port of a sandbox if target says so: a promise of its
+// Response.
+export const exchange = (request, target, req = owner(current())) => {
+  const { method, url } = request;
+  const head = { method, url, headers: [...request.headers], redirect: request.redirect, ...target };
+  const send = (data) => start(req, edge.fetch_start(req, JSON.stringify(head), data), "handle", (handle) => answer(req, handle, method, url));
+  const content = payload(request);
+  if (content === null || typeof content === "string" || content instanceof Uint8Array) return send(content);
+  if (content.req !== undefined) { // the edge sends on what the client sends
+    head.body = "request";
+    return send(null);
+  }
+  return collect(content).then(send);
+};
+
+const isUpgrade = (headers) => headers.get("upgrade")?.toLowerCase() === "websocket";
+
+// handshake opens a WebSocket for a request that asks for one; the answer has it.
+const handshake = (request) => {
+  const headers = [];
+  let protocols;
+  for (const [name, value] of request.headers) {
+    if (name === "sec-websocket-protocol") protocols = value.split(",").map((p) => p.trim());
+    else if (name !== "upgrade" && name !== "connection" && !name.startsWith("sec-websocket-") && name !== "host") headers.push([name, value]);
+  }
+  return connect(request.url, protocols, headers).then(({ req, ws }) => {
+    const head = handshaken(req, ws);
+    return received({ status: 101, url: request.url, headers: head.headers, webSocket: adopt(req, ws, request.url) });
+  });
+};
+
+// aborted has a promise rejected when a signal is aborted; what comes then is closed.
+const aborted = (signal, promise) => new Promise((resolve, reject) => {
+  let over = false;
+  const undo = whenAborted(signal, (reason) => { over = true; reject(reason); });
+  promise.then((response) => {
+    if (over) { response.body?.cancel().catch(() => {}); return; }
+    undo();
+    if (response.body !== null) whenAborted(signal, () => { response.body.cancel(signal.reason).catch(() => {}); });
+    resolve(response);
+  }, (e) => { undo(); reject(e); });
+});
+
+export const fetch = (input, init) => {
+  let request, signal, sent;
+  try {
+    request = input instanceof Request && init === undefined ? input : new Request(input, init);
+    signal = init?.signal ?? (input instanceof Request ? input.signal : undefined);
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    sent = isUpgrade(request.headers) ? handshake(request) : exchange(request);
+  } catch (e) { return Promise.reject(e instanceof TypeError ? e : failed(request?.url, e)); }
+  const said = sent.then(undefined, (e) => { throw e instanceof TypeError ? e : failed(request.url, e); });
+  return signal ? aborted(signal, said) : said;
+};

@@ -1,0 +1,68 @@
+// The requests that are open, and what belongs to them.
+import { edge } from "./edge.js";
+import { current } from "./current.js";
+import { log, describe, ERROR, WARN } from "./log.js";
+import { AbortController } from "../web/abort.js";
+
+const open = new Map(); // request -> task
+
+// begin notes a request. Its task is {req, calls, answered, passThrough, pump, held,
+// holding, controller}: calls are those that wait for the host, pump is what sends the
+// answer's body, held counts promises of waitUntil.
+export const begin = (req) => {
+  const task = { req, calls: 0, answered: false, passThrough: false, pump: null, held: 0, holding: false, controller: null };
+  open.set(req, task);
+  return task;
+};
+
+export const taskOf = (req) => open.get(req);
+export const isOpen = (req) => open.has(req);
+export const remove = (req) => open.delete(req);
+export const tasks = () => open.values();
+export const anyOpen = () => open.size !== 0;
+
+// owner is the request itself while it is open, else 0: what is done then belongs to
+// the instance.
+export const owner = (req) => open.has(req) ? req : 0;
+
+// signalOf is a request's signal, which is aborted when the client goes away.
+export const signalOf = (req) => {
+  const task = open.get(req);
+  if (task === undefined) return new AbortController().signal;
+  return (task.controller ??= new AbortController()).signal;
+};
+
+// passThrough has the next plugin decide when the Worker fails.
+export const passThrough = (req) => {
+  const task = open.get(req);
+  if (task !== undefined) task.passThrough = true;
+};
+
+let settled; // what to do with a task that may be over
+
+// whenSettled is for the entries: f(task) is called when nothing holds a task back.
+export const whenSettled = (f) => { settled = f; };
+
+// waitUntil keeps a request and its calls until the promise is settled, at most 30
+// seconds after the answer.
+export const waitUntil = (req, promise) => {
+  const task = open.get(req);
+  if (task === undefined) {
+    log(WARN, "waitUntil() was called when the request was over: nothing keeps what it waits for");
+    return;
+  }
+  if (!task.holding) {
+    task.holding = true;
+    const r = edge.hold(req);
+    if (r < 0) log(WARN, "waitUntil(): the edge does not keep requests after their answer");
+  }
+  task.held++;
+  const drop = () => {
+    task.held--;
+    if (task.held === 0 && task.answered) settled(task);
+  };
+  Promise.resolve(promise).then(drop, (e) => {
+    log(ERROR, "Uncaught in waitUntil(): " + describe(e), current() === req ? undefined : req);
+    drop();
+  });
+};

@@ -1,0 +1,149 @@
+// Connections to ports of a sandbox: decisions, which the edge carries out when their
+// Response is returned from fetch(), and sockets that the Worker itself reads.
+import { acceptable, decided, edge, start } from "../core/index.js";
+import { incomingOf, isIncoming } from "../web/request.js";
+import { received } from "../web/response.js";
+import { adopt, isAccepted, lazy } from "../web/websocket.js";
+import { reference, requestOf } from "./handle.js";
+import { Flow } from "./flow.js";
+import { invalid, unsupported } from "./errors.js";
+import { fill } from "./options.js";
+
+// Fields of req_get and req_set (abi/SPEC.md, section 4).
+const METHOD = 1, PATH = 4, QUERY = 5, URL_FIELD = 8;
+
+// Headers that are the host's (abi/SPEC.md): of the connection, its framing and its handshake.
+const owned = /^(?:host|connection|upgrade|keep-alive|te|trailer|transfer-encoding|content-length|proxy-connection|proxy-authorization|sec-websocket-(?:key|version|extensions))$/;
+
+const isUpgrade = (value) => value !== null && typeof value === "string" && value.toLowerCase() === "websocket";
+
+// checkPort refuses what is no port before anything is decided.
+const checkPort = (operation, port) => {
+  if (Number.isInteger(port) && port >= 1024 && port <= 65535) return;
+  throw invalid(operation, `port ${String(port)} is not between 1024 and 65535`, "INVALID_PORT");
+};
+
+// target is the JSON that decisions take: {policy, wake, sandbox}. The policy's own
+// fields may stand beside wake.
+const target = (options, policy) => {
+  if (policy === undefined && options === undefined) return undefined;
+  const { wake, policy: inner, ...rest } = policy ?? {};
+  return { wake, policy: inner ?? (Object.keys(rest).length > 0 ? rest : undefined), sandbox: options };
+};
+
+// edits has the client's request changed to what the Worker made of it, just before it
+// is sent on.
+const edits = (request) => (req) => {
+  const url = new URL(request.url), was = new URL(edge.req_get(req, URL_FIELD));
+  if (url.pathname !== was.pathname) edge.req_set(req, PATH, url.pathname);
+  if (url.search !== was.search) edge.req_set(req, QUERY, url.search.slice(1));
+  if (request.method !== edge.req_get(req, METHOD)) edge.req_set(req, METHOD, request.method);
+  const old = edge.req_headers(req).split("\0"), before = new Map();
+  for (let i = 0; i + 1 < old.length; i += 2) before.set(old[i].toLowerCase(), before.has(old[i].toLowerCase()) ? undefined : old[i + 1]);
+  for (const name of before.keys()) if (!owned.test(name) && !request.headers.has(name)) edge.req_header_del(req, name);
+  for (const [name, value] of request.headers) if (!owned.test(name) && before.get(name) !== value) edge.req_header_set(req, name, value);
+};
+
+// prepared is what has to be done before a decision about a request: nothing, if it is
+// the client's own.
+const prepared = (operation, req, request) => {
+  if (incomingOf(request) === req) return isIncoming(request) ? undefined : edits(request);
+  if (request.body !== null) {
+    throw unsupported(operation, "the request has a body of its own, and a decision sends the client's: use containerFetch");
+  }
+  return edits(request);
+};
+
+// opened opens a WebSocket to a port for the Worker itself: a promise of its handle.
+const opened = (h, port, options) => {
+  const { binding, id, options: sandbox } = reference(h), req = requestOf(h);
+  const all = options === undefined && sandbox === undefined ? null : JSON.stringify({ ...options, sandbox });
+  return start(req, edge.ws_open_start(req, binding, id, port, all), "handle", (ws) => ({ req, ws }));
+};
+
+// handshake is what ws_open takes of a request.
+const handshake = (request) => {
+  const url = new URL(request.url), headers = [];
+  let protocols;
+  for (const [name, value] of request.headers) {
+    if (name === "sec-websocket-protocol") protocols = value.split(",").map((p) => p.trim());
+    else if (!owned.test(name)) headers.push([name, value]);
+  }
+  return { path: url.pathname + url.search, protocols, headers: headers.length > 0 ? headers : undefined };
+};
+
+const reject = (e) => Promise.reject(e);
+
+// wsConnect connects a client, or the Worker, with a port. With a client that wants a
+// WebSocket it is a decision: nothing is opened unless the Response is not returned but
+// its webSocket accepted. Otherwise the socket is open when the promise is resolved.
+export const wsConnect = (h, request, port, policy) => {
+  try {
+    checkPort("wsConnect", port);
+    const req = requestOf(h), own = incomingOf(request) === req && isIncoming(request);
+    if (!isUpgrade(request.headers.get("upgrade"))) return reject(invalid("wsConnect", "the request asks for no WebSocket: it needs the header Upgrade: websocket", "UPGRADE_REQUIRED"));
+    if (!own && (req === 0 || !isUpgrade(edge.req_header(req, "upgrade")))) {
+      return opened(h, port, handshake(request)).then(({ req: at, ws }) => received({ status: 101, webSocket: adopt(at, ws, request.url) }));
+    }
+    const { binding, id, options } = reference(h);
+    const decision = { kind: "connect", binding, id, port, options: target(options, policy), prepare: own ? undefined : prepared("wsConnect", req, request) };
+    return Promise.resolve(acceptable(received({ status: 101 }), new Offer(h, port, request, decision)));
+  } catch (e) { return reject(e); }
+};
+
+// Offer is a connection that is the client's if the Response is returned, and the
+// Worker's if its webSocket is accepted.
+class Offer {
+  constructor(h, port, request, decision) {
+    this.h = h;
+    this.port = port;
+    this.request = request;
+    this.decision = decision;
+  }
+  socket() { return lazy(this.request.url, () => opened(this.h, this.port, handshake(this.request))); }
+  decide(socket) {
+    if (isAccepted(socket)) throw new TypeError("the webSocket of this Response was accepted: it is the Worker's, and cannot be given to the client too");
+    return this.decision;
+  }
+}
+
+// proxyTo relays the client's request to a port.
+export const proxyTo = (h, port, policy, request) => {
+  try {
+    if (port !== 0) checkPort("proxyTo", port);
+    const { binding, id, options } = reference(h);
+    const decision = { kind: "proxy", binding, id, port, options: target(options, policy) };
+    if (request !== undefined) decision.prepare = prepared("proxyTo", requestOf(h), request);
+    return Promise.resolve(decided(received({ status: 200 }), decision));
+  } catch (e) { return reject(e); }
+};
+
+// proxyPreview serves the preview that the request's host or path names.
+export const proxyPreview = (request) => {
+  const req = incomingOf(request);
+  if (req === 0 || edge.preview(req) !== 1) return Promise.resolve(null);
+  return Promise.resolve(decided(received({ status: 200 }), { kind: "proxy", binding: "", id: "", port: 0 }));
+};
+
+// Socket is a WebSocket to a port that the Worker asks for messages.
+class Socket {
+  #flow; #end = null;
+  constructor(flow) { this.#flow = flow; }
+  // recv is the next message, a string or an Uint8Array; null when the server closed.
+  recv(timeout) { return this.#flow.next(timeout); }
+  send(data) { return this.#flow.message(data); }
+  close(code, reason) { this.#flow.close(code, reason); return Promise.resolve(); }
+  async *[Symbol.asyncIterator]() {
+    try {
+      for (let m = await this.recv(); m !== null; m = await this.recv()) yield m;
+    } finally { this.#flow.close(); }
+  }
+}
+
+// wsOpen opens a WebSocket to a port.
+export const wsOpen = (h, port, options) => {
+  try { checkPort("wsOpen", port); } catch (e) { return reject(e); }
+  const { headers, ...rest } = options ?? {};
+  const list = headers === undefined ? undefined : Array.isArray(headers) ? headers : typeof headers.entries === "function" ? [...headers.entries()] : Object.entries(headers);
+  return opened(h, port, fill({ headers: list }, rest)).then(({ req, ws }) => new Socket(new Flow(req, ws, true)));
+};
