@@ -19,6 +19,9 @@ func budget(in *instance, a []uint64) uint64 {
 		return abi.Result(abi.OK, microseconds(in.leftInBackground(now)))
 	}
 	x := in.find(a[0])
+	if at := in.stint.x; x == nil && at != nil && at.handle == uint32(a[0]) {
+		x = at // the guest goes on after its decision
+	}
 	if x == nil {
 		return answer(abi.Closed)
 	}

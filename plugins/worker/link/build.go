@@ -64,13 +64,14 @@ func (g *glue) begin(table []foreign, firstEntry uint32) {
 		register = append(register, store64(handlers+8*uint32(i), zero(), i64(undefined)))
 	}
 	register = append(register, store64(cellNone, zero(), i64(undefined)))
-	g.function("build_begin", "", "", "I",
+	g.function("build_begin", "", "", "Iii",
 		g.call("_initialize"), drop(g.call("qjs_init")),
 		store(cellContext, zero(), g.call("qjs_get_context_ptr")),
 		store(cellRuntime, zero(), g.call("qjs_get_runtime_ptr")),
 		g.call("JS_SetMaxStackSize", load(cellRuntime, zero()), i32(stackSize)),
 		g.call("qjs_set_promise_rejection_handler", i32(1)),
 		g.call("qjs_set_interrupt_handler", i32(1)),
+		g.findJobs(1, 2),
 		set(0, g.call("JS_NewObject", ctx())),
 		do(register...),
 		drop(g.call("JS_SetPropertyStr", ctx(), g.call("JS_GetGlobalObject", ctx()), g.name("__edge"), get(0))))

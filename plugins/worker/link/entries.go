@@ -8,10 +8,10 @@ func (g *glue) run() {
 	invoke := func(handler, argc code) code {
 		return g.call("JS_Call", ctx(), load64(0, handler), i64(undefined), argc, i32(cellArgs))
 	}
-	// report(): hands the exception to onError with the request of this entry. It may
-	// compute with half of what is left. If it fails too, there is no memory.
+	// report(): hands the exception to onError with the request of this entry. If that
+	// fails too, there is no memory.
 	g.function("report", "", "", "II",
-		store(cellStopped, zero(), i32(1)), store(cellReserve, zero(), zero()),
+		store(cellReported, zero(), i32(1)),
 		store64(cellArgs, zero(), tee(0, g.call("JS_GetException", ctx()))),
 		store64(cellArgs+8, zero(), g.call("toNumber", request())),
 		set(1, invoke(i32(handler("onError")), i32(2))),
@@ -20,23 +20,22 @@ func (g *glue) run() {
 			when(request(), drop(g.call("edge1.fail", request(), g.text(lastWords), i32(uint32(len(lastWords))))))),
 		g.call("JS_FreeValue", ctx(), get(1)),
 		g.call("JS_FreeValue", ctx(), get(0)))
-	// run(handler, argc): 0 if it was reported that the handler failed. cellScratch
+	g.jobs()
+	// run(handler, argc): 0 if it was reported that the handler failed. cellScratch+8
 	// has what it returned, as a number.
-	g.function("run", "ii", "i", "Iii", // 2 value, 3 jobs, 4 result
+	g.function("run", "ii", "i", "Ii", // 2 value, 3 result
 		store(cellScratch+8, zero(), zero()),
 		when(eq(high(load64(0, get(0))), i32(tagUndefined)), ret(i32(1))),
 		set(2, invoke(get(0), get(1))),
 		either(threw(get(2)), g.call("report"),
-			do(set(4, i32(1)), when(eqz(high(get(2))), store(cellScratch+8, zero(), wrap(get(2)))), g.call("JS_FreeValue", ctx(), get(2)))),
-		forever(
-			brIf(1, eqz(tee(3, g.call("JS_ExecutePendingJob", load(cellRuntime, zero()), i32(cellScratch))))),
-			when(ltS(get(3), zero()), g.call("report"))),
-		get(4))
+			do(set(3, i32(1)), when(eqz(high(get(2))), store(cellScratch+8, zero(), wrap(get(2)))), g.call("JS_FreeValue", ctx(), get(2)))),
+		g.call("jobs"),
+		get(3))
 	// enter(handler, argc, request): run, and then onDrain, again if that left promises
 	// rejected.
 	g.function("enter", "iii", "i", "i",
 		store(cellRequest, zero(), get(2)),
-		store(cellReserve, zero(), zero()), store(cellStopped, zero(), zero()),
+		store(cellReserve, zero(), zero()), store(cellStopped, zero(), zero()), store(cellReported, zero(), zero()),
 		set(3, g.call("run", get(0), get(1))),
 		set(1, load(cellScratch+8, zero())),
 		forever(
@@ -77,23 +76,21 @@ const (
 )
 
 // interrupt defines host_interrupt(), which the engine asks every few hundred
-// microseconds: 1 ends what runs, which no JavaScript can catch.
+// microseconds: 1 ends what runs, which no JavaScript can catch. What runs after that,
+// to report it, has half of what was left then, and so on.
 func (g *glue) interrupt() {
-	if !g.knows("budget") {
-		g.define("env.host_interrupt", "", zero())
-		return
-	}
 	g.define("env.host_interrupt", "Iii", // 0 answer, 1 left, 2 reserve
 		set(0, g.call("edge1.budget", request())),
-		when(high(get(0)), // the request is over
-			set(0, g.call("edge1.budget", zero())),
-			when(high(get(0)), ret(zero()))), // so it is while a module is built
+		when(high(get(0)), ret(zero())), // nobody knows of a bound
 		when(eq(tee(1, wrap(get(0))), i32(0xffffffff)), ret(zero())),
 		when(eqz(tee(2, load(cellReserve, zero()))),
 			either(load(cellStopped, zero()), set(2, shrU(get(1), i32(1))),
 				do(set(2, divU(get(1), i32(reserveShare))), when(ltU(get(2), i32(leastReserve)), set(2, i32(leastReserve))))),
-			store(cellReserve, zero(), or(get(2), i32(1)))),
-		leU(get(1), get(2)))
+			store(cellReserve, zero(), tee(2, or(get(2), i32(1))))),
+		when(ltU(get(2), get(1)), ret(zero())),
+		store(cellStopped, zero(), add(load(cellStopped, zero()), i32(1))),
+		store(cellReserve, zero(), zero()),
+		i32(1))
 }
 
 // entries defines what the edge calls.

@@ -14,13 +14,15 @@ const (
 	cellRuntime   = 0x104 // JSRuntime *
 	cellRequest   = 0x108 // i32, the request of this entry; 0 is none
 	cellReserve   = 0x10c // i32, microseconds of its budget that interrupt it; 0: not asked yet
-	cellStopped   = 0x110 // i32, not 0 once this entry was interrupted
+	cellStopped   = 0x110 // i32, how often this entry was interrupted
 	cellRejected  = 0x114 // i32, not 0 if a promise was rejected, or one that was is handled now
 	cellPacked    = 0x118 // i32, where a packed argument is
 	cellSpare     = 0x11c // i32, what free takes when it was sent; 0 is none
 	cellRead      = 0x120 // i32, where a result is
 	cellReadSize  = 0x124 // i32, its length
 	cellReadSpare = 0x128 // i32, what free takes when it was taken; 0 is none
+	cellReported  = 0x12c // i32, not 0 once onError was called in this entry
+	cellJobs      = 0x130 // i32, where the runtime has its list of jobs
 	handlers      = 0x140 // i64, JSValue of each of handlerNames
 	cellNone      = 0x180 // i64, undefined: in place of a handler
 	viewGetters   = 0x1a0 // i64, JSValue of DataView.prototype's buffer, byteOffset, byteLength
@@ -76,6 +78,7 @@ var engineFunctions = []struct{ name, params, results string }{
 	{"memchr", "iii", "i"},
 	{"JS_Call", "iIIii", "I"},
 	{"JS_Eval", "iiiii", "I"},
+	{"JS_EnqueueJob", "iiii", "i"},
 	{"JS_EvalFunction", "iI", "I"},
 	{"JS_ExecutePendingJob", "ii", "i"},
 	{"JS_FreeCString", "ii", ""},
@@ -100,6 +103,7 @@ var engineFunctions = []struct{ name, params, results string }{
 	{"JS_RunGC", "i", ""},
 	{"JS_SetMaxStackSize", "ii", ""},
 	{"JS_SetPropertyStr", "iIiI", "i"},
+	{"JS_ThrowInternalError", "iii", "I"},
 	{"JS_ThrowOutOfMemory", "i", "I"},
 	{"JS_ThrowTypeError", "iii", "I"},
 	{"JS_ToCStringLen2", "iiIi", "i"},
@@ -117,6 +121,7 @@ type glue struct {
 	end      uint32            // of constants
 	nameEnd  uint32            // of names
 	starting [][]byte          // data that the module begins with while it is built
+	noJob    uint32            // where the table has a job that does nothing
 	err      error
 }
 

@@ -42,13 +42,15 @@ func Link(engine []byte) (*Module, error) {
 	g.arguments()
 	g.results()
 	g.fetchHead()
+	first := b.table // of what is added to it
+	g.noJob = first + uint32(len(table))
 	g.run()
 	var stubs []uint32
 	for _, f := range table {
 		g.stub(f)
 		stubs = append(stubs, g.index["js."+f.name])
 	}
-	first := b.table
+	stubs = append(stubs, g.index["noJob"])
 	b.table += uint32(len(stubs))
 	b.elements = append(b.elements, element{first, stubs})
 	g.replaced()
