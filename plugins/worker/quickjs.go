@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
+	"path/filepath"
 	"time"
 
 	"edge/plugins"
@@ -24,7 +26,9 @@ type quickJS struct {
 	module    *link.Module
 	evaluator *plugins.Evaluator
 	// base is the memory after the runtime, the same for every Worker.
-	base []byte
+	base  []byte
+	bases baseStore
+	warn  *slog.Logger
 	// said are the lines of the run under way.
 	said []string
 }
@@ -36,7 +40,10 @@ func newQuickJS(config Config) (*quickJS, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &quickJS{module: module}
+	q := &quickJS{module: module, warn: config.Log}
+	if config.CacheDir != "" {
+		q.bases.dir = filepath.Join(config.CacheDir, "worker")
+	}
 	q.evaluator = plugins.NewEvaluator(plugins.EvaluateOptions{CacheDir: config.CacheDir, Memory: buildMemory, Compute: buildCompute, Log: q.log})
 	return q, nil
 }
@@ -73,23 +80,41 @@ func (q *quickJS) Make(ctx context.Context, runtime link.Script, worker []link.S
 	return made, err
 }
 
-// begin makes the base, in two guests: what compiling leaves in memory would stay there.
+// begin makes the base, unless there is one.
 func (q *quickJS) begin(ctx context.Context, runtime link.Script) error {
 	if q.base != nil {
 		return nil
 	}
+	key := baseKey(q.module.Building(), runtime)
+	if q.base = q.bases.load(key); q.base != nil {
+		return nil
+	}
+	base, err := q.start(ctx, runtime)
+	if err != nil {
+		return err
+	}
+	q.base = base
+	if err := q.bases.keep(key, base); err != nil {
+		q.warn.Warn("the runtime of Workers is not kept for the next start", "error", err)
+	}
+	return nil
+}
+
+// start makes the base in two guests: what compiling leaves in memory would stay there.
+func (q *quickJS) start(ctx context.Context, runtime link.Script) (base []byte, err error) {
 	var code []byte
-	err := q.evaluator.Run(ctx, q.module.Building(), func(g plugins.Guest) (err error) {
+	err = q.evaluator.Run(ctx, q.module.Building(), func(g plugins.Guest) (err error) {
 		code, err = q.module.Compile(g, runtime)
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return q.evaluator.Run(ctx, q.module.Building(), func(g plugins.Guest) (err error) {
-		q.base, err = q.module.Start(g, code)
+	err = q.evaluator.Run(ctx, q.module.Building(), func(g plugins.Guest) (err error) {
+		base, err = q.module.Start(g, code)
 		return err
 	})
+	return base, err
 }
 
 // Close implements Engine.
