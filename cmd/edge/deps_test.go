@@ -33,6 +33,7 @@ var house = map[string]struct{ ours, heavy []string }{
 	"plugins/wasmasm":          {},
 	"plugins/worker":           {ours: []string{"plugins", "plugins/worker/link"}, heavy: []string{"github.com/evanw/esbuild"}},
 	"plugins/worker/link":      {},
+	"plugins/worker/platform":  {}, // tests alone
 	"sandboxmgr":               {ours: []string{"abi", "sandboxmgr/initlink", "sandboxmgr/initproto"}},
 	"sandboxmgr/initproto":     {ours: []string{"abi"}},
 	"sandboxmgr/initd":         {ours: []string{"abi", "sandboxmgr/initproto", "sandboxmgr/initrelay"}, heavy: []string{"golang.org/x/sys"}},

@@ -52,6 +52,9 @@ func (b *bundler) options(file string) api.BuildOptions {
 		Format: api.FormatIIFE, Target: api.ES2022, Platform: api.PlatformBrowser, Charset: api.CharsetUTF8, LegalComments: api.LegalCommentsNone,
 		Conditions: []string{"workerd", "worker", "browser"}, Define: map[string]string{"process.env.NODE_ENV": `"production"`},
 		Sourcemap: api.SourceMapExternal, SourcesContent: api.SourcesContentExclude,
+		// A Worker is a module, and modules are strict. Names are kept, because programs
+		// compare those of classes.
+		Banner: map[string]string{"js": `"use strict";`}, KeepNames: true,
 		Loader:  loaders,
 		Plugins: []api.Plugin{{Name: "edge", Setup: b.setUp}},
 	}

@@ -64,6 +64,7 @@ func bundleFiles(files fs.FS, entry string, format api.Format) (api.BuildResult,
 	res := api.Build(api.BuildOptions{
 		EntryPoints: []string{entry}, Bundle: true, Format: format, Target: api.ES2022, Platform: api.PlatformNeutral, Charset: api.CharsetUTF8,
 		Outfile: "runtime.js", LegalComments: api.LegalCommentsNone, Metafile: true,
+		KeepNames: true,
 		Plugins: []api.Plugin{{Name: "shim", Setup: func(b api.PluginBuild) {
 			b.OnResolve(api.OnResolveOptions{Filter: `.*`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
 				return api.OnResolveResult{Path: path.Join(path.Dir(a.Importer), a.Path), Namespace: "shim"}, nil

@@ -59,6 +59,18 @@ export class CryptoKey {
 }
 make = Symbol("CryptoKey");
 
+const uses = ["encrypt", "decrypt", "sign", "verify", "deriveKey", "deriveBits", "wrapKey", "unwrapKey"];
+const usesOf = (list) => Array.from(list, (u) => {
+  u = String(u);
+  if (!uses.includes(u)) throw new TypeError(`${u} is no use of a key`);
+  return u;
+});
+
+const formatOf = (format) => {
+  if (!["raw", "jwk", "spki", "pkcs8"].includes(`${format}`)) throw new TypeError(`${format} is no format of keys`);
+  if (format !== "raw" && format !== "jwk") throw wrong(`a key for HMAC has the format raw or jwk, not ${format}`, "NotSupportedError");
+};
+
 const keyOf = (hash, bytes, bits, extractable, usages) => {
   const allowed = ["sign", "verify"];
   for (const u of usages) if (!allowed.includes(u)) throw wrong(`a key for HMAC cannot be used to ${u}`, "SyntaxError");
@@ -139,9 +151,9 @@ export class SubtleCrypto {
   importKey(format, data, algorithm, extractable, usages) {
     return promised(() => {
       need(arguments.length, 5, "crypto.subtle.importKey");
-      usages = Array.from(usages, String);
+      usages = usesOf(usages);
+      formatOf(format);
       const hash = onlyHMAC(algorithm);
-      if (format !== "raw" && format !== "jwk") throw wrong(`a key for HMAC has the format raw or jwk, not ${format}`, "NotSupportedError");
       if (format === "raw" && !isBytes(data)) throw new TypeError("a key in the format raw is an ArrayBuffer or a view of one");
       const bytes = format === "raw" ? bytesOf(data, "importKey").slice() : fromJWK(data, hash, Boolean(extractable), usages);
       return keyOf(hash, bytes, lengthOf(algorithm.length, bytes), Boolean(extractable), usages);
@@ -151,7 +163,7 @@ export class SubtleCrypto {
   generateKey(algorithm, extractable, usages) {
     return promised(() => {
       need(arguments.length, 3, "crypto.subtle.generateKey");
-      usages = Array.from(usages, String);
+      usages = usesOf(usages);
       const hash = onlyHMAC(algorithm), bits = algorithm.length ?? hash.block * 8;
       if (!(bits > 0 && bits <= 65536)) throw wrong(`a key cannot have the length ${bits}`, "OperationError");
       const bytes = new Uint8Array(Math.ceil(bits / 8));
@@ -164,10 +176,10 @@ export class SubtleCrypto {
     return promised(() => {
       need(arguments.length, 2, "crypto.subtle.exportKey");
       if (!(key instanceof CryptoKey)) throw new TypeError("exportKey needs a CryptoKey");
+      formatOf(format);
       if (!key.extractable) throw wrong("the key is not extractable", "InvalidAccessError");
       const bytes = secrets.get(key);
       if (format === "raw") return bytes.slice().buffer;
-      if (format !== "jwk") throw wrong(`a key for HMAC has the format raw or jwk, not ${format}`, "NotSupportedError");
       return { kty: "oct", k: toBase64URL(bytes), alg: "HS" + key.algorithm.hash.name.slice(4), key_ops: [...key.usages], ext: true };
     });
   }

@@ -77,6 +77,10 @@ const join = (a, b) => {
   return all;
 };
 
+// noSurrogates tells whether text came of bytes that had no surrogates encoded one by
+// one, which the engine takes: a pair of them has more bytes than its character.
+const noSurrogates = (text, bytes) => text.isWellFormed() && (!bytes.includes(0xed) || edge.utf8_encode(text).length === bytes.length);
+
 export class TextDecoder {
   #name; #fatal; #ignoreBOM;
   #rest = NONE;  // bytes of a character that has not come whole
@@ -123,7 +127,7 @@ export class TextDecoder {
     // The engine decodes what is valid; U+FFFD is its sign that something is not.
     if (bytes[bytes.length - 1] < 0x80 || !stream) {
       const text = edge.utf8_decode(bytes);
-      if (!text.includes("\ufffd") && text.isWellFormed()) { this.#rest = NONE; return text; }
+      if (!text.includes("\ufffd") && noSurrogates(text, bytes)) { this.#rest = NONE; return text; }
     }
     const { text, bad, cut } = decodeUTF8(bytes, 0);
     const whole = cut === bytes.length;
