@@ -1,7 +1,7 @@
 // Commands and processes of a sandbox, or of one of its sessions.
 import { Handle, call, flow } from "./handle.js";
 import { Process, processCalls } from "./process.js";
-import { command, stamped } from "./options.js";
+import { command, commandText, stamped } from "./options.js";
 import { events } from "./sse.js";
 
 // Written for the edge's exit are exit, and the vendor's complete.
@@ -51,26 +51,24 @@ const watch = (h, process, { onOutput, onExit, onError }) => {
 };
 
 export class Commands extends Handle {
-  // settled is the fields of a command with what the session adds.
-  settled(fields) { return fields; }
+  // command is the fields of a command, or their JSON; a session adds its own.
+  command(line, options) { return commandText(line, options) ?? command(line, options); }
 
   exec(line, options) {
-    const fields = this.settled(command(line, options));
+    const fields = this.command(line, options);
     if (options !== undefined && (options.stream || options.onOutput || options.signal)) {
       if (options.signal?.aborted) return Promise.reject(options.signal.reason);
-      delete fields.maxOutput;
+      if (typeof fields === "object") delete fields.maxOutput; // all of it is told
       return told(flow(this, "execStream", fields).then((source) => collect(source, line, options)), options);
     }
     const p = call(this, "exec", fields, (r) => { r.command = line; r.timestamp = new Date().toISOString(); return r; });
     return options === undefined ? p : told(p, options);
   }
 
-  execStream(line, options) { return events(flow(this, "execStream", this.settled(command(line, options))), words(line), options?.signal); }
+  execStream(line, options) { return events(flow(this, "execStream", this.command(line, options)), words(line), options?.signal); }
 
   startProcess(line, options, sessionId) {
-    const fields = this.settled(command(line, options));
-    if (sessionId !== undefined) fields.session = sessionId;
-    const h = this;
+    const h = this, fields = sessionId === undefined ? h.command(line, options) : command(line, { ...options, session: sessionId });
     const p = call(h, "startProcess", fields, (state) => new Process(h, state));
     if (options === undefined || !(options.onOutput || options.onExit || options.onStart || options.onError)) return p;
     return p.then((process) => {

@@ -15,7 +15,7 @@ const METHOD = 1, PATH = 4, QUERY = 5, URL_FIELD = 8;
 // Headers that are the host's (abi/SPEC.md): of the connection, its framing and its handshake.
 const owned = /^(?:host|connection|upgrade|keep-alive|te|trailer|transfer-encoding|content-length|proxy-connection|proxy-authorization|sec-websocket-(?:key|version|extensions))$/;
 
-const isUpgrade = (value) => value !== null && typeof value === "string" && value.toLowerCase() === "websocket";
+const isUpgrade = (value) => value === "websocket" || typeof value === "string" && value.toLowerCase() === "websocket";
 
 // checkPort refuses what is no port before anything is decided.
 const checkPort = (operation, port) => {
@@ -81,29 +81,35 @@ export const wsConnect = (h, request, port, policy) => {
   try {
     checkPort("wsConnect", port);
     const req = requestOf(h), own = incomingOf(request) === req && isIncoming(request);
-    if (!isUpgrade(request.headers.get("upgrade"))) return reject(invalid("wsConnect", "the request asks for no WebSocket: it needs the header Upgrade: websocket", "UPGRADE_REQUIRED"));
+    if (!isUpgrade(own ? edge.req_header(req, "upgrade") : request.headers.get("upgrade"))) {
+      return reject(invalid("wsConnect", "the request asks for no WebSocket: it needs the header Upgrade: websocket", "UPGRADE_REQUIRED"));
+    }
     if (!own && (req === 0 || !isUpgrade(edge.req_header(req, "upgrade")))) {
       return opened(h, port, handshake(request)).then(({ req: at, ws }) => received({ status: 101, webSocket: adopt(at, ws, request.url) }));
     }
-    const { binding, id, options } = reference(h);
-    const decision = { kind: "connect", binding, id, port, options: target(options, policy), prepare: own ? undefined : prepared("wsConnect", req, request) };
-    return Promise.resolve(acceptable(received({ status: 101 }), new Offer(h, port, request, decision)));
+    const offer = new Offer(h, port, policy, request);
+    if (!own) offer.prepare = prepared("wsConnect", req, request);
+    return Promise.resolve(acceptable(offer));
   } catch (e) { return reject(e); }
 };
 
 // Offer is a connection that is the client's if the Response is returned, and the
-// Worker's if its webSocket is accepted.
+// Worker's if its webSocket is accepted. It is the decision itself.
 class Offer {
-  constructor(h, port, request, decision) {
+  constructor(h, port, policy, request) {
     this.h = h;
     this.port = port;
+    this.policy = policy;
     this.request = request;
-    this.decision = decision;
   }
+  get kind() { return "connect"; }
+  get binding() { return reference(this.h).binding; }
+  get id() { return reference(this.h).id; }
+  get options() { return target(reference(this.h).options, this.policy); }
   socket() { return lazy(this.request.url, () => opened(this.h, this.port, handshake(this.request))); }
   decide(socket) {
-    if (isAccepted(socket)) throw new TypeError("the webSocket of this Response was accepted: it is the Worker's, and cannot be given to the client too");
-    return this.decision;
+    if (socket !== undefined && isAccepted(socket)) throw new TypeError("the webSocket of this Response was accepted: it is the Worker's, and cannot be given to the client too");
+    return this;
   }
 }
 

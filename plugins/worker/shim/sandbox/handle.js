@@ -19,32 +19,38 @@ export let flow;
 // replace sets options of the sandbox, which the next call sends.
 export let replace;
 
+// What a handle is made of; a list, since that is the cheapest to make.
+const REQ = 0, BINDING = 1, ID = 2, OPTIONS = 3, HEAD = 4;
+
 // One JSON text is made of a call: the sandbox's part is made once for a handle.
 export class Handle {
-  #binding; #id; #options; #head; #req = current();
+  #of;
 
-  constructor(binding, id, options) {
-    this.#binding = binding;
-    this.#id = id;
-    this.#options = options;
-  }
+  constructor(binding, id, options) { this.#of = [current(), binding, id, options, undefined]; }
 
   static {
-    const text = (h, fields) => {
-      h.#head ??= '{"sandbox":' + JSON.stringify({ binding: h.#binding, id: h.#id, ...h.#options });
-      const rest = JSON.stringify(fields);
-      return rest === "{}" ? h.#head + "}" : h.#head + "," + rest.slice(1);
+    const text = (of, fields) => {
+      if (of[HEAD] === undefined) {
+        const options = of[OPTIONS] === undefined ? "" : JSON.stringify(of[OPTIONS]);
+        of[HEAD] = '{"sandbox":{"binding":"' + of[BINDING] + '","id":' + JSON.stringify(of[ID]) + (options.length > 2 ? "," + options.slice(1) : "}");
+      }
+      const rest = typeof fields === "string" ? fields : JSON.stringify(fields);
+      return rest === "{}" ? of[HEAD] + "}" : of[HEAD] + "," + rest.slice(1);
     };
-    reference = (h) => ({ binding: h.#binding, id: h.#id, options: h.#options });
-    requestOf = (h) => isOpen(h.#req) ? h.#req : owner(current());
+    const request = (of) => isOpen(of[REQ]) ? of[REQ] : owner(current());
+    reference = (h) => ({ binding: h.#of[BINDING], id: h.#of[ID], options: h.#of[OPTIONS] });
+    requestOf = (h) => request(h.#of);
     call = (h, name, fields, made) => {
-      const req = requestOf(h);
-      return start(req, edge.op_start(req, name, text(h, fields)), "json", made);
+      const of = h.#of, req = request(of);
+      return start(req, edge.op_start(req, name, text(of, fields)), "json", made);
     };
     flow = (h, name, fields) => {
-      const req = requestOf(h);
-      return start(req, edge.op_open_start(req, name, text(h, fields)), "handle", (ws) => new Flow(req, ws));
+      const of = h.#of, req = request(of);
+      return start(req, edge.op_open_start(req, name, text(of, fields)), "handle", (ws) => new Flow(req, ws));
     };
-    replace = (h, options) => { h.#options = { ...h.#options, ...options }; h.#head = undefined; };
+    replace = (h, options) => {
+      h.#of[OPTIONS] = { ...h.#of[OPTIONS], ...options };
+      h.#of[HEAD] = undefined;
+    };
   }
 }

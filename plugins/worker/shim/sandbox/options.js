@@ -33,6 +33,23 @@ export const command = (c, options) => {
   return fill(Array.isArray(c) ? { argv: c } : { ...c }, options);
 };
 
+// Options that go over as they are, under their own names.
+const plain = { processId: true, cwd: true, timeout: true, ifRunning: true, user: true };
+const { stringify } = JSON;
+
+// commandText is the JSON of a command whose options are the common ones, made at once;
+// undefined if command has to look at them.
+export const commandText = (line, options) => {
+  if (typeof line !== "string") return undefined;
+  let text = '{"command":' + stringify(line);
+  for (const name in options) {
+    const value = options[name];
+    if (plain[name] !== true || typeof value !== "string" && typeof value !== "number") return undefined;
+    text += ',"' + name + '":' + stringify(value);
+  }
+  return text + "}";
+};
+
 // stamped adds what the vendor's answers have besides.
 export const stamped = (answer, more) => Object.assign({ success: true }, answer, more, { timestamp: new Date().toISOString() });
 

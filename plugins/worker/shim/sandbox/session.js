@@ -2,7 +2,7 @@
 import { call, reference } from "./handle.js";
 import { Files } from "./files.js";
 import { withoutInterpreter } from "./absent.js";
-import { fill, stamped } from "./options.js";
+import { command, fill, stamped } from "./options.js";
 
 // Session has the methods of a sandbox that are about commands and files.
 export class Session extends Files {
@@ -14,7 +14,8 @@ export class Session extends Files {
     this.#timeout = timeout;
   }
 
-  settled(fields) {
+  command(line, options) {
+    const fields = command(line, options);
     fields.session = this.id;
     if (this.#env !== undefined) fields.env = { ...this.#env, ...fields.env };
     if (this.#timeout !== undefined) fields.timeout ??= this.#timeout;

@@ -10,7 +10,7 @@ const redirects = [301, 302, 303, 307, 308];
 const bodiless = [101, 103, 204, 205, 304];
 
 // Of sockets that were not accepted: the decision which returning them makes.
-const sockets = new WeakMap(); // WebSocket -> () => decision
+const sockets = new WeakMap(); // WebSocket -> what acceptable was given
 
 let decide, decisionIn, head, bodyIn, accept, receive;
 
@@ -62,7 +62,13 @@ export class Response {
   get type() { return this.#type; }
   get url() { return this.#url; }
   get redirected() { return this.#redirected; }
-  get webSocket() { return typeof this.#socket === "function" ? this.#socket = this.#socket() : this.#socket ?? null; }
+  get webSocket() {
+    if (this.#socket === undefined && typeof this.#decision?.socket === "function") {
+      const open = this.#decision, s = this.#socket = open.socket();
+      sockets.set(s, open);
+    }
+    return this.#socket ?? null;
+  }
   get cf() { return this.#cf; }
   clone() {
     if (this.#decision !== undefined) throw new TypeError(relayed("cloned"));
@@ -108,7 +114,7 @@ export class Response {
       if (r.#headers !== undefined) immutable(r.#headers);
       return r;
     };
-    decisionIn = (r) => typeof r.#decision === "function" ? r.#decision() : r.#decision;
+    decisionIn = (r) => typeof r.#decision?.decide === "function" ? r.#decision.decide(r.#socket) : r.#decision;
     head = (r) => {
       if (r.#status === 0) throw new TypeError("Response.error() cannot be returned: it is no answer");
       const p = r.#payload;
@@ -119,16 +125,10 @@ export class Response {
       if (r.#decision !== undefined) throw new TypeError(relayed("read"));
       return r.#payload;
     };
-    accept = (r, open) => {
+    accept = (open) => {
+      const r = new Response(secret);
       r.#status = 101;
-      r.#socket = () => {
-        const s = open.socket();
-        sockets.set(s, () => open.decide?.(s) ?? open.decision);
-        return s;
-      };
-      // Whoever has accepted the socket speaks to it: then it is nobody else's.
-      r.#decision = () => typeof r.#socket === "function" ? open.decision : sockets.get(r.#socket)();
-      if (r.#headers !== undefined) immutable(r.#headers);
+      r.#decision = open;
       return r;
     };
     receive = ({ status, statusText = "", url = "", redirected = false, headers, body = null, webSocket }) => {
@@ -154,11 +154,11 @@ const relayed = (what) => `this Response stands for what the edge relays to the 
 // plan is its options.
 export const decided = (response, decision) => decide(response, decision);
 
-// acceptable makes a Response whose webSocket can be accepted. Returned from fetch(), it
-// or a new Response with its webSocket, it is open.decision. open.socket() makes the
-// WebSocket when somebody asks for it; open.decide(socket), if it is there, gives the
-// decision then, or throws if the socket was accepted.
-export const acceptable = (response, open) => accept(response, open);
+// acceptable makes a Response whose webSocket can be accepted: open.socket() makes the
+// WebSocket when somebody asks for it. Returned from fetch(), it or a new Response with
+// its webSocket, it is the decision open.decide(socket), which throws if the socket was
+// accepted: then it is the Worker's. socket is undefined if nobody asked.
+export const acceptable = (open) => accept(open);
 
 // received makes a Response of what the host got: {status, statusText, url, redirected,
 // headers: a list of [name, value], body: a ReadableStream, a source or null, webSocket}.
