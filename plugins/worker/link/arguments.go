@@ -49,8 +49,9 @@ func (g *glue) views() {
 		set(5, sub(get(5), get(2))),
 		when(gtU(get(4), get(5)), set(4, get(5))),
 		fill(add(get(3), get(2)), get(4)), i32(1))
-	// slice(view, cell): of a typed array of another kind, or a DataView, whose own
-	// getters were kept when no user code had run yet.
+	// slice(view, cell): of a typed array, or of a DataView, whose getters were kept
+	// when no user code had run yet. A view that is as long as its buffer may say that
+	// it is longer, after that has shrunk.
 	ask := func(i uint32) code {
 		return g.call("JS_Call", ctx(), load64(viewGetters+8*i, zero()), get(0), zero(), zero())
 	}
@@ -70,11 +71,8 @@ func (g *glue) views() {
 	g.define("bytes", "i",
 		store(8, get(1), zero()),
 		when(eq(high(get(0)), i32(tagObject)),
-			set(2, g.call("JS_GetTypedArrayType", get(0))),
-			when(or(eqz(get(2)), eq(get(2), i32(2))), // Uint8ClampedArray, Uint8Array
-				store(0, get(1), tee(2, g.call("JS_GetUint8Array", ctx(), length, get(0)))),
-				ret(or(ne(get(2), zero()), eqz(g.call("JS_HasException", ctx()))))),
-			when(or(op(0x4a, get(2), zero()), g.call("JS_IsDataView", get(0))), ret(g.call("slice", get(0), get(1)))), // > 0
+			set(2, op(0x4e, g.call("JS_GetTypedArrayType", get(0)), zero())), // >= 0
+			when(or(get(2), g.call("JS_IsDataView", get(0))), ret(g.call("slice", get(0), get(1)))),
 			when(g.call("JS_IsArrayBuffer", get(0)),
 				store(4, get(1), i32(0xffffffff)),
 				ret(g.call("buffer", get(0), get(1), zero())))),

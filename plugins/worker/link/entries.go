@@ -67,11 +67,12 @@ func (g *glue) replaced() {
 		g.call("qjs_free_value", get(1)))
 }
 
-// Microseconds that are left to a request when it is interrupted: a tenth of what an
+// Microseconds that are left to a request when it is interrupted: a fifth of what an
 // entry began with, and at least leastReserve, so that the edge, which would end the
-// instance, comes second.
+// instance, comes second. Freeing what was made meanwhile takes some of that, and the
+// engine asks only between two steps of JavaScript.
 const (
-	reserveShare = 10
+	reserveShare = 5
 	leastReserve = 2000
 )
 

@@ -101,9 +101,9 @@ func functions() []foreign {
 	}
 }
 
-// planned are functions that the host does not have yet, or refuses without a grant:
-// they answer UNSUPPORTED and are not imported.
-var planned = []string{"secret_get", "kv_start", "fetch_start", "fetch_head", "fetch_read_start", "fetch_close", "ws_url_start", "ws_head"}
+// planned are functions that the host does not have yet: they answer UNSUPPORTED and are
+// not imported.
+var planned = []string{"ws_url_start", "ws_head"}
 
 // signature is what a row imports: params by letter (asm.go). The result is an i64.
 func (f foreign) signature() string {

@@ -89,7 +89,6 @@ var engineFunctions = []struct{ name, params, results string }{
 	{"JS_GetPropertyStr", "iIi", "I"},
 	{"JS_GetTypedArrayBuffer", "iIiii", "I"},
 	{"JS_GetTypedArrayType", "I", "i"},
-	{"JS_GetUint8Array", "iiI", "i"},
 	{"JS_HasException", "i", "i"},
 	{"JS_IsArrayBuffer", "I", "i"},
 	{"JS_IsDataView", "I", "i"},
