@@ -30,7 +30,7 @@ export const extract = (body) => {
     return payload(undefined, encoded, undefined, undefined, type);
   }
   if (typeof body === "object" && typeof body[Symbol.asyncIterator] === "function") return payload(undefined, undefined, undefined, ReadableStream.from(body), null);
-  return payload(String(body), undefined, undefined, undefined, "text/plain;charset=UTF-8");
+  return payload(`${body}`, undefined, undefined, undefined, "text/plain;charset=UTF-8");
 };
 
 // ofSource is the payload of a source.
@@ -71,7 +71,7 @@ export const streamOf = (p) => {
   const { source } = p;
   if (p.used) {
     p.stream = new ReadableStream({ start(c) { c.close(); } });
-    p.stream.cancel();
+    p.stream.getReader().read(); // it stays locked, as to whoever read it
   } else if (source !== undefined) {
     p.stream = new ReadableStream({
       type: "bytes",

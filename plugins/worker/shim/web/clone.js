@@ -91,8 +91,10 @@ const clone = (v, seen) => {
 };
 
 // isHost tells whether an object is one of those that are more than their properties.
+const slots = [[].keys(), new Map().keys(), new Set().keys(), ""[Symbol.iterator]()].map(Object.getPrototypeOf);
+slots.push(Object.getPrototypeOf(function* () {}.prototype), Object.getPrototypeOf(async function* () {}.prototype));
 const platform = [Promise, WeakMap, WeakSet, globalThis.WeakRef, globalThis.FinalizationRegistry].filter(Boolean);
-const isHost = (v) => platform.some((C) => v instanceof C);
+const isHost = (v) => platform.some((C) => v instanceof C) || slots.some((p) => Object.prototype.isPrototypeOf.call(p, v)) || tag(v) === "Arguments" || internal(Symbol.prototype.valueOf, v);
 
 // uncloneable has structuredClone refuse a class' objects.
 export const uncloneable = (classes) => { platform.push(...classes); };

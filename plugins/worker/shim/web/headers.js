@@ -12,7 +12,7 @@ const MOST = 512, LONG = 128;
 const nameOf = (name) => {
   const known = names.get(name);
   if (known !== undefined) return known;
-  const s = String(name);
+  const s = `${name}`;
   if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(s)) throw new TypeError(`Invalid header name: ${JSON.stringify(s)}`);
   const lower = s.toLowerCase();
   if (names.size >= MOST) names.clear();
@@ -22,7 +22,7 @@ const nameOf = (name) => {
 
 const valueOf = (value) => {
   if (values.has(value)) return value;
-  let s = String(value);
+  let s = `${value}`;
   if (/^[\t\n\r ]|[\t\n\r ]$/.test(s)) s = s.replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, "");
   if (/[\0\n\r\u0100-\uffff]/.test(s)) throw new TypeError(`Invalid header value: ${JSON.stringify(s.slice(0, 100))}`);
   if (values.size >= MOST) values.clear();
@@ -42,7 +42,7 @@ export class Headers {
   #map; // name in lower case -> value, or the list of its values
   #frozen = false;
   #sorted; // [name, value] in order, until something changes
-  constructor(init) {
+  constructor(init = undefined) {
     if (init === secret) return;
     this.#map = new Map();
     if (init !== undefined) this.#fill(init);

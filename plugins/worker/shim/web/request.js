@@ -33,7 +33,7 @@ class Incoming {
 
 const normal = new Map([["delete", "DELETE"], ["get", "GET"], ["head", "HEAD"], ["options", "OPTIONS"], ["post", "POST"], ["put", "PUT"]]);
 const methodOf = (m) => {
-  m = String(m);
+  m = `${m}`;
   if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(m)) throw new TypeError(`${JSON.stringify(m)} is not a valid HTTP method.`);
   const lower = m.toLowerCase();
   if (lower === "connect" || lower === "trace" || lower === "track") throw new TypeError(`the HTTP method ${m} is not supported.`);
@@ -60,14 +60,14 @@ export class Request {
       this.#redirect = from.#redirect;
       this.#cf = from.#cf;
     } else {
-      const u = new URL(String(input));
+      const u = new URL(`${input}`);
       if (u.username !== "" || u.password !== "") throw new TypeError(`a Request's URL cannot have a user name or password: ${u.origin}`);
       this.#url = u.href;
       this.#method = "GET";
     }
     if (init.method !== undefined) this.#method = methodOf(init.method);
     if (init.redirect !== undefined) {
-      const r = String(init.redirect);
+      const r = `${init.redirect}`;
       if (r !== "follow" && r !== "manual" && r !== "error") throw new TypeError(`redirect must be "follow", "manual" or "error", not ${JSON.stringify(r)}`);
       this.#redirect = r;
     }

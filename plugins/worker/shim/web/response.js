@@ -92,7 +92,7 @@ export class Response {
     return r;
   }
   static redirect(url, status = 302) {
-    const to = new URL(String(url)).href;
+    const to = new URL(`${url}`).href;
     const n = Number(status) & 0xffff;
     if (!redirects.includes(n)) throw new RangeError(`the status of a redirect is one of ${redirects.join(", ")}; it was ${status}`);
     const r = new Response(null, { status: n, headers: { location: to } });

@@ -80,7 +80,7 @@ export class ReadableStream {
   values(options) {
     const keep = Boolean(asDictionary(options, "the options of values").preventCancel);
     const it = Object.create(AsyncIterator);
-    iterations.set(it, { reader: this.getReader(), keep, ended: false, last: Promise.resolve() });
+    iterations.set(it, { reader: this.getReader(), keep, ended: false, last: null });
     return it;
   }
   static from(iterable) {
@@ -118,8 +118,15 @@ const begin = (s, result) => {
   Promise.resolve(result).then(() => { s.started = true; pullIfNeeded(s); }, (e) => fail(s, e));
 };
 
-// Async iteration of a stream: each step waits for the one before.
+// Async iteration of a stream: each step waits for the one before, if it is under way.
 const iterations = new WeakMap();
+const queued = (i, step) => {
+  const p = i.last === null ? new Promise((resolve) => resolve(step())) : i.last.then(step, step);
+  const done = () => { if (i.last === p) i.last = null; };
+  i.last = p;
+  p.then(done, done);
+  return p;
+};
 const AsyncIterator = Object.create(Object.getPrototypeOf(Object.getPrototypeOf(async function* () {}.prototype)), {
   next: { value: function next() {
     const i = iterations.get(this);
@@ -130,7 +137,7 @@ const AsyncIterator = Object.create(Object.getPrototypeOf(Object.getPrototypeOf(
         return r;
       }, (e) => { i.ended = true; i.reader.releaseLock(); throw e; });
     };
-    return i.last = i.last.then(step, step);
+    return queued(i, step);
   }, writable: true, enumerable: true, configurable: true },
   return: { value: function (value) {
     const i = iterations.get(this);
@@ -141,7 +148,7 @@ const AsyncIterator = Object.create(Object.getPrototypeOf(Object.getPrototypeOf(
       i.reader.releaseLock();
       return done.then(() => ({ value, done: true }));
     };
-    return i.last = i.last.then(step, step);
+    return queued(i, step);
   }, writable: true, enumerable: true, configurable: true },
 });
 

@@ -1,0 +1,38 @@
+// AbortController and AbortSignal.
+
+const seen = (s) => [s.aborted, s.reason instanceof Error ? s.reason.name : s.reason];
+
+export default {
+  "new": () => seen(new AbortController().signal),
+  "abort": () => { const c = new AbortController(); c.abort(); return [...seen(c.signal), c.signal.reason.code, c.signal.reason instanceof DOMException]; },
+  "abort with a reason": () => { const c = new AbortController(); c.abort("why"); return seen(c.signal); },
+  "abort with undefined": () => { const c = new AbortController(); c.abort(undefined); return seen(c.signal); },
+  "abort with null": () => { const c = new AbortController(); c.abort(null); return seen(c.signal); },
+  "abort twice": () => { const c = new AbortController(); c.abort(1); c.abort(2); return seen(c.signal); },
+  "the signal stays": () => { const c = new AbortController(); return c.signal === c.signal; },
+  "the signal cannot be set": () => { const c = new AbortController(), s = c.signal; try { c.signal = 1; } catch { /* strict */ } return c.signal === s; },
+  "a signal is not made": () => new AbortSignal(),
+  "events": () => { const c = new AbortController(), out = []; c.signal.addEventListener("abort", (e) => out.push(e.type, e.target === c.signal, e.isTrusted, e.bubbles, e.cancelable)); c.abort(); c.abort(); return out; },
+  "onabort": () => { const c = new AbortController(), out = []; c.signal.onabort = function (e) { out.push(this === c.signal, e instanceof Event); }; c.abort(); return out; },
+  "onabort taken back": () => { const c = new AbortController(); let n = 0; c.signal.onabort = () => n++; c.signal.onabort = null; c.abort(); return [n, c.signal.onabort]; },
+  "onabort of no function": () => { const c = new AbortController(); c.signal.onabort = 5; return c.signal.onabort; },
+  "the order of listeners": () => { const c = new AbortController(), out = []; c.signal.addEventListener("abort", () => out.push(1)); c.signal.onabort = () => out.push(2); c.signal.addEventListener("abort", () => out.push(3)); c.abort(); return out; },
+  "a listener that is added late": () => { const c = new AbortController(); c.abort(); let n = 0; c.signal.addEventListener("abort", () => n++); return n; },
+  "throwIfAborted": () => { new AbortController().signal.throwIfAborted(); return "went on"; },
+  "throwIfAborted, aborted": () => { const c = new AbortController(); c.abort(new RangeError("x")); c.signal.throwIfAborted(); },
+  "throwIfAborted with a string": () => { try { AbortSignal.abort("s").throwIfAborted(); } catch (e) { return e; } },
+  "AbortSignal.abort": () => seen(AbortSignal.abort()),
+  "AbortSignal.abort with a reason": () => seen(AbortSignal.abort(0)),
+  "AbortSignal.timeout": async () => { const s = AbortSignal.timeout(1), before = s.aborted, awake = setTimeout(() => {}, 10000); await new Promise((resolve) => { s.onabort = resolve; }); clearTimeout(awake); return [before, ...seen(s)]; },
+  "AbortSignal.timeout of nothing": () => AbortSignal.timeout(),
+  "AbortSignal.timeout below 0": () => AbortSignal.timeout(-1),
+  "AbortSignal.any of none": () => seen(AbortSignal.any([])),
+  "AbortSignal.any of an aborted one": () => seen(AbortSignal.any([new AbortController().signal, AbortSignal.abort("second")])),
+  "AbortSignal.any aborted": () => { const a = new AbortController(), b = new AbortController(), s = AbortSignal.any([a.signal, b.signal]); b.abort("b"); a.abort("a"); return seen(s); },
+  "AbortSignal.any's event": () => { const a = new AbortController(), s = AbortSignal.any([a.signal]), out = []; s.addEventListener("abort", () => out.push("any")); a.signal.addEventListener("abort", () => out.push("own")); a.abort(); return out; },
+  "AbortSignal.any of any": () => { const a = new AbortController(), s = AbortSignal.any([AbortSignal.any([a.signal])]); a.abort("deep"); return seen(s); },
+  "AbortSignal.any of others": () => AbortSignal.any([1]),
+  "AbortSignal.any of nothing": () => AbortSignal.any(),
+  "classes": () => [AbortController.name, AbortSignal.name, String(new AbortController()), String(new AbortController().signal), new AbortController().signal instanceof EventTarget],
+  "aborted cannot be set": () => { const { signal } = new AbortController(); try { signal.aborted = true; } catch { /* strict */ } return signal.aborted; },
+};
