@@ -8,7 +8,9 @@ export const members = (name) => {
   const g = globalThis[name];
   if (g === undefined) return null;
   if (typeof g === "function" && g.prototype !== undefined) {
-    return [...names(g, ["length", "name", "prototype", "caller", "arguments"]).map((k) => "." + k), ...names(g.prototype, ["constructor"])].sort();
+    const all = names(g, ["length", "name", "prototype", "caller", "arguments"]).map((k) => "." + k);
+    for (let o = g.prototype; o !== null && (o === g.prototype || o !== Object.prototype); o = Object.getPrototypeOf(o)) all.push(...names(o, ["constructor"]));
+    return [...new Set(all)].sort();
   }
   if (typeof g === "function") return [];
   const all = new Set();

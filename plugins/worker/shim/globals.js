@@ -9,6 +9,7 @@ import { CloseEvent, CustomEvent, ErrorEvent, Event, EventTarget, MessageEvent }
 import * as streams from "./web/streams.js";
 import { structuredClone, uncloneable } from "./web/clone.js";
 import { URL, URLSearchParams } from "./web/url.js";
+import { URLPattern } from "./web/urlpattern.js";
 import { TextDecoder, TextEncoder } from "./web/encoding.js";
 import { Crypto, CryptoKey, SubtleCrypto, crypto } from "./web/crypto.js";
 import { Performance, performance } from "./web/performance.js";
@@ -26,13 +27,14 @@ export const globals = {
   CloseEvent, CustomEvent, ErrorEvent, Event, EventTarget, MessageEvent,
   ...streams,
   structuredClone,
-  URL, URLSearchParams,
+  URL, URLPattern, URLSearchParams,
   TextDecoder, TextEncoder,
   Crypto, CryptoKey, SubtleCrypto, crypto,
   Performance, performance, Navigator, navigator,
   clearImmediate, clearInterval, clearTimeout, scheduler, setImmediate, setInterval, setTimeout,
   console, reportError,
   fetch, WebSocket,
+  self: globalThis,
   ...absent,
 };
 
