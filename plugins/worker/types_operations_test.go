@@ -271,4 +271,3 @@ func element(name string) string {
 	}
 	return name
 }
-

@@ -23,7 +23,10 @@ export class Flow {
   next(timeout = FOREVER) {
     if (this.#over) return Promise.resolve(null);
     return start(this.#req, edge.ws_recv_start(this.#req, this.#ws, timeout), "message").then(undefined, (e) => {
-      if (timeout !== FOREVER && e?.code === "TIMEOUT") throw e;
+      if (e?.code === "TIMEOUT" && e.details?.code === undefined) {
+        if (timeout !== FOREVER) throw e;
+        if (this.#req === 0) return this.next(); // the instance's calls end with its deadline; no message is lost
+      }
       const stopped = this.#over;
       this.#over = true;
       if (stopped || ended(e, this.#socket)) return null;

@@ -105,6 +105,7 @@ export class WebSocket extends EventTarget {
       if (this.#state === OPEN) fire(this, new MessageEvent("message", { data: this.#told(message), origin: this.#url }));
       this.#receive();
     }, (e) => {
+      if (this.#req === 0 && e?.code === "TIMEOUT" && this.#state !== CLOSED) return this.#receive(); // the instance's calls end with its deadline
       const end = e?.details;
       if (end?.code !== undefined) this.#over(end.code, end.reason ?? "");
       else this.#fail(e);
