@@ -65,11 +65,11 @@ func (in *instance) linger(x *exchange) bool {
 	return true
 }
 
-// outlive has the exchange's work go on for maxHold, with a copy of the request:
+// outlive has the exchange's work go on for a while, with a copy of the request:
 // the request is the server's from now on, and so is its body. False: the work has
 // ended. x.mu is held.
 func (x *exchange) outlive() bool {
-	if x.req == nil || x.workCtx == nil || !x.workCtx.move(time.Now().Add(maxHold)) {
+	if x.req == nil || x.workCtx == nil || !x.workCtx.move(time.Now().Add(x.gen.reg.maxHold)) {
 		return false
 	}
 	own := *x.req

@@ -227,7 +227,7 @@ func (in *instance) canceled(x *exchange) error {
 	out := x.conclusion()
 	if errors.Is(x.work().Err(), context.DeadlineExceeded) {
 		if x.isLingering() {
-			in.gen.log().Warn("what a request held took too long and was ended", "request", x.id, "allowed", maxHold)
+			in.gen.log().Warn("what a request held took too long and was ended", "request", x.id, "allowed", in.gen.reg.maxHold)
 		} else {
 			in.gen.log().Warn("plugin missed a request's deadline", "request", x.id, "deadline", in.gen.spec.Deadline)
 			out.err = in.gen.missed()

@@ -45,7 +45,7 @@ func (o memoOperations) Operate(ctx context.Context, name string, body json.RawM
 
 type memoRecording struct{ memo *memo }
 
-func (r memoRecording) Over() {}
+func (r memoRecording) Over() { r.memo.add("over") }
 
 func (r memoRecording) End(d abi.Decision, err error, e *abi.Explanation) {
 	r.memo.add("end " + e.Verdict.Decision + " " + e.Plugin)
@@ -73,7 +73,7 @@ func TestRecorder(t *testing.T) {
 	if _, err := p.Decide(WithExplanation(t.Context(), &e), newRequest()); err != nil || e.Verdict.Decision != "respond" {
 		t.Errorf("explained %+v, %v", e, err)
 	}
-	one := []string{"begin p p /x%20y", `op exec {"ok":1}`, "end respond p"}
+	one := []string{"begin p p /x%20y", `op exec {"ok":1}`, "end respond p", "over"}
 	if want := slices.Concat(one, one); !slices.Equal(m.lines, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(m.lines, "\n"), strings.Join(want, "\n"))
 	}

@@ -65,6 +65,7 @@ type Registry struct {
 	tellsAll     bool          // guests' lines keep secrets: a test's guest tells it of them in the log
 	initDeadline time.Duration // the constants, for tests to change
 	settle       time.Duration
+	maxHold      time.Duration
 	stage        *stage // a trial's time and chance; nil: the machine's
 
 	mu       sync.Mutex
@@ -78,7 +79,7 @@ func NewRegistry(config Config) (*Registry, error) {
 	r := &Registry{
 		config: config, log: config.Log, guestLog: config.GuestLog, slots: newSlots(), functions: knownFunctions(), started: time.Now(),
 		programs: newPrograms(), changed: make(chan struct{}, 1), plugins: map[string]*Plugin{}, draining: map[*generation]struct{}{},
-		initDeadline: initDeadline, settle: settle,
+		initDeadline: initDeadline, settle: settle, maxHold: maxHold,
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
