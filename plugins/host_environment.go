@@ -13,9 +13,9 @@ import (
 type Bindings struct {
 	// Sandboxes maps a name to a binding of sandboxes. Of a plugin without Grants
 	// they are all that environment knows of.
-	Sandboxes map[string]string
+	Sandboxes map[string]string `json:"sandboxes,omitempty"`
 	// KV maps a name to the prefix of its keys in the plugin's namespace.
-	KV map[string]string
+	KV map[string]string `json:"kv,omitempty"`
 }
 
 // environment: (ptr, cap). See SPEC.md, section 3. It belongs to no request.

@@ -49,6 +49,8 @@ type Plugin struct {
 	Config map[string]json.RawMessage
 	// Secrets is what it reads with secret_get.
 	Secrets Secrets
+	// Bindings are the names in its environment besides those of config and secrets.
+	Bindings plugins.Bindings
 	// At is where the file speaks of the source.
 	At place
 }
@@ -77,6 +79,7 @@ func defaultPlugin(name string) Plugin {
 func (c *Config) readPlugin(name string, v value) Plugin {
 	p := defaultPlugin(name)
 	given := false
+	var bindings value
 	v.object(map[string]func(value){
 		"source":   func(v value) { given = true; c.readSource(v, &p) },
 		"poll":     p.readPoll,
@@ -101,7 +104,10 @@ func (c *Config) readPlugin(name string, v value) Plugin {
 		"grants":  func(v value) { p.Grants = c.readGrants(v, name) },
 		"config":  func(v value) { p.Config = v.configValues() },
 		"secrets": func(v value) { p.Secrets = c.readSecrets(v) },
+
+		"bindings": func(v value) { bindings = v },
 	})
+	c.readBindings(&p, bindings)
 	if !given {
 		v.fail("has no source; want %s", wantedSource)
 	}
@@ -118,7 +124,7 @@ func (p Plugin) spec(module string) plugins.Spec {
 		ResultBytes: int(p.ResultBytes), MinInstances: p.Instances.Min, MaxInstances: p.Instances.Max, MaxParked: p.Instances.MaxParked, MaxOpen: p.Instances.Open,
 		MaxAge: p.Instances.MaxAge, MaxGrowth: uint64(p.Instances.MaxGrowth),
 		Canary: p.Rollout.Canary, Rollback: p.Rollout.Rollback, KeepWarm: p.Rollout.KeepWarm, Replay: p.Rollout.Replay,
-		Grants: p.Grants, Config: p.Config, Secrets: p.Secrets,
+		Grants: p.Grants, Config: p.Config, Secrets: p.Secrets, Bindings: p.Bindings,
 	}
 }
 

@@ -105,6 +105,18 @@ func TestPluginOptionsAreRefused(t *testing.T) {
 		{"secret a folder", "secrets: {KEY: {file: src}}", `27: plugins.p.secrets.KEY.file: src: it is not a regular file`},
 		{"secret of nothing", "secrets: {KEY: {file: notes.txt}}", `27: plugins.p.secrets.KEY.file: notes.txt is empty`},
 		{"secret name", "secrets: {a/b: {env: GOOD}}", `15: plugins.p.secrets: a name of 3 characters cannot name a secret; want letters, digits, "_", "." and "-", at most 64`},
+		{"bindings a list", "bindings: [KV]", `15: plugins.p.bindings: is a list; want a mapping of keys to values`},
+		{"binding of nothing", "bindings: {A: {}}", `19: plugins.p.bindings.A: names 0 things; want one, {kv: PREFIX} or {sandbox: BINDING}`},
+		{"binding of two things", `bindings: {A: {kv: "a/", sandbox: Sandbox}}`, `19: plugins.p.bindings.A: names 2 things; want one, {kv: PREFIX} or {sandbox: BINDING}`},
+		{"binding typo", "bindings: {A: {sandbocks: Sandbox}}", `20: plugins.p.bindings.A: unknown key "sandbocks"; did you mean "sandbox"?`},
+		{"binding of no sandbox", "bindings: {A: {sandbox: Sandbocks}}", `29: plugins.p.bindings.A.sandbox: unknown binding "Sandbocks"; did you mean "Sandbox"?`},
+		{"binding not granted", `bindings: {A: {sandbox: Sandbox}}` + "\n    grants: {}", `29: plugins.p.bindings.A.sandbox: the plugin was not granted Sandbox; add it to its grants.sandboxes`},
+		{"binding without kv", `bindings: {A: {kv: "a/"}}` + "\n    grants: {}", `24: plugins.p.bindings.A.kv: the plugin has no key-value namespace; add kv: true to its grants`},
+		{"binding prefix", "bindings: {A: {kv: 3}}", `24: plugins.p.bindings.A.kv: is "3"; want the prefix that its keys have, like "cache/"`},
+		{"binding name", `bindings: {"a b": {kv: "a/"}}`, `16: plugins.p.bindings: "a b" cannot be a name in env; want letters, digits, "_" and "$", at most 64, the first no digit`},
+		{"binding and config", `bindings: {A: {kv: "a/"}}` + "\n    config: {A: 1}", `16: plugins.p.bindings: A is the name of a value in config already`},
+		{"binding and secret", `bindings: {A: {kv: "a/"}}` + "\n    secrets: {A: {env: GOOD}}", `16: plugins.p.bindings: A is the name of a secret already`},
+		{"binding and sandbox", `bindings: {Sandbox: {kv: "a/"}}`, `16: plugins.p.bindings: Sandbox is the name of a sandbox's binding already`},
 		{"secrets a list", "secrets: [KEY]", `14: plugins.p.secrets: is a list; want a mapping of keys to values`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -246,7 +258,7 @@ func TestSpecHoldsEverything(t *testing.T) {
 sandboxes: {S: {}}
 plugins:
   p: {source: chat.wasm, digest: `+strings.Repeat("ab", 32)+`, signedBy: `+strings.Repeat("cd", 32)+`, canary: {percent: 1}, replay: main.go, fuel: 10000,
-      instances: {min: 1, max: 2, maxParked: 1, maxAge: 1s, maxGrowth: 1}, grants: {sandboxes: [S]}, config: {a: 1}, secrets: {K: {env: A}}}
+      instances: {min: 1, max: 2, maxParked: 1, open: 3, maxAge: 1s, maxGrowth: 1}, grants: {sandboxes: [S]}, config: {a: 1}, secrets: {K: {env: A}}}
 `)
 	c, err := loadConfig(file, environment{"A": "b"}.lookup)
 	if err != nil {
@@ -295,7 +307,7 @@ func TestDefaultsOfPlugins(t *testing.T) {
 	p := defaultPlugin("p")
 	want := Plugin{
 		Name: "p", Isolation: plugins.IsolationPooled, Deadline: 30 * time.Second, Compute: 5 * time.Second, Queue: 5 * time.Second,
-		MemoryBytes: 64 << 20, ResultBytes: 8 << 20, Instances: Instances{Max: 64}, OnFailure: host.OnFailure{},
+		MemoryBytes: 64 << 20, ResultBytes: 8 << 20, OnFailure: host.OnFailure{},
 		Rollout: Rollout{Rollback: plugins.Rollback{Failures: 3, Within: time.Minute}, KeepWarm: 5 * time.Minute},
 	}
 	if !reflect.DeepEqual(p, want) {

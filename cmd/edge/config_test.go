@@ -216,7 +216,7 @@ routes:
 				Name: "built", Source: filepath.Join(dir, "src"), Kind: sourceGo, At: place{file, 66, 19},
 				Rollout:   Rollout{Rollback: plugins.Rollback{Failures: -1}, KeepWarm: 5 * time.Minute},
 				Isolation: plugins.IsolationPooled, Deadline: 30 * time.Second, Compute: 5 * time.Second, Queue: 5 * time.Second,
-				MemoryBytes: 64 << 20, ResultBytes: 8 << 20, Instances: Instances{Max: 64}, OnFailure: host.OnFailure{Open: true},
+				MemoryBytes: 64 << 20, ResultBytes: 8 << 20, OnFailure: host.OnFailure{Open: true},
 				Grants: &plugins.Grants{Sandboxes: map[string][]string{"Plain": {"*"}}, Operations: []string{}, Ports: []plugins.PortRange{}, KV: "built"},
 			},
 		},

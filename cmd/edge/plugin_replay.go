@@ -93,7 +93,7 @@ func (c *pluginReplayCommand) open(module []byte, cache string) func(context.Con
 		name = pluginNameOf(c.Module)
 	}
 	return func(ctx context.Context, s replay.Settings) (*plugins.Trial, error) {
-		spec := plugins.Spec{Name: name, Config: s.Config, Secrets: s.Secrets, Grants: s.Grants}
+		spec := plugins.Spec{Name: name, Config: s.Config, Secrets: s.Secrets, Grants: s.Grants, Bindings: s.Bindings}
 		return plugins.OpenTrial(ctx, plugins.Config{CacheDir: cache}, spec, module)
 	}
 }

@@ -55,6 +55,8 @@ type Settings struct {
 	// Secrets are placeholders unless the recording keeps secrets.
 	Secrets map[string]string `json:"secrets,omitempty"`
 	Grants  *plugins.Grants   `json:"grants,omitempty"`
+	// Bindings are the names in its environment.
+	Bindings plugins.Bindings `json:"bindings,omitzero"`
 }
 
 // Request is an HTTP request as a plugin sees it.

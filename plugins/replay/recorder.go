@@ -227,7 +227,7 @@ func (w *writer) record(line *watch) {
 }
 
 func settingsOf(s plugins.Settings) *Settings {
-	return &Settings{Async: s.Async, Config: s.Spec.Config, Secrets: s.Spec.Secrets, Grants: s.Spec.Grants}
+	return &Settings{Async: s.Async, Config: s.Spec.Config, Secrets: s.Spec.Secrets, Grants: s.Spec.Grants, Bindings: s.Spec.Bindings}
 }
 
 // append writes one line, unless the file is full.
