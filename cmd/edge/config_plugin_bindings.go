@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"edge/abi"
-	"edge/plugins"
 )
 
 // boundName is what a name in a plugin's environment looks like: what programs can
@@ -15,13 +14,11 @@ var boundName = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]{0,63}$`)
 // readBindings reads further names in the plugin's environment. Its grants, config
 // and secrets are known; v is empty if the file has no such names.
 func (c *Config) readBindings(p *Plugin, v value) {
-	sandboxes, kv := map[string]string{}, map[string]string{}
 	if p.Grants == nil { // all that there are
 		for _, s := range c.Sandboxes {
-			sandboxes[s.Name] = s.Name
+			bind(&p.Bindings.Sandboxes, s.Name, s.Name)
 		}
 	}
-	p.Bindings = plugins.Bindings{Sandboxes: sandboxes, KV: kv}
 	if v.node == nil {
 		return
 	}
@@ -52,19 +49,27 @@ func (c *Config) readBinding(p *Plugin, name string, v value) {
 		"kv": func(v value) {
 			given++
 			if prefix, ok := c.boundPrefix(p, v); ok {
-				p.Bindings.KV[name] = prefix
+				bind(&p.Bindings.KV, name, prefix)
 			}
 		},
 		"sandbox": func(v value) {
 			given++
 			if binding, ok := c.boundSandbox(p, v); ok {
-				p.Bindings.Sandboxes[name] = binding
+				bind(&p.Bindings.Sandboxes, name, binding)
 			}
 		},
 	})
 	if given != 1 && len(v.doc.problems) == before {
 		v.fail("names %d things; want one, {kv: PREFIX} or {sandbox: BINDING}", given)
 	}
+}
+
+// bind adds a name to a map that may be nil.
+func bind(names *map[string]string, name, to string) {
+	if *names == nil {
+		*names = map[string]string{}
+	}
+	(*names)[name] = to
 }
 
 func (c *Config) boundPrefix(p *Plugin, v value) (prefix string, ok bool) {

@@ -258,7 +258,8 @@ func TestSpecHoldsEverything(t *testing.T) {
 sandboxes: {S: {}}
 plugins:
   p: {source: chat.wasm, digest: `+strings.Repeat("ab", 32)+`, signedBy: `+strings.Repeat("cd", 32)+`, canary: {percent: 1}, replay: main.go, fuel: 10000,
-      instances: {min: 1, max: 2, maxParked: 1, open: 3, maxAge: 1s, maxGrowth: 1}, grants: {sandboxes: [S]}, config: {a: 1}, secrets: {K: {env: A}}}
+      instances: {min: 1, max: 2, maxParked: 1, open: 3, maxAge: 1s, maxGrowth: 1}, grants: {sandboxes: [S]}, config: {a: 1}, secrets: {K: {env: A}},
+      bindings: {Box: {sandbox: S}}}
 `)
 	c, err := loadConfig(file, environment{"A": "b"}.lookup)
 	if err != nil {
@@ -312,5 +313,24 @@ func TestDefaultsOfPlugins(t *testing.T) {
 	}
 	if !reflect.DeepEqual(p, want) {
 		t.Errorf("got %+v, want %+v", p, want)
+	}
+}
+
+// TestBindings gives names to what a plugin was granted; without grants all that there
+// is has its own.
+func TestBindings(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]plugins.Bindings{
+		"{source: chat.wasm}":             {Sandboxes: map[string]string{"S": "S", "T": "T"}},
+		"{source: chat.wasm, grants: {}}": {},
+		`{bindings: {Box: {sandbox: S}, CACHE: {kv: "cache/"}, KV: {kv: ""}}, source: chat.wasm, grants: {sandboxes: [S], kv: true}}`: {
+			Sandboxes: map[string]string{"Box": "S"}, KV: map[string]string{"CACHE": "cache/", "KV": ""}},
+	} {
+		c, err := loadConfig(configIn(t, "sandboxes: {S: {}, T: {}}\nplugins: {p: "+line+"}\n"), environment{}.lookup)
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+		} else if got := c.Plugins[0].Bindings; !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %v, want %v", line, got, want)
+		}
 	}
 }
