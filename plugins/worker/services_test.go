@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,6 +99,15 @@ func (s *services) Fetch(_ context.Context, r plugins.FetchRequest) (*plugins.Fe
 			return nil, err
 		}
 		r.Data = b
+	}
+	u, err := url.Parse(r.URL)
+	if err != nil {
+		return nil, err
+	}
+	if r.Port == 0 && !strings.HasSuffix(u.Hostname(), ".localhost") { // those are the edge's own
+		if err := r.Allow(u.Scheme, u.Hostname(), 443); err != nil {
+			return nil, err
+		}
 	}
 	return s.fetch(r)
 }

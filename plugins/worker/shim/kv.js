@@ -34,16 +34,19 @@ const split = (bytes) => {
   return { value: value.subarray(end + 1), metadata: JSON.parse(edge.utf8_decode(value.subarray(MARK.length, end))) };
 };
 
-const as = (value, type) => {
-  switch (type) {
-    case "json": return JSON.parse(edge.utf8_decode(value));
-    case "arrayBuffer": return value.slice().buffer;
-    case "stream": return new ReadableStream({ start(c) { if (value.length > 0) c.enqueue(value.slice()); c.close(); } });
-    case undefined: case "text": return edge.utf8_decode(value);
-    default: throw new TypeError(`a value is got as text, json, arrayBuffer or stream, not as ${type}`);
-  }
+// forms are what a value can be got as.
+const forms = {
+  __proto__: null,
+  text: (value) => edge.utf8_decode(value),
+  json: (value) => JSON.parse(edge.utf8_decode(value)),
+  arrayBuffer: (value) => value.slice().buffer,
+  stream: (value) => new ReadableStream({ start(c) { if (value.length > 0) c.enqueue(value.slice()); c.close(); } }),
 };
-const typeOf = (options) => typeof options === "string" ? options : options?.type;
+const formOf = (options) => {
+  const type = (typeof options === "string" ? options : options?.type) ?? "text", form = forms[type];
+  if (form === undefined) throw new TypeError(`a value is got as text, json, arrayBuffer or stream, not as ${type}`);
+  return form;
+};
 
 export class KVNamespace {
   #prefix;
@@ -63,14 +66,16 @@ export class KVNamespace {
 
   // get reads one value, or a list of keys into a Map; null is what is not there.
   get(key, options) {
-    const type = typeOf(options);
     if (Array.isArray(key)) return this.#all(key, (k) => this.get(k, options));
-    return this.#read(key, ({ value }) => as(value, type)).then((v) => v === undefined ? null : v);
+    let form;
+    try { form = formOf(options); } catch (e) { return Promise.reject(e); }
+    return this.#read(key, ({ value }) => form(value)).then((v) => v === undefined ? null : v);
   }
   getWithMetadata(key, options) {
-    const type = typeOf(options);
     if (Array.isArray(key)) return this.#all(key, (k) => this.getWithMetadata(k, options));
-    return this.#read(key, ({ value, metadata }) => ({ value: as(value, type), metadata, cacheStatus: null }))
+    let form;
+    try { form = formOf(options); } catch (e) { return Promise.reject(e); }
+    return this.#read(key, ({ value, metadata }) => ({ value: form(value), metadata, cacheStatus: null }))
       .then((r) => r ?? { value: null, metadata: null, cacheStatus: null });
   }
   #all(keys, read) { return Promise.all(keys.map((k) => read(k).then((v) => [k, v]))).then((pairs) => new Map(pairs)); }

@@ -18,7 +18,7 @@ const owned = /^(?:host|connection|upgrade|keep-alive|te|trailer|transfer-encodi
 const isUpgrade = (value) => value === "websocket" || typeof value === "string" && value.toLowerCase() === "websocket";
 
 // checkPort refuses what is no port before anything is decided.
-const checkPort = (operation, port) => {
+export const checkPort = (operation, port) => {
   if (Number.isInteger(port) && port >= 1024 && port <= 65535) return;
   throw invalid(operation, `port ${String(port)} is not between 1024 and 65535`, "INVALID_PORT");
 };

@@ -1,7 +1,7 @@
 // Requests of the Worker to a port of a sandbox.
 import { exchange } from "../web/fetch.js";
 import { Request } from "../web/request.js";
-import { wsConnect } from "./connect.js";
+import { checkPort, wsConnect } from "./connect.js";
 import { invalid } from "./errors.js";
 import { reference, requestOf } from "./handle.js";
 
@@ -13,6 +13,7 @@ export const containerFetch = (h, input, port) => {
   if (request.headers.get("upgrade")?.toLowerCase() === "websocket") return wsConnect(h, request, port);
   const { binding, id, options } = reference(h);
   try {
+    checkPort("fetch", port);
     return exchange(request, { redirect: "manual", sandbox: { binding, id, ...options }, port }, requestOf(h));
   } catch (e) { return Promise.reject(e); }
 };

@@ -37,9 +37,10 @@ const place = (url) => { try { return new URL(url).origin; } catch { return url;
 
 // Body is an answer's, as a source of a payload (body.js): read when it is asked for.
 class Body {
-  #req; #handle; #over = false;
+  #req; #handle; #over = false; #reason;
   constructor(req, handle) { this.#req = req; this.#handle = handle; }
   read() {
+    if (this.#reason !== undefined) return Promise.reject(this.#reason);
     if (this.#over) return Promise.resolve(null);
     return start(this.#req, edge.fetch_read_start(this.#req, this.#handle, PIECE), "bytes", (piece) => {
       if (piece.length > 0) return piece;
@@ -47,6 +48,7 @@ class Body {
       return null;
     }).then(undefined, (e) => {
       this.#over = true;
+      if (this.#reason !== undefined) throw this.#reason;
       throw new TypeError("the body broke off: " + e.message, { cause: e });
     });
   }
@@ -55,23 +57,48 @@ class Body {
     this.#over = true;
     return Promise.resolve();
   }
+  // abort ends it with an error for who reads on.
+  abort(reason) {
+    if (this.#over) return;
+    this.#reason = reason;
+    this.cancel();
+  }
 }
+
+// bodies are those of answers, for signals.
+const bodies = new WeakMap();
+
+const withoutHash = (url) => { const hash = url.indexOf("#"); return hash < 0 ? url : url.slice(0, hash); };
 
 // answer makes the Response of what fetch_head tells.
 const answer = (req, handle, method, asked) => {
   const head = edge.fetch_head(req, handle).split("\0"), headers = [];
   for (let i = 2; i + 1 < head.length; i += 2) headers.push([head[i], head[i + 1]]);
-  const status = Number(head[0]), url = head[1], hash = asked.indexOf("#");
-  const none = bare(method, status);
-  if (none) edge.fetch_close(req, handle);
-  return received({ status, url, redirected: url !== (hash < 0 ? asked : asked.slice(0, hash)), headers, body: none ? null : new Body(req, handle) });
+  const status = Number(head[0]), url = withoutHash(head[1]), redirected = url !== withoutHash(asked);
+  if (bare(method, status)) {
+    edge.fetch_close(req, handle);
+    return received({ status, url, redirected, headers });
+  }
+  const body = new Body(req, handle), response = received({ status, url, redirected, headers, body });
+  bodies.set(response, body);
+  return response;
+};
+
+// Headers that are the edge's to write (abi/fetch.go): a request that is sent on has
+// them, and loses them.
+const owned = new Set(["host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "content-length", "upgrade", "expect", "proxy-connection", "proxy-authenticate", "proxy-authorization"]);
+
+const sendable = (headers) => {
+  const list = [];
+  for (const pair of headers) if (!owned.has(pair[0])) list.push(pair);
+  return list;
 };
 
 // exchange sends a request, to a port of a sandbox if target says so: a promise of its
 // Response.
 export const exchange = (request, target, req = owner(current())) => {
   const { method, url } = request;
-  const head = { method, url, headers: [...request.headers], redirect: request.redirect, ...target };
+  const head = { method, url, headers: sendable(request.headers), redirect: request.redirect, ...target };
   const send = (data) => start(req, edge.fetch_start(req, JSON.stringify(head), data), "handle", (handle) => answer(req, handle, method, url));
   const content = payload(request);
   if (content === null || typeof content === "string" || content instanceof Uint8Array) return send(content);
@@ -103,9 +130,10 @@ const aborted = (signal, promise) => new Promise((resolve, reject) => {
   let over = false;
   const undo = whenAborted(signal, (reason) => { over = true; reject(reason); });
   promise.then((response) => {
-    if (over) { response.body?.cancel().catch(() => {}); return; }
+    const body = bodies.get(response);
+    if (over) return void body?.cancel();
     undo();
-    if (response.body !== null) whenAborted(signal, () => { response.body.cancel(signal.reason).catch(() => {}); });
+    if (body !== undefined) whenAborted(signal, (reason) => body.abort(reason));
     resolve(response);
   }, (e) => { undo(); reject(e); });
 });
