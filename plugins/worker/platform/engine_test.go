@@ -31,7 +31,9 @@ const batch = 25
 const source = `
 import { answer } from %[1]q;
 import { members, probe } from %[2]q;
+import { format } from %[5]q;
 %[3]s
+(globalThis as any).shown = (...args: any[]) => format(args); // as node.js does for Node
 const files: any = { %[4]s };
 export default {
   async fetch(request: Request): Promise<Response> {
@@ -179,7 +181,7 @@ func program(t *testing.T, files []string) string {
 		imports = append(imports, fmt.Sprintf("import f%d from %q;", i, filepath.Join(here, f)))
 		names = append(names, fmt.Sprintf("%q: f%d", strings.TrimSuffix(filepath.Base(f), ".js"), i))
 	}
-	return fmt.Sprintf(source, filepath.Join(here, "answer.js"), filepath.Join(here, "members.js"), strings.Join(imports, "\n"), strings.Join(names, ", "))
+	return fmt.Sprintf(source, filepath.Join(here, "answer.js"), filepath.Join(here, "members.js"), strings.Join(imports, "\n"), strings.Join(names, ", "), filepath.Join(here, "../shim/web/console.js"))
 }
 
 // cacheDir keeps compiled code from one run to the next.

@@ -1,8 +1,11 @@
 // Runs all cases with Node's own classes: node node.js FILE... writes {file: {case:
 // answer}}. With "surface NAME..." it writes which members Node's globals have.
 
+import { format } from "node:util";
 import { answer } from "./answer.js";
 import { members } from "./members.js";
+
+globalThis.shown = format; // what console.log would write
 
 const [first, ...rest] = process.argv.slice(2);
 

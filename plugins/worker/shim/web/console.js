@@ -9,7 +9,7 @@ import { table } from "./console_table.js";
 const number = (v, read) => {
   if (typeof v === "bigint") return `${v}n`;
   if (typeof v === "symbol") return "NaN";
-  const n = typeof v === "object" && read === Number ? NaN : read(v);
+  const n = typeof v === "object" && v !== null && read === Number ? NaN : read(v);
   return Object.is(n, -0) ? "-0" : String(n);
 };
 

@@ -50,7 +50,7 @@ const errorBase = (e, name, indentation) => {
   if (e.message !== undefined && e.message !== "") head += `: ${e.message}`;
   const stack = typeof e.stack === "string" ? source(e.stack).trimEnd() : "";
   if (stack === "") return `[${head}]`;
-  const own = stack.startsWith("    at ") ? `${head}\n${stack}` : stack;
+  const own = stack.startsWith("    at ") ? `${head}\n${stack}` : stack.includes("\n    at ") ? stack : `[${stack}]`;
   return indentation === 0 ? own : own.replaceAll("\n", "\n" + " ".repeat(indentation));
 };
 
@@ -103,7 +103,7 @@ class Inspection {
   object(v, level) {
     const name = className(v), keys = keysOf(v);
     let tag = v[Symbol.toStringTag];
-    if (typeof tag !== "string" || tag === name) tag = "";
+    if (typeof tag !== "string" || tag === name || Object.prototype.propertyIsEnumerable.call(v, Symbol.toStringTag)) tag = "";
     const plan = this.plan(v, name, tag, keys);
     if (typeof plan === "string") return plan;
     if (this.depth !== null && level > this.depth) return Array.isArray(v) ? "[Array]" : `[${name === null ? "Object: null prototype" : tag === "" ? name : `${name} [${tag}]`}]`;
@@ -112,12 +112,9 @@ class Inspection {
     const output = plan.entries(level + 1);
     for (const k of plan.keys ?? keys) output.push(this.property(v, k, level + 1, plan.isList));
     this.seen.pop();
-    let { base } = plan, [open, close] = plan.braces;
-    if (this.circular?.has(v)) {
-      const mark = `<ref *${this.circular.get(v)}> `;
-      if (base === "") open = mark + open;
-      else base = mark + base;
-    }
+    const [open, close] = plan.braces;
+    let { base } = plan;
+    if (this.circular?.has(v)) base = `<ref *${this.circular.get(v)}>${base === "" ? "" : " " + base}`;
     return this.reduce(output, base, open, close, plan.isList, level, v);
   }
 

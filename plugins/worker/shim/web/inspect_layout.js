@@ -36,7 +36,7 @@ export const group = (output, indentation, list, most) => {
   const sizes = output.slice(0, count).map((s) => s.length + 2);
   const widest = Math.max(...sizes), total = sizes.reduce((a, b) => a + b, 0);
   if (widest * 3 + indentation >= WIDTH || !(total / widest > 5 || widest <= 8)) return output;
-  const bias = Math.max(widest - 2 - Math.sqrt(widest - total / output.length), 1);
+  const bias = Math.max(widest - 3 - Math.sqrt(widest - total / output.length), 1);
   const columns = Math.min(Math.round(Math.sqrt(2.5 * bias * count) / bias), Math.floor((WIDTH - indentation) / widest), 12, 15);
   if (columns <= 1) return output;
   const widths = [];

@@ -3,36 +3,29 @@
 // A timer belongs to the isolate: it outlives the answer of the request that set it,
 // and ends with the isolate's generation, when the Worker is replaced or stopped.
 
-import { edge, enter, expect, forget, isOpen, current, check, log, describe, ERROR } from "../core/index.js";
+import { edge, enter, expect, forget, owner, current, check, log, describe, ERROR } from "../core/index.js";
 
 const LONGEST = 0x7fffffff; // milliseconds; beyond that, as in Node and browsers, it is 1
 
 let last = 0;
 const timers = new Map(); // id -> timer
 
-// A timer is {id, owner, call, callback, args, every, due}; every is 0 if it fires
+// A timer is {id, req, call, callback, args, every, due}; every is 0 if it fires
 // once, and due when an interval wants to fire next.
-
-// waiting tells how many timers a request has set that have not fired.
-export const waiting = (req) => {
-  let n = 0;
-  for (const t of timers.values()) if (t.owner === req) n++;
-  return n;
-};
 
 const arm = (timer, ms) => {
   const call = edge.timer_start(0, ms);
   if (call < 0) {
     timers.delete(timer.id);
-    check(call);
+    check(call, 0);
   }
   timer.call = call;
-  expect(0, call, () => fire(timer));
+  expect(0, call, (errno) => { if (errno === 0) fire(timer); else timers.delete(timer.id); });
 };
 
 const fire = (timer) => {
   if (timer.every === 0) timers.delete(timer.id);
-  enter(isOpen(timer.owner) ? timer.owner : 0);
+  enter(owner(timer.req));
   try {
     timer.callback.apply(globalThis, timer.args);
   } catch (e) {
@@ -60,7 +53,7 @@ const set = (name, callback, ms, args, repeats) => {
   // While the Worker is built there is no host that could call back.
   if (Date.now() === 0) throw new Error(`${name} is not possible at the top level of a Worker: set timers in fetch() or in what it calls`);
   ms = delay(ms);
-  const timer = { id: ++last, owner: current(), call: 0, callback, args, every: repeats ? ms : 0, due: repeats ? Date.now() + ms : 0 };
+  const timer = { id: ++last, req: current(), call: 0, callback, args, every: repeats ? ms : 0, due: repeats ? Date.now() + ms : 0 };
   timers.set(timer.id, timer);
   arm(timer, ms);
   return timer.id;

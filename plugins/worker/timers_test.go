@@ -1,0 +1,78 @@
+package worker
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestTimers has timers work across requests: what one set goes off for others.
+func TestTimers(t *testing.T) {
+	t.Parallel()
+	p, log := serve(t, build(t, `
+let late: Promise<string>, ticks = 0, interval: any;
+const reached = (n: number) => new Promise<void>((resolve) => { const look = () => ticks >= n ? resolve() : setTimeout(look, 1); look(); });
+const paths: Record<string, (r: Request) => any> = {
+  "/set": () => { late = new Promise((resolve) => setTimeout((a, b) => resolve(a + b), 20, "went ", "off")); return "set"; },
+  "/late": () => late,
+  "/throws": async () => { setTimeout(() => { throw new RangeError("of a timer") }, 1); await scheduler.wait(30); return "goes on"; },
+  "/start": () => { interval = setInterval(() => { ticks++ }, 2); return "started"; },
+  "/stop": async () => { await reached(3); clearInterval(interval); const n = ticks; await scheduler.wait(30); return String(ticks === n); },
+  "/aborted": async () => { try { await scheduler.wait(60000, { signal: AbortSignal.abort() }) } catch (e: any) { return e.name } },
+  "/forgotten": () => { setTimeout(() => {}, 3600000); return "set"; },
+};
+export default { async fetch(request: Request) { return new Response(await paths[new URL(request.url).pathname](request)) } };
+`), nil)
+	for _, c := range []struct{ path, want string }{
+		{"/set", "set"}, {"/late", "went off"}, {"/throws", "goes on"}, {"/start", "started"}, {"/stop", "true"}, {"/aborted", "AbortError"}, {"/forgotten", "set"},
+	} {
+		if got := ask(t, p, request(c.path)); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.path, got, c.want)
+		}
+	}
+	if !strings.Contains(log.String(), "Uncaught in a timer: RangeError: of a timer") || !strings.Contains(log.String(), "worker.ts:") {
+		t.Errorf("the log does not tell of the callback's error:\n%s", log)
+	}
+}
+
+// TestTimersAtTopLevel: nothing could call back while a Worker is built.
+func TestTimersAtTopLevel(t *testing.T) {
+	t.Parallel()
+	_, err := builder(t).Build(t.Context(), write(t, "worker.ts", "setInterval(() => {}, 1000);\nexport default { fetch() { return new Response() } };\n"))
+	if err == nil || !strings.Contains(err.Error(), "setInterval is not possible at the top level of a Worker") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestConsole looks at what comes into the log, and at which level.
+func TestConsole(t *testing.T) {
+	t.Parallel()
+	p, log := serve(t, build(t, `
+export default { fetch() {
+  console.debug("one %d", 1); console.log("two", { a: [1, "b"] }); console.warn("three"); console.error("four", new Error("of ours"));
+  console.assert(true, "silent"); console.assert(false, "five %s", "x");
+  console.group("six"); console.log("inner\nlines"); console.groupEnd(); console.log("outer");
+  console.count(); console.count(); console.countReset("none");
+  console.time("t"); console.timeEnd("t"); console.timeEnd("t");
+  console.table([{ a: 1, b: "x" }]); console.trace("seven"); console.dir({ a: { b: { c: { d: 1 } } } }, { depth: 0 });
+  console.log("lone \ud800"); reportError(new TypeError("reported"));
+  return new Response("said");
+} };
+`), nil)
+	if got := ask(t, p, request("/")); got != "said" {
+		t.Fatal(got, log)
+	}
+	said := log.String()
+	for _, want := range []string{
+		`level=INFO msg="two { a: [ 1, 'b' ] }"`, `level=WARN msg=three`, `level=ERROR msg="four Error: of ours\n    at fetch (worker.ts:3:`,
+		`level=ERROR msg="Assertion failed: five x"`, `msg=six`, `msg="  inner\n  lines"`, `msg=outer`, `msg="default: 1"`, `msg="default: 2"`,
+		`level=WARN msg="Count for 'none' does not exist"`, `level=WARN msg="No such label 't' for console.time()"`,
+		`│ (index) │ a │ b   │\n`, `level=ERROR msg="Trace: seven\n    at fetch (worker.ts:8:`, `msg="{ a: [Object] }"`, "lone \ufffd", `level=ERROR msg="Uncaught TypeError: reported`,
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the log lacks %s", want)
+		}
+	}
+	if strings.Contains(said, "silent") || t.Failed() {
+		t.Errorf("log:\n%s", said)
+	}
+}
