@@ -3,7 +3,7 @@ import { edge } from "./edge.js";
 import { check } from "./errors.js";
 import { start } from "./calls.js";
 import { log, describe, ERROR } from "./log.js";
-import { Response, decisionOf, headOf, payloadOf } from "../web/response.js";
+import { Response, decisionOf, headOf, payloadOf, send } from "../web/response.js";
 import { isUnusable, isUsed, readerOf, usedError } from "../web/body.js";
 
 const METHOD = 1, PIECE = 1 << 20;
@@ -16,6 +16,11 @@ const decide = (req, d) => {
   check((d.kind === "proxy" ? edge.proxy : edge.connect)(req, d.binding ?? "", d.id ?? "", d.port ?? 0, options), req);
 };
 
+const respond = (req, status, block, body) => {
+  const r = edge.respond(req, status, block, body);
+  if (r < 0) check(r, req);
+};
+
 // answer makes the decision. It is true when the request has all of its answer; else
 // task.pump sends the body, and calls done(task) at its end.
 export const answer = (task, response, done) => {
@@ -23,6 +28,7 @@ export const answer = (task, response, done) => {
   if (!(response instanceof Response)) {
     throw new TypeError(`fetch() of the Worker did not return a Response, but ${response === null ? "null" : typeof response === "object" ? "another object" : typeof response}`);
   }
+  if (send(response, req, respond)) return true;
   const d = decisionOf(response);
   if (d !== undefined) {
     decide(req, d);
@@ -30,19 +36,19 @@ export const answer = (task, response, done) => {
   }
   const p = payloadOf(response), { status, block } = headOf(response);
   if (p === null) {
-    check(edge.respond(req, status, block, null), req);
+    respond(req, status, block, null);
     return true;
   }
   if (isUsed(p)) throw usedError();
   if (isUnusable(p)) throw new TypeError("the body of the Response is locked to a reader: release it, or return another Response");
   if (p.stream === undefined && p.source === undefined) {
     p.used = true;
-    check(edge.respond(req, status, block, p.text !== undefined ? p.text : p.bytes), req);
+    respond(req, status, block, p.text !== undefined ? p.text : p.bytes);
     return true;
   }
   const from = readerOf(p);
   if (edge.req_get(req, METHOD) === "HEAD") {
-    check(edge.respond(req, status, block, null), req);
+    respond(req, status, block, null);
     from.cancel("an answer to HEAD has no body").then(undefined, () => {});
     return true;
   }

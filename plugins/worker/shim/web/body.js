@@ -12,9 +12,15 @@ import { bytesOf, joined, utf8 } from "./bytes.js";
 // of bytes or of null at the end, and cancel(reason).
 const payload = (text, bytes, source, stream, type) => ({ text, bytes, source, stream, type, used: false });
 
+// PLAIN is the type of a text.
+export const PLAIN = "text/plain;charset=UTF-8";
+
+// ofText is the payload of a string.
+export const ofText = (text, type = PLAIN) => payload(text, undefined, undefined, undefined, type);
+
 // extract makes a payload of what a body was given as; null is none.
 export const extract = (body) => {
-  if (typeof body === "string") return payload(body, undefined, undefined, undefined, "text/plain;charset=UTF-8");
+  if (typeof body === "string") return ofText(body);
   if (body === null || body === undefined) return null;
   if (isStream(body)) {
     if (body.locked) throw new TypeError("This ReadableStream is currently locked to a reader.");
@@ -30,7 +36,7 @@ export const extract = (body) => {
     return payload(undefined, encoded, undefined, undefined, type);
   }
   if (typeof body === "object" && typeof body[Symbol.asyncIterator] === "function") return payload(undefined, undefined, undefined, ReadableStream.from(body), null);
-  return payload(`${body}`, undefined, undefined, undefined, "text/plain;charset=UTF-8");
+  return ofText(`${body}`);
 };
 
 // ofSource is the payload of a source.

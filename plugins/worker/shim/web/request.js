@@ -40,121 +40,127 @@ const methodOf = (m) => {
   return normal.get(lower) ?? m;
 };
 
-const secret = Symbol();
-let incoming, payloadOf, origin, isOwn;
-
-export class Request {
-  #req = 0; // the edge's request, if it is this or this was made of it
-  #own = false; // it is this
-  #url; #method; #headers; #payload; #signal; #follow; #redirect = "follow"; #cf;
-  constructor(input, init) {
-    if (input === secret) { this.#req = init; this.#own = true; return; }
-    if (arguments.length === 0) throw new TypeError("a Request needs a URL or another Request");
-    if (init !== undefined && init !== null && typeof init !== "object" && typeof init !== "function") throw new TypeError("what a Request is made with must be an object");
-    init ??= {};
-    const from = typeof input === "object" && input !== null && #payload in input ? input : undefined;
-    if (from !== undefined) {
-      this.#req = from.#req;
-      this.#url = from.url;
-      this.#method = from.method;
-      this.#redirect = from.#redirect;
-      this.#cf = from.#cf;
-    } else {
-      const u = new URL(`${input}`);
-      if (u.username !== "" || u.password !== "") throw new TypeError(`a Request's URL cannot have a user name or password: ${u.origin}`);
-      this.#url = u.href;
-      this.#method = "GET";
-    }
-    if (init.method !== undefined) this.#method = methodOf(init.method);
-    if (init.redirect !== undefined) {
-      const r = `${init.redirect}`;
-      if (r !== "follow" && r !== "manual" && r !== "error") throw new TypeError(`redirect must be "follow", "manual" or "error", not ${JSON.stringify(r)}`);
-      this.#redirect = r;
-    }
-    if (init.cf !== undefined) this.#cf = init.cf;
-    const signal = init.signal;
-    if (signal !== undefined && signal !== null && !(signal instanceof AbortSignal)) throw new TypeError("signal must be an AbortSignal");
-    this.#follow = signal === undefined ? from : signal ?? undefined; // followed when somebody asks
-    if (init.headers !== undefined) this.#headers = new Headers(init.headers);
-    else if (from === undefined) this.#headers = new Headers();
-    else if (from.#headers === undefined) this.#headers = changeableOfRequest(from.#req);
-    else this.#headers = new Headers(from.#headers);
-    this.#embody(from, init.body);
-  }
-  #embody(from, body) {
-    const given = body !== undefined && body !== null;
-    const theirs = from === undefined || body !== undefined ? null : payloadOf(from);
-    if ((given || theirs !== null) && (this.#method === "GET" || this.#method === "HEAD")) throw new TypeError("Request with GET/HEAD method cannot have body.");
-    if (given) {
-      const p = this.#payload = extract(body);
-      if (p.type !== null && !this.#headers.has("content-type")) this.#headers.append("content-type", p.type);
-      return;
-    }
-    if (theirs !== null && isUnusable(theirs)) throw new TypeError("Cannot construct a Request with a Request object that has already been used.");
-    this.#payload = theirs === null ? null : moved(theirs);
-  }
-  get url() { return this.#url ??= field(this.#req, URL_FIELD); }
-  get method() { return this.#method ??= field(this.#req, METHOD); }
-  get headers() { return this.#headers ??= ofRequest(this.#req); }
-  get redirect() { return this.#redirect; }
-  get signal() {
-    if (this.#signal === undefined) {
-      const f = this.#follow;
-      this.#signal = this.#own ? signalOf(this.#req) : follower(f instanceof Request ? f.signal : f);
-    }
-    return this.#signal;
-  }
-  get cf() { return this.#cf ??= {}; }
-  get duplex() { return "half"; }
-  clone() {
-    const p = payloadOf(this);
-    if (isUnusable(p)) throw new TypeError("Cannot clone a Request whose body has been used or is locked.");
-    const r = new Request(secret, this.#req);
-    r.#own = false;
-    r.#url = this.url;
-    r.#method = this.method;
-    r.#headers = this.#headers === undefined ? changeableOfRequest(this.#req) : new Headers(this.#headers);
-    r.#redirect = this.#redirect;
-    r.#cf = this.#cf;
-    r.#follow = this;
-    r.#payload = p === null ? null : split(p);
-    return r;
-  }
-  static {
-    incoming = (req) => new Request(secret, req);
-    payloadOf = (r) => {
-      if (r.#payload === undefined) {
-        const method = r.method;
-        const body = method === "GET" || method === "HEAD" ? null : new Incoming(r.#req);
-        r.#payload = body === null || body.empty ? null : ofSource(body);
-      }
-      return r.#payload;
-    };
-    origin = (r) => r.#req;
-    isOwn = (r) => r.#own;
-  }
-}
-withBody(Request, (r) => payloadOf(r));
-expose(Request);
-
 const field = (req, n) => {
   const v = edge.req_get(req, n);
   return typeof v === "string" ? v : v === NOT_FOUND ? "" : check(v, req);
 };
 
+const secret = Symbol();
+let stateOf;
+
+// The state of a Request is {req, own, url, method, headers, payload}, and perhaps
+// {signal, follow, redirect, cf}. req is the edge's request, if this is it (own) or was
+// made of it: then url, method, headers and payload are read when they are asked for.
+
+const methodIn = (s) => s.method ??= field(s.req, METHOD);
+
+const payloadIn = (s) => {
+  if (s.payload === undefined) {
+    const method = methodIn(s);
+    const body = method === "GET" || method === "HEAD" ? null : new Incoming(s.req);
+    s.payload = body === null || body.empty ? null : ofSource(body);
+  }
+  return s.payload;
+};
+
+const headersOf = (s) => s.headers === undefined ? changeableOfRequest(s.req) : new Headers(s.headers);
+
+const configure = (s, from, { method, redirect, cf, signal, headers, body }) => {
+  if (method !== undefined) s.method = methodOf(method);
+  if (redirect !== undefined) {
+    const r = `${redirect}`;
+    if (r !== "follow" && r !== "manual" && r !== "error") throw new TypeError(`redirect must be "follow", "manual" or "error", not ${JSON.stringify(r)}`);
+    s.redirect = r;
+  }
+  if (cf !== undefined) s.cf = cf;
+  if (signal !== undefined) {
+    if (signal !== null && !(signal instanceof AbortSignal)) throw new TypeError("signal must be an AbortSignal");
+    s.follow = signal ?? undefined;
+  }
+  if (headers !== undefined) s.headers = new Headers(headers);
+  const theirs = from === undefined || body !== undefined ? null : payloadIn(from);
+  const given = body !== undefined && body !== null;
+  if ((given || theirs !== null) && (s.method === "GET" || s.method === "HEAD")) throw new TypeError("Request with GET/HEAD method cannot have body.");
+  if (given) {
+    const p = s.payload = extract(body);
+    if (p.type !== null && !s.headers.has("content-type")) s.headers.append("content-type", p.type);
+    return;
+  }
+  if (theirs !== null && isUnusable(theirs)) throw new TypeError("Cannot construct a Request with a Request object that has already been used.");
+  s.payload = theirs === null ? null : moved(theirs);
+};
+
+export class Request {
+  // One private field alone: each costs the engine a microsecond an object; so do private
+  // methods.
+  #s = { req: 0, own: false, url: undefined, method: undefined, headers: undefined, payload: undefined };
+  constructor(input, init = undefined) {
+    const s = this.#s;
+    if (input === secret) {
+      s.req = init;
+      return;
+    }
+    if (arguments.length === 0) throw new TypeError("a Request needs a URL or another Request");
+    if (init !== undefined && init !== null && typeof init !== "object" && typeof init !== "function") throw new TypeError("what a Request is made with must be an object");
+    const from = typeof input === "object" && input !== null && #s in input ? input.#s : undefined;
+    if (from !== undefined) {
+      s.req = from.req;
+      s.url = input.url;
+      s.method = methodIn(from);
+      s.follow = input; // when somebody asks for the signal
+      s.redirect = from.redirect;
+      s.cf = from.cf;
+      if (init?.headers === undefined) s.headers = headersOf(from);
+    } else {
+      const u = new URL(`${input}`);
+      s.url = u.href;
+      if (s.url.includes("@") && (u.username !== "" || u.password !== "")) throw new TypeError(`a Request's URL cannot have a user name or password: ${u.origin}`);
+      s.method = "GET";
+      s.headers = new Headers();
+    }
+    configure(s, from, init ?? {});
+  }
+  get url() { return this.#s.url ??= field(this.#s.req, URL_FIELD); }
+  get method() { return methodIn(this.#s); }
+  get headers() { return this.#s.headers ??= ofRequest(this.#s.req); }
+  get redirect() { return this.#s.redirect ?? "follow"; }
+  get signal() {
+    const s = this.#s, { follow } = s;
+    return s.signal ??= s.own ? signalOf(s.req) : follower(follow instanceof Request ? follow.signal : follow);
+  }
+  get cf() { return this.#s.cf ??= {}; }
+  get duplex() { return "half"; }
+  clone() {
+    const s = this.#s, p = payloadIn(s);
+    if (isUnusable(p)) throw new TypeError("Cannot clone a Request whose body has been used or is locked.");
+    const r = new Request(secret, s.req);
+    Object.assign(r.#s, { url: this.url, method: methodIn(s), headers: headersOf(s), redirect: s.redirect, cf: s.cf, follow: this, payload: p === null ? null : split(p) });
+    return r;
+  }
+  static {
+    stateOf = (r) => r.#s;
+  }
+}
+withBody(Request, (r) => payloadIn(stateOf(r)));
+expose(Request);
+
 // incomingRequest is the edge's own request.
-export const incomingRequest = (req) => incoming(req);
+export const incomingRequest = (req) => {
+  const r = new Request(secret, req);
+  stateOf(r).own = true;
+  return r;
+};
 
 // incomingOf is the edge's request that a Request is or was made of; 0 is none.
-export const incomingOf = (request) => origin(request);
+export const incomingOf = (request) => stateOf(request).req;
 
 // isIncoming tells whether a Request is the edge's own, as it came.
-export const isIncoming = (request) => isOwn(request);
+export const isIncoming = (request) => stateOf(request).own;
 
 // payload takes a Request's body to send it on: null, a string, a Uint8Array, what the
 // client sends and nobody has read (its req is the request), or a ReadableStream.
 export const payload = (request) => {
-  const p = payloadOf(request);
+  const p = payloadIn(stateOf(request));
   if (p === null) return null;
   if (isUsed(p)) throw usedError();
   if (p.stream !== undefined) return p.stream;
