@@ -19,6 +19,13 @@ const (
 	// yieldEvery is how long a guest runs before others get its processor, even if
 	// none of them is a guest: the bridges are.
 	yieldEvery = 100 * time.Microsecond
+	// askEvery is how often a guest is to ask for fuel, roughly: it costs a fifth of a
+	// microsecond. How much fuel that is depends on the code: the meter charges an
+	// interpreter for far more than it runs. What is given at a time is between
+	// meter.DefaultQuantum and mostFuel, so that a guest that goes over to slow code
+	// asks in time, too.
+	askEvery = 20 * time.Microsecond
+	mostFuel = 8 * meter.DefaultQuantum
 	// workEvery is how much host functions do for a guest, in bytes of its memory,
 	// before its time is looked at again: fuel counts what the guest does itself.
 	workEvery = 1 << 20
@@ -81,7 +88,7 @@ func (in *instance) beginStint(x *exchange, now, deadline time.Time) {
 	if in.fuel != nil {
 		in.stint.tank = in.fuelLeft()
 		if limit := in.gen.spec.Fuel; limit > 0 && x != nil {
-			in.stint.tank = min(in.stint.tank, portion(limit, x.fuel))
+			in.stint.tank = min(in.stint.tank, portion(limit, x.fuel, mostFuel))
 			in.fuel.Set(uint64(uint32(in.stint.tank)))
 		}
 	}
@@ -90,6 +97,7 @@ func (in *instance) beginStint(x *exchange, now, deadline time.Time) {
 // resumeStint has the guest run again after it waited.
 func (in *instance) resumeStint(now time.Time) {
 	in.stint.since = now
+	in.asked = now.Add(-in.ran)
 	in.stint.looked, in.stint.slot = time.Time{}, time.Time{}
 	if x := in.stint.x; x != nil {
 		in.stint.end = now.Add(in.gen.spec.Compute - x.compute)
@@ -100,6 +108,7 @@ func (in *instance) resumeStint(now time.Time) {
 // and has it wait from now on.
 func (in *instance) book(now time.Time) {
 	s := &in.stint
+	in.ran = now.Sub(in.asked)
 	x := s.x
 	if x == nil || s.since.IsZero() {
 		return
@@ -130,23 +139,39 @@ func (in *instance) burn(left int32) {
 // fuelLeft reads the guest's counter.
 func (in *instance) fuelLeft() int32 { return int32(uint32(in.fuel.Get())) }
 
-// portion is how much of a limit a guest gets at a time, which is no more than the
-// meter gives without one; 0 if nothing is left.
-func portion(limit, used uint64) int32 {
+// portion is how much of a limit a guest gets at a time, which is at most most; 0 if
+// nothing is left.
+func portion(limit, used uint64, most int32) int32 {
 	if used >= limit {
 		return 0
 	}
-	return int32(min(limit-used, meter.DefaultQuantum))
+	return int32(min(limit-used, uint64(most)))
 }
 
-// refuel is what a guest calls whenever it has used up its fuel: every few
-// microseconds while it runs. It traps a guest that is to be stopped.
+// pace is how much fuel the guest gets at a time, which it has used up now.
+func (in *instance) pace(now time.Time) int32 {
+	switch ran := now.Sub(in.asked); {
+	case ran < askEvery/2:
+		in.quantum = min(2*in.quantum, mostFuel)
+	case ran > 4*askEvery:
+		in.quantum = 0
+	case ran > 2*askEvery:
+		in.quantum /= 2
+	}
+	in.quantum = max(in.quantum, meter.DefaultQuantum)
+	in.asked = now
+	return in.quantum
+}
+
+// refuel is what a guest calls whenever it has used up its fuel: about every askEvery
+// while it runs. It traps a guest that is to be stopped.
 func refuel(ctx context.Context, stack []uint64) {
 	in := ctx.(*lifeline).in
 	in.burn(int32(uint32(stack[0])))
-	given := int32(meter.DefaultQuantum)
+	now := time.Now()
+	given := in.pace(now)
 	if limit, x := in.gen.spec.Fuel, in.stint.x; limit > 0 && x != nil {
-		if given = portion(limit, x.fuel); given == 0 {
+		if given = portion(limit, x.fuel, given); given == 0 {
 			in.stint.tank = int32(uint32(stack[0])) // which is booked already
 			panic(errFuel)
 		}
@@ -155,7 +180,7 @@ func refuel(ctx context.Context, stack []uint64) {
 	if in.fuel != nil { // else a start function runs: the instance is not known yet
 		in.fuel.Set(uint64(uint32(given))) // where book looks
 	}
-	in.share(time.Now())
+	in.share(now)
 	stack[0] = uint64(uint32(in.stint.tank))
 }
 

@@ -41,11 +41,14 @@ type instance struct {
 	kept       []byte // result of a call without a request, for result_read
 	holding    bool   // a slot
 	stint      stint
-	worked     uint64    // bytes that host functions looked at since the guest's time was
-	born       time.Time // when it was made
-	bornSize   uint32    // of its memory, in bytes
-	bornFuel   uint64    // that it took to make it
-	now        time.Time // when the guest returned last
+	quantum    int32         // fuel that the guest gets at a time
+	asked      time.Time     // since when it runs with that, what it waited left out
+	ran        time.Duration // with that, until it began to wait
+	worked     uint64        // bytes that host functions looked at since the guest's time was
+	born       time.Time     // when it was made
+	bornSize   uint32        // of its memory, in bytes
+	bornFuel   uint64        // that it took to make it
+	now        time.Time     // when the guest returned last
 	dying      bool
 	snapshot   *snapshot // of one that is reset
 	soiled     bool      // it holds what a request left and no other may find

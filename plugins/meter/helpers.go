@@ -107,6 +107,34 @@ func (m *rewriter) appendRest(out []byte, cost uint32) []byte {
 	return appendU32(out, m.helper(helperRest))
 }
 
+// appendPoint appends what is done at a point that asks: fuel -= cost, and if it is
+// negative, ask the host. A compiler has to hold what is live across that call, and to
+// bring the two ways together behind it, which costs more than the question on the way
+// that does not ask. So the one that does never comes back where it can begin anew: at a
+// function's entry, by calling the function again, and at a loop's header, by a branch
+// to it.
+func (m *rewriter) appendPoint(out []byte, p *point, own uint32) []byte {
+	cost := max(p.cost, 1)
+	out = m.appendCharge(out, cost)
+	if p.again == here {
+		return m.appendQuestion(out)
+	}
+	out = m.appendFuel(out, opGlobalGet)
+	out = append(out, opI32Const, 0, opI32LtS, opIf, blockEmpty)
+	out = appendU32(append(out, opCall), m.helper(helperRefuel))
+	out = m.appendFuel(out, opGlobalGet) // what is charged again
+	out = append(appendI32(append(out, opI32Const), cost), opI32Add)
+	out = m.appendFuel(out, opGlobalSet)
+	if p.again == header {
+		return append(out, opBr, 1, opEnd)
+	}
+	for i := range m.params[m.kinds[own]] {
+		out = appendU32(append(out, opLocalGet), i)
+	}
+	out = appendU32(append(out, opCall), m.imports+1+own)
+	return append(out, opReturn, opEnd)
+}
+
 // appendQuestion appends: if fuel < 0, ask the host.
 func (m *rewriter) appendQuestion(out []byte) []byte {
 	out = m.appendFuel(out, opGlobalGet)

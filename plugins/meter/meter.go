@@ -16,12 +16,12 @@
 //
 //	fuel = import(fuel)  // (param i32) (result i32)
 //
-// The same is done after a call, for a sixteenth of what the function can still
-// cost, unless that is little: what a function does after a call was charged before
-// it, and a deep recursion would have much of that to do without a question.
+// The same is done after a call, for a sixteenth of what the function does then and
+// has paid before, unless that is little: a deep recursion would have much of that to
+// do without a question.
 //
 // The host either returns, with the fuel to go on with (Quantum, unless it wants
-// to be asked sooner or later), or unwinds the guest: with wazero, by a panic in
+// to be asked sooner or later; at least 0), or unwinds the guest: with wazero, by a panic in
 // the host function. What the guest used since it was asked last is the fuel that
 // was given less the fuel that is left. Fuel survives from one call into the
 // module to the next, so that short calls rarely ask.

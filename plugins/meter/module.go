@@ -35,10 +35,12 @@ type rewriter struct {
 	options  Options
 	sections []section
 
-	types     uint32 // the guest's own, as are all counts
-	imports   uint32 // imported functions
-	functions uint32 // with the imported ones
-	globals   uint32 // with the imported ones
+	types     uint32   // the guest's own, as are all counts
+	params    []uint32 // how many each type has
+	kinds     []uint32 // the type of each of the module's own functions
+	imports   uint32   // imported functions
+	functions uint32   // with the imported ones
+	globals   uint32   // with the imported ones
 	mutable   []global
 	bodies    [][]byte
 
@@ -123,7 +125,7 @@ func (m *rewriter) readSection(id byte, content []byte) error {
 		m.readImports(r)
 	case sectionFunction:
 		for n := r.u32(); n > 0 && r.err == nil; n-- {
-			r.index("type", m.types)
+			m.kinds = append(m.kinds, r.index("type", m.types))
 			m.functions++
 		}
 	case sectionTable:
@@ -163,11 +165,9 @@ func (m *rewriter) readTypes(r *reader) {
 		if form := r.byte(); form != 0x60 && r.err == nil {
 			r.fail(unsupported("type of form %#x", form))
 		}
-		for range 2 { // parameters, results
-			for k := r.u32(); k > 0 && r.err == nil; k-- {
-				r.valueType()
-			}
-		}
+		params := r.values()
+		r.values() // results
+		m.params = append(m.params, params)
 		m.types++
 	}
 }

@@ -142,6 +142,15 @@ func (r *reader) valueType() byte {
 	return c
 }
 
+// values reads a list of value types and returns how many there are.
+func (r *reader) values() (n uint32) {
+	for k := r.u32(); k > 0 && r.err == nil; k-- {
+		r.valueType()
+		n++
+	}
+	return n
+}
+
 func (r *reader) refType() byte {
 	c := r.byte()
 	if c != typeFuncref && c != typeExternref {

@@ -14,14 +14,6 @@ const (
 	// maxLeaf is the most instructions of a function that its callers are charged
 	// for.
 	maxLeaf = 16
-	// maxRest is the most that a function can cost after a call of another without
-	// paying when it goes on. What it does then was charged before the call, so that
-	// the rests of a deep recursion would run for minutes without a question. The
-	// stack has room for some million frames: their rests together are below 1<<31,
-	// which the counter can bear.
-	maxRest = 256
-	// restShare is which part of a longer rest is charged when the function goes on.
-	restShare = 16
 )
 
 // point is a place where fuel is charged. Each instruction belongs to one: one
@@ -33,7 +25,19 @@ type point struct {
 	cost     uint32 // instructions that belong to it
 	absorbed uint32 // how much of cost came from points that were given up
 	dominant int32  // the point that its instructions may fall to, or check or firm
+	booked   uint32 // cost, before points were given up
+	gained   int    // where the last point was that it took over, or 0
+	again    again  // of one that asks
 }
+
+// again is where the code goes on after a question.
+type again int
+
+const (
+	here   again = iota // behind it
+	entry               // at the function's entry, where nothing was done yet
+	header              // at the header of a loop without parameters
+)
 
 // What a point is that stays where it is.
 const (
@@ -49,7 +53,8 @@ type edit struct {
 	index  uint32
 	isCall bool
 	goesOn bool   // behind a call
-	passed uint32 // what the function cost up to there
+	open   []due  // the points to which code behind the call may belong
+	passed uint32 // in their place, if they are too many to look at: what the function cost up to there
 	insert []byte // made as it is, before a point at the same place
 }
 
@@ -73,6 +78,7 @@ type frame struct {
 	targeted   bool    // a branch goes to its end, or an if has no else
 	dispatched bool    // a br_table goes to its end
 	entered    account // when it began
+	outer      int32   // the next frame outwards that was entered at another point, or -1
 	reach      int32   // the outermost frame that branches in it go to
 	// Of a loop: where its opcode and its code are, and what there was before it.
 	at, code, count, turns int
@@ -86,6 +92,7 @@ type walker struct {
 	frames  []frame
 	points  []point
 	edits   []edit
+	due     []due // of the edits
 	current account
 	dead    bool   // what is read next is not reached from what was read before
 	bare    bool   // nothing but plain instructions and blocks so far
@@ -99,10 +106,11 @@ type walker struct {
 // body reads one function's instructions, from begin to the end of the body.
 func (w *walker) body(m *rewriter, body []byte) error {
 	w.reader, w.m = reader{b: body}, m
-	w.frames, w.points, w.edits = w.frames[:0], w.points[:0], w.edits[:0]
+	w.frames, w.points, w.edits, w.due = w.frames[:0], w.points[:0], w.edits[:0], w.due[:0]
 	w.locals()
 	w.bare, w.dead, w.busy, w.count, w.total, w.turns, w.again = true, false, false, 0, 0, 0, -1
 	w.begin(check)
+	w.points[0].again = entry
 	w.push(opBlock)
 	for len(w.frames) > 0 && w.err == nil {
 		w.instruction()
@@ -153,7 +161,11 @@ func (w *walker) book(cost uint32) {
 
 func (w *walker) push(op byte) {
 	w.turns++
-	w.frames = append(w.frames, frame{op: op, entered: w.current, reach: math.MaxInt32})
+	outer := int32(len(w.frames) - 1)
+	if outer >= 0 && w.frames[outer].entered.point == w.current.point {
+		outer = w.frames[outer].outer
+	}
+	w.frames = append(w.frames, frame{op: op, entered: w.current, outer: outer, reach: math.MaxInt32})
 }
 
 // instruction reads one and books it. Those that only give the code its structure
@@ -265,6 +277,10 @@ func (w *walker) frame(label uint32) *frame {
 // so that it is not charged in each round.
 func (w *walker) loop(begin int) {
 	w.busy = true
+	again := here
+	if w.at < len(w.b) && w.b[w.at] >= blockEmpty && w.b[w.at] < 0x80 { // at most a result
+		again = header
+	}
 	w.blockType(w.m)
 	w.push(opLoop)
 	f := &w.frames[len(w.frames)-1]
@@ -277,6 +293,7 @@ func (w *walker) loop(begin int) {
 		w.begin(check)
 	}
 	f.header = w.current.point
+	w.points[f.header].again = again
 }
 
 func (w *walker) otherwise() {
@@ -351,11 +368,6 @@ func (w *walker) call(function uint32) {
 	w.goOn()
 }
 
-// goOn follows a call of a function that can call others.
-func (w *walker) goOn() {
-	w.edits = append(w.edits, edit{at: w.at, goesOn: true, passed: w.total})
-}
-
 // charge puts a call of a helper, which sees the operand on top of the stack,
 // before the instruction that begins there.
 func (w *walker) charge(begin int, which helper) {
@@ -381,6 +393,9 @@ func (w *walker) isLeaf() bool { return w.count <= maxLeaf && !w.busy }
 // settle gives points up whose cost their dominant point can take over. Later
 // points come first, so that a row of small ones becomes a few of some size.
 func (w *walker) settle() {
+	for i := range w.points {
+		w.points[i].booked = w.points[i].cost
+	}
 	for i := len(w.points) - 1; i > 0; i-- {
 		p := &w.points[i]
 		if p.dominant < 0 {
@@ -391,6 +406,9 @@ func (w *walker) settle() {
 			continue
 		}
 		d.absorbed += p.cost
+		if p.cost > 0 {
+			d.gained = max(d.gained, p.at, p.gained)
+		}
 		d.cost += p.cost
 		p.cost = 0
 	}

@@ -118,7 +118,7 @@ func (m *rewriter) code() ([]byte, error) {
 		if err := m.walk.body(m, b); err != nil {
 			return nil, inFunction(m.imports+uint32(i), err)
 		}
-		body = m.walk.rewrite(body[:0], m.leaves[i] == 0)
+		body = m.walk.rewrite(body[:0], uint32(i), m.leaves[i] == 0)
 		bodies = append(appendU32(bodies, uint32(len(body))), body...)
 	}
 	for i := 0; i < len(m.added); i++ { // a helper may want another
@@ -149,9 +149,9 @@ func (m *rewriter) findLeaves() error {
 	return nil
 }
 
-// rewrite appends the function that was read with its edits and, if it is
-// metered, its points.
-func (w *walker) rewrite(out []byte, metered bool) []byte {
+// rewrite appends the function that was read, which is the module's nth own, with its
+// edits and, if it is metered, its points.
+func (w *walker) rewrite(out []byte, own uint32, metered bool) []byte {
 	points := w.points
 	if !metered {
 		points = nil
@@ -167,7 +167,7 @@ func (w *walker) rewrite(out []byte, metered bool) []byte {
 			points = points[1:]
 			if p.dominant == check {
 				copyTo(p.at)
-				out = w.m.appendQuestion(w.m.appendCharge(out, max(p.cost, 1)))
+				out = w.m.appendPoint(out, &p, own)
 			} else if p.cost > 0 {
 				copyTo(p.at)
 				out = w.m.appendCharge(out, p.cost)
@@ -177,7 +177,7 @@ func (w *walker) rewrite(out []byte, metered bool) []byte {
 		e := edits[0]
 		edits = edits[1:]
 		if e.goesOn {
-			if rest := w.total - e.passed; rest > maxRest {
+			if rest := w.rest(&e); rest > maxRest {
 				copyTo(e.at)
 				out = w.m.appendRest(out, rest/restShare)
 			}
