@@ -82,6 +82,16 @@ func TestStarved(t *testing.T) {
 			t.Errorf("%s: %s", f, got)
 		}
 	}
+	// A heap of what refers to itself is gone for the next.
+	cycle := "const all = []; try { for (;;) all.push({ all, some: new Array(100).fill(0) }) } catch (e) { return String(e) }"
+	for range 3 {
+		if got := ask("a cycle", request("/eval?"+url.PathEscape(cycle))); got != "InternalError: out of memory" && got != "null" { // no memory for an Error
+			t.Errorf("a cycle: %s", got)
+		}
+		if got := ask("after a cycle", request("/eval?"+url.PathEscape("return String(new Array(100000).fill(0).length)"))); got != "100000" {
+			t.Errorf("after a cycle: %s", got)
+		}
+	}
 	// What has no memory left even to say so is answered for.
 	got := ask("exhaust", request("/exhaust"))
 	if !strings.HasSuffix(got, "out of memory") {

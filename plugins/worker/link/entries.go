@@ -32,7 +32,8 @@ func (g *glue) run() {
 		g.call("jobs"),
 		get(3))
 	// enter(handler, argc, request): run, and then onDrain, again if that left promises
-	// rejected.
+	// rejected. What was stopped or ran out of memory leaves rubbish behind that the
+	// engine does not look for before there is half as much again.
 	g.function("enter", "iii", "i", "i",
 		store(cellRequest, zero(), get(2)),
 		store(cellReserve, zero(), zero()), store(cellStopped, zero(), zero()), store(cellReported, zero(), zero()),
@@ -42,6 +43,8 @@ func (g *glue) run() {
 			store(cellRejected, zero(), zero()),
 			drop(g.call("run", i32(handler("onDrain")), zero())),
 			brIf(1, eqz(load(cellRejected, zero())))),
+		when(or(load(cellStarved, zero()), load(cellStopped, zero())),
+			store(cellStarved, zero(), zero()), g.call("JS_RunGC", load(cellRuntime, zero()))),
 		store(cellRequest, zero(), zero()),
 		store(cellScratch+8, zero(), get(1)),
 		get(3))

@@ -23,6 +23,7 @@ const (
 	cellReadSpare = 0x128 // i32, what free takes when it was taken; 0 is none
 	cellReported  = 0x12c // i32, not 0 once onError was called in this entry
 	cellJobs      = 0x130 // i32, where the runtime has its list of jobs
+	cellStarved   = 0x134 // i32, not 0 if there was no memory for something
 	handlers      = 0x140 // i64, JSValue of each of handlerNames
 	cellNone      = 0x180 // i64, undefined: in place of a handler
 	viewGetters   = 0x1a0 // i64, JSValue of DataView.prototype's buffer, byteOffset, byteLength
@@ -191,7 +192,7 @@ func (g *glue) typeError(text string) code {
 }
 
 // outOfMemory throws; it is a value.
-func (g *glue) outOfMemory() code { return g.call("JS_ThrowOutOfMemory", ctx()) }
+func (g *glue) outOfMemory() code { return g.call("starve", ctx()) }
 
 // edgeImports adds what the table imports, each function once.
 func (g *glue) edgeImports(table []foreign) {

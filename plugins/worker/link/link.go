@@ -84,20 +84,37 @@ func (g *glue) graft(table []foreign) error {
 	for i, imp := range removed {
 		g.index["env."+imp.name] = after + uint32(len(g.functions)+i)
 	}
+	outOfMemory := slices.IndexFunc(g.exports, func(e export) bool { return e.name == "JS_ThrowOutOfMemory" && e.kind == 0 })
+	if outOfMemory < 0 {
+		return malformed("it does not export JS_ThrowOutOfMemory")
+	}
+	noted, starve := g.exports[outOfMemory].index, after+uint32(len(g.functions)+len(removed))
 	err := g.renumber(func(f uint32) (uint32, bool) {
-		if f < before {
+		switch {
+		case f < before:
 			i, ok := g.index[old[f].module+"."+old[f].name]
 			return i, ok
+		case f == noted:
+			return starve, true
 		}
 		return f - before + after, f-before < uint32(len(g.functions))
 	})
 	if err != nil {
 		return err
 	}
+	g.exports[outOfMemory].index = noted - before + after
 	for _, imp := range removed {
 		g.functions = append(g.functions, function{kind: imp.kind, body: []byte{0, opEnd}})
 	}
-	return g.engine(removed)
+	if err := g.engine(removed); err != nil {
+		return err
+	}
+	// The engine calls this instead of JS_ThrowOutOfMemory.
+	g.function("starve", "i", "I", "", store(cellStarved, zero(), i32(1)), g.call("JS_ThrowOutOfMemory", get(0)))
+	if g.index["starve"] != starve {
+		return malformed("it has other functions")
+	}
+	return nil
 }
 
 // engine finds the functions of the engine and looks at their types.
