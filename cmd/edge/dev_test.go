@@ -41,15 +41,22 @@ func startDev(t *testing.T, text string) *session {
 			t.Fatal(err)
 		}
 	}
+	return startDevCommand(t, dir, &devCommand{Dir: dir, tool: textTool})
+}
+
+// startDevCommand starts edge dev as the command says, for the project in dir.
+func startDevCommand(t *testing.T, dir string, command *devCommand) *session {
+	t.Helper()
+	command.Listen = "127.0.0.1:0"
 	r, w := io.Pipe()
-	lines, ended := make(chan string, 1024), make(chan error, 1)
+	lines, ended := make(chan string, 1<<16), make(chan error, 1)
 	signals := &signalBox{}
 	s := &session{dir: dir, lines: lines, errs: new(bytes.Buffer), ended: ended, signal: signals.send}
 	term := &terminal{out: w, err: s.errs, getenv: func(string) string { return "" }, notify: signals.notify}
 	var wg sync.WaitGroup
 	wg.Go(func() { scanLines(r, lines) })
 	wg.Go(func() {
-		ended <- (&devCommand{Flags: Flags{Listen: "127.0.0.1:0"}, Dir: dir, tool: textTool}).Run(context.WithoutCancel(t.Context()), term)
+		ended <- command.Run(context.WithoutCancel(t.Context()), term)
 		w.Close()
 	})
 	t.Cleanup(func() { signals.send(syscall.SIGTERM); wg.Wait() })
