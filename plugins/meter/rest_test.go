@@ -31,7 +31,7 @@ func TestRest(t *testing.T) {
 	m.Func("run", "i", "", "", code)
 	m.ExportGlobal("g", g)
 	o := options
-	o.Quantum = 1
+	o.Quantum, o.Fuel = 1, "fuel"
 	metered, err := meter.Rewrite(m.Encode(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +50,7 @@ func TestRest(t *testing.T) {
 	if _, err := guest.ExportedFunction("run").Call(t.Context(), rounds); err != nil {
 		t.Fatal(err)
 	}
+	charged -= int64(int32(guest.ExportedGlobal("fuel").Get()))
 	ran := int64(rounds*(40+8) + other)
 	if charged < ran || charged > 2*ran {
 		t.Errorf("about %d instructions ran, %d were charged", ran, charged)
