@@ -100,8 +100,18 @@ func (in *instance) resumeStint(now time.Time) {
 	in.asked = now.Add(-in.ran)
 	in.stint.looked, in.stint.slot = time.Time{}, time.Time{}
 	if x := in.stint.x; x != nil {
-		in.stint.end = now.Add(in.gen.spec.Compute - x.compute)
+		in.stint.end = now.Add(in.gen.allowance() - x.compute)
 	}
+}
+
+// allowance is how long a guest runs for a request before it is stopped. One that asks
+// for its budget ends the request itself when Compute is over, and gets time to free
+// what the request had.
+func (g *generation) allowance() time.Duration {
+	if g.shape.budgets {
+		return g.spec.Compute + max(time.Second, g.spec.Compute/2)
+	}
+	return g.spec.Compute
 }
 
 // book adds what the guest used since it was booked last to its request's account,

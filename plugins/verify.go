@@ -20,8 +20,8 @@ const (
 
 var errNoMemory = errors.New(`it exports no memory called "memory"`)
 
-// shape is what a module's exports say of it.
-type shape struct{ async, hook bool }
+// shape is what a module's exports say of it, and that it imports budget.
+type shape struct{ async, hook, budgets bool }
 
 // export is one row of SPEC.md's table of exports.
 type export struct {
@@ -89,6 +89,10 @@ func (g *generation) verify() error {
 	}
 	_, g.shape.async = exports["edge_complete"]
 	_, g.shape.hook = exports["edge_event"]
+	g.shape.budgets = slices.ContainsFunc(g.program.code.ImportedFunctions(), func(def api.FunctionDefinition) bool {
+		module, name, _ := def.Import()
+		return module == hostModule && name == "budget"
+	})
 	return nil
 }
 
