@@ -48,7 +48,8 @@ func FuzzHostFunctions(f *testing.F) {
 		in.mem = mem
 		x := newExchange(context.Background(), g, newRequest(), time.Now(), time.Now().Add(time.Minute))
 		x.in, x.handle = in, 1
-		in.open[1], in.lastHandle, in.stint.x = x, 1, x
+		in.open[1], in.lastHandle = x, 1
+		in.stint.x, in.stint.deadline = x, time.Now().Add(time.Minute)
 		defer func() { // what was started ends
 			x.retire()
 			in.shed()

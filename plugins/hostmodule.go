@@ -162,7 +162,7 @@ func (f hostFunction) granted(in *instance, a []uint64) uint64 {
 	}
 	in.gen.complain(notGranted, e)
 	if f.name != "secret_get" { // whose first argument is no request
-		if x := in.find(a[0]); x != nil {
+		if x := in.caller(a[0]); x != nil {
 			return x.fail(e)
 		}
 	}

@@ -46,6 +46,10 @@
 // metrics (Count, Observe), a log (Log), clocks (Now) and randomness (Random). What
 // it does not use is not in its module.
 //
+// Some functions of SPEC.md are for asynchronous modules and for SDKs that bring an
+// interpreter, and not here: timers, held requests and calls of request 0 (a handler
+// that returned is done), environment and budget, and digest (crypto/sha256 is as good).
+//
 // # Errors
 //
 // Every error of the host is an *Error; it is a handler's answer to return it. A

@@ -134,6 +134,10 @@ func TestModule(t *testing.T) {
 			t.Error("the preview was not taken")
 		}
 		fails(t, request("/preview"), abi.CodeNotFound)
+		guarded := request("/guarded")
+		guarded.Host = "preview.test"
+		body(t, guarded, 401)
+		fails(t, request("/guarded"), abi.CodeNotFound)
 		result = host.Do(request("/next"))
 		if _, ok := result.Decision.(*abi.Next); !ok || len(result.Logs) != 1 || result.Logs[0].Message != "passing on" || len(result.Logs[0].Fields) != 2 {
 			t.Errorf("next: %+v, log %+v", result.Decision, result.Logs)
@@ -414,6 +418,7 @@ var imports = []imported{
 		return edge1.Connect(u[0], string(b[0]), string(b[1]), u[1], b[2])
 	}},
 	{"proxy", "ubbub", func(u []uint32, b [][]byte) uint64 { return edge1.Proxy(u[0], string(b[0]), string(b[1]), u[1], b[2]) }},
+	{"preview", "u", func(u []uint32, _ [][]byte) uint64 { return edge1.Preview(u[0]) }},
 	{"next", "u", func(u []uint32, _ [][]byte) uint64 { return edge1.Next(u[0]) }},
 	{"op", "ubbb", func(u []uint32, b [][]byte) uint64 { return edge1.Op(u[0], string(b[0]), b[1], b[2]) }},
 	{"op_open", "ubb", func(u []uint32, b [][]byte) uint64 { return edge1.OpOpen(u[0], string(b[0]), b[1]) }},

@@ -145,6 +145,14 @@ func (r *Request) IsUpgrade() bool {
 	return r.upgrade == saidYes
 }
 
+// IsPreview tells whether the request is for a preview: its host or path names an
+// exposure, whether or not there is one. It decides nothing, other than ProxyToSandbox:
+// a handler that guards its previews looks at who comes before it lets them through.
+func (r *Request) IsPreview() bool {
+	errno, yes := abi.SplitResult(edge1.Preview(r.handle))
+	return errno == abi.OK && yes == 1
+}
+
 // hasToken tells whether a value of the named header, a list, holds token.
 func (r *Request) hasToken(name, token string) bool {
 	list := r.values(name)

@@ -95,6 +95,31 @@ func TestPreviews(t *testing.T) {
 		t.Errorf("decision %+v", p)
 	}
 	host.Handler = func(r *guest.Request) (guest.Response, error) {
+		if r.IsPreview() && r.Header("Authorization") == "" {
+			return guest.Text(401, "who are you?"), nil
+		}
+		return guest.ProxyToSandbox(r)
+	}
+	for _, tt := range []struct{ host, token, want string }{{"8080-a-token.localhost", "", "401"}, {"8080-a-token.localhost", "t", "proxy"}, {"localhost", "", "NOT_FOUND"}} {
+		r := guesttest.Request("GET", "/")
+		r.Host = tt.host
+		if tt.token != "" {
+			r.SetHeader("Authorization", tt.token)
+		}
+		got, result := "", host.Do(r)
+		switch d := result.Decision.(type) {
+		case *abi.Respond:
+			got = fmt.Sprint(d.Status)
+		case *abi.Proxy:
+			got = "proxy"
+		default:
+			got = string(result.Failed().Code)
+		}
+		if got != tt.want {
+			t.Errorf("%+v: got %s", tt, got)
+		}
+	}
+	host.Handler = func(r *guest.Request) (guest.Response, error) {
 		if _, err := guest.ProxyToSandbox(r); err != nil {
 			return nil, err
 		}

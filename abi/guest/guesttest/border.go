@@ -362,5 +362,16 @@ func (b *border) Fail(req uint32, text []byte) uint64 {
 	return ok(0)
 }
 
+// Preview implements edge1.Host.
+func (b *border) Preview(req uint32) uint64 {
+	switch {
+	case !b.open(req):
+		return closed()
+	case b.host.IsPreview != nil && b.host.IsPreview(b.req):
+		return ok(1)
+	}
+	return ok(0)
+}
+
 // Next implements edge1.Host.
 func (b *border) Next(req uint32) uint64 { return b.decide(req, &abi.Next{}) }

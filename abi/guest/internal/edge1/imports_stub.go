@@ -38,6 +38,7 @@ type Host interface {
 	Fail(req uint32, text []byte) uint64
 	Connect(req uint32, binding, id string, port uint32, options []byte) uint64
 	Proxy(req uint32, binding, id string, port uint32, options []byte) uint64
+	Preview(req uint32) uint64
 	Next(req uint32) uint64
 	Plan(req uint32, text []byte) uint64
 	KV(req, verb uint32, key string, value, options, buf []byte) uint64
@@ -208,6 +209,11 @@ func Connect(req uint32, binding, id string, port uint32, options []byte) uint64
 // Proxy decides to relay the request to a port.
 func Proxy(req uint32, binding, id string, port uint32, options []byte) uint64 {
 	return ask(func(h Host) uint64 { return h.Proxy(req, binding, id, port, options) })
+}
+
+// Preview tells whether the request is for a preview.
+func Preview(req uint32) uint64 {
+	return ask(func(h Host) uint64 { return h.Preview(req) })
 }
 
 // Next leaves the request to the next plugin of the chain.

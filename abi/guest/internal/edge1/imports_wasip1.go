@@ -223,6 +223,12 @@ func Proxy(req uint32, binding, id string, port uint32, options []byte) uint64 {
 	return proxy(req, binding, id, port, address(options), size(options))
 }
 
+// Preview tells whether the request is for a preview.
+//
+//go:wasmimport edge1 preview
+//go:noescape
+func Preview(req uint32) uint64
+
 // Next leaves the request to the next plugin of the chain.
 //
 //go:wasmimport edge1 next

@@ -106,6 +106,11 @@ func handle(req *guest.Request) (guest.Response, error) {
 			return nil, err
 		}
 		return sandbox.ProxyTo(req, 9000)
+	case "/guarded":
+		if req.IsPreview() {
+			return guest.Text(401, "who are you?"), nil
+		}
+		return guest.ProxyToSandbox(req)
 	case "/preview":
 		return guest.ProxyToSandbox(req)
 	case "/next":
