@@ -95,15 +95,31 @@ func startProcess(_ context.Context, name string, body json.RawMessage) (json.Ra
 	return json.Marshal(map[string]any{"id": q.ProcessID, "pid": 42})
 }
 
+// book is a log that a test reads while it is written.
 type book struct {
-	mu sync.Mutex
-	b  strings.Builder
+	mu    sync.Mutex
+	b     strings.Builder
+	grown chan struct{} // closed by the next write; nil while nobody waits
 }
 
 func (b *book) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.grown != nil {
+		close(b.grown)
+		b.grown = nil
+	}
 	return b.b.Write(p)
+}
+
+// next is closed when something is written after what String has now.
+func (b *book) next() (text string, grown <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.grown == nil {
+		b.grown = make(chan struct{})
+	}
+	return b.b.String(), b.grown
 }
 
 func (b *book) String() string {
