@@ -39,7 +39,8 @@ export default {
   async fetch(request: Request): Promise<Response> {
     const asked = JSON.parse(request.headers.get("x-asked")!);
     const out: any = {};
-    if (asked.globals) for (const name of asked.globals) out[name] = { members: members(name), says: await probe(name) };
+    if (asked.times) for (let i = 0; i < asked.times; i++) files[asked.file][asked.name]();
+    else if (asked.globals) for (const name of asked.globals) out[name] = { members: members(name), says: await probe(name) };
     else for (const name of asked.cases ?? Object.keys(files[asked.file])) out[name] = await answer(files[asked.file][name]);
     return new Response(JSON.stringify(out));
   },
@@ -81,7 +82,7 @@ func run(t *testing.T, p *plugins.Plugin, file string, names []string) map[strin
 }
 
 // ask sends the question to the Worker, as JSON in a header, and decodes the answer.
-func ask(t *testing.T, p *plugins.Plugin, question, answer any) error {
+func ask(t testing.TB, p *plugins.Plugin, question, answer any) error {
 	t.Helper()
 	asked, err := json.Marshal(question)
 	if err != nil {
@@ -123,7 +124,7 @@ func (b *book) Write(p []byte) (int, error) {
 }
 
 // serve makes a Worker of the cases and loads it.
-func serve(t *testing.T, files []string) *plugins.Plugin {
+func serve(t testing.TB, files []string) *plugins.Plugin {
 	t.Helper()
 	said := &book{}
 	t.Cleanup(func() {
@@ -145,7 +146,7 @@ func serve(t *testing.T, files []string) *plugins.Plugin {
 }
 
 // build makes the Worker's module and returns its path.
-func build(t *testing.T, files []string) string {
+func build(t testing.TB, files []string) string {
 	t.Helper()
 	engine, err := os.ReadFile(engineFile)
 	if err != nil {
@@ -170,7 +171,7 @@ func build(t *testing.T, files []string) string {
 }
 
 // program is the source of the Worker with these cases.
-func program(t *testing.T, files []string) string {
+func program(t testing.TB, files []string) string {
 	t.Helper()
 	here, err := os.Getwd()
 	if err != nil {
@@ -185,7 +186,7 @@ func program(t *testing.T, files []string) string {
 }
 
 // cacheDir keeps compiled code from one run to the next.
-func cacheDir(t *testing.T) string {
+func cacheDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.UserCacheDir()
 	if err != nil {

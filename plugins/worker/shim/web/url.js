@@ -86,9 +86,10 @@ export class URL {
   #isPlain() {
     if (this.#path === 0) return false;
     if (this.#query !== undefined) return true;
-    const href = this.#href;
-    if (odd.test(href) || href.includes("/.") || href.includes("%") && dots.test(href)) { void this.#record; return false; }
-    this.#query = href.indexOf("?", this.#path);
+    const rest = this.#href.slice(this.#path);
+    if (odd.test(rest) || rest.includes("/.") || rest.includes("%") && dots.test(rest)) { void this.#record; return false; }
+    const mark = rest.indexOf("?");
+    this.#query = mark < 0 ? NONE : this.#path + mark;
     return true;
   }
 

@@ -88,7 +88,14 @@ export const parseHost = (input, special) => {
     return pieces === null ? null : formatIPv6(pieces);
   }
   if (!special) return forbidden.test(input) ? null : encode(input, control);
-  const host = domainToASCII(decode(input));
+  if (input === knownInput) return known;
+  let host = domainToASCII(decode(input));
   if (host === null || host === "" || forbiddenInDomain.test(host)) return null;
-  return endsInNumber(host) ? parseIPv4(host) : host;
+  if (endsInNumber(host)) host = parseIPv4(host);
+  knownInput = input;
+  known = host;
+  return host;
 };
+
+// The name that was parsed last, and what came of it: mostly the next is the same.
+let knownInput = "", known = null;

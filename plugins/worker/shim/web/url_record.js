@@ -18,7 +18,7 @@ const normalDrive = /^[a-z]:$/i;
 const single = /^(?:\.|%2e)$/i;
 const double = /^(?:\.|%2e){2}$/i;
 
-const blank = (scheme) => ({ scheme, username: "", password: "", host: null, port: null, path: [], query: null, fragment: null });
+const fresh = (scheme) => ({ scheme, username: "", password: "", host: null, port: null, path: [], query: null, fragment: null });
 
 // shorten takes the last segment off, but not the drive of a file.
 const shorten = (u) => {
@@ -30,9 +30,16 @@ const shorten = (u) => {
 export const putQuery = (u, text) => { u.query = encode(text, isSpecial(u.scheme) ? specialQuery : querySet); };
 export const putFragment = (u, text) => { u.fragment = encode(text, fragment); };
 
+// unusual is what a path may have that is written in another way.
+const unusual = /[^!$-;=@-[\]_a-z|~]/;
+
 // putPath appends the segments of the text, which has no query, to the path.
 export const putPath = (u, text) => {
   const special = isSpecial(u.scheme);
+  if (!unusual.test(text) && u.scheme !== "file" && text[0] !== "." && !text.includes("/.") && !text.includes("%2")) {
+    for (const segment of text.split("/")) u.path.push(segment);
+    return;
+  }
   const segments = (special ? text.replaceAll("\\", "/") : text).split("/");
   const end = segments.length - 1;
   segments.forEach((segment, i) => {
@@ -73,6 +80,7 @@ const endOfHost = (text, special) => {
 
 // portStart finds the colon before the port, outside of an IPv6 address's brackets.
 const portStart = (text) => {
+  if (!text.includes("[")) return text.indexOf(":");
   let inside = false;
   for (let i = 0; i < text.length; i++) {
     if (text[i] === "[") inside = true;
@@ -129,7 +137,7 @@ const putFileHost = (u, text) => {
 const slash = (c) => c === "/" || c === "\\";
 
 const parseFile = (text, base) => {
-  const u = blank("file"), from = base?.scheme === "file" ? base : null;
+  const u = fresh("file"), from = base?.scheme === "file" ? base : null;
   u.host = "";
   if (slash(text[0])) {
     if (slash(text[1])) return putFileHost(u, text.slice(2)) ? u : null;
@@ -160,7 +168,7 @@ const relative = (u, text, base) => {
 
 // parseRelative parses against a base of the same scheme, which is not file.
 const parseRelative = (text, base) => {
-  const u = blank(base.scheme), special = isSpecial(base.scheme);
+  const u = fresh(base.scheme), special = isSpecial(base.scheme);
   const isSlash = (c) => c === "/" || (special && c === "\\");
   if (isSlash(text[0]) && isSlash(text[1])) return putAuthority(u, special ? text.replace(/^[/\\]+/, "") : text.slice(2)) ? u : null;
   for (const k of ["username", "password", "host", "port"]) u[k] = base[k];
@@ -176,10 +184,12 @@ const parseOpaque = (u, text) => {
   return u;
 };
 
+const blank = /[\x00-\x20]/;
+
 // parse returns the record of a URL, or null if it is not valid. base is a record or
 // null. The input has no lone surrogates.
 export const parse = (input, base) => {
-  const text = input.replace(/^[\x00-\x20]+|[\x00-\x20]+$|[\t\n\r]+/g, "");
+  const text = blank.test(input) ? input.replace(/^[\x00-\x20]+|[\x00-\x20]+$|[\t\n\r]+/g, "") : input;
   const match = /^([a-z][a-z0-9+\-.]*):/i.exec(text);
   if (match === null) {
     if (base === null) return null;
@@ -195,10 +205,10 @@ export const parse = (input, base) => {
   if (scheme === "file") return parseFile(rest, base);
   if (isSpecial(scheme)) {
     if (base !== null && base.scheme === scheme && !rest.startsWith("//")) return parseRelative(rest, base);
-    const u = blank(scheme);
+    const u = fresh(scheme);
     return putAuthority(u, rest.replace(/^[/\\]+/, "")) ? u : null;
   }
-  const u = blank(scheme);
+  const u = fresh(scheme);
   if (rest.startsWith("//")) return putAuthority(u, rest.slice(2)) ? u : null;
   if (rest[0] !== "/") return parseOpaque(u, rest);
   putTail(u, rest);

@@ -13,7 +13,9 @@ const isAddress = (v) => /^(?:\[|\{\[|\\\[)/.test(v);
 // component compiles one pattern.
 const component = (pattern, options, encode, ignoreCase) => {
   const parts = parse(pattern, options, encode);
-  return { ...compile(parts, options, ignoreCase), text: write(parts, options), hasRegExp: parts.some((p) => p.type === REGEXP) };
+  const { regexp, names } = compile(parts, options, ignoreCase), text = write(parts, options);
+  // Most components are not looked at.
+  return { regexp, names, text, isAny: text === "*", hasRegExp: parts.some((p) => p.type === REGEXP) };
 };
 
 const fromURL = (u) => ({
@@ -68,7 +70,7 @@ export class URLPattern {
 
   test(input = {}, base = undefined) {
     const values = this.#read(input, base);
-    return values !== null && components.every((c) => this.#parts[c].regexp.test(values[c]));
+    return values !== null && components.every((c) => this.#parts[c].isAny || this.#parts[c].regexp.test(values[c]));
   }
 
   exec(input = {}, base = undefined) {
@@ -76,9 +78,15 @@ export class URLPattern {
     if (values === null) return null;
     const result = { inputs: base === undefined ? [input] : [input, base] };
     for (const c of components) {
-      const { regexp, names } = this.#parts[c], match = regexp.exec(values[c]);
-      if (match === null) return null;
-      result[c] = { input: values[c], groups: Object.fromEntries(names.map((n, i) => [n, match[i + 1]])) };
+      const { regexp, names, isAny } = this.#parts[c], input = values[c], groups = {};
+      if (isAny) {
+        groups[0] = input;
+      } else {
+        const match = regexp.exec(input);
+        if (match === null) return null;
+        names.forEach((n, i) => { groups[n] = match[i + 1]; });
+      }
+      result[c] = { input, groups };
     }
     return result;
   }
