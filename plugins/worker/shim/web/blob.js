@@ -1,7 +1,8 @@
 // Blob and File (File API).
 import { edge } from "../core/edge.js";
 import { expose } from "./idl.js";
-import { bytesOf, joined, utf8 } from "./bytes.js";
+import { bytesOf, joined } from "./bytes.js";
+import { utf8 } from "./encoding.js";
 import { ReadableStream } from "./streams.js";
 
 const typeOf = (t) => {

@@ -4,7 +4,8 @@ import { ReadableStream, isDisturbed, isStream } from "./stream_readable.js";
 import { URLSearchParams } from "./url.js";
 import { Blob, blob, blobBytes } from "./blob.js";
 import { FormData, encodeForm, parseForm } from "./formdata.js";
-import { bytesOf, joined, utf8 } from "./bytes.js";
+import { bytesOf, joined } from "./bytes.js";
+import { utf8 } from "./encoding.js";
 
 // A payload is {text, bytes, source, stream, type, used}: what the body is made of is
 // in the first of them that is there; but once it has a stream, that is the body.

@@ -1,7 +1,4 @@
-// Bytes and text.
-import { edge } from "../core/edge.js";
-import { TextDecoder } from "./encoding.js";
-
+// Bytes.
 const isBuffer = (v) => v instanceof ArrayBuffer || typeof SharedArrayBuffer === "function" && v instanceof SharedArrayBuffer;
 
 // bytesOf is a view of an ArrayBuffer's or a view's own bytes, else undefined.
@@ -19,12 +16,4 @@ export const joined = (list) => {
   const all = new Uint8Array(size);
   for (const b of list) { all.set(b, at); at += b.length; }
   return all;
-};
-
-// utf8 decodes bytes as bodies are (Encoding Standard, "UTF-8 decode"): without a
-// byte order mark, and with U+FFFD for what is not valid.
-export const utf8 = (bytes) => {
-  if (bytes.length >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) bytes = bytes.subarray(3);
-  const s = edge.utf8_decode(bytes);
-  return s.includes("\ufffd") ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : s; // the engine's replacements may be others
 };

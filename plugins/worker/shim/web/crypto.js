@@ -3,7 +3,7 @@
 
 import { edge, check } from "../core/index.js";
 import { expose, need } from "./idl.js";
-import { bytesOf } from "./encoding.js";
+import { memoryOf } from "./encoding.js";
 
 const hashes = { __proto__: null, "SHA-1": { id: 1, block: 64 }, "SHA-256": { id: 2, block: 64 }, "SHA-384": { id: 3, block: 128 }, "SHA-512": { id: 4, block: 128 } };
 const KEYED = 16; // the flag of an HMAC with an empty key
@@ -102,7 +102,7 @@ const usable = (algorithm, key, use) => {
   if (!key.usages.includes(use)) throw wrong(`the key is not allowed to ${use}`, "InvalidAccessError");
 };
 
-const hmac = (key, data) => check(edge.digest(hashes[key.algorithm.hash.name].id + KEYED, secrets.get(key), bytesOf(data, "HMAC")));
+const hmac = (key, data) => check(edge.digest(hashes[key.algorithm.hash.name].id + KEYED, secrets.get(key), memoryOf(data, "HMAC")));
 
 const sameBytes = (a, b) => {
   let d = 0;
@@ -144,7 +144,7 @@ export class SubtleCrypto {
     return promised(() => {
       need(arguments.length, 2, "crypto.subtle.digest");
       const hash = hashOf(algorithm);
-      return bufferOf(check(edge.digest(hash.id, null, bytesOf(data, "crypto.subtle.digest"))));
+      return bufferOf(check(edge.digest(hash.id, null, memoryOf(data, "crypto.subtle.digest"))));
     });
   }
 
@@ -155,7 +155,7 @@ export class SubtleCrypto {
       formatOf(format);
       const hash = onlyHMAC(algorithm);
       if (format === "raw" && !isBytes(data)) throw new TypeError("a key in the format raw is an ArrayBuffer or a view of one");
-      const bytes = format === "raw" ? bytesOf(data, "importKey").slice() : fromJWK(data, hash, Boolean(extractable), usages);
+      const bytes = format === "raw" ? memoryOf(data, "importKey").slice() : fromJWK(data, hash, Boolean(extractable), usages);
       return keyOf(hash, bytes, lengthOf(algorithm.length, bytes), Boolean(extractable), usages);
     });
   }
@@ -196,15 +196,15 @@ export class SubtleCrypto {
     return promised(() => {
       need(arguments.length, 4, "crypto.subtle.verify");
       usable(algorithm, key, "verify");
-      const wanted = hmac(key, data), given = bytesOf(signature, "crypto.subtle.verify");
+      const wanted = hmac(key, data), given = memoryOf(signature, "crypto.subtle.verify");
       return wanted.length === given.length && sameBytes(wanted, given);
     });
   }
 
   // timingSafeEqual compares in a time that does not depend on what differs.
   timingSafeEqual(a, b) {
-    a = bytesOf(a, "timingSafeEqual");
-    b = bytesOf(b, "timingSafeEqual");
+    a = memoryOf(a, "timingSafeEqual");
+    b = memoryOf(b, "timingSafeEqual");
     if (a.length !== b.length) throw new TypeError("timingSafeEqual needs two of the same length");
     return sameBytes(a, b);
   }

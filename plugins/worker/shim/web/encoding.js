@@ -2,6 +2,7 @@
 // windows-1252. The engine's functions do what is valid UTF-8; utf8.js does the rest.
 
 import { edge } from "../core/edge.js";
+import { bytesOf, joined } from "./bytes.js";
 import { expose, need } from "./idl.js";
 import { decodeUTF8 } from "./utf8.js";
 
@@ -16,12 +17,11 @@ for (const [name, list] of [
 // What windows-1252 has at 0x80 to 0x9f.
 const high = "\u20ac\x81\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\x8d\u017d\x8f\x90\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\x9d\u017e\u0178";
 
-// bytesOf is the memory that a BufferSource shows, without copying it.
-export const bytesOf = (source, what) => {
-  if (source instanceof Uint8Array) return source;
-  if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-  if (source instanceof ArrayBuffer || source instanceof SharedArrayBuffer) return new Uint8Array(source);
-  throw new TypeError(`${what} needs an ArrayBuffer or a view of one`);
+// memoryOf is the memory that a BufferSource shows, without copying it.
+export const memoryOf = (source, what) => {
+  const bytes = bytesOf(source);
+  if (bytes === undefined) throw new TypeError(`${what} needs an ArrayBuffer or a view of one`);
+  return bytes;
 };
 
 const NONE = new Uint8Array(0);
@@ -69,20 +69,23 @@ const malformed = (name) => {
   return e;
 };
 
-const join = (a, b) => {
-  if (a.length === 0) return b;
-  const all = new Uint8Array(a.length + b.length);
-  all.set(a);
-  all.set(b, a.length);
-  return all;
-};
-
 // valid tells whether text came of bytes that are UTF-8. U+FFFD is the engine's sign
 // that something is not, and replaceAll finds it a hundred times faster than includes.
 // The engine takes surrogates that were encoded one by one, too: a pair of them has
 // more bytes than its character.
 const valid = (text, bytes) => text.replaceAll("\ufffd", "").length === text.length &&
   (text.length === bytes.length || text.isWellFormed() && (!bytes.includes(0xed) || edge.utf8_encode(text).length === bytes.length));
+
+// utf8 decodes bytes as bodies are (Encoding Standard, "UTF-8 decode"): without a
+// byte order mark, and with U+FFFD for what is not valid.
+export const utf8 = (bytes) => {
+  if (bytes.length === 0) return "";
+  if (bytes.length >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) bytes = bytes.subarray(3);
+  const text = edge.utf8_decode(bytes);
+  if (valid(text, bytes)) return text;
+  const { text: whole, cut } = decodeUTF8(bytes, 0);
+  return cut < bytes.length ? whole + "\ufffd" : whole;
+};
 
 export class TextDecoder {
   #name; #fatal; #ignoreBOM;
@@ -109,8 +112,8 @@ export class TextDecoder {
 
   decode(input = NONE, options = undefined) {
     const name = this.#name, stream = Boolean(options?.stream);
-    let bytes = bytesOf(input, "TextDecoder.decode");
-    if (this.#streams) bytes = join(this.#rest, bytes);
+    let bytes = memoryOf(input, "TextDecoder.decode");
+    if (this.#streams) bytes = joined([this.#rest, bytes]);
     else { this.#rest = NONE; this.#begun = false; }
     this.#streams = stream;
     let text;

@@ -3,7 +3,8 @@ import { edge } from "../core/edge.js";
 import { Blob, File, blob, blobBytes } from "./blob.js";
 import { URLSearchParams } from "./url.js";
 import { expose, iterators, need } from "./idl.js";
-import { joined, utf8 } from "./bytes.js";
+import { joined } from "./bytes.js";
+import { utf8 } from "./encoding.js";
 
 let entriesOf, add;
 
