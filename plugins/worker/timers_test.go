@@ -34,12 +34,40 @@ export default { async fetch(request: Request) { return new Response(await paths
 	}
 }
 
-// TestTimersAtTopLevel: nothing could call back while a Worker is built.
-func TestTimersAtTopLevel(t *testing.T) {
+// TestTopLevel: the edge is not there while a Worker is built.
+func TestTopLevel(t *testing.T) {
 	t.Parallel()
-	_, err := builder(t).Build(t.Context(), write(t, "worker.ts", "setInterval(() => {}, 1000);\nexport default { fetch() { return new Response() } };\n"))
-	if err == nil || !strings.Contains(err.Error(), "setInterval is not possible at the top level of a Worker") {
-		t.Errorf("got %v", err)
+	for _, c := range []struct{ name, source, want string }{
+		{"timers", "setInterval(() => {}, 1000);", "setInterval is not possible at the top level of a Worker"},
+		{"random values", "const key = crypto.getRandomValues(new Uint8Array(8));", "crypto.getRandomValues is not possible"},
+		{"names", "const id = crypto.randomUUID();", "crypto.randomUUID is not possible"},
+		{"digests", "await crypto.subtle.digest('SHA-1', new Uint8Array(1));", "crypto.subtle.digest is not possible"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := builder(t).Build(t.Context(), write(t, "worker.ts", c.source+"\nexport default { fetch() { return new Response() } };\n"))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
+// TestRandom: numbers differ between instances, also when some were taken while the
+// Worker was built.
+func TestRandom(t *testing.T) {
+	t.Parallel()
+	module := build(t, "const early = Math.random();\nexport default { fetch() { return new Response([early, Math.random(), Math.random()].join()) } };\n")
+	seen := map[string]bool{}
+	for range 3 {
+		p, _ := serve(t, module, nil)
+		parts := strings.Split(ask(t, p, request("/")), ",")
+		if len(parts) != 3 || parts[0] != "0.5" || parts[1] == parts[2] {
+			t.Fatal(parts)
+		}
+		if seen[parts[1]] {
+			t.Errorf("two instances have %s", parts[1])
+		}
+		seen[parts[1]] = true
 	}
 }
 

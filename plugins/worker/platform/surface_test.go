@@ -23,6 +23,7 @@ const (
 // null stands for those that Node has.
 type section struct {
 	Title   string
+	Notes   map[string]string // what to know, or to use instead
 	Globals ordered
 }
 
@@ -117,7 +118,7 @@ func surface(t *testing.T) string {
 	}
 	var out strings.Builder
 	for _, s := range sections {
-		fmt.Fprintf(&out, "\n| %s | there | what is missing |\n|---|---|---|\n", s.Title)
+		fmt.Fprintf(&out, "\n| %s | there | what is missing, what to know |\n|---|---|---|\n", s.Title)
 		for _, g := range s.Globals {
 			wanted := g.members
 			if wanted == nil {
@@ -126,20 +127,31 @@ func surface(t *testing.T) string {
 					continue
 				}
 			}
-			fmt.Fprintf(&out, "| `%s` | %s |\n", g.name, row(g.name, here[g.name], *wanted))
+			fmt.Fprintf(&out, "| `%s` | %s |\n", g.name, row(g.name, here[g.name], *wanted, s.Notes[g.name]))
 		}
+	}
+	out.WriteString("\n## What differs from Node\n\nThe cases whose value is another here and in Node 20, and why:\n")
+	last := ""
+	listed := differences(t)
+	for _, key := range slices.Sorted(maps.Keys(listed)) {
+		file, name, _ := strings.Cut(key, "/")
+		if file != last {
+			fmt.Fprintf(&out, "\n**%s**\n\n", file)
+			last = file
+		}
+		fmt.Fprintf(&out, "- `` %s ``: %s\n", name, listed[key])
 	}
 	out.WriteString("\n")
 	return out.String()
 }
 
 // row is a global's line behind its name.
-func row(name string, f found, wanted []string) string {
-	switch {
-	case f.Members == nil:
-		return "no |"
-	case f.Says != "":
-		return "no | using it says: " + strings.TrimPrefix(f.Says, "new ")
+func row(name string, f found, wanted []string, note string) string {
+	if f.Members == nil {
+		return strings.TrimSpace("no | " + note)
+	}
+	if f.Says != "" {
+		return "no | " + strings.TrimPrefix(f.Says, "new ")
 	}
 	var missing []string
 	for _, m := range wanted {
@@ -150,5 +162,9 @@ func row(name string, f found, wanted []string) string {
 			missing = append(missing, "`"+m+"`")
 		}
 	}
-	return strings.TrimSpace("yes | " + strings.Join(missing, ", "))
+	told := strings.Join(missing, ", ")
+	if told != "" && note != "" {
+		told += ": "
+	}
+	return strings.TrimSpace("yes | " + told + note)
 }

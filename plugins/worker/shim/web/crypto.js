@@ -3,6 +3,7 @@
 
 import { edge, check } from "../core/index.js";
 import { expose, need } from "./idl.js";
+import { notAtTopLevel } from "./top_level.js";
 import { memoryOf } from "./encoding.js";
 
 const hashes = { __proto__: null, "SHA-1": { id: 1, block: 64 }, "SHA-256": { id: 2, block: 64 }, "SHA-384": { id: 3, block: 128 }, "SHA-512": { id: 4, block: 128 } };
@@ -11,7 +12,8 @@ const PIECE = 16384; // bytes that the host gives at a time
 
 const integers = [Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array, BigInt64Array, BigUint64Array];
 
-const fill = (bytes) => {
+const fill = (bytes, what) => {
+  notAtTopLevel(what);
   for (let i = 0; i < bytes.length; i += PIECE) bytes.set(check(edge.random(Math.min(PIECE, bytes.length - i))), i);
 };
 
@@ -102,7 +104,13 @@ const usable = (algorithm, key, use) => {
   if (!key.usages.includes(use)) throw wrong(`the key is not allowed to ${use}`, "InvalidAccessError");
 };
 
-const hmac = (key, data) => check(edge.digest(hashes[key.algorithm.hash.name].id + KEYED, secrets.get(key), memoryOf(data, "HMAC")));
+// hashed is a digest, or an HMAC when there is a key.
+const hashed = (id, key, data, what) => {
+  notAtTopLevel(what);
+  return check(edge.digest(id, key, memoryOf(data, what)));
+};
+
+const hmac = (key, data) => hashed(hashes[key.algorithm.hash.name].id + KEYED, secrets.get(key), data, "HMAC");
 
 const sameBytes = (a, b) => {
   let d = 0;
@@ -144,7 +152,7 @@ export class SubtleCrypto {
     return promised(() => {
       need(arguments.length, 2, "crypto.subtle.digest");
       const hash = hashOf(algorithm);
-      return bufferOf(check(edge.digest(hash.id, null, memoryOf(data, "crypto.subtle.digest"))));
+      return bufferOf(hashed(hash.id, null, data, "crypto.subtle.digest"));
     });
   }
 
@@ -167,7 +175,7 @@ export class SubtleCrypto {
       const hash = onlyHMAC(algorithm), bits = algorithm.length ?? hash.block * 8;
       if (!(bits > 0 && bits <= 65536)) throw wrong(`a key cannot have the length ${bits}`, "OperationError");
       const bytes = new Uint8Array(Math.ceil(bits / 8));
-      fill(bytes);
+      fill(bytes, "crypto.subtle.generateKey");
       return keyOf(hash, bytes, bits, Boolean(extractable), usages);
     });
   }
@@ -226,13 +234,14 @@ export class Crypto {
     need(arguments.length, 1, "crypto.getRandomValues");
     if (!integers.some((c) => array instanceof c)) throw wrong("getRandomValues() fills typed arrays of integers", "TypeMismatchError");
     if (array.byteLength > 65536) throw wrong(`getRandomValues() gives at most 65536 bytes at once, not ${array.byteLength}`, "QuotaExceededError");
-    fill(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+    fill(new Uint8Array(array.buffer, array.byteOffset, array.byteLength), "crypto.getRandomValues");
     return array;
   }
 
   // randomUUID gives a version 4 one (RFC 9562, section 5.4).
   randomUUID() {
     void this.#subtle;
+    notAtTopLevel("crypto.randomUUID");
     const b = check(edge.random(16));
     b[6] = (b[6] & 0x0f) | 0x40;
     b[8] = (b[8] & 0x3f) | 0x80;

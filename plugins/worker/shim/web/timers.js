@@ -4,6 +4,7 @@
 // and ends with the isolate's generation, when the Worker is replaced or stopped.
 
 import { edge, enter, expect, forget, owner, current, check, log, describe, ERROR } from "../core/index.js";
+import { notAtTopLevel } from "./top_level.js";
 
 const LONGEST = 0x7fffffff; // milliseconds; beyond that, as in Node and browsers, it is 1
 
@@ -50,8 +51,7 @@ const delay = (ms) => {
 
 const set = (name, callback, ms, args, repeats) => {
   if (typeof callback !== "function") throw new TypeError(`${name} needs a function`);
-  // While the Worker is built there is no host that could call back.
-  if (Date.now() === 0) throw new Error(`${name} is not possible at the top level of a Worker: set timers in fetch() or in what it calls`);
+  notAtTopLevel(name);
   ms = delay(ms);
   const timer = { id: ++last, req: current(), call: 0, callback, args, every: repeats ? ms : 0, due: repeats ? Date.now() + ms : 0 };
   timers.set(timer.id, timer);
