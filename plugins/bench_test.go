@@ -144,3 +144,56 @@ func BenchmarkLoad(b *testing.B) {
 		}
 	}
 }
+
+// operating is the guest of the benchmarks of asynchronous modules: it starts an
+// operation and responds when that is complete.
+func operating() []byte {
+	g := newAsm()
+	return g.async(
+		pending(g.drop("op_start", req(), "exec", `{"sandbox":{"binding":"S","id":"a"},"command":"x"}`)),
+		g.drop("respond", req(), 200, "", "fine"), nil)
+}
+
+// instantly answers an operation.
+func instantly(context.Context, string, []byte) ([]byte, error) {
+	return []byte(`{}`), nil
+}
+
+// BenchmarkDecideAsync is one decision of a tiny asynchronous guest: one that answers
+// at once, and one that awaits an operation, which is done at once. Several at a time
+// go on in one instance.
+func BenchmarkDecideAsync(b *testing.B) {
+	once := newAsm()
+	for _, bb := range []struct {
+		name   string
+		module []byte
+		many   int
+	}{
+		{"respond", once.async(wasmasm.Do(once.drop("respond", req(), 200, "", "fine"), wasmasm.I32(0)), nil, nil), 1},
+		{"operation", operating(), 1},
+		{"operation/many", operating(), 16},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			p := newBench(b, Config{Services: Services{Operations: operateFunc(instantly)}}).load(b, bb.module, func(s *Spec) { s.MaxInstances = 1 })
+			b.ReportAllocs()
+			b.SetParallelism(bb.many)
+			defer reportCPU(b)()
+			if bb.many == 1 {
+				for b.Loop() {
+					if _, err := p.Decide(context.Background(), newRequest()); err != nil {
+						b.Fatal(err)
+					}
+				}
+				return
+			}
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := p.Decide(context.Background(), newRequest()); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}

@@ -17,9 +17,15 @@ const (
 	// are not out yet; a single one may be larger.
 	maxUnsent = 4 << 20
 	// maxUncollected bounds the results of an instance's started calls that the guest
-	// was not told of yet, as a multiple of the memory it may have.
+	// was not told of yet, as a multiple of generation.room.
 	maxUncollected = 4
+	// smallCall is how many bytes each of as many requests as an instance may hold can
+	// have its calls hold, however little memory the instance has.
+	smallCall = 8 << 10
 )
+
+// room is how many bytes the calls of an instance may hold.
+func (g *generation) room() uint64 { return max(g.spec.Memory, uint64(g.spec.MaxOpen)*smallCall) }
 
 // call is one started piece of work of an asynchronous module.
 type call struct {
@@ -56,7 +62,7 @@ func (in *instance) launch(c *call, l *lane, work func(ctx context.Context) ([]b
 		return x.refuse(abi.CodeQuotaExceeded, "%d bytes of this request wait to be sent already", x.unsent)
 	}
 	c.held = max(c.held, c.unsent)
-	if in.held > 0 && uint64(in.held+c.held) > in.gen.spec.Memory {
+	if in.held > 0 && uint64(in.held+c.held) > in.gen.room() {
 		return x.refuse(abi.CodeQuotaExceeded, "the calls that are open hold %d bytes already", in.held)
 	}
 	handle, err := in.newHandle()
@@ -105,7 +111,7 @@ func (in *instance) carryOut(ctx context.Context, cancel context.CancelFunc, c *
 	}
 	uncollected := int64(len(result))
 	defer func() { in.uncollected.Add(-uncollected) }()
-	if n := in.uncollected.Add(uncollected); err == nil && n > maxUncollected*int64(in.gen.spec.Memory) {
+	if n := in.uncollected.Add(uncollected); err == nil && n > maxUncollected*int64(in.gen.room()) {
 		err = abi.Errorf(abi.CodeQuotaExceeded, "results of %d bytes wait for the plugin already", n-uncollected).WithStarted(abi.StartedYes)
 	}
 	if err != nil {

@@ -22,6 +22,8 @@ type looped struct {
 	// engaged counts the open calls and timers of request 0: with some the instance is
 	// not recycled.
 	engaged atomic.Int32
+	// busy is true while the guest is at work.
+	busy atomic.Bool
 
 	// The loop alone uses these, and host functions, which run in it.
 	open       map[uint32]*exchange
@@ -130,6 +132,8 @@ func (in *instance) turn() (*exchange, error) {
 // handle carries one event out. An error is the instance's end; the exchange
 // returned with it is the one that was being worked on.
 func (in *instance) handle(ev event) (*exchange, error) {
+	in.busy.Store(true)
+	defer in.busy.Store(false)
 	x := ev.x
 	if ev.kind == eventComplete {
 		in.held -= ev.call.held

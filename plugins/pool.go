@@ -69,8 +69,11 @@ func (p *pool) take(ctx context.Context, x *exchange) (*instance, error) {
 		return nil, errGivenUp
 	}
 	if in := p.pick(); in != nil {
-		if p.fresh() {
+		switch {
+		case p.fresh():
 			p.grow()
+		case in.busy.Load():
+			p.spread()
 		}
 		p.mu.Unlock()
 		return in, nil
@@ -111,33 +114,6 @@ func (p *pool) leave(w *waiter, err error) (*instance, error) {
 	return got.in, got.err
 }
 
-// pick returns the spare instance used last, or nil. p.mu is held.
-func (p *pool) pick() *instance {
-	n := len(p.spare)
-	if n == 0 {
-		return nil
-	}
-	in := p.spare[n-1]
-	in.load++
-	if in.load >= p.roomIn(in) {
-		p.spare, in.full = p.spare[:n-1], true
-	}
-	return in
-}
-
-// unprovenRoom is the room in an instance of an asynchronous module on probation
-// that has not served a request yet: a trap takes all of an instance's requests
-// with it.
-const unprovenRoom = 4
-
-// roomIn is how many requests an instance may have. p.mu is held.
-func (p *pool) roomIn(in *instance) int {
-	if !in.proven && p.gen.probation.Load() != nil {
-		return min(p.room, unprovenRoom)
-	}
-	return p.room
-}
-
 // fresh tells whether an instance serves one request and no more.
 func (p *pool) fresh() bool { return p.spec.Isolation == IsolationFresh }
 
@@ -152,12 +128,17 @@ func (p *pool) grow() {
 		return
 	}
 	for !p.closed && !p.killed && len(p.all) < p.spec.MaxInstances && p.growing < p.gen.reg.slots.size && p.wanting() {
-		in := newInstance(p.gen)
-		p.all[in] = struct{}{}
-		p.growing++
-		p.gen.tasks.Add(1)
-		go in.come(false)
+		p.start()
 	}
+}
+
+// start makes one instance. p.mu is held.
+func (p *pool) start() {
+	in := newInstance(p.gen)
+	p.all[in] = struct{}{}
+	p.growing++
+	p.gen.tasks.Add(1)
+	go in.come(false)
 }
 
 // sendAway answers the line if no instance is there nor will be for a while. p.mu
