@@ -45,6 +45,9 @@ func (s *Spec) environment() abi.Environment {
 			}
 		}
 	}
+	if s.ungranted && len(s.Bindings.Sandboxes) == 0 { // no configuration says what there is
+		e.Sandboxes["Sandbox"] = "Sandbox"
+	}
 	for name, binding := range s.Bindings.Sandboxes {
 		if s.Grants == nil || len(s.Grants.Sandboxes[binding]) > 0 {
 			e.Sandboxes[name] = binding

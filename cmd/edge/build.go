@@ -40,7 +40,7 @@ func (c *workerBuildCommand) Run(ctx context.Context, t *terminal) error {
 	if err := replaceFile(out, module); err != nil {
 		return fmt.Errorf("write the module: %w", err)
 	}
-	fmt.Fprintf(t.out, "%s %s sha256:%x %s\n", out, formatSize(int64(len(module))), sha256.Sum256(module), milliseconds(time.Since(begin)))
+	fmt.Fprintf(t.out, "%s %s bytes sha256:%x %s\n", out, grouped(uint64(len(module))), sha256.Sum256(module), milliseconds(time.Since(begin)))
 	return nil
 }
 

@@ -42,6 +42,7 @@ type commands struct {
 	Build   workerBuildCommand `cmd:"" help:"Make a module of a Worker in TypeScript or JavaScript."`
 	Clean   cleanCommand       `cmd:"" help:"Destroy every sandbox of a state folder, with all it wrote."`
 	Plugin  pluginCommands     `cmd:"" help:"Write and check plugins, and see and change those of a running edge."`
+	Types   typesCommand       `cmd:"" help:"Write the TypeScript declarations of what Workers have here, for editors."`
 	Trust   trustCommand       `cmd:"" help:"Have this machine believe the edge's own certificates (tls: internal)."`
 	Doctor  doctorCommand      `cmd:"" help:"Find what is wrong with this machine and the configuration, and what mends it."`
 	Version versionCommand     `cmd:"" help:"Tell what this binary is."`

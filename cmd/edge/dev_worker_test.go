@@ -15,7 +15,7 @@ import (
 // needsEngine skips a test where make did not fetch the JavaScript engine.
 func needsEngine(t *testing.T) {
 	t.Helper()
-	if _, err := fs.Stat(assets, "assets/quickjs.wasm"); err == nil {
+	if haveEngine() {
 		return
 	}
 	const missing = "cmd/edge/assets/quickjs.wasm is missing: make fetches it"
@@ -23,6 +23,11 @@ func needsEngine(t *testing.T) {
 		t.Fatal(missing)
 	}
 	t.Skip(missing)
+}
+
+func haveEngine() bool {
+	_, err := fs.Stat(assets, "assets/quickjs.wasm")
+	return err == nil
 }
 
 // writeFiles writes files, name and text in turn, below dir.

@@ -13,6 +13,7 @@ import (
 	"text/template"
 
 	"edge/abi"
+	"edge/plugins/worker"
 )
 
 // templates holds the files of a new project by language.
@@ -29,8 +30,9 @@ const sdkFolder = "edge-sdk"
 type language struct {
 	name  string // what --lang takes
 	title string // what people call it
-	// shared are templates below templates/shared that the project has too.
-	shared []string
+	// shared are templates below templates/shared that the project has too, and the
+	// names of their files.
+	shared map[string]string
 	// sdk writes the SDK into the project's sdkFolder, which does not exist yet.
 	sdk func(dir string) error
 	// next are the commands that a new project is gone on with.
@@ -39,9 +41,10 @@ type language struct {
 
 // languages are those that this version writes projects in.
 func languages() []language {
-	echoServer := []string{"server.mjs.tmpl"}
+	echoServer := map[string]string{"server.mjs.tmpl": "server.mjs"}
 	return []language{
 		{name: "go", title: "Go", shared: echoServer, sdk: writeGoSDK, next: []string{"go test ./...", "edge dev"}},
+		{name: "typescript", title: "TypeScript", shared: map[string]string{"server.mjs.tmpl": "server.txt"}, sdk: copySDK(worker.Types()), next: []string{"edge plugin test worker.ts cases.yaml", "edge dev"}},
 		{name: "assemblyscript", title: "AssemblyScript", sdk: copySDK(abi.AssemblyScriptSDK()), next: []string{"npm ci", "npm test", "edge dev"}},
 		{name: "rust", title: "Rust", shared: echoServer, sdk: copySDK(abi.RustSDK()), next: []string{"make test", "make", "edge dev"}},
 		{name: "c", title: "C", shared: echoServer, sdk: copySDK(abi.CSDK()), next: []string{"make test", "make", "edge dev"}},
@@ -62,7 +65,7 @@ func copySDK(sources fs.FS) func(dir string) error {
 }
 
 type pluginNewCommand struct {
-	Lang string `default:"go" placeholder:"LANG" help:"Language of the plugin: go, assemblyscript, rust or c; default go."`
+	Lang string `default:"go" placeholder:"LANG" help:"Language of the plugin: go, typescript, assemblyscript, rust or c; default go."`
 	Name string `arg:"" help:"Folder to write; its last part is the plugin's name."`
 }
 
@@ -138,9 +141,9 @@ func (p project) write(dir string, lang language) error {
 		}
 		return p.fill(sources, name, filepath.Join(dir, projectFile(name)))
 	})
-	for _, name := range lang.shared {
+	for name, file := range lang.shared {
 		if err == nil {
-			err = p.fill(templates, path.Join("templates", "shared", name), filepath.Join(dir, projectFile(name)))
+			err = p.fill(templates, path.Join("templates", "shared", name), filepath.Join(dir, file))
 		}
 	}
 	return err

@@ -62,7 +62,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
-			return cond == "race" && raceEnabled || cond == "sandboxes" && haveSandboxes(t), nil
+			return cond == "race" && raceEnabled || cond == "sandboxes" && haveSandboxes(t) || cond == "engine" && haveEngine(), nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"hex": writeHex, "answering": writeAnswering, "port": freePort, "get": getURL, "exitcode": exitCodeIs, "cleaned": cleanAtEnd,

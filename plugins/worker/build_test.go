@@ -77,13 +77,15 @@ import text from "./a.txt";
 import page from "./page.html";
 import data from "./data.json";
 import bytes from "./raw.bin";
+import source from "./late.jsx" with { type: "text" };
+import octets from "./raw.bin" with { type: "bytes" };
 import { twice } from "@lib/twice";
 import { hello } from "greet";
 import events from "events";
 import Late from "./late.jsx";
 const later = await Promise.resolve("later");
 export default { async fetch() {
-  return new Response([text, page, data.list[1], new Uint8Array(bytes)[2], twice(4), hello("you"), events.made, typeof Late, later, process.env.NODE_ENV].join("|"));
+  return new Response([text, page, data.list[1], new Uint8Array(bytes)[2], twice(4), hello("you"), events.made, typeof Late, source.length, octets[1], later, process.env.NODE_ENV].join("|"));
 } };
 `,
 		"src/a.txt", "text", "src/page.html", "<p>", "src/data.json", `{"list": [1, 2]}`, "src/raw.bin", "\x00\x01\xff", "src/late.jsx", "export default () => 1;\n",
@@ -96,7 +98,7 @@ export default { async fetch() {
 		t.Fatal(err)
 	}
 	p, log := serve(t, built.Module, nil)
-	if got, want := ask(t, p, request("/")), "text|<p>|2|255|8|hello you|a package|function|later|production"; got != want {
+	if got, want := ask(t, p, request("/")), "text|<p>|2|255|8|hello you|a package|function|24|1|later|production"; got != want {
 		t.Errorf("got %q, want %q; %s", got, want, log)
 	}
 	dir, err := filepath.EvalSymlinks(filepath.Dir(filepath.Dir(file)))

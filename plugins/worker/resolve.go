@@ -151,20 +151,30 @@ func resolveNode(p api.PluginBuild, a api.OnResolveArgs) (api.OnResolveResult, e
 // plainly marks a question of ours to the bundler.
 const plainly = "plainly"
 
-// load notes what is read, and reads what Workers import as an ArrayBuffer.
+// load notes what is read, and reads what is imported as text or bytes whatever it is:
+// with { type: "text" }, { type: "bytes" }, and .bin, which Workers get as an
+// ArrayBuffer.
 func (b *bundler) load(a api.OnLoadArgs) (api.OnLoadResult, error) {
 	b.mu.Lock()
 	b.loaded[a.Path] = true
 	b.mu.Unlock()
-	if filepath.Ext(a.Path) != ".bin" {
-		return api.OnLoadResult{}, nil
+	kind, tail := a.With["type"], ""
+	if kind != "text" && kind != "bytes" {
+		if filepath.Ext(a.Path) != ".bin" {
+			return api.OnLoadResult{}, nil
+		}
+		tail = ".buffer"
 	}
 	content, err := os.ReadFile(a.Path)
 	if err != nil {
 		return api.OnLoadResult{}, err
 	}
-	text := fmt.Sprintf("export default Uint8Array.from(atob(%q), (c) => c.charCodeAt(0)).buffer;\n", base64.StdEncoding.EncodeToString(content))
-	return api.OnLoadResult{Contents: &text, Loader: api.LoaderJS}, nil
+	text, loader := string(content), api.LoaderText
+	if kind != "text" {
+		text = fmt.Sprintf("export default Uint8Array.from(atob(%q), (c) => c.charCodeAt(0))%s;\n", base64.StdEncoding.EncodeToString(content), tail)
+		loader = api.LoaderJS
+	}
+	return api.OnLoadResult{Contents: &text, Loader: loader}, nil
 }
 
 // inputs are the files that were read, in order.

@@ -68,7 +68,9 @@ func sourceError(dir string, m api.Message) *SourceError {
 		e.Text += advice
 	} else {
 		for _, n := range m.Notes {
-			e.Text += "; " + n.Text
+			if n.Location == nil { // others are of another place: "the original is here:"
+				e.Text += "; " + n.Text
+			}
 		}
 	}
 	at := m.Location

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"edge/plugins/worker"
+)
+
+type typesCommand struct {
+	Dir string `arg:"" optional:"" default:"edge-types" help:"Folder to write; default edge-types."`
+}
+
+// Help is the long text of --help.
+func (c *typesCommand) Help() string {
+	return `Files of that name are replaced: run it again with another edge. A tsconfig.json includes them, and the web platform's own declarations:
+{"compilerOptions": {"target": "ES2022", "lib": ["ES2022", "WebWorker"], "module": "ESNext", "moduleResolution": "Bundler", "strict": true,
+"noEmit": true}, "include": ["*.ts", "edge-types/*.d.ts"]}`
+}
+
+// Run writes the declarations.
+func (c *typesCommand) Run(t *terminal) error {
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+		return fmt.Errorf("write the declarations: %w", err)
+	}
+	entries, err := fs.ReadDir(worker.Types(), ".")
+	if err != nil {
+		return fmt.Errorf("read the declarations: %w", err)
+	}
+	for _, e := range entries {
+		text, err := fs.ReadFile(worker.Types(), e.Name())
+		if err == nil {
+			err = replaceFile(filepath.Join(c.Dir, e.Name()), text)
+		}
+		if err != nil {
+			return fmt.Errorf("write the declarations: %w", err)
+		}
+		fmt.Fprintln(t.out, "wrote", filepath.Join(c.Dir, e.Name()))
+	}
+	return nil
+}
