@@ -12,15 +12,25 @@ const value = (r) => r.value;
 // @cloudflare/containers wrote; 0 is the only exposed one.
 const portOf = (request, port) => port ?? (Number(request.headers.get("cf-container-target-port") ?? 0));
 
+// bare has addresses without the "/" at their end: Workers append paths to them,
+// `${url}/health`.
+const bare = (exposed) => {
+  for (const name of ["url", "exposedAt", "wsUrl"]) if (typeof exposed[name] === "string") exposed[name] = exposed[name].replace(/\/$/, "");
+  return exposed;
+};
+
 // connectable are the methods.
 export const connectable = {
   // exposePort takes options, or the name alone.
-  exposePort(port, options) { return call(this, "exposePort", typeof options === "string" ? { port, name: options } : fill({ port }, options)); },
+  exposePort(port, options) { return call(this, "exposePort", typeof options === "string" ? { port, name: options } : fill({ port }, options), bare); },
   unexposePort(port, options) { return call(this, "unexposePort", fill({ port }, options), () => undefined); },
   closePort(port, options) { return this.unexposePort(port, options); },
   // getExposedPorts answers {ports}; asked with a host name, as the vendor's is, the list.
   getExposedPorts(hostname) {
-    return call(this, "getExposedPorts", {}, (r) => hostname === undefined ? r : Object.defineProperty(r.ports, "ports", { value: r.ports }));
+    return call(this, "getExposedPorts", {}, (r) => {
+      r.ports.forEach(bare);
+      return hostname === undefined ? r : Object.defineProperty(r.ports, "ports", { value: r.ports });
+    });
   },
   isPortExposed(port) { return call(this, "isPortExposed", { port }, value); },
   validatePortToken(port, token) { return call(this, "validatePortToken", { port, token }, value); },

@@ -35,10 +35,18 @@ const failed = (url, e) => {
 };
 const place = (url) => { try { return new URL(url).origin; } catch { return url; } };
 
+// forgotten closes the answers that nobody can read any more: a Worker that only looks
+// at the status would use up the exchanges that it may have open.
+const forgotten = new FinalizationRegistry(({ req, handle }) => edge.fetch_close(req, handle));
+
 // Body is an answer's, as a source of a payload (body.js): read when it is asked for.
 class Body {
   #req; #handle; #over = false; #reason;
-  constructor(req, handle) { this.#req = req; this.#handle = handle; }
+  constructor(req, handle) {
+    this.#req = req;
+    this.#handle = handle;
+    forgotten.register(this, { req, handle }, this);
+  }
   read() {
     if (this.#reason !== undefined) return Promise.reject(this.#reason);
     if (this.#over) return Promise.resolve(null);
@@ -55,6 +63,7 @@ class Body {
   cancel() {
     if (!this.#over) edge.fetch_close(this.#req, this.#handle);
     this.#over = true;
+    forgotten.unregister(this);
     return Promise.resolve();
   }
   // abort ends it with an error for who reads on.
