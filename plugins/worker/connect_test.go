@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"edge/abi"
 	"edge/plugins"
@@ -16,11 +17,6 @@ func TestConnect(t *testing.T) {
 	t.Parallel()
 	var opened []string
 	var mu sync.Mutex
-	socket := func() *played {
-		s := play()
-		s.echo, s.wait = true, make(chan struct{})
-		return s
-	}
 	s := &services{socket: func(ref abi.SandboxRef, port int, o abi.WebSocketOptions) (abi.Socket, error) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -28,7 +24,7 @@ func TestConnect(t *testing.T) {
 			return nil, abi.Errorf(abi.CodePortNotListening, "nothing listens on port 9999")
 		}
 		opened = append(opened, fmt.Sprint(ref.Binding, "/", ref.ID, ":", port, " ", o.Path, " ", o.Protocols, " ", o.Headers))
-		return socket(), nil
+		return echo(), nil
 	}}
 	p, log := s.with(t, `import { connect, getSandbox } from "@cloudflare/sandbox";
 const cases: Record<string, (r: Request, s: any, env: any) => any> = {
@@ -96,6 +92,53 @@ export default { async fetch(request: Request, env: any) {
 	}
 }
 
+// TestConnectPlain answers what asks for no WebSocket as the edge does.
+func TestConnectPlain(t *testing.T) {
+	t.Parallel()
+	p, log := (&services{}).with(t, `import { connect, getSandbox } from "@cloudflare/sandbox";
+export default { async fetch(request: Request, env: any) { return await connect(getSandbox(env.Sandbox, "a"), request, 8080); } };`)
+	if got := tell(t, p, request("/")); !strings.HasPrefix(got, "error UPGRADE_REQUIRED") {
+		t.Error(got, log)
+	}
+}
+
+// TestLater closes a port when the answer has long been given, as the seeds do, and does
+// work that ctx.waitUntil keeps the request for.
+func TestLater(t *testing.T) {
+	t.Parallel()
+	done := make(chan string, 4)
+	s := &services{}
+	s.operate = func(name string, _ json.RawMessage) (any, error) {
+		done <- name
+		return struct{}{}, nil
+	}
+	p, log := s.with(t, `import { getSandbox } from "@cloudflare/sandbox";
+export default { async fetch(request: Request, env: any, ctx: any) {
+  const sandbox: any = getSandbox(env.Sandbox, "a");
+  if (request.url.includes("timer")) setTimeout(async () => { await sandbox.closePort(8000); await sandbox.touch(); }, 10);
+  else ctx.waitUntil((async () => { await new Promise((r) => setTimeout(r, 10)); await sandbox.destroy(); })());
+  return new Response("answered");
+} };`)
+	for _, c := range []struct {
+		path string
+		want []string
+	}{{"/timer", []string{"unexposePort", "touch"}}, {"/wait", []string{"destroy"}}} {
+		if got := tell(t, p, request(c.path)); got != "200 answered" {
+			t.Fatal(got, log)
+		}
+		for _, want := range c.want {
+			select {
+			case got := <-done:
+				if got != want {
+					t.Errorf("%s asked for %s, want %s", c.path, got, want)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatalf("%s never asked for %s\n%s", c.path, want, log)
+			}
+		}
+	}
+}
+
 // TestPolicy has decisions carry what they ask for.
 func TestPolicy(t *testing.T) {
 	t.Parallel()
@@ -115,8 +158,7 @@ export default { async fetch(request: Request, env: any) {
 // TestWorkersOwnSocket opens a WebSocket for a plain request, as the seeds do.
 func TestWorkersOwnSocket(t *testing.T) {
 	t.Parallel()
-	stream := play()
-	stream.echo, stream.wait = true, make(chan struct{})
+	stream := echo()
 	s := &services{socket: func(_ abi.SandboxRef, port int, _ abi.WebSocketOptions) (abi.Socket, error) {
 		if port == 9999 {
 			return nil, abi.Errorf(abi.CodePortNotListening, "nothing listens on port 9999")
@@ -146,7 +188,7 @@ export default { async fetch(request: Request, env: any) {
 	if got, want := tell(t, p, request("/")), "200 101,TypeError,echo hello,1 2 3,close,3"; got != want {
 		t.Errorf("got %q, want %q\n%s", got, want, log)
 	}
-	if got, want := stream.log(), "1 hello; 2 \x01\x02\x03; close 3001 done"; got != want {
+	if got, want := stream.log(t), "1 hello; 2 \x01\x02\x03; close 3001 done"; got != want {
 		t.Errorf("sent %q, want %q", got, want)
 	}
 	if !strings.Contains(log.String(), "PORT_NOT_LISTENING true true") {

@@ -58,6 +58,8 @@ func web(r plugins.FetchRequest) (*plugins.FetchResponse, error) {
 		b := newBody("half")
 		b.err = abi.Errorf(abi.CodeFetchFailed, "the connection broke off")
 		a.Body = b
+	case "/api/hello":
+		a.Body = newBody(`{"message":"Hello from sandbox!"}`)
 	case "/refused":
 		return nil, abi.Errorf(abi.CodeFetchFailed, "fetch: api.example.com: the connection was refused").WithStarted(abi.StartedMaybe)
 	case "/latin":

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"edge/abi"
 	"edge/plugins"
@@ -219,13 +220,15 @@ type played struct {
 	mu       sync.Mutex
 	messages []any // a string, bytes or an error; at the end it is closed with 1000
 	sent     []string
-	wait     chan struct{} // if set, the end is held back until it is closed
+	more     chan struct{} // if set, what is sent comes back, and there is no end
 	closed   chan struct{}
 	once     sync.Once
-	echo     bool // what is sent comes back
 }
 
 func play(messages ...any) *played { return &played{messages: messages, closed: make(chan struct{})} }
+
+// echo is a stream that sends back what it is sent.
+func echo() *played { return &played{more: make(chan struct{}, 1), closed: make(chan struct{})} }
 
 func (s *played) Receive(ctx context.Context) (byte, []byte, error) {
 	for {
@@ -243,25 +246,17 @@ func (s *played) Receive(ctx context.Context) (byte, []byte, error) {
 				return 0, nil, m
 			}
 		}
-		wait := s.wait
 		s.mu.Unlock()
-		if wait == nil {
+		if s.more == nil {
 			return 0, nil, &abi.SocketClosed{Code: 1000}
 		}
 		select {
-		case <-wait:
+		case <-s.more:
 		case <-s.closed:
 			return 0, nil, &abi.SocketClosed{Code: 1000}
 		case <-ctx.Done():
 			return 0, nil, ctx.Err()
 		}
-		s.mu.Lock()
-		if s.echo { // wait for the next
-			s.wait = make(chan struct{})
-		} else {
-			s.wait = nil
-		}
-		s.mu.Unlock()
 	}
 }
 
@@ -269,13 +264,17 @@ func (s *played) Send(_ context.Context, opcode byte, payload []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sent = append(s.sent, fmt.Sprintf("%d %s", opcode, payload))
-	if s.echo {
-		if opcode == 1 {
-			s.messages = append(s.messages, "echo "+string(payload))
-		} else {
-			s.messages = append(s.messages, slices.Clone(payload))
-		}
-		close(s.wait)
+	if s.more == nil {
+		return nil
+	}
+	if opcode == 1 {
+		s.messages = append(s.messages, "echo "+string(payload))
+	} else {
+		s.messages = append(s.messages, slices.Clone(payload))
+	}
+	select {
+	case s.more <- struct{}{}:
+	default: // it is told already
 	}
 	return nil
 }
@@ -290,7 +289,15 @@ func (s *played) Close(code int, reason string) error {
 	return nil
 }
 
-func (s *played) log() string {
+// log is what was sent, once the stream is closed: the request's end does that, if
+// nothing else does.
+func (s *played) log(t testing.TB) string {
+	t.Helper()
+	select {
+	case <-s.closed:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the stream is open still")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return strings.Join(s.sent, "; ")

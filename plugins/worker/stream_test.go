@@ -135,7 +135,7 @@ export default { async fetch(request: Request, env: any) { return new Response(a
 			if asked := s.take(); len(asked) != 1 || asked[0] != c.asked {
 				t.Errorf("asked %q, want %q", asked, c.asked)
 			}
-			if got := c.stream.log(); !strings.HasPrefix(got, c.sent) { // the request's end closes what is open
+			if got := c.stream.log(t); !strings.HasPrefix(got, c.sent) { // the request's end closes what is open
 				t.Errorf("sent %q, want %q", got, c.sent)
 			}
 		})
@@ -164,7 +164,7 @@ export default { async fetch(request: Request, env: any) {
 	if got := tell(t, p, request("/")); got != "200 163840" {
 		t.Error(got, log)
 	}
-	all := strings.ReplaceAll(sent.log(), "; 2 ", "")
+	all := strings.ReplaceAll(sent.log(t), "; 2 ", "")
 	if want := "2 " + string(content) + `; 1 {"type":"end"}; close 1000 `; all != want {
 		t.Errorf("sent %d bytes, want %d", len(all), len(want))
 	}

@@ -9,6 +9,7 @@ import { positions } from "./positions.js";
 import { incomingRequest } from "../web/request.js";
 import { Response } from "../web/response.js";
 import { environment, context } from "../env.js";
+import { SandboxError } from "../sandbox/errors.js";
 
 let worker = null, Entrypoint = null, env = null;
 const unhandled = new Map(); // promise -> {reason, req}
@@ -78,6 +79,7 @@ const failed = (task, e) => {
   }
   if (why === "time") tell(task, "TIMEOUT", "the Worker computed for longer than a request may");
   else if (why === "memory") tell(task, "PLUGIN_FAILED", "the Worker ran out of memory");
+  else if (e instanceof SandboxError && e.code === "UPGRADE_REQUIRED") tell(task, e.code, "this address speaks WebSocket only"); // the client's mistake
   else tell(task, "PLUGIN_FAILED", "the Worker threw an exception");
   close(task);
 };
