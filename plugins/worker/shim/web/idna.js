@@ -2,25 +2,37 @@
 // UTS #46 (not transitional, CheckHyphens, VerifyDnsLength and UseSTD3ASCIIRules off).
 //
 // The mapping has no table: it is NFKC with case folding, which the engine's own
-// Unicode data does, and a list of what UTS #46 ignores or refuses besides. Where
-// the two tables differ is a few hundred rare characters. The rules of RFC 5893 for
-// right to left and of RFC 5892 for joiners go by scripts, not by the classes of
-// single characters.
+// Unicode data does, and a list of what UTS #46 ignores or refuses besides. The rules
+// of RFC 5893 for right to left and of RFC 5892 for joiners go by blocks and scripts,
+// not by the classes of single characters.
 
 const ascii = /^[\x00-\x7f]*$/;
 const ignored = /[\u00ad\u034f\u180b-\u180d\u180f\u200b\u2060\u2064\ufe00-\ufe0f\ufeff\u{1bca0}-\u{1bca3}\u{e0100}-\u{e01ef}]/gu;
 const refused = /[\p{Cn}\p{Co}\p{Cs}\p{Zs}\p{Zl}\p{Zp}\x80-\x9f\u0600-\u0605\u061c\u06dd\u070f\u08e2\u115f\u1160\u17b4\u17b5\u180e\u200e\u200f\u202a-\u202e\u2061-\u2063\u2066-\u206f\u2ff0-\u2fff\u3164\uffa0\ufff9-\ufffd\u{110bd}\u{110cd}\u{1d173}-\u{1d17a}\u{e0001}\u{e0020}-\u{e007f}]/u;
 const mark = /^\p{M}/u;
 
+// What would map to text with a full stop, which only the ideographic one may become.
+const stops = /[\u2024-\u2026\u2488-\u249b\u33c2\u33c7\u33d8\ufe12\ufe19\ufe30\ufe52\u{1f100}]/u;
+
+// What case folding makes of letters that lower-casing leaves.
+const cyrillic = "\u0432\u0434\u043e\u0441\u0442\u0442\u044a\u0463\ua64b";
+const folded = (c) => {
+  const code = c.charCodeAt(0);
+  if (code >= 0xab70) return String.fromCharCode(code - 0xab70 + 0x13a0); // Cherokee folds to capitals
+  if (code >= 0x1c80) return cyrillic[code - 0x1c80];
+  return String.fromCharCode(code - 8);
+};
+
 // fold maps a string of any length; it may map again what it made.
-const fold = (s) => s.replace(ignored, "").normalize("NFKC").replace(/\u03a3/g, "\u03c3").toLowerCase()
-  // The small letters of Cherokee fold to the capitals.
-  .replace(/[\uab70-\uabbf]/g, (c) => String.fromCharCode(c.charCodeAt(0) - 0xab70 + 0x13a0))
-  .replace(/[\u13f8-\u13fd]/g, (c) => String.fromCharCode(c.charCodeAt(0) - 8))
+const fold = (s) => s.replace(ignored, "")
+  .replace(/[\u03a3\u03f2\u03f9\u{1d6d3}\u{1d70d}\u{1d747}\u{1d781}\u{1d7bb}]/gu, "\u03c3")
+  .normalize("NFKD").toLowerCase().replace(/\u0345/g, "\u03b9").replace(/[\u13f8-\u13fd\u1c80-\u1c88\uab70-\uabbf]/g, folded)
   .normalize("NFKC").replace(/\u3002/g, ".");
 
-const right = /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Samaritan}\p{Script=Mandaic}\p{Script=Adlam}\p{Script=Mende_Kikakui}\p{Script=Hanifi_Rohingya}]/u;
-const rightLetter = (c) => right.test(c) && /[\p{L}]/u.test(c);
+// Blocks of scripts that go from right to left, but for their digits and signs.
+const rightBlock = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+const notRight = /[\p{Mn}\p{Cf}\u0606-\u060a\u060c\u0660-\u066c\u06de\u06e9\u06f0-\u06f9\ufd3e\ufd3f\ufd40-\ufd4f\ufdcf\ufdfc-\ufdff]/u;
+const rightLetter = (c) => rightBlock.test(c) && !notRight.test(c);
 const arabicDigit = /[\u0660-\u0669\u066b\u066c]/;
 const virama = /[\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d3b\u0d3c\u0d4d\u0dca\u0e3a\u0eba\u0f84\u1039\u103a\u1714\u1715\u1734\u17d2\u1a60\u1b44\u1baa\u1bab\u1bf2\u1bf3\u2d7f\ua806\ua82c\ua8c4\ua953\ua9c0\uaaf6\uabed]/;
 
@@ -31,7 +43,7 @@ const leansRight = (label) => arabicDigit.test(label) || [...label].some(rightLe
 const bidiValid = (label) => {
   const all = [...label];
   if (all.length === 0) return true;
-  const isLeft = (c) => /\p{L}/u.test(c) && !right.test(c);
+  const isLeft = (c) => /\p{L}/u.test(c) && !rightBlock.test(c);
   let end = all.length - 1;
   while (end > 0 && /\p{Mn}/u.test(all[end])) end--;
   const last = all[end], digit = /[0-9\u06f0-\u06f9]/;
@@ -146,6 +158,7 @@ export const domainToASCII = (domain) => {
     domain = domain.toLowerCase();
     if (!domain.includes("xn--")) return domain;
   } else {
+    if (stops.test(domain)) return null;
     domain = fold(domain);
   }
   const shown = [], wire = [];
@@ -157,7 +170,7 @@ export const domainToASCII = (domain) => {
       wire.push(label);
       continue;
     }
-    if (!labelValid(label)) return null;
+    if (label.startsWith("xn--") || !labelValid(label)) return null;
     const code = encode(label);
     if (code === null) return null;
     shown.push(label);
