@@ -56,16 +56,6 @@ export class Flow {
   close(code = 1000, reason = "") {
     if (this.#over) return;
     this.#over = true;
-    closing(this.#req, this.#ws, code, reason);
+    edge.ws_close(this.#req, this.#ws, code, reason); // the edge waits for the peer, not we
   }
 }
-
-// closing starts the closing handshake: a promise of its end, however that is.
-export const closing = (req, ws, code, reason) => {
-  if (edge.ws_close_start === undefined) {
-    edge.ws_close(req, ws, code, reason);
-    return Promise.resolve();
-  }
-  const call = edge.ws_close_start(req, ws, code, reason);
-  return call > 0 ? start(req, call, "none").catch(() => {}) : Promise.resolve();
-};

@@ -4,7 +4,6 @@
 import { current, edge, owner, start } from "../core/index.js";
 import { CloseEvent, ErrorEvent, Event, EventTarget, MessageEvent, fire, handlerAttribute } from "./events.js";
 import { Blob } from "./blob.js";
-import { closing } from "../sandbox/flow.js";
 
 const CONNECTING = 0, OPEN = 1, CLOSING = 2, CLOSED = 3;
 const TEXT = 1, BINARY = 2, FOREVER = -1;
@@ -88,7 +87,7 @@ export class WebSocket extends EventTarget {
     let opening;
     try { opening = this.#open(); } catch (e) { opening = Promise.reject(e); }
     opening.then(({ req, ws }) => {
-      if (this.#state !== CONNECTING) return closing(req, ws, 1000, "");
+      if (this.#state !== CONNECTING) return void edge.ws_close(req, ws, 1000, "");
       this.#req = req;
       this.#ws = ws;
       this.#state = OPEN;
@@ -164,7 +163,10 @@ export class WebSocket extends EventTarget {
     const connected = this.#state === OPEN;
     this.#state = CLOSING;
     if (!connected) return void Promise.resolve().then(() => this.#fail(new Error("the WebSocket was closed before it was open")));
-    this.#sending.then(() => closing(this.#req, this.#ws, code ?? 1000, reason)).then(() => this.#over(code ?? 1005, reason));
+    this.#sending.then(() => { // what was sent goes first; the peer's close is received
+      edge.ws_close(this.#req, this.#ws, code ?? 1000, reason);
+      if (!this.#accepted) this.#over(code ?? 1005, reason);
+    });
   }
 }
 handlerAttribute(WebSocket, "open");
