@@ -30,7 +30,7 @@ let opened, accepted;
 
 export class WebSocket extends EventTarget {
   #url; #state = CONNECTING; #req = 0; #ws = 0; #protocol = ""; #open; #ours; #accepted = false;
-  #binaryType = "arraybuffer"; #waiting = []; #buffered = 0; #sending = Promise.resolve();
+  #binaryType = "arraybuffer"; #origin; #waiting = []; #buffered = 0; #sending = Promise.resolve();
 
   constructor(url, protocols, token) {
     super();
@@ -101,7 +101,7 @@ export class WebSocket extends EventTarget {
   #receive() {
     start(this.#req, edge.ws_recv_start(this.#req, this.#ws, FOREVER), "message").then((message) => {
       if (this.#state === CLOSED) return;
-      if (this.#state === OPEN) fire(this, new MessageEvent("message", { data: this.#told(message), origin: this.#url }));
+      if (this.#state === OPEN) fire(this, new MessageEvent("message", { data: this.#told(message), origin: this.#origin ??= new URL(this.#url).origin }));
       this.#receive();
     }, (e) => {
       if (this.#req === 0 && e?.code === "TIMEOUT" && this.#state !== CLOSED) return this.#receive(); // the instance's calls end with its deadline
