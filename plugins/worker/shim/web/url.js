@@ -19,7 +19,9 @@ const port = "(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?";
 const plainOrigin = new RegExp(`^https?://(?:(?:[a-z0-9_-]+\\.)*[a-z][a-z0-9-]*|${byte}(?:\\.${byte}){3})${port}$`);
 const otherwise = /^http:.*:80$|^https:.*:443$|xn--/;
 
-// What a path or query can have as it is, and without a fragment.
+// What a path or query can have as it is, and without a fragment: mostly there are no
+// percent signs, and one look is enough.
+const sure = /^[!$&(-;=?-\[\]_a-z|~]*$/;
 const odd = /[^!$-&(-;=?-\[\]_a-z|~]/;
 const dots = /\/%2e/i;
 
@@ -39,13 +41,24 @@ const plain = (url) => {
 const SLASH = 47;
 const NONE = -1;
 
+// plainRecord is the record of a URL that is as the parser would write it; null if it
+// may not be.
+const plainRecord = (url) => {
+  const at = plain(url), rest = url.slice(at);
+  if (at === 0 || rest.includes("/.") || !sure.test(rest)) return null;
+  const [scheme, , authority] = url.slice(0, at).split("/"), [host, number] = authority.split(":");
+  const mark = rest.indexOf("?"), pathname = mark < 0 ? rest : rest.slice(0, mark);
+  return {
+    scheme: scheme.slice(0, -1), username: "", password: "", host, port: number === undefined ? null : Number(number),
+    path: pathname.slice(1).split("/"), query: mark < 0 ? null : rest.slice(mark + 1), fragment: null,
+  };
+};
+
 const parse = (url, base) => {
-  let b = null;
-  if (base !== undefined) {
-    b = records.parse(text(base), null);
-    if (b === null) return null;
-  }
-  return records.parse(url, b);
+  if (base === undefined) return records.parse(url, null);
+  base = text(base);
+  const b = plainRecord(base) ?? records.parse(base, null);
+  return b === null ? null : records.parse(url, b);
 };
 
 const invalid = (url) => {
@@ -87,7 +100,7 @@ export class URL {
     if (this.#path === 0) return false;
     if (this.#query !== undefined) return true;
     const rest = this.#href.slice(this.#path);
-    if (odd.test(rest) || rest.includes("/.") || rest.includes("%") && dots.test(rest)) { void this.#record; return false; }
+    if (rest.includes("/.") || !sure.test(rest) && (odd.test(rest) || dots.test(rest))) { void this.#record; return false; }
     const mark = rest.indexOf("?");
     this.#query = mark < 0 ? NONE : this.#path + mark;
     return true;
