@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"fmt"
+	"os"
 	"syscall"
 	"testing"
 
@@ -194,6 +195,49 @@ func BenchmarkDecideAsync(b *testing.B) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// BenchmarkReload loads a stock Go module whose code is that of the one which serves.
+func BenchmarkReload(b *testing.B) {
+	module, err := os.ReadFile(buildGo(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, c := split(module, DefaultMemory); c == nil {
+		b.Fatal("the module is not taken apart")
+	}
+	r := newBench(b, Config{CacheDir: b.TempDir()})
+	if _, err := r.Load(b.Context(), Spec{Name: "p", Source: writeModule(b, module)}); err != nil {
+		b.Fatal(err)
+	}
+	defer reportCPU(b)()
+	for b.Loop() {
+		module = append(module[:len(module):len(module)], 0, 4, 1, 'n', 'o', byte(b.N)) // a custom section more
+		if err := r.Offer(b.Context(), "p", Module{Bytes: module, Asked: true}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkInstantiate makes an instance, and has it serve one request.
+func BenchmarkInstantiate(b *testing.B) {
+	for name, module := range map[string][]byte{"tiny": deciding3(), "go": nil} {
+		b.Run(name, func(b *testing.B) {
+			if module == nil {
+				var err error
+				if module, err = os.ReadFile(buildGo(b)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			p := newBench(b, Config{}).load(b, module, func(s *Spec) { s.Isolation = IsolationFresh })
+			defer reportCPU(b)()
+			for b.Loop() {
+				if _, err := p.Decide(context.Background(), newRequest()); err != nil {
+					b.Fatal(err)
+				}
+			}
 		})
 	}
 }

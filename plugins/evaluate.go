@@ -3,6 +3,7 @@ package plugins
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
@@ -10,8 +11,6 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-
-	"edge/plugins/meter"
 )
 
 // DefaultEvaluateCompute bounds a run of Evaluate that says nothing else.
@@ -152,11 +151,11 @@ func (e *Evaluator) prepare(ctx context.Context, module []byte) error {
 	if err := verifyFile(module); err != nil {
 		return refusal(err)
 	}
-	metered, err := meter.Rewrite(module, meterOptions())
+	code, err := metered(e.options.CacheDir, sha256.Sum256(module), module, meterOptions())
 	if err != nil {
 		return refusal(&guestError{"compiling it", err})
 	}
-	p, err := newProgram(ctx, metered, programOptions{cacheDir: e.options.CacheDir, memory: e.options.Memory, stopBy: byFuel})
+	p, err := newProgram(ctx, code, programOptions{cacheDir: e.options.CacheDir, memory: e.options.Memory, stopBy: byFuel})
 	if err == nil && p.code.ExportedMemories()["memory"] == nil {
 		err = errNoMemory
 	}

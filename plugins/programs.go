@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"sync"
-
-	"edge/plugins/meter"
 )
 
 // programs is the compiled code that a registry's generations have. Those whose code is
@@ -38,11 +36,10 @@ func (ps *programs) get(ctx context.Context, g *generation, code []byte) (*progr
 		return p, nil
 	}
 	if g.reg.stopBy == byFuel {
-		metered, err := meter.Rewrite(code, g.meterOptions())
-		if err != nil {
+		var err error
+		if code, err = metered(g.reg.config.CacheDir, key.digest, code, g.meterOptions()); err != nil {
 			return nil, refusal(&guestError{"compiling it", err})
 		}
-		code = metered
 	}
 	g.reach(StepCompile)
 	select {

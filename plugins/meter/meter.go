@@ -99,6 +99,10 @@ var ErrReserved = errors.New("the module uses a reserved name")
 // compiled code.
 const DefaultQuantum = 10_000
 
+// Revision is another one whenever Rewrite makes something else of a module than before:
+// who keeps what it made has to make it anew then.
+const Revision = 2
+
 const (
 	// MaxModule bounds a module's size in bytes. What one pass through a module
 	// can cost is below it, which keeps the counter from wrapping.
