@@ -1,0 +1,10 @@
+import { getSandbox } from "@cloudflare/sandbox";
+export default {
+async fetch(request, env) {
+if (request.headers.get("Upgrade")?.toLowerCase() === "websocket") {
+const sandbox = getSandbox(env.Sandbox, "my-sandbox");
+return await sandbox.wsConnect(request, 8080);
+}
+return new Response("WebSocket endpoint", { status: 200 });
+},
+};

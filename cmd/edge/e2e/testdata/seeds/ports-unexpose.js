@@ -1,0 +1,1 @@
+await sandbox.unexposePort(8000);
