@@ -219,7 +219,7 @@ func (p *Plugin) replay(ctx context.Context, module Module) error {
 	case p.reg.config.Replay == nil:
 		return refusal(fmt.Errorf("the recording %s is to be replayed, and this edge cannot", p.spec.Replay))
 	}
-	trial, err := OpenTrial(ctx, p.reg.config, p.spec, module.Bytes)
+	trial, err := tryModule(ctx, p.reg.config, p.reg.programs, p.spec, module.Bytes)
 	if err != nil {
 		return err
 	}

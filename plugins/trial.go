@@ -43,6 +43,11 @@ type Trial struct {
 // used. Without Grants no import is refused. The error is ErrRefused if the module
 // is to blame.
 func OpenTrial(ctx context.Context, config Config, spec Spec, module []byte) (*Trial, error) {
+	return tryModule(ctx, config, newPrograms(), spec, module)
+}
+
+// tryModule is OpenTrial with code that may be there already.
+func tryModule(ctx context.Context, config Config, have *programs, spec Spec, module []byte) (*Trial, error) {
 	output := &outputLog{most: maxTrialOutput}
 	config.Log, config.GuestLog = slog.New(failures{output}), slog.New(output)
 	config.Recorder, config.Observe, config.Replay, config.StateDir = nil, nil, nil, ""
@@ -50,7 +55,7 @@ func OpenTrial(ctx context.Context, config Config, spec Spec, module []byte) (*T
 	if err != nil {
 		return nil, err
 	}
-	r.stage = newStage(trialTime)
+	r.programs, r.stage = have, newStage(trialTime)
 	spec = spec.withDefaults()
 	spec.MinInstances, spec.MaxInstances, spec.MaxParked = 0, 1, 1
 	spec.ungranted = spec.Grants == nil // no configuration says what is granted
@@ -83,7 +88,7 @@ func (p *pool) empty() {
 
 // Again opens another trial of the same module, under another spec.
 func (t *Trial) Again(ctx context.Context, spec Spec) (*Trial, error) {
-	return OpenTrial(ctx, t.reg.config, spec, t.module)
+	return tryModule(ctx, t.reg.config, t.reg.programs, spec, t.module)
 }
 
 // Digest returns the SHA-256 of the module, in hexadecimal.
