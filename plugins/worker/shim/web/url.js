@@ -5,7 +5,7 @@
 // else, and each URL that is changed, is parsed into a record (url_record.js).
 
 import { expose, need } from "./idl.js";
-import { bind, rebind, URLSearchParams } from "./url_search_params.js";
+import { bind, observe, rebind, URLSearchParams } from "./url_search_params.js";
 import * as records from "./url_record.js";
 
 export { URLSearchParams };
@@ -82,6 +82,13 @@ export class URL {
     if (record === null) throw invalid(url);
     this.#path = 0;
     this.#more = { record, params: null };
+  }
+
+  static {
+    observe((url, query) => {
+      url.#record.query = query === "" ? null : query;
+      url.#href = undefined;
+    });
   }
 
   static parse(url, base = undefined) {
@@ -200,11 +207,10 @@ export class URL {
   }
 
   get searchParams() {
-    this.#more ??= { record: null, params: null };
-    return this.#more.params ??= bind(this.search.slice(1), (query) => {
-      this.#record.query = query === "" ? null : query;
-      this.#href = undefined;
-    });
+    const more = this.#more ??= { record: null, params: null };
+    if (more.params !== null) return more.params;
+    if (!this.#isPlain()) return more.params = bind(this.#record.query ?? "", this);
+    return more.params = bind(this.#query === NONE ? "" : this.#href.slice(this.#query + 1), this);
   }
 
   get hash() {

@@ -29,6 +29,17 @@ export const formatForm = (list) => {
   return s;
 };
 
+// find looks for a name in a query that is not parsed: mostly one is wanted of few.
+// undefined says that it cannot tell.
+const find = (query, name) => {
+  if (query.includes("%") || query.includes("+") || name.includes("=") || name.includes("&")) return undefined;
+  const all = `&${query}&`, at = all.indexOf(`&${name}=`), bare = all.indexOf(`&${name}&`);
+  if (bare >= 0 && (at < 0 || bare < at)) return name === "" ? undefined : "";
+  if (at < 0) return null;
+  const from = at + name.length + 2;
+  return all.slice(from, all.indexOf("&", from));
+};
+
 const fromObject = (init) => {
   const list = [];
   const iterator = init[Symbol.iterator];
@@ -52,37 +63,47 @@ const fromObject = (init) => {
   return list;
 };
 
-// bind makes params of a URL's query; changed is called after each change. rebind
-// gives them another list.
+// bind makes params of a URL's query; rebind gives them another. observe says what is
+// called with the URL and its new query after a change.
 export let bind, rebind;
-let pairAt;
+let pairAt, changed;
+export const observe = (f) => { changed = f; };
+
+const LATER = {}; // tells the constructor that the rest comes
 
 export class URLSearchParams {
-  #list; #changed;
+  #v;     // a flat list of names and values or, until one is needed, the query
+  #owner; // the URL
 
   constructor(init = undefined) {
+    if (init === LATER) return;
     if (init === undefined) {
-      this.#list = [];
+      this.#v = [];
     } else if (typeof init === "object" && init !== null || typeof init === "function") {
-      this.#list = fromObject(init);
+      this.#v = fromObject(init);
     } else {
       const s = text(init);
-      this.#list = parseForm(s[0] === "?" ? s.slice(1) : s);
+      this.#v = s[0] === "?" ? s.slice(1) : s;
     }
   }
 
   static {
-    bind = (query, changed) => {
-      const p = new URLSearchParams();
-      p.#list = parseForm(query);
-      p.#changed = changed;
+    bind = (query, owner) => {
+      const p = new URLSearchParams(LATER);
+      p.#v = query;
+      p.#owner = owner;
       return p;
     };
-    pairAt = (p, i) => (2 * i < p.#list.length ? [p.#list[2 * i], p.#list[2 * i + 1]] : undefined);
-    rebind = (p, query) => { p.#list = parseForm(query); };
+    rebind = (p, query) => { p.#v = query; };
+    pairAt = (p, i) => {
+      const list = p.#list;
+      return 2 * i < list.length ? [list[2 * i], list[2 * i + 1]] : undefined;
+    };
   }
 
-  #update() { if (this.#changed !== undefined) this.#changed(formatForm(this.#list)); }
+  get #list() { return typeof this.#v === "string" ? (this.#v = parseForm(this.#v)) : this.#v; }
+
+  #update() { if (this.#owner !== undefined) changed(this.#owner, formatForm(this.#v)); }
 
   get size() { return this.#list.length / 2; }
 
@@ -107,9 +128,12 @@ export class URLSearchParams {
   }
 
   get(name) {
+    name = text(name); // arguments are not counted: that alone costs a microsecond
+    if (typeof this.#v === "string") {
+      const value = find(this.#v, name);
+      if (value !== undefined) return value;
+    }
     const list = this.#list;
-    need(arguments.length, 1, "URLSearchParams.get");
-    name = text(name);
     for (let i = 0; i < list.length; i += 2) if (list[i] === name) return list[i + 1];
     return null;
   }
