@@ -170,38 +170,47 @@ export default { async fetch(request: Request, env: any) {
   return new Response(p.stdout);
 } };
 `
-	started, release := make(chan struct{}, 1), make(chan struct{})
-	p, log := serve(t, build(t, source), func(context.Context, string, json.RawMessage) (json.RawMessage, error) {
-		started <- struct{}{}
-		<-release
-		return json.RawMessage(`{"stdout": "waited", "exitCode": 0, "success": true}`), nil
-	}, long, func(s *plugins.Spec) { s.Compute, s.Memory = time.Second, 32<<20 })
-	var wg sync.WaitGroup
-	var got string
-	wg.Go(func() { got = ask(t, p, request("/wait")) })
-	select {
-	case <-started:
-	case <-time.After(patience):
-		t.Fatal("the operation was not started", log)
-	}
+	module := build(t, source)
 	for _, c := range []struct {
-		path string
-		code abi.Code
-		text string
+		path    string
+		compute time.Duration
+		code    abi.Code
+		text    string
 	}{
-		{"/loop", abi.CodeTimeout, "Stopped: the Worker computed for longer than a request may"},
-		{"/late", abi.CodeTimeout, "Stopped: the Worker computed for longer than a request may"},
-		{"/memory", abi.CodePluginFailed, "Out of memory: the Worker reached its limit"},
+		{"/loop", time.Second, abi.CodeTimeout, "Stopped: the Worker computed for longer than a request may"},
+		{"/late", time.Second, abi.CodeTimeout, "Stopped: the Worker computed for longer than a request may"},
+		{"/memory", time.Minute, abi.CodePluginFailed, "Out of memory: the Worker reached its limit"},
 	} {
-		if e := errorOf(t, p, request(c.path)); e.Code != c.code {
-			t.Errorf("%s: got %v", c.path, e)
-		}
-		saysSoon(t, log, c.text)
+		t.Run(c.path, func(t *testing.T) {
+			t.Parallel()
+			started, release := make(chan struct{}, 1), make(chan struct{})
+			p, log := serve(t, module, held(started, release), long, func(s *plugins.Spec) { s.Compute, s.Memory = c.compute, 32<<20 })
+			waited := make(chan string, 1)
+			var waiting sync.WaitGroup
+			waiting.Go(func() { waited <- ask(t, p, request("/wait")) })
+			<-started
+			if e := errorOf(t, p, request(c.path)); e.Code != c.code || !strings.Contains(log.String(), c.text) {
+				t.Errorf("got %v; log:\n%s", e, log)
+			}
+			close(release)
+			waiting.Wait()
+			if got := <-waited; got != "waited" {
+				t.Errorf("the request that waited got %q; log:\n%s", got, log)
+			}
+		})
 	}
-	close(release)
-	wg.Wait()
-	if got != "waited" {
-		t.Errorf("the request that waited got %q; log:\n%s", got, log)
+}
+
+// held is a sandbox whose commands end when release is closed.
+func held(started chan<- struct{}, release <-chan struct{}) operate {
+	return func(ctx context.Context, _ string, _ json.RawMessage) (json.RawMessage, error) {
+		started <- struct{}{}
+		select {
+		case <-release:
+			return json.RawMessage(`{"stdout": "waited", "exitCode": 0, "success": true}`), nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 }
 
