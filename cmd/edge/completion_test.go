@@ -58,7 +58,7 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("edge %q: %q, want %q", tt.line, got, tt.want)
 		}
 	}
-	if got := completed(t); !strings.HasPrefix(got, "serve dev clean plugin trust doctor version ps inspect") || strings.Contains(got, "__complete") {
+	if got := completed(t); !strings.HasPrefix(got, "serve init dev build clean plugin types trust doctor version ps inspect") || strings.Contains(got, "__complete") {
 		t.Errorf("commands: %s", got)
 	}
 }

@@ -154,7 +154,7 @@ func (w *sourceWatcher) run(ctx context.Context, changes chan<- change) {
 			}
 			if time.Since(since) < longestRun {
 				out = nil
-				timer.Reset(w.pause(pending))
+				timer.Reset(w.pause(pending, ev.Name))
 			}
 		case <-w.notify.Errors:
 			// The kernel's queue ran over: anything may have changed.
@@ -171,8 +171,12 @@ func (w *sourceWatcher) run(ctx context.Context, changes chan<- change) {
 	}
 }
 
-// pause is the longest that one of the names wants.
-func (w *sourceWatcher) pause(names map[string]bool) time.Duration {
+// pause is how long to wait for more after an event of a file: the longest that one
+// of the names wants. Who has just truncated a file is about to write it.
+func (w *sourceWatcher) pause(names map[string]bool, file string) time.Duration {
+	if st, err := os.Stat(file); err == nil && st.Size() == 0 {
+		return quiet
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var longest time.Duration

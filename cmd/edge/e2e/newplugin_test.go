@@ -18,6 +18,17 @@ func TestReadmeAssemblyScript(t *testing.T) {
 	e.newProjectServes(t, project, filepath.Join("assembly", "index.ts"), "npm run build")
 }
 
+// TestReadmeTypeScript follows the README of a new project in TypeScript, which needs
+// nothing but the edge.
+func TestReadmeTypeScript(t *testing.T) {
+	e, project := followReadme(t, "typescript")
+	e.eventually("the Worker is built", func() error {
+		_, err := e.get("/", 200)
+		return err
+	})
+	e.newProjectServes(t, project, "worker.ts", "true")
+}
+
 // followReadme writes a project into an empty folder with `edge plugin new`, and
 // says there what its README says, word for word: the first commands that it shows.
 // The last of them, which begins with "edge dev", runs when it returns.
