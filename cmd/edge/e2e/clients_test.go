@@ -21,7 +21,7 @@ func TestRealClients(t *testing.T) {
 	} {
 		t.Run(client.name, func(t *testing.T) {
 			if client.name == "python" {
-				need(t, exec.Command("/usr/bin/python3", "-c", "import websockets").Run() == nil, "Debian's python3-websockets")
+				needPythonWebSockets(t)
 			}
 			out, err := exec.CommandContext(t.Context(), client.argv[0], client.argv[1:]...).CombinedOutput()
 			if err != nil {
@@ -30,4 +30,9 @@ func TestRealClients(t *testing.T) {
 			t.Logf("%s", out)
 		})
 	}
+}
+
+func needPythonWebSockets(t testing.TB) {
+	t.Helper()
+	need(t, exec.Command("/usr/bin/python3", "-c", "import websockets").Run() == nil, "Debian's python3-websockets")
 }
