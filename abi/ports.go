@@ -1,10 +1,6 @@
 package abi
 
 import (
-	"encoding/json"
-	"reflect"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -191,52 +187,4 @@ type TargetOptions struct {
 	// exposure says, if the request goes to one, else "hold(30s)".
 	Wake    Wake            `json:"wake,omitempty"`
 	Sandbox *SandboxOptions `json:"sandbox,omitempty"`
-}
-
-// OperationCall is the envelope around every operation's JSON: the request's
-// own fields stand beside "sandbox".
-type OperationCall struct {
-	Sandbox SandboxRef `json:"sandbox"`
-}
-
-// SplitCall reads an operation's JSON: whom it addresses, and the request of
-// the row r. A field that the row does not have is INVALID_REQUEST.
-func SplitCall(r Row, body []byte) (SandboxRef, any, error) {
-	var call OperationCall
-	fields := map[string]json.RawMessage{}
-	if err := json.Unmarshal(body, &fields); err != nil {
-		return SandboxRef{}, nil, Errorf(CodeInvalidRequest, "%s: the request is not a JSON object: %s", r.Name(), JSONReason(err))
-	}
-	if err := strictJSON(fields["sandbox"], &call.Sandbox); err != nil {
-		return SandboxRef{}, nil, Errorf(CodeInvalidRequest, "%s: sandbox: %s", r.Name(), JSONReason(err))
-	}
-	delete(fields, "sandbox")
-	rest, err := json.Marshal(fields)
-	if err != nil {
-		return SandboxRef{}, nil, Errorf(CodeInvalidRequest, "%s: %v", r.Name(), err)
-	}
-	req := r.NewRequest()
-	if err := strictJSON(rest, req); err != nil {
-		return SandboxRef{}, nil, misfit(r, req, fields, err)
-	}
-	return call.Sandbox, req, nil
-}
-
-// misfit is the error of fields that are not the request's; it names those that
-// are where one that was given is unknown.
-func misfit(r Row, req any, given map[string]json.RawMessage, err error) *Error {
-	text := JSONReason(err)
-	e := Errorf(CodeInvalidRequest, "%s: %s", r.Name(), text)
-	quoted, unknown := strings.CutPrefix(text, "unknown field ")
-	if !unknown {
-		return e
-	}
-	if name, err := strconv.Unquote(quoted); err == nil && given[name] == nil {
-		return e.WithSuggestion("it stands inside of another field; abi/REFERENCE.md has the fields of each type")
-	}
-	names := fieldNames(reflect.TypeOf(req))
-	if len(names) == 0 {
-		return e.WithSuggestion("%s has no fields", r.Name())
-	}
-	return e.WithSuggestion("the fields of %s are %s", r.Name(), strings.Join(names, ", "))
 }

@@ -22,6 +22,7 @@ import (
 //go:embed guest/guesttest/socket.go guest/guesttest/surroundings.go guest/guesttest/work.go
 //go:embed guest/internal/edge1/edge1.go guest/internal/edge1/exports_wasip1.go
 //go:embed guest/internal/edge1/imports_stub.go guest/internal/edge1/imports_wasip1.go
+//go:embed call.go
 var sources embed.FS
 
 // GoSDKModule is the SDK's go.mod: it requires nothing, so that a plugin builds
