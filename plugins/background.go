@@ -22,7 +22,6 @@ const (
 // instance or, if that is reset, with the request.
 func (in *instance) newBackground() *exchange {
 	x := &exchange{gen: in.gen, in: in, values: context.Background(), isBackground: true, isSettled: true}
-	x.work() // which the generation's end ends
 	return x
 }
 

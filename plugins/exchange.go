@@ -72,7 +72,6 @@ type exchange struct {
 	lingers   bool      // and it does: Decide has returned
 	recording Recording // of one that lingers
 	workCtx   *work
-	stopWatch func() bool
 	stopKill  func() bool
 	retired   bool
 	pipe      *io.PipeWriter // the stream's, for the watch
@@ -124,9 +123,21 @@ func (x *exchange) work() *work {
 			x.workCtx.end(context.Canceled)
 			return x.workCtx
 		}
-		x.stopKill = context.AfterFunc(x.gen.killed, x.kill)
+		if !x.gen.shape.async {
+			x.stopKill = context.AfterFunc(x.gen.killed, x.kill)
+		}
 	}
 	return x.workCtx
+}
+
+// beKilled has the generation's kill end a host call that holds the instance up. Other
+// work of an asynchronous module is ended by its loop.
+func (x *exchange) beKilled() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.stopKill == nil && !x.retired {
+		x.stopKill = context.AfterFunc(x.gen.killed, x.kill)
+	}
 }
 
 // end is until when the guest may be entered for the exchange.
@@ -145,7 +156,7 @@ func (x *exchange) watch(f func()) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if !x.retired {
-		x.stopWatch = context.AfterFunc(work, f)
+		work.watch(f)
 	}
 }
 
@@ -278,10 +289,11 @@ func (x *exchange) retire() {
 		}
 	}()
 	x.retired = true
-	for _, stop := range []func() bool{x.stopWatch, x.stopKill} {
-		if stop != nil {
-			stop()
-		}
+	if x.stopKill != nil {
+		x.stopKill()
+	}
+	if x.workCtx != nil {
+		x.workCtx.watch(nil)
 	}
 	x.letGo()
 }

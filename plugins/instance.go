@@ -199,6 +199,7 @@ func (in *instance) wait(x *exchange, l *lane, f func(ctx context.Context) error
 	defer in.gen.pool.unpark()
 	x.waited = true
 	ctx, place := context.Context(x.work()), l.join()
+	x.beKilled()
 	if x.isBackground { // its work goes on after the entry
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, in.stint.deadline)

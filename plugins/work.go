@@ -18,6 +18,7 @@ type work struct {
 	deadline time.Time
 	timer    *time.Timer // nil: no deadline
 	after    map[*func()]struct{}
+	watcher  func()
 }
 
 var _ context.Context = (*work)(nil)
@@ -75,6 +76,17 @@ func (w *work) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
+// watch has f called, in a goroutine of its own, when the work ends; nil calls it off.
+// There is one such f.
+func (w *work) watch(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watcher = f
+	if w.err != nil && f != nil {
+		go f()
+	}
+}
+
 // move moves the deadline; false: the work has ended, or never does.
 func (w *work) move(deadline time.Time) bool {
 	w.mu.Lock()
@@ -112,9 +124,12 @@ func (w *work) end(err error) {
 	if w.timer != nil {
 		w.timer.Stop()
 	}
-	after := w.after
+	after, watcher := w.after, w.watcher
 	w.after = nil
 	w.mu.Unlock()
+	if watcher != nil {
+		go watcher()
+	}
 	for f := range after {
 		(*f)()
 	}
