@@ -36,6 +36,8 @@ func (c *pluginCheckCommand) Run(ctx context.Context, t *terminal) error {
 			reports = append(reports, r)
 		}
 		switch {
+		case err != nil && isWorkerSource(file): // its lines name files
+			refused = append(refused, err)
 		case err != nil:
 			refused = append(refused, fmt.Errorf("%s: %s%s", file, reason(err), folderHint(file)))
 		case r.Refusal != "":
