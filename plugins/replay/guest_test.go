@@ -182,7 +182,7 @@ func again(t *testing.T, file string, module []byte) (Summary, []Result) {
 	var results []Result
 	run := Run{
 		Open: func(ctx context.Context, s Settings) (*plugins.Trial, error) {
-			return plugins.OpenTrial(ctx, plugins.Config{}, plugins.Spec{Name: "p", Config: s.Config, Secrets: s.Secrets, Grants: s.Grants}, module)
+			return plugins.OpenTrial(ctx, plugins.Config{}, plugins.Spec{Name: "p", Config: s.Config, Secrets: s.Secrets, Grants: s.Grants, Bindings: s.Bindings}, module)
 		},
 		Report: func(r Result) { results = append(results, r) },
 	}
