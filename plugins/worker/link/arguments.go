@@ -60,13 +60,13 @@ func (g *glue) views() {
 	}
 	g.define("slice", "IIi", // buffer, number
 		when(g.call("JS_IsDataView", get(0)),
-			when(threw(set2(3, ask(1))), ret(zero())), // byteOffset throws if it is detached or shrunk
+			when(threw(tee(3, ask(1))), ret(zero())), // byteOffset throws if it is detached or shrunk
 			drop(g.call("number", get(3), i32(cellScratch))),
-			when(threw(set2(3, ask(2))), ret(zero())),
+			when(threw(tee(3, ask(2))), ret(zero())),
 			drop(g.call("number", get(3), length)),
-			when(threw(set2(2, ask(0))), ret(zero())),
+			when(threw(tee(2, ask(0))), ret(zero())),
 			of(load(cellScratch, zero()))),
-		when(threw(set2(2, g.call("JS_GetTypedArrayBuffer", ctx(), get(0), i32(cellScratch), length, i32(cellScratch+4)))), ret(zero())),
+		when(threw(tee(2, g.call("JS_GetTypedArrayBuffer", ctx(), get(0), i32(cellScratch), length, i32(cellScratch+4)))), ret(zero())),
 		of(load(cellScratch, zero())), zero())
 	g.define("bytes", "i",
 		store(8, get(1), zero()),
@@ -88,9 +88,6 @@ func (g *glue) views() {
 	g.function("release", "i", "", "",
 		when(load(8, get(0)), g.call("JS_FreeCString", ctx(), load(8, get(0)))))
 }
-
-// set2 sets a local and leaves the value.
-func set2(local uint32, v code) code { return tee(local, v) }
 
 // room defines room(n), the address of n bytes until spare().
 func (g *glue) room() {

@@ -19,7 +19,7 @@ func (g *glue) clean() []function {
 		g.call("free", get(0)))
 	g.function("clean.realloc", "ii", "i", "ii", // 2 new, 3 size
 		when(eqz(get(0)), ret(g.call("malloc", get(1)))),
-		when(leU(get(1), set2(3, usable(get(0)))), when(leU(shrU(get(3), i32(1)), get(1)), ret(get(0)))),
+		when(leU(get(1), tee(3, usable(get(0)))), when(leU(shrU(get(3), i32(1)), get(1)), ret(get(0)))),
 		when(eqz(tee(2, g.call("malloc", get(1)))), ret(zero())),
 		when(gtU(get(3), get(1)), set(3, get(1))),
 		copyBytes(get(2), get(0), get(3)),
