@@ -3,7 +3,7 @@ import { edge } from "./edge.js";
 import { check } from "./errors.js";
 import { start } from "./calls.js";
 import { log, describe, ERROR } from "./log.js";
-import { Response, decisionOf, headOf, payloadOf, send } from "../web/response.js";
+import { decisionOf, headOf, isResponse, payloadOf } from "../web/response.js";
 import { isUnusable, isUsed, readerOf, usedError } from "../web/body.js";
 
 const METHOD = 1, PIECE = 1 << 20;
@@ -25,10 +25,9 @@ const respond = (req, status, block, body) => {
 // task.pump sends the body, and calls done(task) at its end.
 export const answer = (task, response, done) => {
   const { req } = task;
-  if (!(response instanceof Response)) {
+  if (!isResponse(response)) {
     throw new TypeError(`fetch() of the Worker did not return a Response, but ${response === null ? "null" : typeof response === "object" ? "another object" : typeof response}`);
   }
-  if (send(response, req, respond)) return true;
   const d = decisionOf(response);
   if (d !== undefined) {
     decide(req, d);

@@ -7,7 +7,7 @@ import { answer } from "./answer.js";
 import { log, describe, ERROR } from "./log.js";
 import { positions } from "./positions.js";
 import { incomingRequest } from "../web/request.js";
-import { Response } from "../web/response.js";
+import { isResponse, sendPlain } from "../web/response.js";
 import { environment, context } from "../env.js";
 import { SandboxError } from "../sandbox/errors.js";
 
@@ -26,8 +26,9 @@ export const serve = (w, map) => {
 // close ends a request for which nothing is left to do.
 const close = (task) => {
   if (task.held > 0) return;
-  if (!remove(task.req)) return;
-  drop(task);
+  if (task.over) return;
+  remove(task);
+  if (task.calls !== 0) drop(task);
   if (task.holding) edge.let_go(task.req);
 };
 whenSettled((task) => { if (task.pump === null) close(task); });
@@ -35,9 +36,9 @@ whenSettled((task) => { if (task.pump === null) close(task); });
 const sent = (task) => { task.pump = null; close(task); };
 
 const respond = (task, response) => {
-  if (task.answered || taskOf(task.req) !== task) return; // it was stopped, or its client is gone
+  if (task.answered || task.over) return; // it was stopped, or its client is gone
   try {
-    const whole = answer(task, response, sent);
+    const whole = sendPlain(response, task.req) || answer(task, response, sent);
     task.answered = true;
     if (whole) close(task);
   } catch (e) { failed(task, e); }
@@ -59,7 +60,7 @@ const tell = (task, code, message) => {
 // failed ends a request with an error, of which the log has the details.
 const failed = (task, e) => {
   const { req } = task;
-  if (taskOf(req) !== task) return;
+  if (task.over) return;
   enter(req);
   const why = stopped(e);
   log(ERROR, (why === "time" ? "Stopped: the Worker computed for longer than a request may (compute). " : why === "memory" ? "Out of memory: the Worker reached its limit (memory). " : "Uncaught ") + describe(e));
@@ -118,7 +119,7 @@ export const handlers = {
       const request = incomingRequest(req), ctx = context(req);
       p = worker !== null ? worker.fetch(request, env, ctx) : new Entrypoint(ctx, env).fetch(request);
     } catch (e) { return failed(task, e); }
-    if (p instanceof Response) return respond(task, p); // nothing to wait for
+    if (isResponse(p)) return respond(task, p); // nothing to wait for
     if (typeof p?.then !== "function") p = Promise.resolve(p);
     p.then((r) => respond(task, r), (e) => failed(task, e));
   },
@@ -130,7 +131,7 @@ export const handlers = {
     enter(req);
     const task = taskOf(req);
     if (task === undefined) return;
-    remove(req); // what is begun from now on belongs to the instance
+    remove(task); // what is begun from now on belongs to the instance
     drop(task);
     const { controller, pump } = task;
     if (task.answered && pump === null) return; // its time for waitUntil is over

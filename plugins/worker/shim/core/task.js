@@ -6,18 +6,38 @@ import { AbortController } from "../web/abort.js";
 
 const open = new Map(); // request -> task
 
-// begin notes a request. Its task is {req, calls, answered, passThrough, pump, held,
-// holding, controller}: calls are those that wait for the host, pump is what sends the
-// answer's body, held counts promises of waitUntil.
+// Task is what is known of an open request. What most requests never need is on the
+// prototype until it is set.
+class Task {
+  constructor(req) {
+    this.req = req;
+    this.calls = 0; // that wait for the host
+  }
+}
+Task.prototype.over = false;
+Task.prototype.answered = false;
+Task.prototype.passThrough = false; // what to do when the Worker throws
+Task.prototype.pump = null; // what sends the answer's body
+Task.prototype.held = 0; // promises of waitUntil
+Task.prototype.holding = false; // the edge was asked to keep the request
+Task.prototype.controller = null; // of the request's signal
+
+// begin notes a request.
 export const begin = (req) => {
-  const task = { req, calls: 0, answered: false, passThrough: false, pump: null, held: 0, holding: false, controller: null };
+  const task = new Task(req);
   open.set(req, task);
   return task;
 };
 
 export const taskOf = (req) => open.get(req);
 export const isOpen = (req) => open.has(req);
-export const remove = (req) => open.delete(req);
+
+// remove ends a task.
+export const remove = (task) => {
+  task.over = true;
+  open.delete(task.req);
+};
+
 export const tasks = () => open.values();
 export const anyOpen = () => open.size !== 0;
 

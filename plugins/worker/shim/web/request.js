@@ -90,19 +90,21 @@ const configure = (s, from, { method, redirect, cf, signal, headers, body }) => 
   s.payload = theirs === null ? null : moved(theirs);
 };
 
+const fresh = (req) => ({ req, own: false, url: undefined, method: undefined, headers: undefined, payload: undefined });
+
 export class Request {
-  // One private field alone: each costs the engine a microsecond an object; so do private
-  // methods.
-  #s = { req: 0, own: false, url: undefined, method: undefined, headers: undefined, payload: undefined };
+  // One private field alone, without an initializer: both cost the engine as much as the
+  // rest of an object.
+  #s;
   constructor(input, init = undefined) {
-    const s = this.#s;
     if (input === secret) {
-      s.req = init;
+      this.#s = { req: init, own: true }; // the rest when it is asked for
       return;
     }
+    const s = this.#s = fresh(0);
     if (arguments.length === 0) throw new TypeError("a Request needs a URL or another Request");
     if (init !== undefined && init !== null && typeof init !== "object" && typeof init !== "function") throw new TypeError("what a Request is made with must be an object");
-    const from = typeof input === "object" && input !== null && #s in input ? input.#s : undefined;
+    const from = typeof input === "object" && input !== null && #s in input ? stateOf(input) : undefined;
     if (from !== undefined) {
       s.req = from.req;
       s.url = input.url;
@@ -120,9 +122,9 @@ export class Request {
     }
     configure(s, from, init ?? {});
   }
-  get url() { return this.#s.url ??= field(this.#s.req, URL_FIELD); }
+  get url() { const s = this.#s; return s.url ??= field(s.req, URL_FIELD); }
   get method() { return methodIn(this.#s); }
-  get headers() { return this.#s.headers ??= ofRequest(this.#s.req); }
+  get headers() { const s = this.#s; return s.headers ??= ofRequest(s.req); }
   get redirect() { return this.#s.redirect ?? "follow"; }
   get signal() {
     const s = this.#s, { follow } = s;
@@ -133,8 +135,8 @@ export class Request {
   clone() {
     const s = this.#s, p = payloadIn(s);
     if (isUnusable(p)) throw new TypeError("Cannot clone a Request whose body has been used or is locked.");
-    const r = new Request(secret, s.req);
-    Object.assign(r.#s, { url: this.url, method: methodIn(s), headers: headersOf(s), redirect: s.redirect, cf: s.cf, follow: this, payload: p === null ? null : split(p) });
+    const r = new Request(secret, 0);
+    r.#s = Object.assign(fresh(s.req), { url: this.url, method: methodIn(s), headers: headersOf(s), redirect: s.redirect, cf: s.cf, follow: this, payload: p === null ? null : split(p) });
     return r;
   }
   static {
@@ -145,11 +147,7 @@ withBody(Request, (r) => payloadIn(stateOf(r)));
 expose(Request);
 
 // incomingRequest is the edge's own request.
-export const incomingRequest = (req) => {
-  const r = new Request(secret, req);
-  stateOf(r).own = true;
-  return r;
-};
+export const incomingRequest = (req) => new Request(secret, req);
 
 // incomingOf is the edge's request that a Request is or was made of; 0 is none.
 export const incomingOf = (request) => stateOf(request).req;

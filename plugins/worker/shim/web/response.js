@@ -1,4 +1,6 @@
 // Response (Fetch Standard, section 5.5), and the decisions that one can stand for.
+import { edge } from "../core/edge.js";
+import { check } from "../core/errors.js";
 import { Headers, block, immutable, ofPairs } from "./headers.js";
 import { PLAIN, extract, isUnusable, ofSource, ofText, split, withBody } from "./body.js";
 import { URL } from "./url.js";
@@ -12,6 +14,13 @@ const bodiless = [101, 103, 204, 205, 304];
 const sockets = new WeakMap(); // WebSocket -> what acceptable was given
 
 let stateOf;
+
+// isResponse tells whether a value is a Response.
+export var isResponse;
+
+// sendPlain answers a request with a Response that is a text and nothing more; false for
+// anything else, with which nothing has happened.
+export var sendPlain;
 
 // The state of a Response is {payload, status, text, headers, decision}, and perhaps
 // {type, url, redirected, socket, cf}. payload is the string itself as long as a text is
@@ -43,12 +52,20 @@ const attach = (s, socket) => {
   s.decision = decision;
 };
 
+// fresh is the state of a Response with a body that is a string or null.
+const fresh = (payload) => ({ payload, status: 200, text: "", headers: undefined, decision: undefined });
+
 export class Response {
-  // One private field alone: each costs the engine a microsecond an object; so do private
-  // methods.
-  #s = { payload: null, status: 200, text: "", headers: undefined, decision: undefined };
+  // One private field alone, without an initializer: both cost the engine as much as the
+  // rest of an object. It is the string itself of a Response that is nothing more: most
+  // are only made and sent.
+  #s;
   constructor(body = undefined, init = undefined) {
-    const s = this.#s;
+    if (typeof body === "string" && init === undefined) {
+      this.#s = body;
+      return;
+    }
+    const s = this.#s = fresh(null);
     if (init !== undefined && init !== null) {
       if (typeof init !== "object" && typeof init !== "function") throw new TypeError("what a Response is made with must be an object");
       configure(s, init);
@@ -60,11 +77,11 @@ export class Response {
     else type = (s.payload = extract(body)).type;
     if (s.headers !== undefined && type !== null && !s.headers.has("content-type")) s.headers.append("content-type", type);
   }
-  get status() { return this.#s.status; }
-  get statusText() { return this.#s.text; }
-  get ok() { return this.#s.status >= 200 && this.#s.status < 300; }
+  get status() { return stateOf(this).status; }
+  get statusText() { return stateOf(this).text; }
+  get ok() { return stateOf(this).status >= 200 && stateOf(this).status < 300; }
   get headers() {
-    const s = this.#s;
+    const s = stateOf(this);
     if (s.headers === undefined) {
       s.headers = new Headers();
       const p = payloadIn(s);
@@ -73,30 +90,30 @@ export class Response {
     }
     return s.headers;
   }
-  get type() { return this.#s.type ?? "default"; }
-  get url() { return this.#s.url ?? ""; }
-  get redirected() { return this.#s.redirected ?? false; }
+  get type() { return stateOf(this).type ?? "default"; }
+  get url() { return stateOf(this).url ?? ""; }
+  get redirected() { return stateOf(this).redirected ?? false; }
   get webSocket() {
-    const s = this.#s;
+    const s = stateOf(this);
     if (s.socket === undefined && typeof s.decision?.socket === "function") {
       s.socket = s.decision.socket();
       sockets.set(s.socket, s.decision);
     }
     return s.socket ?? null;
   }
-  get cf() { return this.#s.cf; }
+  get cf() { return stateOf(this).cf; }
   clone() {
-    const s = this.#s;
+    const s = stateOf(this);
     if (s.decision !== undefined) throw new TypeError(relayed("cloned"));
     const p = payloadIn(s);
     if (isUnusable(p)) throw new TypeError("Response.clone: Body has already been used or is locked.");
     const r = new Response(null);
-    Object.assign(r.#s, s, { payload: p === null ? null : split(p), headers: new Headers(this.headers) });
+    Object.assign(stateOf(r), s, { payload: p === null ? null : split(p), headers: new Headers(this.headers) });
     return r;
   }
   static error() {
     const r = new Response(null);
-    Object.assign(r.#s, { type: "error", status: 0, headers: immutable(new Headers()) });
+    Object.assign(stateOf(r), { type: "error", status: 0, headers: immutable(new Headers()) });
     return r;
   }
   static redirect(url, status = 302) {
@@ -104,20 +121,28 @@ export class Response {
     const n = Number(status) & 0xffff;
     if (!redirects.includes(n)) throw new RangeError(`the status of a redirect is one of ${redirects.join(", ")}; it was ${status}`);
     const r = new Response(null, { status: n, headers: { location: to } });
-    immutable(r.#s.headers);
+    immutable(stateOf(r).headers);
     return r;
   }
   static json(data, init = undefined) {
     const text = JSON.stringify(data);
     if (text === undefined) throw new TypeError("Value is not JSON serializable");
-    const r = new Response(null, init), s = r.#s;
+    const r = new Response(null, init), s = stateOf(r);
     if (bodiless.includes(s.status)) throw new TypeError(`Response with null body status ${s.status} cannot have body`);
     s.payload = ofText(text, "application/json");
     if (s.headers !== undefined && !s.headers.has("content-type")) s.headers.append("content-type", "application/json");
     return r;
   }
   static {
-    stateOf = (r) => r.#s;
+    stateOf = (r) => typeof r.#s === "object" ? r.#s : r.#s = fresh(r.#s === undefined ? SENT : r.#s);
+    sendPlain = (r, req) => {
+      if (typeof r !== "object" || r === null || !(#s in r) || typeof r.#s !== "string") return false;
+      const e = edge.respond(req, 200, PLAIN_BLOCK, r.#s);
+      if (e < 0) check(e, req);
+      r.#s = undefined; // a text that was sent
+      return true;
+    };
+    isResponse = (r) => typeof r === "object" && r !== null && #s in r;
   }
 }
 withBody(Response, (r) => {
@@ -159,15 +184,6 @@ export const received = ({ status, statusText = "", url = "", redirected = false
   return r;
 };
 
-// send answers a request with a Response that is simple: a text or nothing. It is false
-// for another, with which nothing has happened.
-export const send = (response, req, respond) => {
-  const s = stateOf(response), p = s.payload;
-  if (s.decision !== undefined || p !== null && typeof p !== "string" || s.status < 200) return false;
-  respond(req, s.status, s.headers !== undefined ? block(s.headers) : p === null ? "" : PLAIN_BLOCK, p);
-  if (p !== null) s.payload = SENT;
-  return true;
-};
 const PLAIN_BLOCK = "content-type\0" + PLAIN + "\0";
 const SENT = ofText("");
 SENT.used = true;
