@@ -312,21 +312,6 @@ func (in *instance) finish(x *exchange, out outcome) (kept bool) {
 	return kept
 }
 
-// breakOff ends an answer that the guest has not ended.
-func (in *instance) breakOff(x *exchange, out outcome) {
-	s := x.stream
-	if s == nil || s.ended {
-		return
-	}
-	in.gen.log().Warn("plugin broke its answer off before respond_end", "request", x.id)
-	why := out.err
-	if why == nil {
-		why = in.gen.failure(nil)
-	}
-	_ = s.pipe.CloseWithError(why)
-	s.ended = true
-}
-
 // drop ends what x began in the host.
 func (in *instance) drop(x *exchange) {
 	for _, c := range x.calls {

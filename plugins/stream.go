@@ -86,6 +86,21 @@ func (s *streamWriter) end() {
 	_ = s.pipe.Close()
 }
 
+// breakOff ends an answer that the guest has not ended.
+func (in *instance) breakOff(x *exchange, out outcome) {
+	s := x.stream
+	if s == nil || s.ended {
+		return
+	}
+	in.gen.log().Warn("plugin broke its answer off before respond_end", "request", x.id)
+	why := out.err
+	if why == nil {
+		why = in.gen.failure(nil)
+	}
+	_ = s.pipe.CloseWithError(why)
+	s.ended = true
+}
+
 // lane makes calls that were started in some order run in that order. Only the
 // instance's loop joins a lane; the zero lane is ready.
 type lane struct {
