@@ -56,6 +56,7 @@ var ErrCloseCode = errors.New("bridge: close code or reason not allowed")
 // same time, each by one goroutine; Close by any. Whoever opened it closes it.
 type Socket struct {
 	conn   *websocket.Conn
+	head   http.Header // of the peer's 101
 	limits SocketLimits
 	done   chan struct{} // closed when the reader has ended
 
@@ -92,7 +93,7 @@ func OpenSocket(ctx context.Context, conn net.Conn, opts SocketOptions) (*Socket
 	ctx, cancel := context.WithTimeoutCause(ctx, limits.Handshake, errHandshakeTimeout)
 	defer cancel()
 	unhook := context.AfterFunc(ctx, func() { conn.SetDeadline(past) })
-	ws, err := opts.dial(ctx, conn)
+	ws, head, err := opts.dial(ctx, conn)
 	if !unhook() && err == nil {
 		err = context.Cause(ctx)
 	}
@@ -102,17 +103,17 @@ func OpenSocket(ctx context.Context, conn net.Conn, opts SocketOptions) (*Socket
 	}
 	conn.SetDeadline(time.Time{})
 	ws.SetReadLimit(limits.MessageBytes)
-	s := &Socket{conn: ws, limits: limits, done: make(chan struct{}), ready: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	s := &Socket{conn: ws, head: head, limits: limits, done: make(chan struct{}), ready: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 	go s.receive()
 	return s, nil
 }
 
 // dial sends the handshake over conn.
-func (o SocketOptions) dial(ctx context.Context, conn net.Conn) (*websocket.Conn, error) {
+func (o SocketOptions) dial(ctx context.Context, conn net.Conn) (*websocket.Conn, http.Header, error) {
 	h := http.Header{"User-Agent": {""}} // none, instead of net/http's
 	for _, f := range o.Headers {
 		if !validToken(f.Name) || !validValue(f.Value) {
-			return nil, fmt.Errorf("%w: header %q", ErrHead, f.Name)
+			return nil, nil, fmt.Errorf("%w: header %q", ErrHead, f.Name)
 		}
 		name := http.CanonicalHeaderKey(f.Name)
 		if name == "User-Agent" {
@@ -130,14 +131,20 @@ func (o SocketOptions) dial(ctx context.Context, conn net.Conn) (*websocket.Conn
 		Subprotocols:   o.Protocols,
 	}
 	ws, resp, err := d.DialContext(ctx, "ws://"+host+"/"+strings.TrimPrefix(o.Path, "/"), h)
-	if err != nil && resp != nil {
+	switch {
+	case err == nil:
+		return ws, resp.Header, nil
+	case resp != nil:
 		err = fmt.Errorf("%w: status %d", err, resp.StatusCode)
 	}
-	return ws, err
+	return nil, nil, err
 }
 
 // Protocol is the subprotocol that the peer chose, empty for none.
 func (s *Socket) Protocol() string { return s.conn.Subprotocol() }
+
+// Header is that of the peer's 101. It is not to be changed.
+func (s *Socket) Header() http.Header { return s.head }
 
 // receive reads messages into the queue until the connection ends.
 func (s *Socket) receive() {

@@ -3,7 +3,12 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net"
+	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -44,7 +49,20 @@ func openSocket(ctx context.Context, boxes sandboxes, ref abi.SandboxRef, port i
 		return nil, err
 	}
 	so := bridge.SocketOptions{Host: "localhost:" + strconv.Itoa(port), Path: or(opts.Path, "/"), Protocols: opts.Protocols}
-	for _, h := range opts.Headers {
+	return shakeHands(ctx, conn, so, opts.Headers, fmt.Sprintf("server on port %d", port), letSleep)
+}
+
+// OpenURL does the WebSocket handshake with the server of a URL over a connection to it,
+// which is the socket's from then on, also when that fails. The caller closes the socket.
+func OpenURL(ctx context.Context, conn net.Conn, u *url.URL, opts abi.WebSocketURLOptions) (abi.Socket, error) {
+	so := bridge.SocketOptions{Host: u.Host, Path: u.RequestURI(), Protocols: opts.Protocols}
+	return shakeHands(ctx, conn, so, opts.Headers, "server at "+u.Host, func() {})
+}
+
+// shakeHands makes a socket of a connection to a server, which who describes. letSleep
+// is called at its end.
+func shakeHands(ctx context.Context, conn net.Conn, so bridge.SocketOptions, headers [][2]string, who string, letSleep func()) (abi.Socket, error) {
+	for _, h := range headers {
 		so.Headers = append(so.Headers, bridge.Header{Name: h[0], Value: h[1]})
 	}
 	sock, err := bridge.OpenSocket(ctx, conn, so)
@@ -57,10 +75,10 @@ func openSocket(ctx context.Context, boxes sandboxes, ref abi.SandboxRef, port i
 		case errors.Is(err, bridge.ErrHead):
 			return nil, abi.Errorf(abi.CodeInvalidRequest, "a header of the handshake has a name or value that cannot be sent")
 		case ok && ue.Timeout():
-			return nil, abi.Errorf(abi.CodeTimeout, "the server on port %d did not answer the WebSocket handshake in time", port).
+			return nil, abi.Errorf(abi.CodeTimeout, "the %s did not answer the WebSocket handshake in time", who).
 				WithStarted(abi.StartedMaybe)
 		}
-		return nil, abi.Errorf(abi.CodeUpgradeFailed, "the server on port %d did not complete the WebSocket handshake", port).
+		return nil, abi.Errorf(abi.CodeUpgradeFailed, "the %s did not complete the WebSocket handshake", who).
 			WithStarted(abi.StartedMaybe)
 	}
 	return socket{sock, letSleep}, nil
@@ -145,6 +163,17 @@ type socket struct {
 }
 
 var _ abi.Socket = socket{}
+
+// Handshake tells how the server answered.
+func (s socket) Handshake() abi.WebSocketHead {
+	head := abi.WebSocketHead{Status: http.StatusSwitchingProtocols, Protocol: s.Protocol(), Headers: [][2]string{}}
+	for _, name := range slices.Sorted(maps.Keys(s.Header())) {
+		for _, value := range s.Header()[name] {
+			head.Headers = append(head.Headers, [2]string{name, value})
+		}
+	}
+	return head
+}
 
 // Close closes the socket.
 func (s socket) Close(code int, reason string) error {

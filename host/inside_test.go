@@ -172,3 +172,47 @@ func TestInsideAfterShutdown(t *testing.T) {
 		t.Error("something was read")
 	}
 }
+
+// TestInsideWebSocket opens a WebSocket to a preview from inside.
+func TestInsideWebSocket(t *testing.T) {
+	t.Parallel()
+	r := start(t, &Server{boxes: previews(t)}, all(decide(func(context.Context, *abi.Request) (abi.Decision, error) {
+		return text(200, "routed"), nil
+	})))
+	open := func(address string) (abi.Socket, error) {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := (&Inside{r.Server}).Dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return OpenURL(t.Context(), conn, u, abi.WebSocketURLOptions{Headers: [][2]string{{"X-Any", "y"}}})
+	}
+	s, err := open("http://8080-my-app-s3cret_token.localhost:8787/live?x=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, m, err := s.Receive(t.Context()); err != nil || !strings.HasSuffix(string(m), "/live?x=1") {
+		t.Errorf("first message %q, %v", m, err)
+	}
+	for _, sent := range []string{"a", "bcd"} { // the server sends back what it read, masked still
+		if err := s.Send(t.Context(), 2, []byte(sent)); err != nil {
+			t.Fatal(err)
+		}
+		if _, m, err := s.Receive(t.Context()); err != nil || len(m) != len(sent) {
+			t.Errorf("echo of %d bytes, %v; want %d", len(m), err, len(sent))
+		}
+	}
+	shaken, ok := s.(interface{ Handshake() abi.WebSocketHead })
+	if !ok || shaken.Handshake().Status != 101 || len(shaken.Handshake().Headers) == 0 {
+		t.Errorf("the handshake is not told")
+	}
+	if err := s.Close(1000, ""); err != nil {
+		t.Error(err)
+	}
+	if _, err := open("http://8080-my-app-wrong.localhost:8787/"); !errors.Is(err, abi.CodeUpgradeFailed.Err()) {
+		t.Errorf("a wrong token: %v", err)
+	}
+}

@@ -55,7 +55,7 @@ func (h *stageHand) said() []tck.Line {
 }
 
 func (h *stageHand) services() Services {
-	return Services{Operations: h, Streams: h, Sockets: h, Previews: h, Fetcher: h, KV: h, Metrics: h}
+	return Services{Operations: h, Streams: h, Sockets: h, Previews: h, Fetcher: h, URLs: h, KV: h, Metrics: h}
 }
 
 func (h *stageHand) Operate(ctx context.Context, name string, body json.RawMessage) (json.RawMessage, error) {
@@ -68,6 +68,13 @@ func (h *stageHand) Open(ctx context.Context, name string, body json.RawMessage)
 
 func (h *stageHand) OpenSocket(ctx context.Context, ref abi.SandboxRef, port int, opts abi.WebSocketOptions) (abi.Socket, error) {
 	return h.script().OpenSocket(ctx, ref, port, opts)
+}
+
+func (h *stageHand) OpenURL(_ context.Context, r SocketRequest) (abi.Socket, error) {
+	if err := r.Allow(r.URL.Scheme, r.URL.Hostname(), 443); err != nil {
+		return nil, err
+	}
+	return h.script().OpenURL(r.URL.String(), r.Options)
 }
 
 func (h *stageHand) NamesPreview(r *abi.Request) bool { return h.script().NamesPreview(r) }

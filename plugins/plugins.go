@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/netip"
+	"net/url"
 
 	"edge/abi"
 )
@@ -24,6 +25,7 @@ type Services struct {
 	Sockets
 	Previews
 	Fetcher Fetcher
+	URLs    URLSockets
 	KV      KV
 	Metrics Metrics
 }
@@ -81,6 +83,24 @@ type Fetcher interface {
 	// body; the caller closes the body. Errors are *abi.Error: DENIED,
 	// FETCH_FAILED, TIMEOUT, CANCELED.
 	Fetch(ctx context.Context, req FetchRequest) (*FetchResponse, error)
+}
+
+// URLSockets opens WebSockets to URLs with a plugin as client.
+type URLSockets interface {
+	// OpenURL does the handshake; ctx bounds it. The caller closes the socket. Errors
+	// are those of Fetcher, and UPGRADE_FAILED.
+	OpenURL(ctx context.Context, r SocketRequest) (abi.Socket, error)
+}
+
+// SocketRequest is one WebSocket of a plugin to somewhere else. It was checked
+// (abi.CheckWebSocketURL).
+type SocketRequest struct {
+	Plugin  string
+	URL     *url.URL // of http or https
+	Options abi.WebSocketURLOptions
+	// Allow and AllowAddr are as of FetchRequest.
+	Allow     func(scheme, host string, port int) error
+	AllowAddr func(scheme string, at netip.AddrPort) bool
 }
 
 // FetchRequest is one request of a plugin to somewhere else. It was checked

@@ -12,7 +12,7 @@ import (
 // in a plugin's configuration. Nil: it needs none.
 func needsGrant(function string) []string {
 	switch strings.TrimSuffix(function, "_start") {
-	case "fetch": // a sandbox is enough: the edge's own previews need no host
+	case "fetch", "ws_url": // a sandbox is enough: the edge's own previews need no host
 		return []string{"grants.fetch", "grants.sandboxes"}
 	case "kv":
 		return []string{"grants.kv"}
@@ -91,7 +91,7 @@ func (s *Spec) missing(n NeededGrant) string {
 		has["grants.fetch"] = len(s.Grants.Fetch) > 0
 	}
 	without := func(key string) bool { return !has[key] }
-	if strings.Contains(n.Import, "fetch") { // one of them will do
+	if strings.Contains(n.Import, "fetch") || strings.Contains(n.Import, "ws_url") { // one of them will do
 		if slices.ContainsFunc(n.Keys, func(key string) bool { return has[key] }) {
 			return ""
 		}

@@ -177,6 +177,12 @@ func (s *Script) OpenSocket(_ context.Context, ref abi.SandboxRef, port int, opt
 	return s.open(s.host.Sockets)
 }
 
+// OpenURL opens a WebSocket to a URL.
+func (s *Script) OpenURL(url string, opts abi.WebSocketURLOptions) (abi.Socket, error) {
+	s.note("wsURL", "url", url, "options", opts)
+	return s.open(s.host.Sockets)
+}
+
 func (s *Script) open(spec *Socket) (abi.Socket, error) {
 	switch {
 	case spec == nil:

@@ -67,3 +67,8 @@ func (k *socket) Close(code int, reason string) error {
 	}
 	return nil
 }
+
+// Handshake is one in which nothing was chosen.
+func (k *socket) Handshake() abi.WebSocketHead {
+	return abi.WebSocketHead{Status: 101, Headers: [][2]string{}}
+}

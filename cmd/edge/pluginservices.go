@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 
+	"edge/abi"
 	"edge/host"
 	"edge/plugins"
 	"edge/plugins/fetch"
@@ -33,8 +35,21 @@ func (s *server) openPluginServices() (plugins.Services, error) {
 		Operations: operations, Streams: operations,
 		Sockets:  sockets,
 		Previews: &host.Previews{Domains: s.settings.Domains},
-		Fetcher:  s.services.fetch, KV: store, Metrics: s.metrics.Guests(s.log),
+		Fetcher:  s.services.fetch, URLs: urlSockets{s.services.fetch}, KV: store, Metrics: s.metrics.Guests(s.log),
 	}, nil
+}
+
+// urlSockets opens WebSockets of plugins: the fetch client connects, the host shakes
+// hands.
+type urlSockets struct{ client *fetch.Client }
+
+// OpenURL opens a WebSocket to a URL.
+func (u urlSockets) OpenURL(ctx context.Context, r plugins.SocketRequest) (abi.Socket, error) {
+	conn, err := u.client.Dial(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return host.OpenURL(ctx, conn, r.URL, r.Options)
 }
 
 // close ends what is open; no plugin runs any more.

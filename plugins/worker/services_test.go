@@ -27,6 +27,7 @@ type services struct {
 	socket  func(ref abi.SandboxRef, port int, opts abi.WebSocketOptions) (abi.Socket, error)
 	fetch   func(r plugins.FetchRequest) (*plugins.FetchResponse, error)
 	preview func(r *abi.Request) bool
+	url     func(r plugins.SocketRequest) (abi.Socket, error)
 
 	mu    sync.Mutex
 	asked []string // "name {fields}", the sandbox left out
@@ -88,6 +89,15 @@ func (s *services) Open(_ context.Context, name string, body json.RawMessage) (a
 
 func (s *services) OpenSocket(_ context.Context, ref abi.SandboxRef, port int, opts abi.WebSocketOptions) (abi.Socket, error) {
 	return s.socket(ref, port, opts)
+}
+
+func (s *services) OpenURL(_ context.Context, r plugins.SocketRequest) (abi.Socket, error) {
+	if !strings.HasSuffix(r.URL.Hostname(), ".localhost") {
+		if err := r.Allow(r.URL.Scheme, r.URL.Hostname(), 443); err != nil {
+			return nil, err
+		}
+	}
+	return s.url(r)
 }
 
 func (s *services) NamesPreview(r *abi.Request) bool { return s.preview != nil && s.preview(r) }
@@ -169,6 +179,9 @@ func (s *services) with(t testing.TB, source string, change ...func(*plugins.Spe
 	all := plugins.Services{Operations: s, Streams: s, Previews: s, Fetcher: s, KV: s}
 	if s.socket != nil {
 		all.Sockets = s
+	}
+	if s.url != nil {
+		all.URLs = s
 	}
 	r, err := plugins.NewRegistry(plugins.Config{Log: logger, GuestLog: logger, CacheDir: cacheDir, Services: all})
 	if err != nil {
@@ -287,6 +300,11 @@ func (s *played) Close(code int, reason string) error {
 		close(s.closed)
 	})
 	return nil
+}
+
+// Handshake is one in which the server chose p2.
+func (s *played) Handshake() abi.WebSocketHead {
+	return abi.WebSocketHead{Status: 101, Protocol: "p2", Headers: [][2]string{{"X-From", "server"}}}
 }
 
 // log is what was sent, once the stream is closed: the request's end does that, if
