@@ -128,8 +128,15 @@ func (b *book) String() string {
 	return b.b.String()
 }
 
-// load loads the module into a registry; the log is what it says.
+// serve loads the module into a registry; the log is what it says.
 func serve(t testing.TB, module []byte, op operate, change ...func(*plugins.Spec)) (*plugins.Plugin, *book) {
+	t.Helper()
+	r, log := register(t, op)
+	return load(t, r, module, change...), log
+}
+
+// register makes a registry without plugins.
+func register(t testing.TB, op operate) (*plugins.Registry, *book) {
 	t.Helper()
 	log := &book{}
 	logger := slog.New(slog.NewTextHandler(log, nil))
@@ -138,6 +145,12 @@ func serve(t testing.TB, module []byte, op operate, change ...func(*plugins.Spec
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.Close(context.Background()) })
+	return r, log
+}
+
+// load has a registry serve a module, as the plugin w.
+func load(t testing.TB, r *plugins.Registry, module []byte, change ...func(*plugins.Spec)) *plugins.Plugin {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "worker.wasm")
 	if err := os.WriteFile(path, module, 0o600); err != nil {
 		t.Fatal(err)
@@ -148,9 +161,9 @@ func serve(t testing.TB, module []byte, op operate, change ...func(*plugins.Spec
 	}
 	p, err := r.Load(t.Context(), spec)
 	if err != nil {
-		t.Fatal(err, log)
+		t.Fatal(err)
 	}
-	return p, log
+	return p
 }
 
 func ask(t testing.TB, p *plugins.Plugin, r *abi.Request) string {

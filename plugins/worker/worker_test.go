@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -137,28 +136,6 @@ export default { async fetch(request: Request, env: any) {
 	r.Headers = append(r.Headers, abi.Header{Name: "X-Latin", Value: "caf\xe9"})
 	t.Log(ask(t, p, r))
 	t.Log(log)
-}
-
-// BenchmarkWorker is a request of one instance.
-func BenchmarkWorker(b *testing.B) {
-	for name, c := range map[string]struct {
-		file string
-		req  *abi.Request
-	}{"plain": {"testdata/plain.ts", request("/a")}, "ws": {"testdata/ws.ts", upgrade("/ws?id=s1")}} {
-		p, log := serve(b, build(b, c.file), startProcess)
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			var u, v syscall.Rusage
-			_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-			for b.Loop() {
-				if _, err := p.Decide(context.Background(), c.req); err != nil {
-					b.Fatal(err, log)
-				}
-			}
-			_ = syscall.Getrusage(syscall.RUSAGE_SELF, &v)
-			b.ReportMetric(float64(v.Utime.Nano()+v.Stime.Nano()-u.Utime.Nano()-u.Stime.Nano())/float64(b.N)/1000, "cpu-us/op")
-		})
-	}
 }
 
 func TestPlain(t *testing.T) {
