@@ -17,6 +17,7 @@ const (
 	callKVDelete = "kv.delete"
 	callKVList   = "kv.list"
 	callSocket   = "wsOpen"
+	callURL      = "wsURL"
 	callPreview  = "preview" // asked by the host for proxy; it is never compared
 )
 
@@ -104,4 +105,10 @@ func requestText(v any) json.RawMessage {
 func kvSetCall(key string, value []byte, opts abi.KVSetOptions) kvCall {
 	text := Text(value)
 	return kvCall{Key: key, Value: &text, TTL: opts.TTL, IfRevision: opts.IfRevision}
+}
+
+// urlCall is the request of wsURL.
+type urlCall struct {
+	URL     string                  `json:"url"`
+	Options abi.WebSocketURLOptions `json:"options,omitzero"`
 }

@@ -66,7 +66,7 @@ type CaseRequest struct {
 // Fake is the answer to a host call that is made up. Without Answer and Error it is
 // an empty answer.
 type Fake struct {
-	// Name is an operation's, or "fetch", "wsOpen".
+	// Name is an operation's, or "fetch", "wsOpen", "wsURL".
 	Name string `json:"name"`
 	// Match is a part of the call's request; nil fits all of that name.
 	Match  json.RawMessage `json:"match,omitempty"`
@@ -119,8 +119,8 @@ func (c *Case) check(shared []Fake) error {
 		return fmt.Errorf("its request has no url")
 	}
 	for _, f := range slices.Concat(c.Calls, shared) {
-		if f.Name != callFetch && f.Name != callSocket && abi.Lookup(f.Name) == nil {
-			return fmt.Errorf("calls: there is no operation %q; want one of abi/REFERENCE.md, fetch or wsOpen (kv has its own key)", f.Name)
+		if f.Name != callFetch && f.Name != callSocket && f.Name != callURL && abi.Lookup(f.Name) == nil {
+			return fmt.Errorf("calls: there is no operation %q; want one of abi/REFERENCE.md, fetch, wsOpen or wsURL (kv has its own key)", f.Name)
 		}
 		if f.Error != nil && !slices.Contains(abi.Codes(), f.Error.Code) {
 			return fmt.Errorf("calls: %s: there is no error %q", f.Name, f.Error.Code)

@@ -148,7 +148,7 @@ func (b *body) Read(p []byte) (int, error) {
 // Call is one piece of work that a plugin asked the host for, and its answer.
 type Call struct {
 	// Name is an operation's, or "fetch", "kv.get", "kv.set", "kv.delete",
-	// "kv.list", "wsOpen", "preview".
+	// "kv.list", "wsOpen", "wsURL", "preview".
 	Name    string          `json:"name"`
 	Request json.RawMessage `json:"request,omitempty"`
 	Answer  json.RawMessage `json:"answer,omitempty"`

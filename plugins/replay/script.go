@@ -46,7 +46,7 @@ type script struct {
 
 // services returns the script as what a plugin's host calls reach.
 func (s *script) services() plugins.Services {
-	return plugins.Services{Operations: s, Streams: s, Sockets: s, Previews: s, Fetcher: s, KV: s, Metrics: s}
+	return plugins.Services{Operations: s, Streams: s, Sockets: s, URLs: s, Previews: s, Fetcher: s, KV: s, Metrics: s}
 }
 
 // made returns the calls that were made so far.
@@ -124,6 +124,18 @@ func (s *script) OpenSocket(_ context.Context, ref abi.SandboxRef, port int, opt
 	return s.socket(callSocket, socketCall{ref, port, opts})
 }
 
+// OpenURL answers with a WebSocket on which what was made up comes.
+func (s *script) OpenURL(_ context.Context, r plugins.SocketRequest) (abi.Socket, error) {
+	request := urlCall{r.URL.String(), r.Options}
+	if s.granted && r.Allow != nil {
+		if err := r.Allow(r.URL.Scheme, r.URL.Hostname(), portOf(r.URL)); err != nil {
+			s.keep(callURL, request, nil, err)
+			return nil, err
+		}
+	}
+	return s.socket(callURL, request)
+}
+
 func (s *script) socket(name string, request any) (abi.Socket, error) {
 	answer, err := s.call(name, request)
 	if err != nil {
@@ -184,14 +196,19 @@ func (s *script) allow(req plugins.FetchRequest) error {
 	if err != nil {
 		return abi.Errorf(abi.CodeInvalidRequest, "fetch: %.200q is no URL", req.URL)
 	}
+	return req.Allow(u.Scheme, u.Hostname(), portOf(u))
+}
+
+// portOf is the port that a URL leads to.
+func portOf(u *url.URL) int {
 	port, err := strconv.Atoi(u.Port())
-	if err != nil {
-		port = map[string]int{"http": 80}[u.Scheme]
-		if port == 0 {
-			port = 443
-		}
+	switch {
+	case err == nil:
+		return port
+	case u.Scheme == "http":
+		return 80
 	}
-	return req.Allow(u.Scheme, u.Hostname(), port)
+	return 443
 }
 
 // answerBody is the body of a fetch's answer.

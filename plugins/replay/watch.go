@@ -18,6 +18,7 @@ var (
 	_ plugins.Operations = (*watch)(nil)
 	_ plugins.Streams    = (*watch)(nil)
 	_ plugins.Sockets    = (*watch)(nil)
+	_ plugins.URLSockets = (*watch)(nil)
 	_ plugins.Previews   = (*watch)(nil)
 	_ plugins.Fetcher    = (*watch)(nil)
 	_ plugins.KV         = (*watch)(nil)
@@ -58,6 +59,9 @@ func (w *watch) services() plugins.Services {
 	}
 	if s.Sockets != nil {
 		s.Sockets = w
+	}
+	if s.URLs != nil {
+		s.URLs = w
 	}
 	if s.Previews != nil {
 		s.Previews = w
@@ -121,6 +125,14 @@ func (w *watch) Open(ctx context.Context, name string, body json.RawMessage) (ab
 func (w *watch) OpenSocket(ctx context.Context, ref abi.SandboxRef, port int, opts abi.WebSocketOptions) (abi.Socket, error) {
 	c := w.call(callSocket, socketCall{ref, port, opts})
 	s, err := w.real.Sockets.OpenSocket(ctx, ref, port, opts)
+	w.opened(c, err)
+	return s, err
+}
+
+// OpenURL opens a WebSocket to a URL, and keeps that it did.
+func (w *watch) OpenURL(ctx context.Context, r plugins.SocketRequest) (abi.Socket, error) {
+	c := w.call(callURL, urlCall{r.URL.String(), r.Options})
+	s, err := w.real.URLs.OpenURL(ctx, r)
 	w.opened(c, err)
 	return s, err
 }
