@@ -18,15 +18,15 @@ let stateOf;
 // isResponse tells whether a value is a Response.
 export var isResponse;
 
-// sendPlain answers a request with a Response that is a text and nothing more; false for
-// anything else, with which nothing has happened.
+// sendPlain answers a request with a Response whose body is a text; false for anything
+// else, with which nothing has happened.
 export var sendPlain;
 
 // The state of a Response is {payload, status, text, headers, decision}, and perhaps
-// {type, url, redirected, socket, cf}. payload is the string itself as long as a text is
+// {type, url, redirected, socket, cf, isJSON}. payload is the string itself as long as a text is
 // only sent.
 
-const payloadIn = (s) => typeof s.payload === "string" ? s.payload = ofText(s.payload) : s.payload;
+const payloadIn = (s) => typeof s.payload === "string" ? s.payload = ofText(s.payload, s.isJSON ? JSON_TYPE : PLAIN) : s.payload;
 
 const configure = (s, { status, statusText, headers, webSocket, cf }) => {
   if (status !== undefined) {
@@ -136,10 +136,18 @@ export class Response {
   static {
     stateOf = (r) => typeof r.#s === "object" ? r.#s : r.#s = fresh(r.#s === undefined ? SENT : r.#s);
     sendPlain = (r, req) => {
-      if (typeof r !== "object" || r === null || !(#s in r) || typeof r.#s !== "string") return false;
-      const e = edge.respond(req, 200, PLAIN_BLOCK, r.#s);
+      if (typeof r !== "object" || r === null || !(#s in r)) return false;
+      const s = r.#s;
+      let e;
+      if (typeof s === "string") {
+        e = edge.respond(req, 200, PLAIN_BLOCK, s);
+        r.#s = undefined; // a text that was sent
+      } else {
+        if (s === undefined || typeof s.payload !== "string" || s.decision !== undefined || s.status < 200) return false;
+        e = edge.respond(req, s.status, s.headers !== undefined ? block(s.headers) : s.isJSON ? JSON_BLOCK : PLAIN_BLOCK, s.payload);
+        s.payload = SENT;
+      }
       if (e < 0) check(e, req);
-      r.#s = undefined; // a text that was sent
       return true;
     };
     isResponse = (r) => typeof r === "object" && r !== null && #s in r;
@@ -184,6 +192,7 @@ export const received = ({ status, statusText = "", url = "", redirected = false
   return r;
 };
 
+const JSON_TYPE = "application/json", JSON_BLOCK = "content-type\0" + JSON_TYPE + "\0";
 const PLAIN_BLOCK = "content-type\0" + PLAIN + "\0";
 const SENT = ofText("");
 SENT.used = true;
