@@ -2,6 +2,7 @@ package abi
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -43,9 +44,9 @@ func CheckWebSocketURL(raw string, o *WebSocketURLOptions) (*url.URL, error) {
 			return nil, Errorf(CodeInvalidRequest, "ws_url: header %s is the host's to write", h[0])
 		}
 	}
-	for _, p := range o.Protocols {
-		if !ValidToken(p) {
-			return nil, Errorf(CodeInvalidRequest, "ws_url: the subprotocol %.60q is no token", p)
+	for i, p := range o.Protocols {
+		if !ValidToken(p) || slices.Contains(o.Protocols[:i], p) {
+			return nil, Errorf(CodeInvalidRequest, "ws_url: the subprotocol %.60q is no token, or there twice", p)
 		}
 	}
 	return u, nil

@@ -42,6 +42,12 @@ func (e *SocketClosed) Error() string {
 	return fmt.Sprintf("socket closed: %d %q", e.Code, e.Reason)
 }
 
+// SocketRefused is the status that a handshake was answered with instead of 101.
+type SocketRefused int
+
+// Error tells the status.
+func (e SocketRefused) Error() string { return fmt.Sprintf("status %d", int(e)) }
+
 // ErrMessageTooBig is a received message of more than SocketLimits.MessageBytes.
 var ErrMessageTooBig = errors.New("bridge: message too big")
 
@@ -135,7 +141,7 @@ func (o SocketOptions) dial(ctx context.Context, conn net.Conn) (*websocket.Conn
 	case err == nil:
 		return ws, resp.Header, nil
 	case resp != nil:
-		err = fmt.Errorf("%w: status %d", err, resp.StatusCode)
+		err = fmt.Errorf("%w: %w", err, SocketRefused(resp.StatusCode))
 	}
 	return nil, nil, err
 }

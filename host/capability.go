@@ -78,6 +78,10 @@ func shakeHands(ctx context.Context, conn net.Conn, so bridge.SocketOptions, hea
 			return nil, abi.Errorf(abi.CodeTimeout, "the %s did not answer the WebSocket handshake in time", who).
 				WithStarted(abi.StartedMaybe)
 		}
+		if status, ok := errors.AsType[bridge.SocketRefused](err); ok {
+			return nil, abi.Errorf(abi.CodeUpgradeFailed, "the %s answered the WebSocket handshake with the status %d", who, int(status)).
+				WithStarted(abi.StartedMaybe).WithDetails(map[string]int{"status": int(status)})
+		}
 		return nil, abi.Errorf(abi.CodeUpgradeFailed, "the %s did not complete the WebSocket handshake", who).
 			WithStarted(abi.StartedMaybe)
 	}

@@ -212,7 +212,8 @@ func TestInsideWebSocket(t *testing.T) {
 	if err := s.Close(1000, ""); err != nil {
 		t.Error(err)
 	}
-	if _, err := open("http://8080-my-app-wrong.localhost:8787/"); !errors.Is(err, abi.CodeUpgradeFailed.Err()) {
-		t.Errorf("a wrong token: %v", err)
+	_, err = open("http://8080-my-app-wrong.localhost:8787/")
+	if e := abi.AsError(err); e.Code != abi.CodeUpgradeFailed || string(e.Details) != `{"status":404}` {
+		t.Errorf("a wrong token: %v, details %s", err, e.Details)
 	}
 }

@@ -74,3 +74,25 @@ func TestDial(t *testing.T) {
 		t.Error("what is over was dialled")
 	}
 }
+
+// TestDialCounts has a connection count among the plugin's fetches until it is closed.
+func TestDialCounts(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(http.ResponseWriter, *http.Request) {})
+	c := newClient(t)
+	open := func() int {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.pools["p"].open
+	}
+	conn, err := c.Dial(t.Context(), socketTo(t, s.URL, s.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Dial(t.Context(), socketTo(t, s.URL)); err == nil || open() != 1 {
+		t.Errorf("%d are open, want 1 (%v)", open(), err)
+	}
+	if err := conn.Close(); err != nil || conn.Close() == nil || open() != 0 {
+		t.Errorf("%d are open after it was closed (%v)", open(), err)
+	}
+}
