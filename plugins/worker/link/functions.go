@@ -101,10 +101,6 @@ func functions() []foreign {
 	}
 }
 
-// planned are functions that the host does not have yet: they answer UNSUPPORTED and are
-// not imported.
-var planned = []string{}
-
 // signature is what a row imports: params by letter (asm.go). The result is an i64.
 func (f foreign) signature() string {
 	params := ""

@@ -198,16 +198,10 @@ func (g *glue) outOfMemory() code { return g.call("starve", ctx()) }
 func (g *glue) edgeImports(table []foreign) {
 	for _, f := range table {
 		key := "edge1." + f.imp
-		if _, ok := g.index[key]; ok || f.imp == "" || slices.Contains(planned, f.imp) {
+		if _, ok := g.index[key]; ok || f.imp == "" {
 			continue
 		}
 		g.index[key] = uint32(len(g.imports))
 		g.imports = append(g.imports, imported{"edge1", f.imp, g.typeOf(f.signature(), "I")})
 	}
-}
-
-// knows says whether edge1 has a function.
-func (g *glue) knows(name string) bool {
-	_, ok := g.index["edge1."+name]
-	return ok
 }

@@ -73,9 +73,6 @@ func (g *glue) answer(f foreign, args, release code, numbers string) code {
 	if own := g.own(f, args, release); own != nil {
 		return own
 	}
-	if !g.knows(f.imp) {
-		return do(release, i64(uint64(0xfffffff5))) // -UNSUPPORTED
-	}
 	req := zero()
 	if strings.HasPrefix(f.args, "i") {
 		req = get(localFirst)
