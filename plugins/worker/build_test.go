@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"edge/abi"
 )
@@ -44,6 +45,8 @@ func TestSourceErrors(t *testing.T) {
 		{"throws what is no error", "throw \"text\";\n", []string{"worker.ts: text"}},
 		{"too long", "const x = 1;\nfor (;;) {}\n" + answers, []string{"the top level computes for longer than"}},
 		{"too much", "const x: any[] = [];\nfor (;;) x.push({ a: [x.length] });\n" + answers, []string{"the top level takes more than 64 MiB of memory"}},
+		{"says that it was interrupted", "throw new Error(\"the call was interrupted\");\n", []string{"worker.ts:1:11: Error: the call was interrupted"}},
+		{"says that memory is out", "throw new Error(\"it is out of memory\");\n", []string{"worker.ts:1:11: Error: it is out of memory"}},
 		{"awaits for ever", "await new Promise(() => {});\nconst x = 1;\n" + answers, []string{"worker.ts: Error: a top-level await waits for what never comes"}},
 		{"throws after an await", "await null;\nthrow new Error(\"late\");\nexport default {};\n", []string{"worker.ts:2:11: Error: late"}},
 	} {
@@ -170,6 +173,19 @@ export default { async fetch(request: Request, env: any) {
 	}
 	if !slices.Equal(built.Said, []string{"built 1"}) {
 		t.Errorf("it said %q", built.Said)
+	}
+}
+
+// TestSaysTooMuch keeps no more than there is room for of what a Worker says.
+func TestSaysTooMuch(t *testing.T) {
+	t.Parallel()
+	built, err := builder(t).Build(t.Context(), write(t, "worker.ts", "for (let i = 0; i < 100; i++) console.log(\"é\".repeat(10000));\nconst x = 1;\n"+answers))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := strings.Join(built.Said, "\n")
+	if len(said) < maxSaid || len(said) > maxSaid+100 || !strings.HasSuffix(said, " ... (the rest of what it says is left out)") || !utf8.ValidString(said) {
+		t.Errorf("it said %d bytes in %d lines, which end in %q", len(said), len(built.Said), said[max(0, len(said)-60):])
 	}
 }
 

@@ -15,8 +15,8 @@ type Engine interface {
 	// Name tells what it is, with its versions.
 	Name() string
 	// Make evaluates the runtime, which is the same each time, and the Worker's scripts
-	// on top of it, each when the jobs of the one before are done. What a script throws is a *link.ScriptError. Made.Said is there beside an
-	// error too.
+	// on top of it, each when the jobs of the one before are done. What a script throws
+	// is a *link.ScriptError. Made.Said is there beside an error too.
 	Make(ctx context.Context, runtime link.Script, worker []link.Script, about Section) (Made, error)
 	// Close releases what the engine keeps between calls.
 	Close() error
@@ -25,7 +25,8 @@ type Engine interface {
 // Made is a module that goes on from what its scripts left.
 type Made struct {
 	Module []byte
-	// Said are the lines that the Worker wrote to the console meanwhile.
+	// Said are the lines that the Worker wrote to the console meanwhile, as many as
+	// Built.Said keeps.
 	Said []string
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"edge/plugins"
@@ -19,6 +20,8 @@ const quickJSName = "QuickJS-NG (quickjs-wasi 3.6.2)"
 const (
 	buildCompute = 5 * time.Second
 	buildMemory  = 64 << 20
+	// maxSaid bounds what is kept of the console, in bytes.
+	maxSaid = 256 << 10
 )
 
 // quickJS is QuickJS-NG as the npm package quickjs-wasi has it.
@@ -29,8 +32,9 @@ type quickJS struct {
 	base  []byte
 	bases baseStore
 	warn  *slog.Logger
-	// said are the lines of the run under way.
+	// said are the lines of the Make under way, and room is for how many bytes more.
 	said []string
+	room int
 }
 
 var _ Engine = (*quickJS)(nil)
@@ -48,14 +52,25 @@ func newQuickJS(config Config) (*quickJS, error) {
 	return q, nil
 }
 
-func (q *quickJS) log(_ int, text string) { q.said = append(q.said, text) }
+// log keeps a line of the console, as far as there is room.
+func (q *quickJS) log(_ int, text string) {
+	room := q.room
+	q.room -= len(text) + 1
+	switch {
+	case room <= 0:
+		return
+	case q.room <= 0:
+		text = strings.ToValidUTF8(text[:min(len(text), room)], "") + " ... (the rest of what it says is left out)"
+	}
+	q.said = append(q.said, text)
+}
 
 // Name implements Engine.
 func (q *quickJS) Name() string { return quickJSName }
 
 // Make implements Engine.
 func (q *quickJS) Make(ctx context.Context, runtime link.Script, worker []link.Script, about Section) (Made, error) {
-	q.said = nil
+	q.said, q.room = nil, maxSaid
 	if err := q.begin(ctx, runtime); err != nil {
 		return Made{Said: q.said}, err
 	}

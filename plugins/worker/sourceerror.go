@@ -136,9 +136,9 @@ func (s *bundled) explain(err error) error {
 		return fmt.Errorf("%s: %w", filepath.Base(s.file), err)
 	}
 	switch text := thrown.Message; {
-	case strings.Contains(text, "interrupted"):
+	case text == "InternalError: interrupted":
 		thrown.Message = tooLong
-	case text == "null", strings.HasSuffix(text, "out of memory"): // there was none for an Error
+	case text == "InternalError: out of memory", text == "null": // there was none for an Error
 		thrown.Message = tooMuch
 	}
 	e := s.positions.sourceError(filepath.Dir(s.file), thrown)

@@ -49,8 +49,8 @@ type Built struct {
 	Warnings []string
 	// Previews: the Worker uses proxyToSandbox, so it is to be asked of previews.
 	Previews bool
-	// Said are the lines that the Worker wrote to the console while it was built: its
-	// top level is run then, and not again.
+	// Said are the lines that the Worker wrote to the console while it was built, the
+	// first 256 KiB of them: its top level is run then, and not again.
 	Said []string
 }
 
