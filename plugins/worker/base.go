@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"edge/plugins/worker/link"
 )
@@ -67,12 +68,14 @@ func (s baseStore) keep(key string, base []byte) error {
 	if err := tmp.Close(); err != nil {
 		return err
 	}
-	old, err := filepath.Glob(filepath.Join(s.dir, "*"+baseSuffix))
+	kept, err := os.ReadDir(s.dir)
 	if err != nil {
 		return err
 	}
-	for _, path := range old {
-		_ = os.Remove(path) // of another engine or runtime; one that stays takes room alone
+	for _, old := range kept {
+		if strings.HasSuffix(old.Name(), baseSuffix) {
+			_ = os.Remove(filepath.Join(s.dir, old.Name())) // of another engine or runtime; one that stays takes room alone
+		}
 	}
 	return os.Rename(tmp.Name(), filepath.Join(s.dir, key+baseSuffix))
 }

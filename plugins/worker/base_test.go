@@ -12,7 +12,7 @@ import (
 // TestBaseStore keeps one memory, and takes no damaged one.
 func TestBaseStore(t *testing.T) {
 	t.Parallel()
-	s := baseStore{filepath.Join(t.TempDir(), "worker")}
+	s := baseStore{filepath.Join(t.TempDir(), "[worker")} // no pattern
 	one := baseKey([]byte("engine"), link.Script{Name: "a", Source: "b"})
 	two := baseKey([]byte("engine"), link.Script{Name: "a", Source: "c"})
 	if one == two || s.load(one) != nil {
