@@ -36,7 +36,7 @@ ldflags := -ldflags '-s -w -X main.version=$(VERSION)'
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
-.PHONY: help run test race check build wasm image bench bench-parts bench-peers bench-plugins bench-previews bench-readme bench-sandbox fuzz soak clean setup tools go-version no-rust no-clang FORCE
+.PHONY: help run test race check build wasm image bench bench-parts bench-peers bench-plugins bench-previews bench-readme bench-sandbox bench-workers fuzz soak clean setup tools go-version no-rust no-clang FORCE
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
@@ -72,17 +72,11 @@ bench: setup bin/edge-bench build/bench/route.wasm ## Measure the edge against t
 bench-readme: bin/edge-bench ## Put the last measured table and its figure into README.md
 	bin/edge-bench report -readme README.md -figure cmd/edge-bench/figures.svg
 
-bench-peers: node_modules/.dev ## Install what bench compares with: Debian's nginx and HAProxy (needs root), npm's workerd
-	@command -v $(NPM) >/dev/null || { echo "make: there is no npm here: install Node.js with npm"; exit 1; }
+bench-peers: bin/peers/workerd ## Install what bench compares with: Debian's nginx and HAProxy (needs root), npm's workerd
 	.ci/bench-peers
-	@mkdir -p bin/peers
-	@for b in node_modules/@cloudflare/workerd-*/bin/workerd; do \
-		if [ -x "$$b" ]; then ln -f "$$b" bin/peers/workerd 2>/dev/null || cp "$$b" bin/peers/workerd; fi; \
-	done
-	@[ -x bin/peers/workerd ] || { echo "make: npm has no workerd for this machine"; exit 1; }
 
 bench-parts: setup ## Print what the parts cost: decision, request, upgrade, cold start on both runtimes, binary size
-	$(GO) test -run '^$$' -bench . -skip '^Benchmark(Sandbox|PlanHeld|Preview)' -benchtime $(BENCHTIME) ./cmd/edge/e2e
+	$(GO) test -run '^$$' -bench . -skip '^Benchmark(Sandbox|PlanHeld|Preview|Workers)' -benchtime $(BENCHTIME) ./cmd/edge/e2e
 
 bench-plugins: setup node_modules/.package-lock.json ## Print what plugins cost, with the goals beside it: decisions, isolation, metering, loads, parked requests (5 minutes; needs clang, rustc and Node.js)
 	$(GO) test -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkPlatform' -benchtime 1x ./plugins
@@ -90,6 +84,9 @@ bench-plugins: setup node_modules/.package-lock.json ## Print what plugins cost,
 
 bench-previews: setup ## Print how many requests a preview serves beside the bridge's relay, with the goal, and that a refusal tells nothing by its time (1 minute)
 	$(GO) test -count=1 -run '^$$' -bench '^BenchmarkPreview' -benchtime 1x ./cmd/edge/e2e
+
+bench-workers: setup bin/peers/workerd ## Print what Workers in TypeScript cost, with the goals beside it: processor time, rates beside workerd's, reload, isolates (3 minutes)
+	$(GO) test -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkWorkers' -benchtime 1x ./cmd/edge/e2e
 
 bench-sandbox: setup ## Print what sandboxes cost, with the goals beside it: exec, starts, dials, files, memory (10 minutes)
 	$(GO) test -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkSandbox' -benchtime 1x ./cmd/edge/e2e
@@ -197,6 +194,14 @@ bin/node/node: sandboxmgr/docker/image/package.json sandboxmgr/docker/image/pack
 	done
 	@rm -rf build/node
 	@[ -x $@ ] || { echo "make: npm has no Node for this machine"; exit 1; }
+	@touch $@
+
+bin/peers/workerd: node_modules/.dev
+	@mkdir -p $(@D)
+	@for b in node_modules/@cloudflare/workerd-*/bin/workerd; do \
+		if [ -x "$$b" ]; then ln -f "$$b" $@ 2>/dev/null || cp "$$b" $@; fi; \
+	done
+	@[ -x $@ ] || { echo "make: npm has no workerd for this machine"; exit 1; }
 	@touch $@
 
 # A link will not do: the folder is mounted into sandboxes, which see nothing else.

@@ -184,19 +184,16 @@ func (m *migration) finish() {
 
 // findSecrets has the names of .dev.vars, which wrangler dev reads, put in.
 func (m *migration) findSecrets() {
-	for _, name := range []string{".dev.vars", ".env"} {
+	for _, name := range []string{workerVariables, ".env"} {
 		text, err := readSmallFile(filepath.Join(m.made.dir, name))
 		if err != nil {
 			continue // there is none
 		}
-		var found []string
-		for line := range strings.Lines(string(text)) {
-			key, _, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
-			if key = strings.TrimSpace(key); ok && secretName.MatchString(key) {
-				found = append(found, key)
-			}
+		found, err := parseVariables(name, string(text))
+		if err != nil {
+			m.leave(name, "is not understood, so its names are not there")
 		}
-		m.made.addSecrets(found)
+		m.made.addSecrets(slices.Collect(maps.Keys(found)))
 		if len(found) > 0 {
 			m.leave(name, "secrets come from the environment or from files: see secrets in %s", configSource)
 		}

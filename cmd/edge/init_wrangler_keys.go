@@ -219,9 +219,9 @@ func (m *migration) takeSecrets(w wrangled) {
 
 // flagWhys are sentences for flags that people come with.
 var flagWhys = map[string]string{
-	"nodejs_compat":    "Buffer and process are not there; MOVING.md names the node: modules that are",
+	"nodejs_compat":    "there are no node: modules, no Buffer and no process: take the web platform's classes (WORKERS.md)",
 	"nodejs_als":       "AsyncLocalStorage is not there: pass what a request needs as arguments",
-	"nodejs_compat_v2": "Buffer and process are not there; MOVING.md names the node: modules that are",
+	"nodejs_compat_v2": "there are no node: modules, no Buffer and no process: take the web platform's classes (WORKERS.md)",
 }
 
 func (m *migration) takeFlags(w wrangled) {

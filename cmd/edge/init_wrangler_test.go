@@ -34,6 +34,7 @@ func TestMigrate(t *testing.T) {
 			made.tell(&said)
 			golden(t, filepath.Join(dir, tt.want+".yaml"), made.yaml())
 			golden(t, filepath.Join(dir, tt.want+".txt"), said.Bytes())
+			loads(t, made)
 		})
 	}
 }
@@ -53,6 +54,35 @@ func golden(t *testing.T, file string, got []byte) {
 	}
 	if !bytes.Equal(got, want) {
 		t.Errorf("%s: got\n%s\nwant\n%s", file, got, want)
+	}
+}
+
+// loads wants the configuration taken as edge serve takes it, with the folders and
+// the source that it names.
+func loads(t *testing.T, made *newConfig) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, s := range made.sandboxes {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.FromSlash(s.context)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	source := filepath.Join(dir, filepath.FromSlash(made.source))
+	if err := os.MkdirAll(filepath.Dir(source), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "edge.yaml")
+	for path, content := range map[string][]byte{source: []byte("export default {}"), file: made.yaml()} {
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := LoadConfig(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Plugins) != 1 || c.Plugins[0].Name != made.plugin || len(c.Sandboxes) != len(made.sandboxes) {
+		t.Errorf("%d plugins, %d sandboxes", len(c.Plugins), len(c.Sandboxes))
 	}
 }
 

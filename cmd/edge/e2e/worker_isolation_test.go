@@ -153,30 +153,44 @@ export default {
 };
 `
 
-// TestThousandInFlight has a thousand requests wait in one isolate for the start of one
-// sandbox, which the test holds up: all are answered, in that isolate.
-func TestThousandInFlight(t *testing.T) {
-	const clients = 1000
+// gatedWorkers is an edge with that Worker, in one isolate, and with a sandbox that does
+// not start before open is called.
+func gatedWorkers(t testing.TB) (w *workers, open func()) {
+	t.Helper()
 	tools := t.TempDir()
 	if err := os.Chmod(tools, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	gate := filepath.Join(tools, "gate-is-open")
 	s := settings{
 		runtime: "process", files: fmt.Sprintf("tools: [%q, %q]", filepath.Join(root, "bin", "tools"), tools), pluginKeys: oneIsolate + ", deadline: 10m",
 		binding: `pids: 4096, start: [{processId: gate, command: "until command -v gate-is-open; do sleep 0.1; done; exec bun -e 'Bun.serve({port: 8080, fetch: () => new Response()})'", port: 8080}]`,
 	}
-	w := newWorkers(t, s, map[string]string{"waiting": waitingWorker})
-	others := w.begin(clients, "/waiting?n=")
-	w.eventually("all wait", func() error {
-		if n := w.ask("/waiting/count", nil); n != strconv.Itoa(clients) {
-			return errors.New(n)
+	w = newWorkers(t, s, map[string]string{"waiting": waitingWorker})
+	return w, func() {
+		if err := os.WriteFile(filepath.Join(tools, "gate-is-open"), []byte("#!/bin/sh\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// waits checks how many requests the Worker has waiting.
+func (w *workers) waits(n int) func() error {
+	return func() error {
+		if have := w.ask("/waiting/count", nil); have != strconv.Itoa(n) {
+			return errors.New(have)
 		}
 		return nil
-	})
-	if err := os.WriteFile(gate, []byte("#!/bin/sh\n"), 0o755); err != nil {
-		t.Fatal(err)
 	}
+}
+
+// TestThousandInFlight has a thousand requests wait in one isolate for the start of one
+// sandbox, which the test holds up: all are answered, in that isolate.
+func TestThousandInFlight(t *testing.T) {
+	const clients = 1000
+	w, open := gatedWorkers(t)
+	others := w.begin(clients, "/waiting?n=")
+	w.eventually("all wait", w.waits(clients))
+	open()
 	all := others()
 	isolate, _, _ := strings.Cut(all[0], " ")
 	for n, answer := range all {

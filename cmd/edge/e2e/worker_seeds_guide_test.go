@@ -27,7 +27,7 @@ func echoing(t testing.TB, runtime, dockerfile string) settings {
 		}
 		return settings{runtime: runtime, binding: fmt.Sprintf("start: [{processId: echo, argv: %s, port: 8080}]", argv)}
 	}
-	dir := t.TempDir()
+	dir, engine := t.TempDir(), newEngine(t)
 	for name, content := range map[string]string{
 		"echo-server.ts": server,
 		"startup.sh":     seed(t, "guide-startup.sh"),
@@ -39,6 +39,7 @@ func echoing(t testing.TB, runtime, dockerfile string) settings {
 			t.Fatal(err)
 		}
 	}
+	t.Cleanup(func() { engine.removeGuestImage("edge-build:Sandbox") }) // once the edge has ended
 	return settings{runtime: runtime, files: fmt.Sprintf("build: {context: %q}, entrypoint: image", dir)}
 }
 
@@ -93,26 +94,26 @@ func TestSeedConnect(t *testing.T) {
 func TestSeedPreview(t *testing.T) {
 	programs := map[string]string{"js": seed(t, "guide-preview.js"), "ts": seed(t, "guide-preview.ts")}
 	eachRuntime(t, func(t *testing.T, runtime string) {
-		for _, plugin := range []string{"", "ts"} { // who sees requests to previews first
-			s := echoing(t, runtime, "guide-Dockerfile-local")
-			if plugin != "" {
-				s.top = "previews: {plugin: " + plugin + "}\n"
-			}
-			w := newWorkers(t, s, programs)
-			for name := range programs {
-				var told struct{ URL string }
-				w.ask("/"+name+"/ws-url", &told)
-				exchange(t, told.URL, "Hello!", "Echo: Hello!")
-				if body, err := fetch(told.URL, 200); err != nil || body != "WebSocket echo server" {
-					t.Errorf("%s: the preview: %q, %v", name, body, err)
+		for name, previews := range map[string]string{"by the edge": "native", "by the Worker": "{plugin: ts}"} { // who sees requests to previews first
+			t.Run(name, func(t *testing.T) {
+				s := echoing(t, runtime, "guide-Dockerfile-local")
+				s.top = "previews: " + previews + "\n"
+				w := newWorkers(t, s, programs)
+				for name := range programs {
+					var told struct{ URL string }
+					w.ask("/"+name+"/ws-url", &told)
+					exchange(t, told.URL, "Hello!", "Echo: Hello!")
+					if body, err := fetch(told.URL, 200); err != nil || body != "WebSocket echo server" {
+						t.Errorf("%s: the preview: %q, %v", name, body, err)
+					}
+					if body := w.ask("/"+name+"/any/path", nil); body != "WebSocket echo server" {
+						t.Errorf("%s: another path: %q", name, body)
+					}
+					exchange(t, "ws://"+w.addr+"/"+name, "Hello!", "Echo: Hello!")
 				}
-				if body := w.ask("/"+name+"/any/path", nil); body != "WebSocket echo server" {
-					t.Errorf("%s: another path: %q", name, body)
-				}
-				exchange(t, "ws://"+w.addr+"/"+name, "Hello!", "Echo: Hello!")
-			}
-			clientProgram(t, seed(t, "guide-preview-client.js", "https://your-worker.com", "http://"+w.addr+"/ts",
-				"ws.send('Hello!');", "ws.onopen = () => ws.send('Hello!');"), "Echo: Hello!")
+				clientProgram(t, seed(t, "guide-preview-client.js", "https://your-worker.com", "http://"+w.addr+"/ts",
+					"ws.send('Hello!');", "ws.onopen = () => ws.send('Hello!');"), "Echo: Hello!")
+			})
 		}
 	})
 }

@@ -1,0 +1,437 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"edge/abi"
+	"edge/plugins"
+	"edge/plugins/worker"
+)
+
+// The benchmarks whose names begin with BenchmarkWorkers measure what Workers in
+// TypeScript cost, as those of sandboxes do (bench_sandbox_test.go): a line for each
+// figure with its goal, both sides of a ratio in turns, run once, by make bench-workers.
+
+// startedAtOnce is an operation that is done already.
+type startedAtOnce struct{}
+
+func (startedAtOnce) Operate(_ context.Context, _ string, body json.RawMessage) (json.RawMessage, error) {
+	var asked struct{ ProcessID string }
+	if err := json.Unmarshal(body, &asked); err != nil {
+		return nil, err
+	}
+	return json.Marshal(abi.Process{ID: asked.ProcessID, PID: 7, Status: "running"})
+}
+
+// BenchmarkWorkersIsolate is what of the processor a request takes in an isolate: a
+// plain one, and one that starts a process in its sandbox and connects to it. The
+// operation itself takes no time. The least of many rounds is told beside the median,
+// because the machine's other work only adds.
+func BenchmarkWorkersIsolate(b *testing.B) {
+	const rounds, each = 40, 250
+	engine, err := os.ReadFile(filepath.Join(root, "cmd", "edge", "assets", "quickjs.wasm"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	cache := filepath.Join(root, "build", "cache")
+	builder := worker.New(worker.Config{Engine: engine, CacheDir: cache})
+	registry, err := plugins.NewRegistry(plugins.Config{Services: plugins.Services{Operations: startedAtOnce{}}, CacheDir: cache})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := errors.Join(registry.Close(context.Background()), builder.Close()); err != nil {
+			b.Error(err)
+		}
+	})
+	plain, connecting := upgrade(), upgrade()
+	plain.Headers = []abi.Header{{Name: "Host", Value: "localhost:8787"}, {Name: "User-Agent", Value: "bench/1"}}
+	for _, w := range []struct {
+		name, file string
+		request    *abi.Request
+		goal       time.Duration
+	}{
+		{"a plain request", "plain.ts", plain, 80 * time.Microsecond},
+		{"startProcess awaited, then wsConnect", "ws.ts", connecting, 120 * time.Microsecond},
+	} {
+		built, err := builder.Build(b.Context(), filepath.Join(root, "plugins", "worker", "testdata", w.file))
+		if err != nil {
+			b.Fatal(err)
+		}
+		module := filepath.Join(b.TempDir(), "worker.wasm")
+		if err := os.WriteFile(module, built.Module, 0o600); err != nil {
+			b.Fatal(err)
+		}
+		p, err := registry.Load(b.Context(), plugins.Spec{Name: strings.TrimSuffix(w.file, ".ts"), Source: module, MaxInstances: 1, Bindings: plugins.Bindings{Sandboxes: map[string]string{"Sandbox": "Sandbox"}}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		var took times
+		for range rounds {
+			before := processorTime(b)
+			for range each {
+				if _, err := p.Decide(b.Context(), w.request); err != nil {
+					b.Fatal(err)
+				}
+			}
+			took = append(took, (processorTime(b)-before)/each)
+		}
+		figure(b, w.name+", of the processor", atMost(took.quantile(0), w.goal), "median "+short(took.p50()))
+	}
+}
+
+// peers are the edge and workerd with one Worker, and servers of one program behind
+// them: in a sandbox, and beside it, since workerd does not reach into sandboxes.
+type peers struct{ edge, workerd *edge }
+
+// proxying is the Worker that both run, in the form of the seeds.
+const proxying = `import { getSandbox, proxyToSandbox } from "@cloudflare/sandbox";
+
+export { Sandbox } from "@cloudflare/sandbox";
+
+export default {
+  async fetch(request, env) {
+    if (request.headers.get("Upgrade")?.toLowerCase() === "websocket") {
+      const sandbox = getSandbox(env.Sandbox, "bench");
+      return await sandbox.wsConnect(request, 8080);
+    }
+    return proxyToSandbox(request, env.Sandbox, "bench");
+  },
+};
+`
+
+// workerdConfig has workerd run the Worker. What it imports sends requests on to the
+// server, which is the least that can stand there.
+const workerdConfig = `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .proxying),
+    (name = "server", external = (address = %q, http = ())),
+  ],
+  sockets = [(name = "http", address = %q, http = (), service = "main")],
+);
+const proxying :Workerd.Worker = (
+  modules = [
+    (name = "worker.js", esModule = embed "worker.js"),
+    (name = "@cloudflare/sandbox", esModule = embed "sandbox.js"),
+  ],
+  compatibilityDate = "2025-06-01",
+  bindings = [(name = "Sandbox", service = "server")],
+);
+`
+
+const workerdSandbox = `export class Sandbox {}
+export const getSandbox = (server) => ({ wsConnect: (request) => server.fetch(request) });
+export const proxyToSandbox = (request, server) => server.fetch(request);
+`
+
+// startWorkerd runs workerd in front of a server.
+func startWorkerd(b *testing.B, server string) *edge {
+	program := filepath.Join(root, "bin", "peers", "workerd")
+	if _, err := os.Stat(program); err != nil {
+		if err := run("make", "-C", root, "bin/peers/workerd"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	dir, w := b.TempDir(), &edge{t: b, addr: freeAddr(b), log: &logBuffer{}}
+	for name, content := range map[string]string{"worker.js": proxying, "sandbox.js": workerdSandbox, "config.capnp": fmt.Sprintf(workerdConfig, server, w.addr)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			b.Fatal(err)
+		}
+	}
+	w.cmd = exec.Command(program, "serve", filepath.Join(dir, "config.capnp"))
+	w.run(b)
+	return w
+}
+
+// run starts a program that listens at the address, and ends it with the benchmark.
+func (e *edge) run(b *testing.B) {
+	e.cmd.Stdout, e.cmd.Stderr = e.log, e.log
+	if err := e.cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	e.exited = make(chan struct{})
+	go wait(e.cmd, e.exited)
+	b.Cleanup(func() {
+		_ = e.cmd.Process.Kill() // it may have ended
+		<-e.exited
+	})
+	eventually(b, "it listens", func() error {
+		c, err := net.Dial("tcp", e.addr)
+		if err != nil {
+			return fmt.Errorf("%w\n%s", err, e.log)
+		}
+		return c.Close()
+	})
+}
+
+// newPeers starts both in front of the guest program's server of that kind. The edge
+// writes no line for each request, as workerd writes none.
+func newPeers(b *testing.B, kind string) peers {
+	guest := guestProgram(b)
+	s := settings{
+		runtime: "process", files: fmt.Sprintf("tools: [%q]", guest), routes: [][2]string{{"/*", "proxying"}}, env: []string{"EDGE_LOG_LEVEL=warn"},
+		binding: fmt.Sprintf(`start: [{processId: server, argv: [guest, %s, "8080"], port: 8080}]`, kind),
+	}
+	w := newWorkers(b, s, map[string]string{"proxying": proxying})
+	w.box("bench").must(b, "exposePort", &abi.ExposePortRequest{Port: 8080}, nil)
+	server := &edge{t: b, addr: freeAddr(b), log: &logBuffer{}}
+	_, port, err := net.SplitHostPort(server.addr)
+	if err != nil {
+		b.Fatal(err)
+	}
+	server.cmd = exec.Command(filepath.Join(guest, "guest"), kind, port)
+	server.run(b)
+	return peers{edge: w.edge, workerd: startWorkerd(b, server.addr)}
+}
+
+// computed is the processor time of a process so far.
+func computed(b *testing.B, pid int) time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	var ticks int64
+	for _, field := range fields[11:13] { // utime and stime (proc(5)), in hundredths of a second
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
+}
+
+// side is one of two that take turns.
+type side struct {
+	pid   int
+	addr  string
+	rates []float64
+	cpu   time.Duration
+	n     int
+}
+
+// turn measures n pieces of work.
+func (s *side) turn(b *testing.B, n int, work func(addr string, n int)) {
+	before, began := computed(b, s.pid), time.Now()
+	work(s.addr, n)
+	s.rates = append(s.rates, float64(n)/time.Since(began).Seconds())
+	s.cpu += computed(b, s.pid) - before
+	s.n += n
+}
+
+func (s *side) cost() time.Duration { return s.cpu / time.Duration(s.n) }
+
+// compare has the edge and workerd take turns, and prints their rates, the ratio and
+// what each took of the processor.
+func compare(b *testing.B, p peers, what string, rounds, n int, goal float64, work func(addr string, n int)) {
+	const warm = 3
+	ours, theirs := &side{pid: p.edge.cmd.Process.Pid, addr: p.edge.addr}, &side{pid: p.workerd.cmd.Process.Pid, addr: p.workerd.addr}
+	for i := range warm + rounds {
+		if i == warm { // connections, pools and compiled code are there
+			*ours, *theirs = side{pid: ours.pid, addr: ours.addr}, side{pid: theirs.pid, addr: theirs.addr}
+		}
+		ours.turn(b, n, work)
+		theirs.turn(b, n, work)
+	}
+	ratios := make([]float64, rounds)
+	for i := range ratios {
+		ratios[i] = ours.rates[i] / theirs.rates[i]
+	}
+	figure(b, what+"/s", fmt.Sprintf("%.0f", median(ours.rates)), fmt.Sprintf("workerd %.0f", median(theirs.rates)), ratioAtLeast(median(ratios), 1, goal))
+	figure(b, what+", of the processor", short(ours.cost()), "workerd "+short(theirs.cost()), fmt.Sprintf("%.2fx for each second of it", float64(theirs.cost())/float64(ours.cost())))
+}
+
+// BenchmarkWorkersHTTP compares requests that a Worker sends on with workerd's.
+func BenchmarkWorkersHTTP(b *testing.B) {
+	const rounds, requests, clients = 30, 1600, 16
+	p, client := newPeers(b, "web"), startClients(b)
+	compare(b, p, "HTTP requests", rounds, requests, 2, func(addr string, n int) { client.ask(addr, "localhost", clients, n) })
+}
+
+// BenchmarkWorkersHandshake compares WebSockets that a Worker connects with workerd's:
+// each is opened and closed.
+func BenchmarkWorkersHandshake(b *testing.B) {
+	const rounds, handshakes = 30, 320
+	p := newPeers(b, "upgrade")
+	compare(b, p, "handshakes", rounds, handshakes, 2.5, func(addr string, n int) {
+		var turn atomic.Int64
+		var wg sync.WaitGroup
+		for range clientsAtOnce {
+			wg.Go(func() {
+				for turn.Add(1) <= int64(n) {
+					if err := openAndClose(addr); err != nil {
+						b.Errorf("%s: %v", addr, err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func openAndClose(addr string) error {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	const head = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+	if _, err := io.WriteString(c, head); err != nil {
+		return err
+	}
+	resp, err := http.ReadResponse(bufio.NewReaderSize(c, 512), nil)
+	if err == nil && resp.StatusCode != 101 {
+		err = fmt.Errorf("status %d", resp.StatusCode)
+	}
+	return err
+}
+
+// BenchmarkWorkersReload saves a Worker's source under edge dev again and again, and
+// takes the time until the new code has answered.
+func BenchmarkWorkersReload(b *testing.B) {
+	const saves = 40
+	dir := b.TempDir()
+	file := filepath.Join(dir, "worker.ts")
+	save := func(n int) {
+		next := file + ".next"
+		source := fmt.Sprintf("export default { fetch: (request: Request) => new Response(`${new URL(request.url).pathname} %d`) };\n", n)
+		if err := errors.Join(os.WriteFile(next, []byte(source), 0o644), os.Rename(next, file)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	save(0)
+	e := &edge{t: b, addr: freeAddr(b), state: filepath.Join(dir, "s"), config: filepath.Join(dir, "edge.yaml"), command: []string{"dev", dir}}
+	s := settings{runtime: "process", plugins: map[string]string{"worker": "worker.ts"}, routes: [][2]string{{"/*", "worker"}}}
+	if err := os.WriteFile(e.config, s.yaml(e), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	shareCache(b, e.state)
+	b.Cleanup(e.cleanSandboxes)
+	e.start()
+	client := http.Client{Transport: &http.Transport{}}
+	b.Cleanup(client.CloseIdleConnections)
+	answers := func(n int) bool {
+		resp, err := client.Get("http://" + e.addr + "/a")
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return string(body) == fmt.Sprint("/a ", n)
+	}
+	var took times
+	for n := 1; n <= saves; n++ {
+		began := time.Now()
+		save(n)
+		for !answers(n) {
+			if time.Since(began) > patience {
+				b.Fatalf("save %d is not served:\n%s", n, e.log)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		took = append(took, time.Since(began))
+	}
+	figure(b, "from a save to its answer, edge dev", atMost(took.p50(), 30*time.Millisecond), took.String())
+}
+
+// BenchmarkWorkersNewIsolate compares requests that have an isolate each with those that
+// share one: the difference is a new isolate and its end.
+func BenchmarkWorkersNewIsolate(b *testing.B) {
+	const rounds, requests = 30, 200
+	source := map[string]string{"one": `export default { fetch: () => new Response("hello") };`}
+	addrs := map[string]*side{}
+	for _, isolation := range []string{"pooled", "fresh"} {
+		w := newWorkers(b, settings{runtime: "process", pluginKeys: ", isolation: " + isolation}, source)
+		addrs[isolation] = &side{pid: w.cmd.Process.Pid, addr: w.addr}
+	}
+	client := http.Client{Transport: &http.Transport{}}
+	b.Cleanup(client.CloseIdleConnections)
+	for range rounds {
+		for _, s := range addrs {
+			s.turn(b, requests, func(addr string, n int) {
+				for range n {
+					resp, err := client.Get("http://" + addr + "/one")
+					if err != nil {
+						b.Fatal(err)
+					}
+					if err := drain(resp); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+	fresh, pooled := addrs["fresh"], addrs["pooled"]
+	each := func(s *side) time.Duration { return time.Duration(float64(time.Second) / median(s.rates)) }
+	figure(b, "a new isolate, by a request that has one to itself", atMost(each(fresh)-each(pooled), time.Millisecond),
+		fmt.Sprintf("%s of the processor", short(fresh.cost()-pooled.cost())))
+}
+
+// BenchmarkWorkersMemory is what an isolate adds to the memory of the edge.
+func BenchmarkWorkersMemory(b *testing.B) {
+	const isolates = 40
+	const goal = 3 << 20
+	source := map[string]string{"one": `export default { fetch: () => new Response("hello") };`}
+	held := func(n int) int64 {
+		w := newWorkers(b, settings{runtime: "process", pluginKeys: fmt.Sprintf(", instances: {min: %d, max: %[1]d}", n)}, source)
+		w.ask("/one", nil)
+		w.eventually("the isolates are there", func() error {
+			if have := w.sum(`edge_plugin_instances\{.*plugin="one"`); have != float64(n) {
+				return fmt.Errorf("%v of %d", have, n)
+			}
+			return nil
+		})
+		w.quiet()
+		return private(w.cmd.Process.Pid)
+	}
+	one := held(1)
+	each := (held(1+isolates) - one) / isolates
+	figure(b, "an isolate's memory", fmt.Sprintf("%s (goal <= %s: %s)", mebibytes(each), mebibytes(goal), verdict(each <= goal)))
+}
+
+// BenchmarkWorkersInFlight has a thousand requests of one isolate wait for the start of
+// a sandbox, and tells what each of them holds.
+func BenchmarkWorkersInFlight(b *testing.B) {
+	const clients = 1000
+	w, open := gatedWorkers(b)
+	w.ask("/waiting/count", nil)
+	w.quiet()
+	before := private(w.cmd.Process.Pid)
+	others := w.begin(clients, "/waiting?n=")
+	w.eventually("all wait", w.waits(clients))
+	during := private(w.cmd.Process.Pid)
+	began := time.Now()
+	open()
+	all := others()
+	isolate, _, _ := strings.Cut(all[0], " ")
+	answered := 0
+	for n, answer := range all {
+		if answer == fmt.Sprintf("%s %d up\n", isolate, n) {
+			answered++
+		}
+	}
+	figure(b, "requests of one isolate that wait for a sandbox", fmt.Sprintf("%d, of which %d were answered by it (goal %d: %s)", clients, answered, clients, verdict(answered == clients)),
+		fmt.Sprintf("%.1f KiB each, all answered %s after the sandbox could start", float64(during-before)/clients/1024, short(time.Since(began))))
+}
