@@ -70,8 +70,7 @@ const pump = (task, from, done) => {
   };
   const broken = (e) => {
     if (over) return;
-    log(ERROR, "Uncaught in the body of the answer, which breaks off: " + describe(e), req);
-    end(e);
+    try { log(ERROR, "Uncaught in the body of the answer, which breaks off: " + describe(e), req); } finally { end(e); }
   };
   const lost = (e) => { // the client does not read on
     if (over) return;

@@ -44,15 +44,27 @@ const respond = (task, response) => {
   } catch (e) { failed(task, e); }
 };
 
-// What stopped JavaScript, as the client is told; undefined is an exception of the
-// Worker's own.
-const stopped = (e) => {
-  if (e === null) return "memory"; // there was none left for an Error
-  if (!(e instanceof Error) || e.name !== "InternalError") return undefined;
-  return e.message === "interrupted" ? "time" : e.message === "out of memory" ? "memory" : undefined;
+// verdictOf is what the client is told of an error: {code, message}, and why if something
+// stopped JavaScript. To look at what was thrown can run the Worker's code, which can
+// throw or be stopped, too.
+const verdictOf = (e) => {
+  try {
+    if (e === null) return OUT_OF_MEMORY; // there was none left for an Error
+    if (e instanceof SandboxError) return e.code === "UPGRADE_REQUIRED" ? UPGRADE : THROWN; // the client's mistake
+    if (e instanceof Error && e.name === "InternalError") {
+      const { message } = e;
+      if (message === "interrupted") return OUT_OF_TIME;
+      if (message === "out of memory") return OUT_OF_MEMORY;
+    }
+  } catch { /* it is the Worker's own all the same */ }
+  return THROWN;
 };
+const THROWN = { code: "PLUGIN_FAILED", message: "the Worker threw an exception", log: "Uncaught " };
+const OUT_OF_TIME = { code: "TIMEOUT", message: "the Worker computed for longer than a request may", why: "time", log: "Stopped: the Worker computed for longer than a request may (compute). " };
+const OUT_OF_MEMORY = { code: "PLUGIN_FAILED", message: "the Worker ran out of memory", why: "memory", log: "Out of memory: the Worker reached its limit (memory). " };
+const UPGRADE = { code: "UPGRADE_REQUIRED", message: "this address speaks WebSocket only", log: "Uncaught " };
 
-const tell = (task, code, message) => {
+const tell = (task, { code, message }) => {
   const r = edge.fail(task.req, JSON.stringify({ code, message, retryable: false }));
   if (r < 0 && r !== -9) log(ERROR, `the error ${code} could not be answered (${-r})`, task.req);
 };
@@ -62,8 +74,8 @@ const failed = (task, e) => {
   const { req } = task;
   if (task.over) return;
   enter(req);
-  const why = stopped(e);
-  log(ERROR, (why === "time" ? "Stopped: the Worker computed for longer than a request may (compute). " : why === "memory" ? "Out of memory: the Worker reached its limit (memory). " : "Uncaught ") + describe(e));
+  const verdict = verdictOf(e);
+  try { log(ERROR, verdict.log + describe(e)); } catch { /* no memory is left for the text */ }
   if (task.answered) { // what is left of it are its body and waitUntil
     if (task.pump === null) return;
     const { pump } = task;
@@ -73,15 +85,12 @@ const failed = (task, e) => {
     return;
   }
   task.answered = true;
-  if (task.passThrough && why === undefined) {
+  if (task.passThrough && verdict.why === undefined) {
     const r = edge.next(req);
     if (r >= 0) return close(task);
     log(ERROR, "passThroughOnException(): no other plugin can be asked");
   }
-  if (why === "time") tell(task, "TIMEOUT", "the Worker computed for longer than a request may");
-  else if (why === "memory") tell(task, "PLUGIN_FAILED", "the Worker ran out of memory");
-  else if (e instanceof SandboxError && e.code === "UPGRADE_REQUIRED") tell(task, e.code, "this address speaks WebSocket only"); // the client's mistake
-  else tell(task, "PLUGIN_FAILED", "the Worker threw an exception");
+  tell(task, verdict);
   close(task);
 };
 
@@ -94,7 +103,7 @@ const hang = () => {
     if (!task.answered) {
       log(ERROR, HUNG, task.req);
       task.answered = true;
-      tell(task, "PLUGIN_FAILED", "the Worker will never answer this request");
+      tell(task, { code: "PLUGIN_FAILED", message: "the Worker will never answer this request" });
     } else if (task.pump !== null) {
       log(ERROR, "the body of the answer will never end: its stream waits for nothing that could still happen", task.req);
       const { pump } = task;
@@ -144,9 +153,9 @@ export const handlers = {
     else unhandled.set(promise, { reason, req: current() });
   },
   onDrain() {
-    if (unhandled.size !== 0) {
-      for (const { reason, req } of unhandled.values()) log(ERROR, "Unhandled promise rejection: " + describe(reason), req);
-      unhandled.clear();
+    for (const [promise, { reason, req }] of unhandled) {
+      unhandled.delete(promise); // first: a reason can be a program that does not end, when it is shown
+      log(ERROR, "Unhandled promise rejection: " + describe(reason), req);
     }
     if (!waiting() && anyOpen()) hang();
   },

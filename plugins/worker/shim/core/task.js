@@ -82,7 +82,6 @@ export const waitUntil = (req, promise) => {
     if (task.held === 0 && task.answered) settled(task);
   };
   Promise.resolve(promise).then(drop, (e) => {
-    log(ERROR, "Uncaught in waitUntil(): " + describe(e), current() === req ? undefined : req);
-    drop();
+    try { log(ERROR, "Uncaught in waitUntil(): " + describe(e), current() === req ? undefined : req); } finally { drop(); }
   });
 };

@@ -1,0 +1,69 @@
+package worker
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"edge/plugins"
+)
+
+// TestAttackRejectionThatNeverEnds rejects a promise with a value that computes for
+// ever when it is shown. The requests after it are not asked to show it again.
+func TestAttackRejectionThatNeverEnds(t *testing.T) {
+	t.Parallel()
+	p, log := serve(t, build(t, `
+		const endless = () => { for (;;); };
+		export default { fetch(request: Request) {
+			if (request.url.endsWith("/poison")) Promise.reject({ toJSON: endless });
+			return new Response("answered");
+		} };`), nil, func(s *plugins.Spec) { s.Compute = 300 * time.Millisecond })
+	for _, path := range []string{"/poison", "/after", "/after"} {
+		if got := ask(t, p, request(path)); got != "answered" {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+	if n := strings.Count(log.String(), "interrupted"); n != 1 {
+		t.Errorf("%d entries were interrupted, want 1:\n%s", n, log)
+	}
+}
+
+// TestAttackErrorsThatThrow throws what throws when it is looked at. Those requests
+// are answered although another waits in the isolate, whose wait would hide that
+// nothing can answer them any more.
+func TestAttackErrorsThatThrow(t *testing.T) {
+	t.Parallel()
+	p, log := serve(t, build(t, `
+		const no = (): never => { throw new Error("not even that"); };
+		const odd = (key: string) => Object.defineProperty(new Error("odd"), key, { get: no });
+		let release: (r: Response) => void;
+		export default { async fetch(request: Request) {
+			const what = request.url.slice(request.url.lastIndexOf("/") + 1);
+			if (what === "release") release(new Response("released"));
+			if (what === "wait") return new Promise<Response>((r) => { release = r; setTimeout(() => {}, 60000); });
+			await null;
+			if (what === "proxy") throw new Proxy({}, { get: no, getPrototypeOf: no, ownKeys: no, has: no });
+			if (what !== "release") throw odd(what);
+			return new Response("done");
+		} };`), nil)
+	wait := make(chan string)
+	go func() { wait <- ask(t, p, request("/wait")) }()
+	for _, path := range []string{"/name", "/message", "/stack", "/cause", "/code", "/proxy"} {
+		got := make(chan string, 1)
+		go func() { got <- ask(t, p, request(path)) }()
+		select {
+		case answer := <-got:
+			if !strings.Contains(answer, "the Worker threw an exception") {
+				t.Errorf("%s: %s", path, answer)
+			}
+		case <-time.After(25 * time.Second):
+			t.Errorf("%s was not answered:\n%s", path, log)
+		}
+	}
+	if got := ask(t, p, request("/release")); got != "done" {
+		t.Error(got)
+	}
+	if got := <-wait; got != "released" {
+		t.Error(got)
+	}
+}
