@@ -16,13 +16,12 @@ const (
 	timersTold = 100 * time.Millisecond
 )
 
-// background is the exchange of request 0: what an asynchronous module's instance
+// newBackground makes the exchange of request 0: what an asynchronous module's instance
 // does for no request. It is nil before the first time, and in edge_init. It has no
 // deadline; each call and each entry has the plugin's to itself. It ends with the
 // instance or, if that is reset, with the request.
 func (in *instance) newBackground() *exchange {
-	x := &exchange{gen: in.gen, in: in, values: context.Background(), isBackground: true, isSettled: true}
-	return x
+	return &exchange{gen: in.gen, in: in, values: context.Background(), isBackground: true, isSettled: true}
 }
 
 // caller is find for functions that take request 0, which is nil where there is none.
@@ -83,8 +82,8 @@ func (in *instance) shed() {
 	in.drop(x)
 }
 
-// settleBackground drops timers once another version serves and no request of this one is open
-// any more: what they would do is the other version's.
+// settleBackground drops timers once another version serves and no request of this
+// instance is open any more: what they would do is the other version's.
 func (in *instance) settleBackground() {
 	if x := in.background; x != nil && len(in.open) == 0 && in.gen.superseded() {
 		in.dropTimers(x)
@@ -163,7 +162,7 @@ func (s *succession) drop(g *generation, n int) {
 	}
 }
 
-// tell is the timer's, or close's.
+// tell is the timer's. The generation's close waits for it.
 func (s *succession) tell(g *generation) {
 	defer g.tasks.Done()
 	s.mu.Lock()

@@ -133,7 +133,7 @@ func (e *Evaluator) Run(ctx context.Context, module []byte, run func(Guest) erro
 func (e *Evaluator) hold(ctx context.Context, module []byte) (*evaluable, error) {
 	for {
 		e.mu.RLock()
-		if e.last != nil && bytes.Equal(e.last.module, module) {
+		if e.keeps(module) {
 			return e.last, nil
 		}
 		e.mu.RUnlock()
@@ -143,10 +143,18 @@ func (e *Evaluator) hold(ctx context.Context, module []byte) (*evaluable, error)
 	}
 }
 
-// prepare makes the module's code what is kept.
+// keeps tells whether the module's code is what is kept. e.mu is held.
+func (e *Evaluator) keeps(module []byte) bool {
+	return e.last != nil && bytes.Equal(e.last.module, module)
+}
+
+// prepare makes the module's code what is kept, unless another run did so meanwhile.
 func (e *Evaluator) prepare(ctx context.Context, module []byte) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.keeps(module) {
+		return nil
+	}
 	e.forget()
 	if err := verifyFile(module); err != nil {
 		return refusal(err)

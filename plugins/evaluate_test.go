@@ -113,6 +113,23 @@ func TestEvaluateEnds(t *testing.T) {
 	}
 }
 
+// TestEvaluatorKeepsCode compiles once what several runs wait for.
+func TestEvaluatorKeepsCode(t *testing.T) {
+	t.Parallel()
+	e := NewEvaluator(EvaluateOptions{})
+	defer e.Close()
+	var kept []*program
+	for range 2 { // two runs that both found nothing
+		if err := e.prepare(t.Context(), unfinished()); err != nil {
+			t.Fatal(err)
+		}
+		kept = append(kept, e.last.program)
+	}
+	if kept[0] != kept[1] {
+		t.Error("the second run compiled it again")
+	}
+}
+
 // TestEvaluateRefuses names what is wrong with a module.
 func TestEvaluateRefuses(t *testing.T) {
 	t.Parallel()

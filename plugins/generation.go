@@ -15,9 +15,9 @@ import (
 const wasmPage = 64 << 10
 
 // generation is one loaded version of a plugin: its compiled code, which it may share
-// with others, what is in its memory at first, and a pool of instances. It is referred to once for being the
-// plugin's current version and once by every open request; when the last
-// reference is gone it can be closed.
+// with others, what is in its memory at first, and a pool of instances. It is referred
+// to once for being the plugin's current version, and once by every open request and
+// call of request 0; when the last reference is gone it can be closed.
 type generation struct {
 	reg    *Registry
 	spec   Spec

@@ -102,19 +102,22 @@ func (w *work) move(deadline time.Time) bool {
 // expire is the timer's.
 func (w *work) expire() {
 	w.mu.Lock()
-	left := time.Until(w.deadline)
-	if w.err == nil && left > 0 {
+	if left := time.Until(w.deadline); w.err == nil && left > 0 {
 		w.timer.Reset(left)
 		w.mu.Unlock()
 		return
 	}
-	w.mu.Unlock()
-	w.end(context.DeadlineExceeded)
+	w.finish(context.DeadlineExceeded) // without giving w.mu back, or move could come in between
 }
 
 // end ends the work, unless it has ended, and whatever hangs on it.
 func (w *work) end(err error) {
 	w.mu.Lock()
+	w.finish(err)
+}
+
+// finish is end for who holds w.mu, which it gives back.
+func (w *work) finish(err error) {
 	if w.err != nil {
 		w.mu.Unlock()
 		return
