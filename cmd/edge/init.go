@@ -159,21 +159,13 @@ func usesPreviews(source string) bool {
 			return fs.SkipDir
 		case d.IsDir() && path != root && (d.Name() == "node_modules" || strings.HasPrefix(d.Name(), ".")):
 			return fs.SkipDir
-		case !d.IsDir() && isScript(d.Name()):
+		case !d.IsDir() && isWorkerSource(path):
 			text, err := readSmallSource(path)
 			found = err == nil && strings.Contains(string(text), "proxyToSandbox")
 		}
 		return nil
 	})
 	return found
-}
-
-func isScript(name string) bool {
-	switch filepath.Ext(name) {
-	case ".ts", ".js", ".mts", ".mjs", ".tsx", ".jsx":
-		return true
-	}
-	return false
 }
 
 // readSmallSource reads a source that a person may have written.

@@ -91,7 +91,7 @@ func (m *migration) takeMain(w wrangled) {
 	m.made.source = m.text(w)
 	switch {
 	case m.made.source == "":
-	case !isScript(m.made.source):
+	case !isWorkerSource(m.made.source):
 		m.fail(w, "%s is no TypeScript or JavaScript", m.made.source)
 	case !m.isFile(m.made.source):
 		m.leave(w.path, "%s is not there yet", m.made.source)
