@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -65,5 +67,66 @@ func TestAttackErrorsThatThrow(t *testing.T) {
 	}
 	if got := <-wait; got != "released" {
 		t.Error(got)
+	}
+}
+
+// TestAttackPromiseOfARequestThatIsOver keeps the promise of an operation in a global,
+// as programs do with what is to be started once. When the request that began it has
+// its answer, or its client has left, whoever waits for it is told.
+func TestAttackPromiseOfARequestThatIsOver(t *testing.T) {
+	t.Parallel()
+	begun := make(chan struct{}, 1)
+	op := operate(func(ctx context.Context, _ string, _ json.RawMessage) (json.RawMessage, error) {
+		begun <- struct{}{}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	p, log := serve(t, build(t, `
+		import { getSandbox } from "@cloudflare/sandbox";
+		let ready: Promise<unknown>;
+		export default { async fetch(request: Request, env: any) {
+			const what = request.url.slice(request.url.lastIndexOf("/") + 1);
+			if (what === "later") {
+				setTimeout(() => {}, 60000); // so that it is not plain that nothing can happen
+				try { await ready; } catch (e: any) { return new Response(e.code); }
+				return new Response("ready");
+			}
+			ready = getSandbox(env.Sandbox, "a").exec("boot");
+			if (what === "answer") return new Response("begun");
+			await ready;
+			return new Response("ready");
+		} };`), op)
+	later := func(t *testing.T) {
+		t.Helper()
+		got := make(chan string, 1)
+		go func() { got <- ask(t, p, request("/later")) }()
+		select {
+		case answer := <-got:
+			if answer != "CLOSED" {
+				t.Error(answer)
+			}
+		case <-time.After(25 * time.Second):
+			t.Error("not answered")
+		}
+	}
+	if got := ask(t, p, request("/answer")); got != "begun" {
+		t.Fatal(got)
+	}
+	<-begun
+	later(t)
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() {
+		_, err := p.Decide(ctx, request("/leave"))
+		left <- err
+	}()
+	<-begun
+	leave()
+	if err := <-left; err == nil {
+		t.Error("a client that left was answered")
+	}
+	later(t)
+	if strings.Contains(log.String(), "rejection") {
+		t.Errorf("the log tells of what nobody waited for:\n%s", log)
 	}
 }

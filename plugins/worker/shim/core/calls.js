@@ -3,6 +3,8 @@ import { edge } from "./edge.js";
 import { check, fault } from "./errors.js";
 import { owner, taskOf } from "./task.js";
 
+const CLOSED = 9, INTERNAL = 12;
+
 const calls = new Map(); // call -> {req, kind, resolve, reject, then}
 
 const note = (req, call, c) => {
@@ -48,12 +50,26 @@ export const operate = (req, name, body) => {
   return start(req, edge.op_start(req, name, JSON.stringify(body)), "json");
 };
 
-// drop forgets the calls of a request that is over.
+const endings = new WeakSet(); // the errors of drop
+
+// isEnding tells whether an error says no more than that a request is over.
+export const isEnding = (e) => typeof e === "object" && e !== null && endings.has(e);
+
+// drop fails the calls of a request that is over: the edge does not tell of them any
+// more, and who else waits for one, like a later request for what this one began, would
+// wait for ever.
 export const drop = (task) => {
   if (task.calls === 0) return;
-  const { req } = task;
-  for (const [call, c] of calls) if (c.req === req) calls.delete(call);
+  const { req } = task, mine = [];
+  for (const [call, c] of calls) {
+    if (c.req !== req) continue;
+    calls.delete(call);
+    mine.push(c);
+  }
   task.calls = 0;
+  const e = fault("", CLOSED);
+  endings.add(e);
+  for (const c of mine) c.reject(e, CLOSED);
 };
 
 const result = (req, call, kind) => {
@@ -81,6 +97,6 @@ export const complete = (req, call, errno) => {
   try {
     v = result(req, call, c.kind);
     if (c.then !== undefined) v = c.then(v);
-  } catch (e) { return c.reject(e, 12); }
+  } catch (e) { return c.reject(e, INTERNAL); }
   c.resolve(v);
 };

@@ -1,7 +1,7 @@
 // What the edge enters: requests, completed calls, and their ends.
 import { edge } from "./edge.js";
 import { current, enter } from "./current.js";
-import { complete, drop, waiting } from "./calls.js";
+import { complete, drop, isEnding, waiting } from "./calls.js";
 import { anyOpen, begin, remove, taskOf, tasks, whenSettled } from "./task.js";
 import { answer } from "./answer.js";
 import { log, describe, ERROR } from "./log.js";
@@ -150,7 +150,7 @@ export const handlers = {
   },
   onRejection(promise, reason, handled) {
     if (handled) unhandled.delete(promise);
-    else unhandled.set(promise, { reason, req: current() });
+    else if (!isEnding(reason)) unhandled.set(promise, { reason, req: current() });
   },
   onDrain() {
     for (const [promise, { reason, req }] of unhandled) {
