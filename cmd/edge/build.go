@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"edge/plugins/worker"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -50,7 +51,7 @@ func (t *terminal) buildWorker(ctx context.Context, source string) ([]byte, erro
 	if _, err := os.Stat(source); err != nil {
 		return nil, usageError{fmt.Errorf("%s: %s", source, reason(err))}
 	}
-	b := pluginBuilder{workers: newWorkerBuilder(assets, userCache(), nil)}
+	b := pluginBuilder{workers: newWorkerBuilder(assets, worker.Config{CacheDir: userCache()})}
 	built, err := b.workers.Build(ctx, source)
 	for _, w := range built.Warnings {
 		fmt.Fprintln(t.err, "edge: warning: "+printable(w))

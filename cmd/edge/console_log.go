@@ -63,7 +63,8 @@ func (h consoleHandler) Handle(_ context.Context, r slog.Record) error {
 	if h.plugin != "" {
 		line.WriteString(h.plugin + ": ")
 	}
-	line.WriteString(strings.TrimRight(r.Message, "\n"))
+	first, rest, _ := strings.Cut(strings.TrimRight(r.Message, "\n"), "\n")
+	line.WriteString(first)
 	var below []string
 	for _, a := range h.attrs {
 		switch value := a.Value.String(); {
@@ -75,6 +76,9 @@ func (h consoleHandler) Handle(_ context.Context, r slog.Record) error {
 		default:
 			fmt.Fprintf(&line, " %s=%s", a.Key, value)
 		}
+	}
+	if rest != "" {
+		line.WriteString("\n" + rest)
 	}
 	colour := dimText
 	switch {

@@ -91,6 +91,8 @@ func TestConsoleLog(t *testing.T) {
 			l.Error("handler panicked", "stack", "main.handle()\n\tmain.go:3\n", "request", "r-1")
 		},
 			"error handler panicked request=r-1\n  | main.handle()\n  | \tmain.go:3\n"},
+		{"several lines", func(l *slog.Logger) { l.Error("Error: no\n    at fetch (worker.ts:1:2)", "request", "r-1") },
+			"error Error: no request=r-1\n    at fetch (worker.ts:1:2)\n"},
 		{"control characters", func(l *slog.Logger) { l.Info("a\x1b[2J", "k", "\x07") }, "info a\uFFFD[2J k=\uFFFD\n"},
 	}
 	for _, tt := range tests {

@@ -42,7 +42,7 @@ func (c *devCommand) Run(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	o.tool = c.tool
+	o.tool, o.traces = c.tool, true
 	c.watchLogs(&o, t)
 	signals := make(chan os.Signal, 4)
 	defer t.notify(signals, syscall.SIGTERM, os.Interrupt)()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"edge/plugins/worker"
 	"io/fs"
 	"net/http"
 	"os"
@@ -157,7 +158,7 @@ func TestDevAsksTheWorkerOfPreviews(t *testing.T) {
 // TestWithoutEngine says what to do about a Worker.
 func TestWithoutEngine(t *testing.T) {
 	t.Parallel()
-	b := pluginBuilder{dir: t.TempDir(), workers: newWorkerBuilder(fstest.MapFS{}, "", nil)}
+	b := pluginBuilder{dir: t.TempDir(), workers: newWorkerBuilder(fstest.MapFS{}, worker.Config{})}
 	defer b.close()
 	file := filepath.Join(t.TempDir(), "worker.ts")
 	writeFiles(t, filepath.Dir(file), "worker.ts", "export default {};\n")

@@ -23,6 +23,7 @@ import (
 	"edge/host/metrics"
 	"edge/plugins"
 	"edge/plugins/replay"
+	"edge/plugins/worker"
 	"edge/sandboxmgr"
 	"edge/sandboxmgr/docker"
 	"edge/sandboxmgr/state"
@@ -47,7 +48,9 @@ type serverOptions struct {
 	keepRuntimes bool
 	drain        time.Duration
 	// tool builds plugins in Go; nil is the one on PATH.
-	tool     goCommand
+	tool goCommand
+	// traces has Workers tell where they began an operation that failed.
+	traces   bool
 	log      *slog.Logger
 	guestLog *slog.Logger    // what plugins say; nil is log
 	access   *host.AccessLog // nil: requests are not logged
@@ -325,7 +328,7 @@ func (s *server) openRegistry(o serverOptions) error {
 		return fmt.Errorf("open the plugins: %w", err)
 	}
 	s.registry = registry
-	s.builder = pluginBuilder{dir: filepath.Join(s.settings.State, "build"), tool: o.tool, workers: newWorkerBuilder(o.assets, filepath.Join(s.settings.State, "cache"), s.log)}
+	s.builder = pluginBuilder{dir: filepath.Join(s.settings.State, "build"), tool: o.tool, workers: newWorkerBuilder(o.assets, worker.Config{CacheDir: filepath.Join(s.settings.State, "cache"), Traces: o.traces, Log: s.log})}
 	s.sources = newPluginSources(registry, o)
 	s.hooks.Store(registry)
 	return s.metrics.TellPlugins(s.pluginGenerations)

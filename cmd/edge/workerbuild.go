@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,14 +19,12 @@ var workerExtensions = []string{".ts", ".js", ".mts", ".mjs", ".tsx", ".jsx"}
 func isWorkerSource(path string) bool { return slices.Contains(workerExtensions, filepath.Ext(path)) }
 
 // newWorkerBuilder returns what makes modules of Workers, with the JavaScript engine
-// that is among the assets. Without one it says so when it is used. cache is a folder
-// for compiled code.
-func newWorkerBuilder(assets fs.FS, cache string, log *slog.Logger) *worker.Builder {
-	engine, err := fs.ReadFile(assets, "assets/quickjs.wasm")
-	if err != nil {
-		engine = nil // worker.ErrNoEngine, when there is need of it
+// that is among the assets. Without one it says so when it is used.
+func newWorkerBuilder(assets fs.FS, config worker.Config) *worker.Builder {
+	if engine, err := fs.ReadFile(assets, "assets/quickjs.wasm"); err == nil {
+		config.Engine = engine // else worker.ErrNoEngine, when there is need of it
 	}
-	return worker.New(worker.Config{Engine: engine, CacheDir: cache, Log: log})
+	return worker.New(config)
 }
 
 // buildWorker makes the plugin's module of a Worker's source and replaces the file in

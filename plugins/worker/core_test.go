@@ -143,6 +143,50 @@ export default { async fetch(request: Request, env: any, ctx: any) {
 	}
 }
 
+// TestTraces has a Worker fail by operations, with and without Config.Traces: the log
+// names the line that began what failed, and none of the runtime's.
+func TestTraces(t *testing.T) {
+	t.Parallel()
+	const source = `import { getSandbox } from "@cloudflare/sandbox";
+async function read(box: any) {
+  await null;
+  return await box.readFile("/nix");
+}
+export default { async fetch(request: Request, env: any) {
+  const { pathname } = new URL(request.url);
+  if (pathname === "/wrong") return 5 as any;
+  await read(getSandbox(env.Sandbox, "one"));
+} };
+`
+	op := func(context.Context, string, json.RawMessage) (json.RawMessage, error) {
+		return nil, &abi.Error{Code: abi.CodeFileNotFound, Message: "/nix does not exist", Operation: "readFile", Suggestion: "look with listFiles"}
+	}
+	traced := New(Config{Engine: builder(t).config.Engine, CacheDir: cacheDir, Traces: true})
+	t.Cleanup(func() { _ = traced.Close() })
+	for _, test := range []struct {
+		name string
+		*Builder
+		path, want string
+	}{
+		{"traced", traced, "/", `Uncaught FileNotFoundError: /nix does not exist; look with listFiles (FILE_NOT_FOUND of readFile)\n    at read (worker.ts:4:`},
+		{"not traced", builder(t), "/", `Uncaught FileNotFoundError: /nix does not exist; look with listFiles (FILE_NOT_FOUND of readFile)`},
+		{"no Response", traced, "/wrong", `did not return a Response, but number`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			built, err := test.Build(t.Context(), write(t, "worker.ts", source))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, log := serve(t, built.Module, op)
+			ask(t, p, request(test.path))
+			if got := log.String(); !strings.Contains(got, test.want) || strings.Count(got, "edge:runtime") > 1 {
+				t.Errorf("the log is\n%s\nwant %s, and one place of the runtime at most", got, test.want)
+			}
+		})
+	}
+}
+
 // TestPassThrough has the next plugin decide when the Worker throws.
 func TestPassThrough(t *testing.T) {
 	t.Parallel()

@@ -45,7 +45,7 @@ func (b *bundler) options(file string) api.BuildOptions {
 		// The default export is taken from the namespace: that there is none is told as
 		// a mistake of the source then, and not of this text.
 		Stdin: &api.StdinOptions{
-			Contents:   fmt.Sprintf("import { serve } from %q;\nimport * as worker from %q;\nserve(worker.default, %s);\n", runtimeName, file, positionsMark),
+			Contents:   fmt.Sprintf("import { serve } from %q;\nimport * as worker from %q;\nserve(worker.default, %s, %t);\n", runtimeName, file, positionsMark, b.runtime.traces),
 			ResolveDir: b.dir, Sourcefile: entryName,
 		},
 		AbsWorkingDir: b.dir, Outfile: bundleName, Write: false, Bundle: true, Metafile: true,

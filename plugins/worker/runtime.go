@@ -36,6 +36,8 @@ type runtime struct {
 	script link.Script
 	// exports are the names that each of runtimeModules exports, in order.
 	exports map[string][]string
+	// traces is Config.Traces.
+	traces bool
 }
 
 // bundleRuntime makes one script of the files below shim.

@@ -33,6 +33,9 @@ type Config struct {
 	// CacheDir, if set, keeps compiled code and the runtime's memory between
 	// processes. It may be deleted at any time.
 	CacheDir string
+	// Traces has errors of operations tell in the log where the Worker began them, which
+	// is for development: each operation costs some ten microseconds more.
+	Traces bool
 	// Log is told what is worth knowing of builds; nil discards.
 	Log *slog.Logger
 }
@@ -128,6 +131,7 @@ func (b *Builder) open() error {
 		if err != nil {
 			return fmt.Errorf("the runtime of Workers: %w", err)
 		}
+		r.traces = b.config.Traces
 		b.runtime = r
 	}
 	if b.engine == nil {

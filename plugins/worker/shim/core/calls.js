@@ -5,7 +5,15 @@ import { owner, taskOf } from "./task.js";
 
 const CLOSED = 9, INTERNAL = 12;
 
-const calls = new Map(); // call -> {req, kind, resolve, reject, then}
+const calls = new Map(); // call -> {req, kind, resolve, reject, then, at}
+
+let tracing = false;
+
+// trace has errors of calls that fail later tell where the Worker began them. That
+// costs some ten microseconds for each call.
+export const trace = () => { tracing = true; };
+
+const place = () => tracing ? new Error().stack : undefined;
 
 const note = (req, call, c) => {
   calls.set(call, c);
@@ -38,7 +46,8 @@ export const forget = (call) => {
 // Uint8Array) or none. If then is given, the promise is of what it makes of the result.
 export const start = (req, call, kind, then) => {
   if (call < 0) return Promise.reject(failure(call, req));
-  return new Promise((resolve, reject) => { note(req, call, { req, kind, resolve, reject, then }); });
+  const at = place();
+  return new Promise((resolve, reject) => { note(req, call, { req, kind, resolve, reject, then, at }); });
 };
 
 const failure = (call, req) => { try { check(call, req); } catch (e) { return e; } };
@@ -91,7 +100,9 @@ export const complete = (req, call, errno) => {
   if (task !== undefined) task.calls--;
   if (errno !== 0) {
     const text = edge.result_text(req, call, 0);
-    return c.reject(fault(typeof text === "string" ? text : "", errno), errno);
+    const e = fault(typeof text === "string" ? text : "", errno);
+    if (c.at !== undefined) Object.defineProperty(e, "stack", { value: c.at, writable: true, configurable: true });
+    return c.reject(e, errno);
   }
   let v;
   try {

@@ -1,7 +1,7 @@
 // What the edge enters: requests, completed calls, and their ends.
 import { edge } from "./edge.js";
 import { current, enter } from "./current.js";
-import { complete, drop, isEnding, waiting } from "./calls.js";
+import { complete, drop, isEnding, trace, waiting } from "./calls.js";
 import { anyOpen, begin, remove, taskOf, tasks, whenSettled } from "./task.js";
 import { answer } from "./answer.js";
 import { log, describe, ERROR } from "./log.js";
@@ -14,9 +14,11 @@ import { SandboxError } from "../sandbox/errors.js";
 let worker = null, Entrypoint = null, env = null;
 const unhandled = new Map(); // promise -> {reason, req}
 
-// serve takes the Worker's default export and the source map of its bundle.
-export const serve = (w, map) => {
+// serve takes the Worker's default export and the source map of its bundle. With
+// traced, failures tell where the Worker began what failed.
+export const serve = (w, map, traced = false) => {
   if (map) positions(map);
+  if (traced) trace();
   if (typeof w === "function" && typeof w.prototype?.fetch === "function") Entrypoint = w;
   else if (typeof w?.fetch === "function") worker = w;
   else throw new TypeError(w === undefined || w === null ? "the Worker has no default export: it needs `export default { fetch(request, env, ctx) { ... } }`"

@@ -31,6 +31,20 @@ const find = (line, column) => {
 // positions sets the source map, an object {sources, mappings}.
 export const positions = (m) => { map = m; rows = null; };
 
-// source replaces the places in a stack by those of the sources.
-export const source = (text) => map === null ? text
-  : text.replace(/worker\.js:(\d+):(\d+)/g, (whole, line, column) => find(line - 1, column - 1) || whole);
+// source replaces the places in a stack by those of the sources. Those of the runtime
+// are left out, because nobody can do anything there; if there are no others, the first
+// one stays.
+export const source = (text) => {
+  if (map === null) return text;
+  const frames = text.split("\n"), own = [];
+  let length = 0; // up to the last place of the Worker
+  for (const frame of frames) {
+    if (frame.includes("(edge:")) continue;
+    const shown = frame.replace(/worker\.js:(\d+):(\d+)/, (whole, line, column) => find(line - 1, column - 1) || whole);
+    if (shown.includes("(edge:")) continue;
+    own.push(shown);
+    if (shown !== frame) length = own.length;
+  }
+  if (own.length === frames.length) return own.join("\n");
+  return length > 0 ? own.slice(0, length).join("\n") : frames[0];
+};
