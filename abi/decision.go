@@ -27,11 +27,15 @@ type Respond struct {
 	Stream io.ReadCloser
 }
 
-// Connect splices the client's WebSocket with a port of a sandbox.
+// Connect splices the client's WebSocket with a port of a sandbox, or with a stream
+// of it.
 type Connect struct {
 	Sandbox SandboxRef
-	Port    int
-	Policy  Policy
+	// Port is 0 if there is a Stream, which the host opens in its place: the
+	// client's messages are the stream's.
+	Port   int
+	Stream *StreamCall
+	Policy Policy
 	// Wake says whether the request starts a sandbox that does not run.
 	Wake Wake
 }

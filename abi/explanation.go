@@ -48,6 +48,7 @@ type Verdict struct {
 	Streamed   bool        `json:"streamed,omitempty"`
 	Sandbox    *SandboxRef `json:"sandbox,omitempty"`
 	Port       int         `json:"port,omitempty"`
+	Stream     *StreamCall `json:"stream,omitempty"`
 	Policy     *Policy     `json:"policy,omitempty"`
 	Wake       Wake        `json:"wake,omitempty"`
 	Plan       *Plan       `json:"plan,omitempty"`
@@ -72,7 +73,7 @@ func VerdictOf(d Decision, err error) Verdict {
 		}
 		return v
 	case *Connect:
-		return Verdict{Decision: "connect", Sandbox: &d.Sandbox, Port: d.Port, Policy: &d.Policy, Wake: d.Wake}
+		return Verdict{Decision: "connect", Sandbox: &d.Sandbox, Port: d.Port, Stream: d.Stream, Policy: &d.Policy, Wake: d.Wake}
 	case *Proxy:
 		return Verdict{Decision: "proxy", Sandbox: &d.Sandbox, Port: d.Port, Policy: &d.Policy, Wake: d.Wake}
 	case *Plan:

@@ -187,4 +187,6 @@ type TargetOptions struct {
 	// exposure says, if the request goes to one, else "hold(30s)".
 	Wake    Wake            `json:"wake,omitempty"`
 	Sandbox *SandboxOptions `json:"sandbox,omitempty"`
+	// Stream, of connect with port 0, is what the client is connected with.
+	Stream *StreamCall `json:"stream,omitempty"`
 }

@@ -14,7 +14,7 @@ import (
 //
 //go:embed code.go decision.go doc.go duration.go environment.go errno.go error.go event.go execstream.go fetch.go files.go header.go json.go kv.go
 //go:embed lifecycle.go metric.go operation.go origin.go plan.go plancheck.go policy.go ports.go process.go readiness.go request.go sandbox.go session.go
-//go:embed socket.go stream.go terminal.go wake.go websocketurl.go wire.go
+//go:embed socket.go stream.go streamcall.go terminal.go wake.go websocketurl.go wire.go
 //go:embed guest/doc.go guest/envelope.go guest/errors.go guest/event.go guest/fetch.go guest/files.go guest/handle.go guest/kv.go guest/log.go
 //go:embed guest/memory.go guest/metric.go guest/names.go guest/plan.go guest/ports.go guest/surroundings.go
 //go:embed guest/process.go guest/request.go guest/response.go guest/sandbox.go guest/server.go guest/session.go guest/stream.go guest/websocket.go

@@ -124,17 +124,33 @@ func connect(in *instance, a []uint64) uint64 {
 	}
 	var opts abi.TargetOptions
 	ref, e := t.resolve(&opts)
-	if e == nil {
-		e = t.checkPort()
-	}
-	if e == nil {
-		e = in.gen.granted(ref, t.port)
+	switch {
+	case e != nil:
+	case opts.Stream != nil:
+		e = in.mayStream(x, t, ref, opts.Stream)
+	default:
+		if e = t.checkPort(); e == nil {
+			e = in.gen.granted(ref, t.port)
+		}
 	}
 	if e != nil {
 		return in.wrong(x, e)
 	}
 	ref.SandboxOptions = sandboxOptions(opts.Sandbox)
-	return in.decide(x, &abi.Connect{Sandbox: ref, Port: t.port, Policy: opts.Policy, Wake: opts.Wake})
+	return in.decide(x, &abi.Connect{Sandbox: ref, Port: t.port, Stream: opts.Stream, Policy: opts.Policy, Wake: opts.Wake})
+}
+
+// mayStream checks a stream that the client is to be connected with, as op_open
+// would.
+func (in *instance) mayStream(x *exchange, t target, ref abi.SandboxRef, stream *abi.StreamCall) *abi.Error {
+	if t.port != 0 {
+		return abi.Errorf(abi.CodeInvalidRequest, "options: stream goes with the port 0, not with %d", t.port)
+	}
+	body, err := stream.Call(ref)
+	if err == nil {
+		err = in.agent(x).mayCall(stream.Name, body)
+	}
+	return abi.AsError(err)
 }
 
 // proxy: as connect. Port 0 is the exposure that the request names.
@@ -149,6 +165,9 @@ func proxy(in *instance, a []uint64) uint64 {
 		return in.proxyPreview(x, t, &opts)
 	}
 	ref, e := t.resolve(&opts)
+	if e == nil {
+		e = unstreamed(&opts)
+	}
 	if e == nil && t.port != 0 {
 		e = t.checkPort()
 	}
@@ -168,6 +187,9 @@ func (in *instance) proxyPreview(x *exchange, t target, opts *abi.TargetOptions)
 	if err := strictOptions(t.options, opts); err != nil {
 		return in.wrong(x, abi.Errorf(abi.CodeInvalidRequest, "options: %v", err))
 	}
+	if e := unstreamed(opts); e != nil {
+		return in.wrong(x, e)
+	}
 	named, ok := x.namesPreview()
 	switch {
 	case !ok:
@@ -176,6 +198,14 @@ func (in *instance) proxyPreview(x *exchange, t target, opts *abi.TargetOptions)
 		return x.refuse(abi.CodeNotFound, "neither host nor path of the request names an exposure")
 	}
 	return in.decide(x, &abi.Proxy{Policy: opts.Policy, Wake: opts.Wake})
+}
+
+// unstreamed refuses a stream where there can be none.
+func unstreamed(opts *abi.TargetOptions) *abi.Error {
+	if opts.Stream == nil {
+		return nil
+	}
+	return abi.Errorf(abi.CodeInvalidRequest, "options: stream is for connect, not for proxy")
 }
 
 // next: (req).

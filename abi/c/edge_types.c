@@ -685,10 +685,17 @@ static const edge_field edge_web_socket_options_fields[] = {
 };
 const edge_record edge_web_socket_options_record = {edge_web_socket_options_fields, sizeof edge_web_socket_options_fields / sizeof edge_web_socket_options_fields[0], sizeof(edge_web_socket_options)};
 
+static const edge_field edge_stream_call_fields[] = {
+	{"name", offsetof(edge_stream_call, name), EDGE_FIELD_STR, true, NULL},
+	{"request", offsetof(edge_stream_call, request), EDGE_FIELD_RAW, false, NULL},
+};
+const edge_record edge_stream_call_record = {edge_stream_call_fields, sizeof edge_stream_call_fields / sizeof edge_stream_call_fields[0], sizeof(edge_stream_call)};
+
 static const edge_field edge_target_options_fields[] = {
 	{"policy", offsetof(edge_target_options, policy), EDGE_FIELD_RECORD, false, &edge_policy_record},
 	{"wake", offsetof(edge_target_options, wake), EDGE_FIELD_STR, false, NULL},
 	{"sandbox", offsetof(edge_target_options, sandbox), EDGE_FIELD_POINTER, false, &edge_sandbox_options_record},
+	{"stream", offsetof(edge_target_options, stream), EDGE_FIELD_POINTER, false, &edge_stream_call_record},
 };
 const edge_record edge_target_options_record = {edge_target_options_fields, sizeof edge_target_options_fields / sizeof edge_target_options_fields[0], sizeof(edge_target_options)};
 

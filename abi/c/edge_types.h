@@ -971,6 +971,17 @@ typedef struct edge_web_socket_options {
 	int64_t wait_ms;
 } edge_web_socket_options;
 
+/* StreamCall names an operation that is a stream, with its request: what a Connect gives
+ * a client in the place of a port. */
+typedef struct edge_stream_call {
+	/* `name` is the operation's: one that sends events, or that sends and takes events and
+	 * bytes. Files are for requests without a WebSocket. */
+	edge_str name;
+	/* `request` is the operation's request without "sandbox", a JSON object; none is an
+	 * empty one. */
+	edge_str request;
+} edge_stream_call;
+
 /* TargetOptions are the JSON that connect and proxy take. */
 typedef struct edge_target_options {
 	edge_policy policy;
@@ -978,6 +989,8 @@ typedef struct edge_target_options {
 	 * if the request goes to one, else "hold(30s)". */
 	edge_str wake;
 	const edge_sandbox_options *sandbox;
+	/* `stream`, of connect with port 0, is what the client is connected with. */
+	const edge_stream_call *stream;
 } edge_target_options;
 
 /* NotReady is the details of PROCESS_READY_TIMEOUT, PROCESS_EXITED_BEFORE_READY and

@@ -45,6 +45,7 @@ func (was outcome) compare(is outcome) []Difference {
 	d.body(was, is)
 	d.value("sandbox", was.verdict.Sandbox, is.verdict.Sandbox)
 	d.text("port", number(was.verdict.Port), number(is.verdict.Port))
+	d.value("stream", was.verdict.Stream, is.verdict.Stream)
 	d.value("policy", was.verdict.Policy, is.verdict.Policy)
 	d.text("wake", string(was.verdict.Wake), string(is.verdict.Wake))
 	d.value("plan", was.verdict.Plan, is.verdict.Plan)
@@ -242,6 +243,10 @@ func Describe(v abi.Verdict) string {
 			words = append(words, "streamed")
 		}
 	case "connect", "proxy":
+		if v.Stream != nil && v.Sandbox != nil {
+			words = append(words, v.Sandbox.Binding+"/"+v.Sandbox.ID, v.Stream.Name)
+			break
+		}
 		words = append(words, targetText(v.Sandbox, v.Port))
 	case "plan":
 		if v.Plan != nil {

@@ -40,6 +40,7 @@ func expectations() []expectation {
 		{"body", checkBody, writeBody},
 		{"sandbox", checkSandbox, writeSandbox},
 		{"port", plain("port", func(a *actual) any { return a.verdict.Port }), func(a *actual) any { return nonzero(a.verdict.Port) }},
+		{"stream", plain("stream", func(a *actual) any { return a.verdict.Stream }), writeStream},
 		{"policy", plain("policy", func(a *actual) any { return a.verdict.Policy }), writePolicy},
 		{"wake", plain("wake", func(a *actual) any { return a.verdict.Wake }), func(a *actual) any { return nonzero(a.verdict.Wake) }},
 		{"plan", plain("plan", func(a *actual) any { return a.verdict.Plan }), writePlan},

@@ -31,6 +31,13 @@ func sandboxName(a *actual) string {
 
 func writeSandbox(a *actual) any { return nonzero(sandboxName(a)) }
 
+func writeStream(a *actual) any {
+	if a.verdict.Stream == nil {
+		return nil
+	}
+	return a.verdict.Stream
+}
+
 func writePolicy(a *actual) any {
 	if a.verdict.Policy == nil || a.verdict.Policy.IsZero() {
 		return nil

@@ -20,13 +20,19 @@ func (b *border) Connect(req uint32, binding, id string, port uint32, options []
 		return b.fail(abi.Errorf(abi.CodeUpgradeRequired, "the request is no WebSocket handshake"))
 	}
 	ref, o, err := b.target(binding, id, options)
-	if err == nil {
+	switch {
+	case err != nil:
+	case o.Stream == nil:
 		err = abi.CheckPort(int(port))
+	case port != 0:
+		err = abi.Errorf(abi.CodeInvalidRequest, "options: stream goes with the port 0, not with %d", port)
+	default:
+		_, err = o.Stream.Call(ref)
 	}
 	if err != nil {
 		return b.fail(err)
 	}
-	return b.decide(req, &abi.Connect{Sandbox: ref, Port: int(port), Policy: o.Policy, Wake: o.Wake})
+	return b.decide(req, &abi.Connect{Sandbox: ref, Port: int(port), Stream: o.Stream, Policy: o.Policy, Wake: o.Wake})
 }
 
 // Plan implements edge1.Host.

@@ -1383,6 +1383,19 @@ record! {
 }
 
 record! {
+    /// StreamCall names an operation that is a stream, with its request: what a Connect
+    /// gives a client in the place of a port.
+    pub struct StreamCall {
+        /// `name` is the operation's: one that sends events, or that sends and takes
+        /// events and bytes. Files are for requests without a WebSocket.
+        pub name: String = "name" always,
+        /// `request` is the operation's request without "sandbox", a JSON object; none is
+        /// an empty one.
+        pub request: Value = "request",
+    }
+}
+
+record! {
     /// TargetOptions are the JSON that connect and proxy take.
     pub struct TargetOptions {
         pub policy: Policy = "policy",
@@ -1390,6 +1403,8 @@ record! {
         /// exposure says, if the request goes to one, else "hold(30s)".
         pub wake: String = "wake",
         pub sandbox: Option<SandboxOptions> = "sandbox",
+        /// `stream`, of connect with port 0, is what the client is connected with.
+        pub stream: Option<StreamCall> = "stream",
     }
 }
 
