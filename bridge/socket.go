@@ -57,7 +57,7 @@ var ErrOpcode = errors.New("bridge: opcode is neither 1 (text) nor 2 (binary)")
 // ErrCloseCode refuses a close code or a reason that must not stand in a frame.
 var ErrCloseCode = errors.New("bridge: close code or reason not allowed")
 
-// Socket is a WebSocket whose client is the edge itself. It reads ahead within
+// Socket is a WebSocket one end of which is the edge itself. It reads ahead within
 // its limits and then leaves the peer waiting. Receive and Send may run at the
 // same time, each by one goroutine; Close by any. Whoever opened it closes it.
 type Socket struct {
@@ -85,17 +85,7 @@ type socketMessage struct {
 // fails: then with an *UpstreamError. ctx and Limits.Handshake bound the
 // handshake.
 func OpenSocket(ctx context.Context, conn net.Conn, opts SocketOptions) (*Socket, error) {
-	limits := opts.Limits
-	limits.Handshake = orDefault(limits.Handshake, DefaultHandshakeTimeout)
-	if limits.MessageBytes <= 0 {
-		limits.MessageBytes = 1 << 20
-	}
-	if limits.Messages <= 0 {
-		limits.Messages = 64
-	}
-	if limits.Bytes <= 0 {
-		limits.Bytes = 1 << 20
-	}
+	limits := opts.Limits.orDefaults()
 	ctx, cancel := context.WithTimeoutCause(ctx, limits.Handshake, errHandshakeTimeout)
 	defer cancel()
 	unhook := context.AfterFunc(ctx, func() { conn.SetDeadline(past) })
@@ -108,10 +98,30 @@ func OpenSocket(ctx context.Context, conn net.Conn, opts SocketOptions) (*Socket
 		return nil, &UpstreamError{Stage: StageAccept, Started: true, Err: cause(ctx, err)}
 	}
 	conn.SetDeadline(time.Time{})
+	return newSocket(ws, head, limits), nil
+}
+
+// newSocket starts the reader of a WebSocket.
+func newSocket(ws *websocket.Conn, head http.Header, limits SocketLimits) *Socket {
 	ws.SetReadLimit(limits.MessageBytes)
 	s := &Socket{conn: ws, head: head, limits: limits, done: make(chan struct{}), ready: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 	go s.receive()
-	return s, nil
+	return s
+}
+
+// orDefaults is l with the defaults in the place of zeros.
+func (l SocketLimits) orDefaults() SocketLimits {
+	l.Handshake = orDefault(l.Handshake, DefaultHandshakeTimeout)
+	if l.MessageBytes <= 0 {
+		l.MessageBytes = 1 << 20
+	}
+	if l.Messages <= 0 {
+		l.Messages = 64
+	}
+	if l.Bytes <= 0 {
+		l.Bytes = 1 << 20
+	}
+	return l
 }
 
 // dial sends the handshake over conn.
