@@ -1,7 +1,9 @@
 package host
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -35,6 +37,7 @@ func (x *exchange) carryOut(d abi.Decision) bool {
 type target struct {
 	ref    abi.SandboxRef
 	port   int
+	stream *abi.StreamCall // what there is instead of a port
 	policy abi.Policy
 	wake   abi.Wake
 	// exposure is set for what comes through an exposure. Its server then sees
@@ -58,18 +61,20 @@ func (x *exchange) aim(t target) {
 	x.target, x.place = t, place{t.ref.Binding, t.ref.ID, t.port, t.exposure}
 }
 
-// connect joins the client's WebSocket with a port.
+// connect joins the client's WebSocket with a port or a stream.
 func (x *exchange) connect(d *abi.Connect) {
 	if !x.head.upgrade {
 		x.fail(abi.Errorf(abi.CodeUpgradeRequired, "this address speaks WebSocket only").
 			WithSuggestion("connect with a WebSocket client"))
 		return
 	}
-	if err := abi.CheckPort(d.Port); err != nil {
-		x.fail(err)
-		return
+	if d.Stream == nil || d.Port != 0 {
+		if err := abi.CheckPort(d.Port); err != nil {
+			x.fail(err)
+			return
+		}
 	}
-	x.relay(target{ref: d.Sandbox, port: d.Port, policy: d.Policy, wake: d.Wake})
+	x.relay(target{ref: d.Sandbox, port: d.Port, stream: d.Stream, policy: d.Policy, wake: d.Wake})
 }
 
 // proxy relays the request to a port, or, with port 0, by exposure.
@@ -172,7 +177,7 @@ func (x *exchange) carry(d *dialer) error {
 	}
 	up := bridge.Upstream{Dial: d.dial, Admit: d.admitted}
 	if x.head.upgrade {
-		return x.carryWebSocket(up, own, pol)
+		return x.carryWebSocket(d, up, own, pol)
 	}
 	up.Key = upstreamKey(own)
 	x.handed = true
@@ -186,11 +191,18 @@ func (x *exchange) carry(d *dialer) error {
 
 // carryWebSocket is carry of a handshake. Of the exchange nothing is needed any
 // more once the two ends are joined.
-func (x *exchange) carryWebSocket(up bridge.Upstream, own bridge.Owner, pol bridge.Policy) error {
+func (x *exchange) carryWebSocket(d *dialer, up bridge.Upstream, own bridge.Owner, pol bridge.Policy) error {
 	x.webSocket = true
+	var head *bridge.Head
+	if x.target.stream != nil {
+		head = x.streamHead()
+		up.Dial = func(ctx context.Context) (net.Conn, error) { return x.dialStream(ctx, d) }
+	} else {
+		head = x.backendHead()
+	}
 	j := x.join()
 	x.handed = true
-	if err := x.s.carrier.WebSocket(&x.ctx, x.rc, x.backendHead(), up, own, pol, j.finish); err != nil {
+	if err := x.s.carrier.WebSocket(&x.ctx, x.rc, head, up, own, pol, j.finish); err != nil {
 		x.handed = false
 		return err
 	}
@@ -225,7 +237,10 @@ func (x *exchange) upstreamError(err error, d *dialer) error {
 			started = abi.StartedMaybe
 		}
 	}
-	port := x.target.port
+	port, server := fmt.Sprintf("port %d", x.target.port), fmt.Sprintf("the server on port %d", x.target.port)
+	if s := x.target.stream; s != nil {
+		port, server = s.Name, s.Name
+	}
 	var e *abi.Error
 	switch {
 	case errors.Is(err, bridge.ErrClientGone):
@@ -239,17 +254,17 @@ func (x *exchange) upstreamError(err error, d *dialer) error {
 	case errors.Is(err, bridge.ErrClosed) && d.admitted() != nil:
 		return errNoPreview().WithStarted(started) // taken back meanwhile
 	case errors.Is(err, bridge.ErrClosed):
-		e = abi.Errorf(abi.CodeCanceled, "the connection to port %d was closed by the edge", port)
+		e = abi.Errorf(abi.CodeCanceled, "the connection to %s was closed by the edge", port)
 	case timeout, errors.Is(err, bridge.ErrPolicy):
-		e = abi.Errorf(abi.CodeTimeout, "the server on port %d did not answer in time", port)
+		e = abi.Errorf(abi.CodeTimeout, "%s did not answer in time", server)
 	case stage == bridge.StageDial:
-		e = abi.Errorf(abi.CodePortNotListening, "port %d cannot be reached", port)
+		e = abi.Errorf(abi.CodePortNotListening, "%s cannot be reached", port)
 	case x.webSocket:
-		e = abi.Errorf(abi.CodeUpgradeFailed, "the server on port %d did not complete the WebSocket handshake", port)
+		e = abi.Errorf(abi.CodeUpgradeFailed, "%s did not complete the WebSocket handshake", server)
 	default:
-		e = abi.Errorf(abi.CodeBackendFailed, "the server on port %d broke off or gave no valid HTTP answer", port)
+		e = abi.Errorf(abi.CodeBackendFailed, "%s broke off or gave no valid HTTP answer", server)
 	}
-	x.s.Log.Warn("upstream failed", "request", x.id, "sandbox", x.target.ref.ID, "port", port, "code", e.Code, "error", err)
+	x.s.Log.Warn("upstream failed", "request", x.id, "sandbox", x.target.ref.ID, "port", x.target.port, "code", e.Code, "error", err)
 	return e.WithStarted(started)
 }
 

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 // sandboxes is what the server asks of the sandbox manager.
 type sandboxes interface {
 	sandbox(ref abi.SandboxRef) (sandbox, error)
+	openStream(ctx context.Context, name string, body json.RawMessage) (abi.Socket, error)
 	Ready(ctx context.Context) error
 	ExposureByLabel(label string) (sandboxmgr.Exposure, bool)
 	ExposureByPath(port, key string) (sandboxmgr.Exposure, bool)

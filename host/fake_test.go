@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -46,6 +47,8 @@ type fakeBoxes struct {
 	labels map[string]sandboxmgr.Exposure
 	paths  map[string]sandboxmgr.Exposure // by port/key
 	ready  error
+	// stream opens streams; nil: there are none.
+	stream func(ctx context.Context, name string, body json.RawMessage) (abi.Socket, error)
 
 	compared, verified atomic.Int64 // calls of TokenOpens and AccessSigned
 }
@@ -55,6 +58,13 @@ func (f *fakeBoxes) sandbox(ref abi.SandboxRef) (sandbox, error) {
 		return b, nil
 	}
 	return nil, abi.Errorf(abi.CodeUnknownBinding, "no binding %q", ref.Binding)
+}
+
+func (f *fakeBoxes) openStream(ctx context.Context, name string, body json.RawMessage) (abi.Socket, error) {
+	if f.stream == nil {
+		return nil, abi.Errorf(abi.CodeUnsupported, "no streams")
+	}
+	return f.stream(ctx, name, body)
 }
 
 func (f *fakeBoxes) Ready(context.Context) error { return f.ready }
