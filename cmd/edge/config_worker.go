@@ -12,8 +12,9 @@ import (
 	"edge/plugins"
 )
 
-// workerVariables is the file beside a Worker whose lines NAME=VALUE it finds in env,
-// where it has no edge.yaml.
+// workerVariables is a file beside a Worker or its edge.yaml, for edge dev. Its lines
+// NAME=VALUE are what a Worker finds in env that has no edge.yaml; with one they stand
+// in for what the environment lacks.
 const workerVariables = ".dev.vars"
 
 var errFetchFlag = errors.New("--fetch is for a Worker's source (edge dev worker.ts); in edge.yaml it is plugins.NAME.grants.fetch")
@@ -43,19 +44,45 @@ func workerDocument(file string) (*document, value, error) {
 // readWorkerVariables gives the one plugin of a workerDocument its secrets.
 func (c *Config) readWorkerVariables() error {
 	c.worker = true
-	path := filepath.Join(c.Dir, workerVariables)
+	secrets, err := readVariables(c.Dir)
+	if len(secrets) > 0 {
+		for i := range c.Plugins {
+			c.Plugins[i].Secrets = secrets
+		}
+	}
+	return err
+}
+
+// loadDevConfig is LoadConfig for edge dev: what secrets want of the environment and it
+// lacks is taken from workerVariables.
+func loadDevConfig(file string) (*Config, error) {
+	if isWorkerSource(file) {
+		return LoadConfig(file)
+	}
+	variables, err := readVariables(filepath.Dir(file))
+	if err != nil {
+		return nil, err
+	}
+	return loadConfig(file, func(name string) (string, bool) {
+		if v, ok := os.LookupEnv(name); ok {
+			return v, true
+		}
+		v, ok := variables[name]
+		return v, ok
+	})
+}
+
+// readVariables reads workerVariables of a folder; none if there is no such file.
+func readVariables(dir string) (Secrets, error) {
+	path := filepath.Join(dir, workerVariables)
 	content, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return nil, nil
 	case err != nil:
-		return problem{place{file: path}, "cannot be read: " + reason(err)}
+		return nil, problem{place{file: path}, "cannot be read: " + reason(err)}
 	}
-	secrets, err := parseVariables(path, string(content))
-	for i := range c.Plugins {
-		c.Plugins[i].Secrets = secrets
-	}
-	return err
+	return parseVariables(path, string(content))
 }
 
 // parseVariables reads lines NAME=VALUE. A value may be quoted with ' or "; \n stands

@@ -138,10 +138,11 @@ func (d *developer) start(ctx context.Context) error {
 // configFiles are the files that the configuration is made of, as the watcher reports
 // them.
 func (d *developer) configFiles() []string {
-	if isWorkerSource(d.file) {
-		return []string{filepath.Join(d.config.Dir, workerVariables)}
+	files := []string{filepath.Join(d.config.Dir, workerVariables)}
+	if !isWorkerSource(d.file) {
+		files = append(files, filepath.Join(d.config.Dir, filepath.Base(d.file)))
 	}
-	return []string{filepath.Join(d.config.Dir, filepath.Base(d.file))}
+	return files
 }
 
 // attend serves and follows the sources until a signal comes.

@@ -20,7 +20,7 @@ func (c *devCommand) project() (file string, load func(string) (*Config, error),
 		if len(c.Fetch) > 0 {
 			return "", nil, usageError{errFetchFlag}
 		}
-		return filepath.Join(c.Dir, configSource), LoadConfig, nil
+		return filepath.Join(c.Dir, configSource), loadDevConfig, nil
 	}
 	for _, host := range c.Fetch {
 		if err := plugins.CheckFetchGrant(host); err != nil {

@@ -169,6 +169,30 @@ func TestWithoutEngine(t *testing.T) {
 	}
 }
 
+// TestDevVariables has edge dev, and nobody else, find secrets of edge.yaml in
+// .dev.vars; the environment comes first.
+func TestDevVariables(t *testing.T) {
+	t.Setenv("EDGE_TEST_BOTH", "of the environment")
+	dir := t.TempDir()
+	writeFiles(t, dir, "worker.ts", "export default {}", ".dev.vars", "EDGE_TEST_KEY=of the file\nEDGE_TEST_BOTH=of the file\n",
+		"edge.yaml", "plugins: {w: {source: ./worker.ts, secrets: {KEY: {env: EDGE_TEST_KEY}, BOTH: {env: EDGE_TEST_BOTH}}}}\nroutes: [{path: \"/*\", plugin: w}]\n")
+	file := filepath.Join(dir, "edge.yaml")
+	c, err := loadDevConfig(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := c.Plugins[0].Secrets; s["KEY"] != "of the file" || s["BOTH"] != "of the environment" {
+		t.Errorf("the secrets are %q and %q", s["KEY"], s["BOTH"])
+	}
+	if _, err := LoadConfig(file); err == nil || !strings.Contains(err.Error(), "EDGE_TEST_KEY is not set") {
+		t.Errorf("edge serve: %v", err)
+	}
+	writeFiles(t, dir, ".dev.vars", "no line\n")
+	if _, err := loadDevConfig(file); err == nil || !strings.Contains(err.Error(), ".dev.vars:1:1: ") {
+		t.Errorf("a file that is not understood: %v", err)
+	}
+}
+
 // TestParseVariables reads .dev.vars.
 func TestParseVariables(t *testing.T) {
 	t.Parallel()

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -81,6 +83,11 @@ func (c *initCommand) make() (*newConfig, error) {
 	}
 	n.sandboxes = []newSandbox{{name: "Sandbox"}}
 	n.previews = usesPreviews(file)
+	variables, err := readVariables(n.dir)
+	if err != nil {
+		return nil, err
+	}
+	n.local = slices.Sorted(maps.Keys(variables))
 	return n, nil
 }
 

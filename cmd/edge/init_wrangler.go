@@ -193,6 +193,16 @@ func (m *migration) findSecrets() {
 		if err != nil {
 			m.leave(name, "is not understood, so its names are not there")
 		}
+		if name == workerVariables {
+			for _, v := range m.made.config {
+				if _, both := found[v.name]; both {
+					m.leave(name, "%s is a variable, too, which takes its value from config in %s", v.name, configSource)
+					delete(found, v.name)
+				}
+			}
+			m.made.local = slices.Sorted(maps.Keys(found))
+			return
+		}
 		m.made.addSecrets(slices.Collect(maps.Keys(found)))
 		if len(found) > 0 {
 			m.leave(name, "secrets come from the environment or from files: see secrets in %s", configSource)

@@ -72,16 +72,20 @@ func loads(t *testing.T, made *newConfig) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "edge.yaml")
-	for path, content := range map[string][]byte{source: []byte("export default {}"), file: made.yaml()} {
+	var variables []byte
+	for _, name := range made.local {
+		variables = append(variables, name+"=value\n"...)
+	}
+	for path, content := range map[string][]byte{source: []byte("export default {}"), file: made.yaml(), filepath.Join(dir, workerVariables): variables} {
 		if err := os.WriteFile(path, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	c, err := LoadConfig(file)
+	c, err := loadDevConfig(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Plugins) != 1 || c.Plugins[0].Name != made.plugin || len(c.Sandboxes) != len(made.sandboxes) {
+	if len(c.Plugins) != 1 || len(c.Plugins[0].Secrets) != len(made.local) || c.Plugins[0].Name != made.plugin || len(c.Sandboxes) != len(made.sandboxes) {
 		t.Errorf("%d plugins, %d sandboxes", len(c.Plugins), len(c.Sandboxes))
 	}
 }

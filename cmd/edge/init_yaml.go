@@ -26,8 +26,10 @@ type newConfig struct {
 	config []newValue
 	names  []newName
 	kv     bool
-	// secrets are names of secrets, whose values are to be put into the environment.
+	// secrets are names of secrets, whose values are to be put into the environment;
+	// edge dev has those of local from workerVariables.
 	secrets  []string
+	local    []string
 	previews bool
 	// left are the keys that were not taken over.
 	left []leftKey
@@ -180,10 +182,27 @@ func (n *newConfig) writePlugin(w io.Writer) {
 		io.WriteString(w, "    # fetch reaches only what is granted, and grants name the sandboxes too:\n")
 		fmt.Fprintf(w, "    # grants: {sandboxes: [%s], fetch: [api.example.com]}\n", yamlTexts(n.sandboxNames()))
 	}
-	if len(n.secrets) > 0 {
-		io.WriteString(w, "    # Put these into the environment of edge, then take the marks away:\n    # secrets:\n")
+	n.writeSecrets(w)
+}
+
+// writeSecrets has those that nothing is known of stand behind marks, because edge does
+// not start without their values.
+func (n *newConfig) writeSecrets(w io.Writer) {
+	missing := slices.DeleteFunc(slices.Clone(n.secrets), func(s string) bool { return slices.Contains(n.local, s) })
+	if len(n.local) > 0 {
+		fmt.Fprintf(w, "    # From the environment; edge dev takes from %s what is not there.\n    secrets:\n", workerVariables)
 	}
-	for _, s := range n.secrets {
+	for _, s := range n.local {
+		fmt.Fprintf(w, "      %s: {env: %s}\n", s, s)
+	}
+	if len(missing) == 0 {
+		return
+	}
+	io.WriteString(w, "    # Put these into the environment of edge, then take the marks away:\n")
+	if len(n.local) == 0 {
+		io.WriteString(w, "    # secrets:\n")
+	}
+	for _, s := range missing {
 		fmt.Fprintf(w, "    #   %s: {env: %s}\n", s, s)
 	}
 }
