@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"context"
+	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
@@ -36,7 +37,9 @@ func TestDecisions(t *testing.T) {
 		"respond with nothing": {[]any{"respond", req(), 204, "", ""}, &abi.Respond{Status: 204}},
 		"connect":              {[]any{"connect", req(), "Sandbox", "U-1", 8080, ""}, &abi.Connect{Sandbox: abi.SandboxRef{Binding: "Sandbox", ID: "u-1"}, Port: 8080}},
 		"connect with options": {[]any{"connect", req(), "Sandbox", "u-1", 8080, options}, &abi.Connect{Sandbox: sandbox, Port: 8080, Policy: policy}},
-		"proxy":                {[]any{"proxy", req(), "Sandbox", "u-1", 8080, options}, &abi.Proxy{Sandbox: sandbox, Port: 8080, Policy: policy}},
+		"connect with a stream": {[]any{"connect", req(), "Sandbox", "u-1", 0, `{"wake":"never","stream":{"name":"terminal","request":{"cols":100}}}`},
+			&abi.Connect{Sandbox: abi.SandboxRef{Binding: "Sandbox", ID: "u-1"}, Wake: abi.WakeNever, Stream: &abi.StreamCall{Name: "terminal", Request: json.RawMessage(`{"cols":100}`)}}},
+		"proxy": {[]any{"proxy", req(), "Sandbox", "u-1", 8080, options}, &abi.Proxy{Sandbox: sandbox, Port: 8080, Policy: policy}},
 		"proxy to the exposure": {[]any{"proxy", req(), "Sandbox", "u-1", 0, ""},
 			&abi.Proxy{Sandbox: abi.SandboxRef{Binding: "Sandbox", ID: "u-1"}}},
 		"proxy to the preview": {[]any{"proxy", req(), "", "", 0, ""}, &abi.Proxy{}},
@@ -78,6 +81,8 @@ func TestDecisionsRefused(t *testing.T) {
 		"bad port":              {[]any{"proxy", req(), "Sandbox", "a", 80, ""}, abi.Invalid, abi.CodeInvalidPort},
 		"unknown option":        {[]any{"proxy", req(), "Sandbox", "a", 8080, `{"polcy":{}}`}, abi.Invalid, abi.CodeInvalidRequest},
 		"negative limit":        {[]any{"proxy", req(), "Sandbox", "a", 8080, `{"policy":{"maxBytes":-1}}`}, abi.Invalid, abi.CodeInvalidRequest},
+		"proxy to a stream":     {[]any{"proxy", req(), "Sandbox", "a", 8080, `{"stream":{"name":"terminal"}}`}, abi.Invalid, abi.CodeInvalidRequest},
+		"preview as a stream":   {[]any{"proxy", req(), "", "", 0, `{"stream":{"name":"terminal"}}`}, abi.Invalid, abi.CodeInvalidRequest},
 		"no preview":            {[]any{"proxy", req(), "", "", 0, ""}, abi.NotFound, abi.CodeNotFound},
 		"write without begin":   {[]any{"respond_write", req(), "x"}, abi.Invalid, abi.CodeInvalidRequest},
 		"end without begin":     {[]any{"respond_end", req()}, abi.Invalid, abi.CodeInvalidRequest},
@@ -95,6 +100,41 @@ func TestDecisionsRefused(t *testing.T) {
 			out := g.buffer(512)
 			a := newBench(t, Config{}).run(t, g, newRequest(),
 				g.record(tt.args[0].(string), tt.args[1:]...), g.record("last_error", req(), out))
+			a.want(0, name, tt.want, 0)
+			e, n := a.result(1)
+			if text := string(a.bytes(out, n)); e != abi.OK || !strings.Contains(text, string(tt.code)) {
+				t.Errorf("last error is %s %s, want %s", e, text, tt.code)
+			}
+		})
+	}
+}
+
+// TestConnectStreamRefused wants everything to be refused at once that cannot be opened
+// for a client.
+func TestConnectStreamRefused(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		port    int
+		options string
+		want    abi.Errno
+		code    abi.Code
+	}{
+		"no port":          {0, "", abi.Invalid, abi.CodeInvalidPort},
+		"port and stream":  {8080, `{"stream":{"name":"terminal"}}`, abi.Invalid, abi.CodeInvalidRequest},
+		"no operation":     {0, `{"stream":{"name":"teleport"}}`, abi.CodeUnknownOperation.Errno(), abi.CodeUnknownOperation},
+		"no stream":        {0, `{"stream":{"name":"exec","request":{"command":"x"}}}`, abi.Unsupported, abi.CodeUnsupported},
+		"a file":           {0, `{"stream":{"name":"readFileStream","request":{"path":"/x"}}}`, abi.Unsupported, abi.CodeUnsupported},
+		"unknown field":    {0, `{"stream":{"name":"terminal","request":{"columns":1}}}`, abi.Invalid, abi.CodeInvalidRequest},
+		"another sandbox":  {0, `{"stream":{"name":"terminal","request":{"sandbox":{"binding":"Sandbox","id":"b"}}}}`, abi.Invalid, abi.CodeInvalidRequest},
+		"unknown key":      {0, `{"stream":{"name":"terminal","options":{}}}`, abi.Invalid, abi.CodeInvalidRequest},
+		"a bad id besides": {0, `{"stream":{"name":"terminal"},"sandbox":{"id":"b"}}`, abi.Invalid, abi.CodeInvalidRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newAsm()
+			out := g.buffer(512)
+			a := newBench(t, Config{}).run(t, g, upgradeRequest(),
+				g.record("connect", req(), "Sandbox", "a", tt.port, tt.options), g.record("last_error", req(), out))
 			a.want(0, name, tt.want, 0)
 			e, n := a.result(1)
 			if text := string(a.bytes(out, n)); e != abi.OK || !strings.Contains(text, string(tt.code)) {

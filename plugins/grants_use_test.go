@@ -121,6 +121,12 @@ func TestUngrantedUsesAreDenied(t *testing.T) {
 		{name: "connect to a port", call: func(g *asm) wasmasm.Code {
 			return g.record("connect", req(), "Sandbox", "a-1", 9000, "")
 		}, what: "port 9000", key: "grants.ports"},
+		{name: "connect with another's stream", call: func(g *asm) wasmasm.Code {
+			return g.record("connect", req(), "Sandbox", "b-1", 0, `{"stream":{"name":"execStream","request":{"command":"x"}}}`)
+		}, what: `"b-1"`, key: "grants.sandboxes.Sandbox"},
+		{name: "connect with a stream", call: func(g *asm) wasmasm.Code {
+			return g.record("connect", req(), "Sandbox", "a-1", 0, `{"stream":{"name":"terminal"}}`)
+		}, what: `the operation "terminal"`, key: "grants.operations"},
 		{name: "proxy", call: func(g *asm) wasmasm.Code {
 			return g.record("proxy", req(), "Sandbox", "b-1", 8080, "")
 		}, what: `"b-1"`, key: "grants.sandboxes.Sandbox"},

@@ -46,6 +46,9 @@ func TestCases(t *testing.T) {
 	connect := func() []byte {
 		return newGuest().do("connect", req(), "S", "box", 8080, `{"policy":{"maxBytes":7}}`).module()
 	}
+	stream := func() []byte {
+		return newGuest().do("connect", req(), "S", "box", 0, `{"stream":{"name":"terminal","request":{"cols":100}}}`).module()
+	}
 	secret := func() []byte {
 		g := newGuest()
 		return g.do("secret_get", append([]any{"K"}, g.room()...)...).respond(200).module()
@@ -92,6 +95,9 @@ func TestCases(t *testing.T) {
 		{"none goes on", answer(), calls + `"expect":{"request":{"method":"GET"}}`, "request: goes on -> does not: the decision is respond"},
 		{"a WebSocket", connect(), `"expect":{"decision":"connect","sandbox":"S/box","port":8080,"policy":{"maxBytes":7}}`, ""},
 		{"another sandbox", connect(), `"expect":{"sandbox":"S/other","port":1,"policy":{"maxBytes":8}}`, "sandbox: S/other -> S/box\nport: 1 -> 8080\npolicy: {\"maxBytes\":8} -> {\"maxBytes\":7}"},
+		{"a terminal", stream(), `"expect":{"decision":"connect","sandbox":"S/box","stream":{"name":"terminal","request":{"cols":100}}}`, ""},
+		{"another terminal", stream(), `"expect":{"stream":{"name":"terminal","request":{"cols":80}}}`,
+			`stream: {"name":"terminal","request":{"cols":80}} -> {"name":"terminal","request":{"cols":100}}`},
 		{"a secret", secret(), `"secrets":{"K":"s3"},"expect":{"body":"s3"}`, ""},
 		{"the store", store(), `"kv":{"k":"v"},"expect":{"kv":{"n":"new","k":"v"},"calls":["kv.set","kv.get"]}`, ""},
 		{"another store", store(), `"kv":{"k":"v"},"expect":{"kv":{"n":"old"}}`, `kv: {"n":"old"} -> {"k":"v","n":"new"}`},
