@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"edge/abi"
 	"edge/plugins/wasmasm"
@@ -73,6 +74,39 @@ func TestBackgroundFetch(t *testing.T) {
 	if got, want := fmt.Sprint(results(d.want(t, "report"))), "[INVALID 0 OK 0 CLOSED 0]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+}
+
+// TestBackgroundFetchIsBounded fetches for no request when another version serves: the
+// old one waits no longer for that than for any call.
+func TestBackgroundFetchIsBounded(t *testing.T) {
+	t.Parallel()
+	ends, release := make(chan time.Time, 2), make(chan struct{})
+	f := &fakeFetcher{answer: func(ctx context.Context, _ FetchRequest) (*FetchResponse, error) {
+		end, _ := ctx.Deadline()
+		ends <- end
+		<-release
+		return nil, abi.Errorf(abi.CodeTimeout, "no answer")
+	}}
+	b := newBench(t, Config{Services: Services{Fetcher: f}})
+	g := newAsm()
+	step := g.Global(0)
+	again := g.drop("fetch_start", 0, `{"url":"https://api.example.com/","timeout":"10h"}`, "")
+	p := b.load(t, g.async(pending(again, g.drop("respond", req(), 200, "", "done")),
+		wasmasm.Do(wasmasm.GetGlobal(step), wasmasm.If(nil, wasmasm.Do(wasmasm.I32(1), wasmasm.SetGlobal(step), again))), nil),
+		deadline(time.Hour), func(s *Spec) {
+			s.Grants = &Grants{KV: "p", Fetch: []string{"api.example.com"}, Sandboxes: map[string][]string{"Sandbox": {"*"}}}
+		})
+	old := p.current.Load()
+	bodyOf(t, decide(t, p, newRequest()))
+	first := <-ends
+	b.load(t, responding("new"))
+	end := old.backgroundEnd(time.Now())
+	close(release)
+	second := <-ends
+	if first.After(end) || !second.Equal(end) {
+		t.Errorf("the fetches may take until %v and %v, want %v at most", first, second, end)
+	}
+	b.event(t, EventDrained)
 }
 
 // TestClosedSocketHoldsNobodyUp closes a socket whose peer does not answer: other

@@ -14,7 +14,7 @@ type outbound struct {
 	as      agent
 	fetcher Fetcher
 	request FetchRequest
-	timeout time.Duration
+	until   time.Time     // for its answer and the answer's body
 	body    *outboundBody // nil if the client's body is not what is sent
 	begun   bool          // the fetcher has the body, and closes it
 }
@@ -33,7 +33,7 @@ func (in *instance) outbound(x *exchange, a []uint64) (*outbound, *abi.Error) {
 		return nil, abi.AsError(err)
 	}
 	as := in.agent(x)
-	o := &outbound{x: x, as: as, fetcher: as.services.Fetcher, timeout: asked.Timeout.Or(fetchTimeout), request: FetchRequest{
+	o := &outbound{x: x, as: as, fetcher: as.services.Fetcher, until: time.Now().Add(asked.Timeout.Or(fetchTimeout)), request: FetchRequest{
 		Plugin: in.gen.spec.Name, Method: asked.Method, URL: asked.URL, Redirect: asked.Redirect, Data: bytes.Clone(data),
 		Allow: in.gen.spec.Grants.FetchHost, AllowAddr: in.gen.spec.Grants.FetchAddr,
 	}}
@@ -43,8 +43,8 @@ func (in *instance) outbound(x *exchange, a []uint64) (*outbound, *abi.Error) {
 	if e := in.toSandbox(o, &asked); e != nil {
 		return nil, e
 	}
-	if x.isBackground {
-		o.timeout = min(o.timeout, in.gen.spec.Deadline)
+	if end := in.gen.backgroundEnd(time.Now()); x.isBackground && end.Before(o.until) {
+		o.until = end
 	}
 	switch {
 	case o.fetcher == nil:
@@ -98,7 +98,7 @@ func (o *outbound) streamBody() {
 func (o *outbound) do() (*fetched, error) {
 	o.begun = true
 	begun := time.Now()
-	ctx, cancel := context.WithTimeout(o.x.work(), o.timeout)
+	ctx, cancel := context.WithDeadline(o.x.work(), o.until)
 	r, err := o.fetcher.Fetch(ctx, o.request)
 	o.as.called("fetch", err, time.Since(begun))
 	if err != nil {
