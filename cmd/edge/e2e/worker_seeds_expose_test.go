@@ -152,9 +152,13 @@ func TestSeedServers(t *testing.T) {
 		}
 		shows := func(what, url, want string) {
 			t.Helper()
-			if body, err := fetch(url, 200); err != nil || !strings.Contains(body, want) {
-				t.Errorf("%s: %q, %v; want %q", what, body, err, want)
-			}
+			eventually(t, what+" is there", func() error { // Vite tries its port before it listens for good
+				body, err := fetch(url, 200)
+				if err == nil && !strings.Contains(body, want) {
+					err = fmt.Errorf("%.300q, want %q", body, want)
+				}
+				return err
+			})
 		}
 		t.Run("dev server", func(t *testing.T) {
 			b := w.box("dev")

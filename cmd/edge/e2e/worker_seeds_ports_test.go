@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -47,9 +48,14 @@ func TestSeedPorts(t *testing.T) {
 		}
 		w.said("Available at: " + exposed[0].URL)
 		for i, want := range []string{"Vite in a sandbox", `"port":3000`, "/@vite/client"} {
-			if body, err := fetch(exposed[i].URL, 200); err != nil || !strings.Contains(body, want) {
-				t.Errorf("preview of %d: %q, %v; want %q", exposed[i].Port, body, err, want)
-			}
+			// Vite tries its port, and listens on it for good a moment later.
+			w.eventually(fmt.Sprint("the preview of ", exposed[i].Port, " is there"), func() error {
+				body, err := fetch(exposed[i].URL, 200)
+				if err == nil && !strings.Contains(body, want) {
+					err = fmt.Errorf("%.300q, want %q", body, want)
+				}
+				return err
+			})
 		}
 		for _, path := range []string{"/list", "/commit"} {
 			var ports []abi.ExposedPort
