@@ -172,7 +172,7 @@ func (m *migration) finish() {
 		n.plugin = name
 	}
 	m.takeDurableObjects(m.root.at("durable_objects"))
-	for class := range m.classes {
+	for _, class := range slices.Sorted(maps.Keys(m.classes)) {
 		if m.classes[class] == "" {
 			m.leave("containers", "the class %s has no name in durable_objects, so no Worker can use it", class)
 		}

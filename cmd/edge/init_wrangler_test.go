@@ -39,6 +39,28 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
+// TestMigrateTellsInOrder makes the same of the same file each time.
+func TestMigrateTellsInOrder(t *testing.T) {
+	t.Parallel()
+	var first string
+	for range 20 {
+		root, err := parseWrangler("wrangler.json", []byte(`{"main": "a.ts", "containers": [{"class_name": "C"}, {"class_name": "A"}, {"class_name": "B"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := newMigration("wrangler.json", root)
+		m.run()
+		var said strings.Builder
+		m.made.tell(&said)
+		if first == "" {
+			first = said.String()
+		}
+		if said.String() != first || !strings.Contains(first, "the class A has no name in durable_objects") {
+			t.Fatalf("said\n%s, and before\n%s", said.String(), first)
+		}
+	}
+}
+
 // golden compares with a file.
 func golden(t *testing.T, file string, got []byte) {
 	t.Helper()
