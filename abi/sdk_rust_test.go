@@ -83,7 +83,7 @@ func rustTypes(r *reference) []byte {
 	var b bytes.Buffer
 	b.WriteString("// Written by `go test ./abi -run TestReference -update` from the types of the\n// operation table and their comments. Do not edit.\n\n")
 	b.WriteString("//! What operations take and answer. An option that holds nothing (an empty text, 0,\n//! an empty list, `None`) is left out, and the edge's default counts.\n\n")
-	b.WriteString("use crate::error::Error;\nuse std::collections::BTreeMap;\nuse std::time::Duration;\n")
+	b.WriteString("use crate::error::Error;\nuse crate::json::Value;\nuse std::collections::BTreeMap;\nuse std::time::Duration;\n")
 	for _, v := range sortedKeys(r.values) {
 		if rustWords[v] {
 			writeRustWords(&b, r, v)

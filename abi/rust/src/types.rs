@@ -5,6 +5,7 @@
 //! an empty list, `None`) is left out, and the edge's default counts.
 
 use crate::error::Error;
+use crate::json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
