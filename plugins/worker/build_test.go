@@ -42,6 +42,8 @@ func TestSourceErrors(t *testing.T) {
 		{"no default export", "export const x = 1;\n", []string{"worker.ts: the Worker has no default export; want: export default {"}},
 		{"no fetch", "const a: string = \"b\";\n\nexport default { fech() {} };\n", []string{"worker.ts:3:1: the Worker's default export has no function fetch(); want"}},
 		{"throws", "type A = string;\nfunction early(): never {\n  throw new RangeError(\"too early\");\n}\nconst x = early();\n" + answers, []string{"worker.ts:3:13: RangeError: too early\n    3 |   throw new RangeError(\"too early\");\n      |             ^"}},
+		{"a global of others", "const x = 1;\nconst key = process.env.KEY;\n" + answers, []string{"worker.ts:2:13: ReferenceError: process is not defined, and is not there on this edge: variables and secrets are in env"}},
+		{"too long beside ours", "import { proxyToSandbox } from \"@cloudflare/sandbox\";\nfor (;;);\nexport default { fetch: proxyToSandbox };\n", []string{"worker.ts: the top level computes for longer than"}},
 		{"throws what is no error", "throw \"text\";\n", []string{"worker.ts: text"}},
 		{"too long", "const x = 1;\nfor (;;) {}\n" + answers, []string{"the top level computes for longer than"}},
 		{"too much", "const x: any[] = [];\nfor (;;) x.push({ a: [x.length] });\n" + answers, []string{"the top level takes more than 64 MiB of memory"}},

@@ -76,8 +76,11 @@ func bundleFiles(files fs.FS, entry string, format api.Format) (api.BuildResult,
 				if err != nil {
 					return api.OnLoadResult{}, err
 				}
-				contents := string(text)
-				return api.OnLoadResult{Contents: &contents, Loader: api.LoaderJS}, nil
+				contents, loader := string(text), api.LoaderJS
+				if path.Ext(a.Path) == ".json" {
+					loader = api.LoaderJSON
+				}
+				return api.OnLoadResult{Contents: &contents, Loader: loader}, nil
 			})
 		}}},
 	})

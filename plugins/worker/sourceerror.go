@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -97,6 +98,22 @@ func advise(text string) (advice string, known bool) {
 		return "; a Worker imports .ts, .js and .json, " + strings.Join(textExtensions, ", ") + " as text, and .bin as an ArrayBuffer", true
 	}
 	return "", false
+}
+
+// adviseGlobal says what to use in place of a global that other platforms have, if that
+// is what was not found.
+func adviseGlobal(message string) string {
+	name, missing := strings.CutPrefix(message, "ReferenceError: ")
+	name, undefined := strings.CutSuffix(name, " is not defined")
+	if !missing || !undefined {
+		return ""
+	}
+	text, err := shim.ReadFile("shim/core/lacking.json")
+	var lacking map[string]string
+	if err != nil || json.Unmarshal(text, &lacking) != nil || lacking[name] == "" {
+		return ""
+	}
+	return ", and is not there on this edge: " + lacking[name]
 }
 
 // relative is the path as people say it who are in dir.

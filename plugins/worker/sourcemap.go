@@ -173,11 +173,11 @@ var place = regexp.MustCompile(regexp.QuoteMeta(bundleName) + `:(\d+):(\d+)`)
 
 // sourceError makes what a script threw an error of the source.
 func (p *positions) sourceError(dir string, thrown *link.ScriptError) *SourceError {
-	e := &SourceError{Text: thrown.Message}
+	e := &SourceError{Text: thrown.Message + adviseGlobal(thrown.Message)}
 	if m := place.FindStringSubmatch(thrown.Stack); m != nil {
 		line, _ := strconv.Atoi(m[1])
 		column, _ := strconv.Atoi(m[2])
-		if from, known := p.find(line, column); known && !strings.Contains(p.sources[from.source], entryName) {
+		if from, known := p.find(line, column); known && !strings.Contains(p.sources[from.source], ours+":") {
 			file := filepath.Join(dir, p.sources[from.source])
 			e.File, e.Line, e.Column = relative(dir, file), from.line+1, from.column+1
 			e.Snippet = snippetOf(file, from)

@@ -77,7 +77,7 @@ const failed = (task, e) => {
   if (task.over) return;
   enter(req);
   const verdict = verdictOf(e);
-  try { log(ERROR, verdict.log + describe(e)); } catch { /* no memory is left for the text */ }
+  try { log(ERROR, verdict.log + (e === null ? "" : describe(e))); } catch { /* no memory is left for the text */ }
   if (task.answered) { // what is left of it are its body and waitUntil
     if (task.pump === null) return;
     const { pump } = task;

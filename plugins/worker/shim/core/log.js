@@ -2,6 +2,7 @@
 import { edge } from "./edge.js";
 import { current } from "./current.js";
 import { source } from "./positions.js";
+import lacking from "./lacking.json" with { type: "json" };
 
 export const DEBUG = -4, INFO = 0, WARN = 4, ERROR = 8;
 
@@ -16,8 +17,15 @@ export const describe = (e) => {
   } catch { return "a value that cannot be shown"; }
 };
 
+// advice is what to use in place of a global that other platforms have.
+const advice = (message) => {
+  const name = message.endsWith(" is not defined") ? message.slice(0, -15) : "";
+  return Object.hasOwn(lacking, name) ? ", and is not there on this edge: " + lacking[name] : "";
+};
+
 const trace = (e, depth) => {
   let s = `${e.name}: ${e.message}`;
+  if (e.name === "ReferenceError") s += advice(e.message);
   if (typeof e.suggestion === "string" && !s.includes(e.suggestion)) s += `; ${e.suggestion}`;
   if (typeof e.code === "string") s += typeof e.operation === "string" ? ` (${e.code} of ${e.operation})` : ` (${e.code})`;
   if (typeof e.stack === "string" && e.stack !== "") s += "\n" + source(e.stack).trimEnd();
