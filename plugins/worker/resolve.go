@@ -66,6 +66,7 @@ func (b *bundler) setUp(p api.PluginBuild) {
 	p.OnResolve(api.OnResolveOptions{Filter: `^(edge:|cloudflare:|@cloudflare/sandbox($|/|#))`}, b.resolveOurs)
 	p.OnResolve(api.OnResolveOptions{Filter: `^(node:)?[a-z_]+(/[a-z_]+)?$`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) { return resolveNode(p, a) })
 	p.OnResolve(api.OnResolveOptions{Filter: `\.wasm(\?.*)?$`}, refuse("it is WebAssembly: a Worker here cannot import that; run it in a sandbox, or write the plugin in a language that compiles to WebAssembly"))
+	p.OnResolve(api.OnResolveOptions{Filter: `^https?:`}, refuse("nothing is downloaded while a Worker is built; install it as a package, or save it as a file"))
 	p.OnLoad(api.OnLoadOptions{Filter: `.*`, Namespace: ours}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
 		text := b.runtime.stand(a.Path)
 		return api.OnLoadResult{Contents: &text, Loader: api.LoaderJS}, nil
@@ -155,6 +156,9 @@ const plainly = "plainly"
 // with { type: "text" }, { type: "bytes" }, and .bin, which Workers get as an
 // ArrayBuffer.
 func (b *bundler) load(a api.OnLoadArgs) (api.OnLoadResult, error) {
+	if text := unreadable(a.Path); text != "" {
+		return api.OnLoadResult{Errors: []api.Message{{Text: text}}}, nil
+	}
 	b.mu.Lock()
 	b.loaded[a.Path] = true
 	b.mu.Unlock()
@@ -175,6 +179,26 @@ func (b *bundler) load(a api.OnLoadArgs) (api.OnLoadResult, error) {
 		loader = api.LoaderJS
 	}
 	return api.OnLoadResult{Contents: &text, Loader: loader}, nil
+}
+
+// mostInput is the most that a file may have that is imported, in bytes: half of what
+// the top level may take in memory.
+const mostInput = buildMemory / 2
+
+// unreadable says why a file is not read: a device or a pipe may have no end, and
+// nobody could stop the build. It is empty for files that can be, and for those that
+// there are not.
+func unreadable(path string) string {
+	st, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return ""
+	case !st.Mode().IsRegular():
+		return fmt.Sprintf("%s cannot be imported: it is not a regular file", path)
+	case st.Size() > mostInput:
+		return fmt.Sprintf("%s cannot be imported: it has %d bytes, and at most %d are read", path, st.Size(), mostInput)
+	}
+	return ""
 }
 
 // inputs are the files that were read, in order.

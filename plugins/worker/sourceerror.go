@@ -153,10 +153,12 @@ func (s *bundled) explain(err error) error {
 		return fmt.Errorf("%s: %w", filepath.Base(s.file), err)
 	}
 	switch text := thrown.Message; {
-	case text == "InternalError: interrupted":
+	case text == link.Interrupted:
 		thrown.Message = tooLong
 	case text == "InternalError: out of memory", text == "null": // there was none for an Error
 		thrown.Message = tooMuch
+	case text == "":
+		thrown.Message = "the top level throws what cannot be shown as a text"
 	}
 	e := s.positions.sourceError(filepath.Dir(s.file), thrown)
 	if e.Line == 0 {

@@ -42,8 +42,10 @@ func (g *glue) building(table []foreign, firstEntry uint32) {
 	}
 	g.function("build_keep", "", "", "I",
 		set(0, g.call("JS_GetPropertyStr", ctx(), g.call("JS_GetGlobalObject", ctx()), g.name("__edge"))), do(keep...))
-	g.function("build_settle", "", "", "",
-		drop(g.call("enter", i32(cellNone), zero(), zero())), g.call("JS_RunGC", load(cellRuntime, zero())))
+	// build_settle(): not 0 if what was left to be done did not end in time.
+	g.function("build_settle", "", "i", "",
+		drop(g.call("enter", i32(cellNone), zero(), zero())), g.call("JS_RunGC", load(cellRuntime, zero())),
+		load(cellStopped, zero()))
 }
 
 // begin defines build_begin, which starts the engine and gives JavaScript its

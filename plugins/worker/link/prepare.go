@@ -25,6 +25,9 @@ type Guest interface {
 	Grow(pages uint32) bool
 }
 
+// Interrupted is the message of a ScriptError whose script computed for too long.
+const Interrupted = "InternalError: interrupted"
+
 // ScriptError is an exception that a script ended with.
 type ScriptError struct {
 	// Script is the name of the script.
@@ -64,7 +67,7 @@ func (m *Module) Start(g Guest, runtime []byte) ([]byte, error) {
 	if _, err := g.Call("build_keep"); err != nil {
 		return nil, err
 	}
-	return settled(g)
+	return settled(g, "the runtime")
 }
 
 // Continue has the guest evaluate the scripts, one after the other, on top of base,
@@ -79,18 +82,25 @@ func (m *Module) Continue(g Guest, base []byte, scripts []Script) ([]byte, error
 		m.base = encodeImage(base, nil)
 	}
 	m.mu.Unlock()
+	name := ""
 	for _, s := range scripts {
 		if err := run(g, "build_eval", s.Name, s.Source, s.Name); err != nil {
 			return nil, err
 		}
+		name = s.Name
 	}
-	return settled(g)
+	return settled(g, name)
 }
 
-// settled runs what was left to be done, collects garbage and returns the memory.
-func settled(g Guest) ([]byte, error) {
-	if _, err := g.Call("build_settle"); err != nil {
+// settled runs what was left to be done, collects garbage and returns the memory. name
+// is that of the script which left it.
+func settled(g Guest, name string) ([]byte, error) {
+	stopped, err := g.Call("build_settle")
+	if err != nil {
 		return nil, err
+	}
+	if stopped != 0 {
+		return nil, &ScriptError{Script: name, Message: Interrupted}
 	}
 	memory, ok := g.Read(0, g.Size())
 	if !ok {
