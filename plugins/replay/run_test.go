@@ -121,6 +121,33 @@ func TestReplayEdits(t *testing.T) {
 	}
 }
 
+// TestReplayConnectedStream records a client that is given a terminal, in which a
+// token is not told, and compares the stream.
+func TestReplayConnectedStream(t *testing.T) {
+	t.Parallel()
+	terminal := func(cols string) []byte {
+		return newGuest().do("connect", req(), "S", "box", 0, `{"stream":{"name":"terminal","request":{"cols":`+cols+`,"env":{"API_TOKEN":"mine-alone"}}}}`).module()
+	}
+	r := request("/")
+	for _, h := range [][2]string{{"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}, {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}} {
+		r.SetHeader(h[0], h[1])
+	}
+	file := recorded(t, terminal("100"), Options{}, plugins.Spec{}, plugins.Services{}, r)
+	if text, err := os.ReadFile(file); err != nil || strings.Contains(string(text), "mine-alone") || !strings.Contains(string(text), `"stream":{"name":"terminal"`) {
+		t.Errorf("recorded is %s, %v", text, err)
+	}
+	if s, results := again(t, file, terminal("100")); s.Same != 1 {
+		t.Errorf("%s: %+v", s.String(), results)
+	}
+	s, results := again(t, file, terminal("80"))
+	if s.Different != 1 || len(results[0].Differences) != 1 || results[0].Differences[0].What != "stream" {
+		t.Errorf("got %+v", results)
+	}
+	if got := Describe(results[0].Verdict); got != "connect S/box terminal" {
+		t.Errorf("described as %q", got)
+	}
+}
+
 // TestReplaySettings gives the module what it was configured with.
 func TestReplaySettings(t *testing.T) {
 	t.Parallel()

@@ -268,18 +268,98 @@ export default { async fetch(request: Request, env: any) {
   const s: any = getSandbox(env.Sandbox, "a"), out: string[] = [];
   for (const f of [() => s.runCode("1"), () => s.mountBucket("b", "/m", {}), () => s.createBackup({ dir: "/" }), () => s.tunnels.get(8080), () => s.checkChanges("/"),
     () => new (globalThis as any).WebSocketPair(), () => new (CodeInterpreter as any)(s), () => new (Room as any)(), () => (globalThis as any).caches.default.match(request),
-    () => new (globalThis as any).HTMLRewriter(), () => s.terminal(request), () => s.containerFetch("http://x/"), () => getSandbox(undefined as any, "x")]) {
+    () => new (globalThis as any).HTMLRewriter(), () => s.containerFetch("http://x/"), () => getSandbox(undefined as any, "x")]) {
     try { await f(); out.push("went on") } catch (e: any) { out.push(e.code + " " + e.message.slice(0, 30) + (e.suggestion ? "!" : "")) }
   }
   return new Response(out.join("\n"));
 } };`, func(s *plugins.Spec) {})
 	got := tell(t, p, request("/"))
 	for i, line := range strings.Split(strings.TrimPrefix(got, "200 "), "\n") {
-		if i < 11 && (!strings.HasPrefix(line, "UNSUPPORTED ") || !strings.HasSuffix(line, "!")) || strings.Contains(line, "went on") {
+		if i < 10 && (!strings.HasPrefix(line, "UNSUPPORTED ") || !strings.HasSuffix(line, "!")) || strings.Contains(line, "went on") {
 			t.Errorf("%d: %q", i, line)
 		}
 	}
-	if t.Failed() || strings.Count(got, "\n") != 12 {
+	if t.Failed() || strings.Count(got, "\n") != 11 {
 		t.Error(got, log)
+	}
+}
+
+// TestConnectTerminal gives terminals to the client, and to the Worker.
+func TestConnectTerminal(t *testing.T) {
+	t.Parallel()
+	stream, done := play(`{"type":"ready","id":"t"}`, []byte("$ ")), make(chan string, 8)
+	s := &services{open: func(name string, body json.RawMessage) (abi.Socket, error) {
+		done <- name
+		return stream, nil
+	}}
+	s.operate = func(name string, body json.RawMessage) (any, error) {
+		return abi.Session{ID: "mine"}, nil
+	}
+	p, log := s.with(t, `import { getSandbox, proxyTerminal } from "@cloudflare/sandbox";
+const cases: Record<string, (r: Request, s: any, env: any) => any> = {
+  plain: (r, s) => s.terminal(r),
+  options: (r, s) => s.terminal(r, { cols: 100, rows: 30, shell: "/bin/sh", sessionId: "one", policy: { maxDuration: "1h" }, wake: "ws" }),
+  labelled: (r, s, env) => getSandbox(env.Sandbox, "b", { labels: { a: "b" } }).terminal(r, { id: "t", takeover: true }),
+  session: async (r, s) => (await s.createSession({ id: "mine" })).terminal(r, { cols: 100 }),
+  proxied: (r, s) => proxyTerminal(s, "two", r, { rows: 30 }),
+  made: (r, s) => s.terminal(new Request("ws://internal/", { headers: { Upgrade: "websocket" } })),
+  wrapped: async (r, s) => { const { webSocket } = await s.terminal(r); return new Response(null, { status: 101, webSocket }); },
+  nothing: async (r, s) => { await s.terminal(r); return new Response("unused"); },
+  refused: async (r, s) => { try { return await s.terminal(new Request("http://x/")) } catch (e: any) { return new Response(e.code) } },
+  wrong: async (r, s) => s.terminal(r, { columns: 1 }),
+  accepted: async (r, s) => {
+    const { webSocket: ws, status } = await s.terminal(r, { cols: 100 }), got: any[] = [status];
+    const done = new Promise<void>((resolve) => ws.addEventListener("message", (e: any) => {
+      got.push(typeof e.data === "string" ? e.data : new TextDecoder().decode(e.data));
+      if (got.length === 3) resolve();
+    }));
+    ws.accept(); await done; ws.close(1000, "bye");
+    return new Response(got.join());
+  },
+};
+export default { async fetch(request: Request, env: any) {
+  return cases[new URL(request.url).pathname.slice(1)](request, getSandbox(env.Sandbox, "A"), env);
+} };`)
+	for _, c := range []struct{ name, want, opened string }{
+		{"plain", `connect Sandbox/a:0 terminal {}`, ""},
+		{"options", `connect Sandbox/a:0 terminal {"cols":100,"rows":30,"shell":"/bin/sh","session":"one"} {"maxDuration":3600000} ws`, ""},
+		{"labelled", `connect Sandbox/b:0 terminal {"id":"t","takeover":true}`, ""},
+		{"session", `connect Sandbox/a:0 terminal {"cols":100,"session":"mine"}`, ""},
+		{"proxied", `connect Sandbox/a:0 terminal {"rows":30,"session":"two"}`, ""},
+		{"made", `connect Sandbox/a:0 terminal {}`, ""},
+		{"wrapped", `connect Sandbox/a:0 terminal {}`, ""},
+		{"nothing", "200 unused", ""},
+		{"refused", "200 UPGRADE_REQUIRED", ""},
+		{"wrong", "error PLUGIN_FAILED: the Worker threw an exception", ""},
+		{"accepted", `200 101,{"type":"ready","id":"t"},$ `, "terminal"},
+	} {
+		d, err := p.Decide(t.Context(), upgrade("/"+c.name))
+		var got string
+		switch d := d.(type) {
+		case *abi.Connect:
+			got = fmt.Sprintf("connect %s/%s:%d %s %s", d.Sandbox.Binding, d.Sandbox.ID, d.Port, d.Stream.Name, d.Stream.Request)
+			if !d.Policy.IsZero() {
+				policy, _ := json.Marshal(d.Policy)
+				got += fmt.Sprintf(" %s %s", policy, d.Wake)
+			}
+		case *abi.Respond:
+			got = fmt.Sprintf("%d %s", d.Status, d.Body)
+		default:
+			got = fmt.Sprint("error ", err)
+		}
+		if !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: got %q, want %q\n%s", c.name, got, c.want, log)
+		}
+		opened := ""
+		select {
+		case opened = <-done:
+		default:
+		}
+		if opened != c.opened {
+			t.Errorf("%s: opened %q, want %q", c.name, opened, c.opened)
+		}
+	}
+	if d, err := p.Decide(t.Context(), request("/plain")); abi.AsError(err) == nil || abi.AsError(err).Code != abi.CodeUpgradeRequired {
+		t.Errorf("without a WebSocket: %v, %v", d, err)
 	}
 }

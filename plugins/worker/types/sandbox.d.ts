@@ -200,6 +200,10 @@ declare module "@cloudflare/sandbox" {
     readonly cwd: string;
     readonly env?: Record<string, string>;
     readonly createdAt?: string;
+    /** Opens a terminal of the session for the Worker. */
+    terminal(options?: Api.TerminalRequest): Promise<Terminal>;
+    /** Gives the client's WebSocket to a terminal of the session when the Response is returned. */
+    terminal(request: Request, options?: TerminalOptions): Promise<Response>;
   }
   export type ExecutionSession = Session;
 
@@ -226,6 +230,9 @@ declare module "@cloudflare/sandbox" {
     /** Taken and not needed: previews are below the configuration's domain. */
     hostname?: string;
   };
+
+  /** A terminal for the client, and what the edge is to enforce on the connection. */
+  export type TerminalOptions = Api.TerminalRequest & OfSession & { policy?: Api.Policy; wake?: Policy["wake"] };
 
   /** A sandbox. Nothing starts before an operation needs it. */
   export class Sandbox<E = unknown> extends Commands {
@@ -278,8 +285,9 @@ declare module "@cloudflare/sandbox" {
     containerFetch(request: Request | string | URL, port?: number): Promise<Response>;
     containerFetch(url: Request | string | URL, init: RequestInit, port: number): Promise<Response>;
     /** Opens a terminal for the Worker. */
-    terminal(options?: Api.TerminalRequest): Promise<Terminal>;
-    terminal(request: Request, options?: Api.TerminalRequest): Promise<Response>;
+    terminal(options?: Api.TerminalRequest & OfSession): Promise<Terminal>;
+    /** Gives the client's WebSocket to a terminal when the Response is returned: no message enters the Worker. */
+    terminal(request: Request, options?: TerminalOptions): Promise<Response>;
     readonly tunnels: { get: NotHere; list: NotHere; destroy: NotHere };
   }
   export type ISandbox = Sandbox;
@@ -296,7 +304,7 @@ declare module "@cloudflare/sandbox" {
   export function proxyToSandbox(request: Request, binding: SandboxNamespace | DurableObjectNamespace<any>, id: string): Promise<Response>;
   /** sandbox.wsConnect(request, port). */
   export function connect(sandbox: Sandbox, request: Request, port: number, policy?: Policy): Promise<Response>;
-  export function proxyTerminal(sandbox: Sandbox, sessionId: string, request: Request, options?: object): Promise<Response>;
+  export function proxyTerminal(sandbox: Sandbox, sessionId: string, request: Request, options?: TerminalOptions): Promise<Response>;
 
   /** Reads server-sent events whose data is JSON. */
   export function parseSSEStream<T = any>(stream: ReadableStream<Uint8Array>, signal?: AbortSignal): AsyncGenerator<T, void, undefined>;

@@ -15,7 +15,7 @@ const METHOD = 1, PATH = 4, QUERY = 5, URL_FIELD = 8;
 // Headers that are the host's (abi/SPEC.md): of the connection, its framing and its handshake.
 const owned = /^(?:host|connection|upgrade|keep-alive|te|trailer|transfer-encoding|content-length|proxy-connection|proxy-authorization|sec-websocket-(?:key|version|extensions))$/;
 
-const isUpgrade = (value) => value === "websocket" || typeof value === "string" && value.toLowerCase() === "websocket";
+export const isUpgrade = (value) => value === "websocket" || typeof value === "string" && value.toLowerCase() === "websocket";
 
 // checkPort refuses what is no port before anything is decided.
 export const checkPort = (operation, port) => {
@@ -25,7 +25,7 @@ export const checkPort = (operation, port) => {
 
 // target is the JSON that decisions take: {policy, wake, sandbox}. The policy's own
 // fields may stand beside wake.
-const target = (options, policy) => {
+export const target = (options, policy) => {
   if (policy === undefined && options === undefined) return undefined;
   const { wake, policy: inner, ...rest } = policy ?? {};
   return { wake, policy: inner ?? (Object.keys(rest).length > 0 ? rest : undefined), sandbox: options };
@@ -107,11 +107,14 @@ class Offer {
   get id() { return reference(this.h).id; }
   get options() { return target(reference(this.h).options, this.policy); }
   socket() { return lazy(this.request.url, () => opened(this.h, this.port, handshake(this.request))); }
-  decide(socket) {
-    if (socket !== undefined && isAccepted(socket)) throw new TypeError("the webSocket of this Response was accepted: it is the Worker's, and cannot be given to the client too");
-    return this;
-  }
+  decide(socket) { return unaccepted(this, socket); }
 }
+
+// unaccepted is a decision whose socket is not the Worker's.
+export const unaccepted = (decision, socket) => {
+  if (socket !== undefined && isAccepted(socket)) throw new TypeError("the webSocket of this Response was accepted: it is the Worker's, and cannot be given to the client too");
+  return decision;
+};
 
 // proxyTo relays the client's request to a port.
 export const proxyTo = (h, port, policy, request) => {

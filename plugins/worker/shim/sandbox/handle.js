@@ -13,7 +13,8 @@ export let requestOf;
 // makes of the answer what the promise is resolved with.
 export let call;
 
-// flow opens an operation that is a stream: a promise of its Flow.
+// flow opens an operation that is a stream: a promise of its Flow, or of what made
+// makes of its request and handle.
 export let flow;
 
 // replace sets options of the sandbox, which the next call sends.
@@ -44,9 +45,9 @@ export class Handle {
       const of = h.#of, req = request(of);
       return start(req, edge.op_start(req, name, text(of, fields)), "json", made);
     };
-    flow = (h, name, fields) => {
+    flow = (h, name, fields, made = (at, ws) => new Flow(at, ws)) => {
       const of = h.#of, req = request(of);
-      return start(req, edge.op_open_start(req, name, text(of, fields)), "handle", (ws) => new Flow(req, ws));
+      return start(req, edge.op_open_start(req, name, text(of, fields)), "handle", (ws) => made(req, ws));
     };
     replace = (h, options) => {
       h.#of[OPTIONS] = { ...h.#of[OPTIONS], ...options };

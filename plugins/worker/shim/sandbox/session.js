@@ -2,6 +2,7 @@
 import { call, reference } from "./handle.js";
 import { Files } from "./files.js";
 import { withoutInterpreter } from "./absent.js";
+import { terminal } from "./terminal.js";
 import { command, fill, stamped } from "./options.js";
 
 // Session has the methods of a sandbox that are about commands and files.
@@ -22,6 +23,8 @@ export class Session extends Files {
     return fields;
   }
   place(path) { return this.cwd === undefined || path.startsWith("/") ? path : this.cwd.endsWith("/") ? this.cwd + path : this.cwd + "/" + path; }
+
+  terminal(request, options) { return terminal(this, request, options, this.id); }
 
   // setEnvVars sets variables for what is started through this handle from now on.
   setEnvVars(envVars) {

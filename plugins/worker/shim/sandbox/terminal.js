@@ -1,7 +1,14 @@
-// Terminals in a sandbox.
-import { flow } from "./handle.js";
+// Terminals in a sandbox: for the client, and for the Worker itself.
+import { acceptable, edge } from "../core/index.js";
+import { incomingOf, isIncoming } from "../web/request.js";
+import { received } from "../web/response.js";
+import { adopt, lazy } from "../web/websocket.js";
+import { flow, reference, requestOf } from "./handle.js";
+import { isUpgrade, target, unaccepted } from "./connect.js";
 import { fill } from "./options.js";
-import { unsupported } from "./errors.js";
+import { invalid } from "./errors.js";
+
+const TERMINAL = "terminal";
 
 // Terminal is a terminal that the Worker itself reads and types into. next gives what
 // it prints, as bytes, and its events, as objects (abi/REFERENCE.md, terminal); null
@@ -21,12 +28,50 @@ class Terminal {
   }
 }
 
-// terminal opens a terminal for the Worker itself: terminal(options).
-export const terminal = (h, request, options) => {
-  if (typeof request?.headers?.get === "function") {
-    return Promise.reject(unsupported("terminal(request)", "a client's WebSocket cannot be spliced with a terminal; sandbox.terminal(options) opens one for the Worker, and the admin API has one for people"));
+// opened opens a terminal as a WebSocket of the Worker: a promise of its handle.
+const opened = (h, fields) => flow(h, TERMINAL, fields, (req, ws) => ({ req, ws }));
+
+// Offer is a terminal that is the client's if the Response is returned, and the
+// Worker's if its webSocket is accepted. It is the decision itself.
+class Offer {
+  constructor(h, url, fields, policy) {
+    this.h = h;
+    this.url = url;
+    this.fields = fields;
+    this.policy = policy;
   }
-  return flow(h, "terminal", fill({}, request ?? options)).then((f) => new Terminal(f));
+  get kind() { return "connect"; }
+  get binding() { return reference(this.h).binding; }
+  get id() { return reference(this.h).id; }
+  get port() { return 0; }
+  get options() { return { ...target(reference(this.h).options, this.policy), stream: { name: TERMINAL, request: this.fields } }; }
+  socket() { return lazy(this.url, () => opened(this.h, this.fields)); }
+  decide(socket) { return unaccepted(this, socket); }
+}
+
+// given is the Response that gives a terminal to whoever sent the request: to the
+// client, or to the Worker if it made the request up and the client wants no WebSocket.
+const given = (h, request, fields, policy) => {
+  const req = requestOf(h), own = incomingOf(request) === req && isIncoming(request);
+  if (!isUpgrade(own ? edge.req_header(req, "upgrade") : request.headers.get("upgrade"))) {
+    throw invalid(TERMINAL, "the request asks for no WebSocket: it needs the header Upgrade: websocket", "UPGRADE_REQUIRED");
+  }
+  if (own || req !== 0 && isUpgrade(edge.req_header(req, "upgrade"))) return acceptable(new Offer(h, request.url, fields, policy));
+  return opened(h, fields).then(({ req: at, ws }) => received({ status: 101, webSocket: adopt(at, ws, request.url) }));
+};
+
+// terminal gives a terminal to the client, terminal(request, options): the Response is
+// to be returned; or opens one for the Worker itself, terminal(options). Of options
+// policy and wake are the decision's.
+export const terminal = (h, request, options, session) => {
+  const forClient = typeof request?.headers?.get === "function";
+  const { policy, wake, ...rest } = (forClient ? options : request ?? options) ?? {};
+  const fields = fill({}, rest);
+  if (session !== undefined) fields.session ??= session;
+  if (!forClient) return flow(h, TERMINAL, fields).then((f) => new Terminal(f));
+  try {
+    return Promise.resolve(given(h, request, fields, policy === undefined && wake === undefined ? undefined : { policy, wake }));
+  } catch (e) { return Promise.reject(e); }
 };
 
 // proxyTerminal is the vendor's function of the same.
