@@ -34,6 +34,11 @@ func TestSourceErrors(t *testing.T) {
 			"worker.ts:1:26: Could not resolve \"node:fs/promises\": it is a module of Node.js, which Workers do not have here; use readFile",
 			"worker.ts:2:20: Could not resolve \"crypto\": it is a module of Node.js, which Workers do not have here; use the global crypto",
 		}},
+		{"node with a digit", "import x from \"node:http2\";\nimport y from \"path/win32\";\nconst z = y;\n" + answers, []string{
+			"worker.ts:1:15: Could not resolve \"node:http2\": it is a module of Node.js, which Workers do not have here",
+			"worker.ts:2:15: Could not resolve \"path/win32\": it is a module of Node.js, which Workers do not have here; use URL",
+		}},
+		{"node, required", "const x = require(\"crypto\");\n" + answers, []string{"worker.ts:1:19: Could not resolve \"crypto\": it is a module of Node.js, which Workers do not have here; use the global crypto"}},
 		{"wasm", "import x from \"./a.wasm\";\n" + answers, []string{"worker.ts:1:15: Could not resolve \"./a.wasm\": it is WebAssembly: a Worker here cannot import that"}},
 		{"cloudflare", "import x from \"cloudflare:sockets\";\n" + answers, []string{"there is cloudflare:workers alone"}},
 		{"part of the package", "import x from \"@cloudflare/sandbox/nix\";\n" + answers, []string{"all that there is of it is in @cloudflare/sandbox"}},
@@ -46,7 +51,7 @@ func TestSourceErrors(t *testing.T) {
 		{"too long beside ours", "import { proxyToSandbox } from \"@cloudflare/sandbox\";\nfor (;;);\nexport default { fetch: proxyToSandbox };\n", []string{"worker.ts: the top level computes for longer than"}},
 		{"throws what is no error", "throw \"text\";\n", []string{"worker.ts: text"}},
 		{"too long", "const x = 1;\nfor (;;) {}\n" + answers, []string{"the top level computes for longer than"}},
-		{"too much", "const x: any[] = [];\nfor (;;) x.push({ a: [x.length] });\n" + answers, []string{"the top level takes more than 64 MiB of memory"}},
+		{"too much", "const x: any[] = [];\nfor (;;) x.push(new Uint8Array(1 << 20));\n" + answers, []string{"the top level takes more than 64 MiB of memory"}},
 		{"says that it was interrupted", "throw new Error(\"the call was interrupted\");\n", []string{"worker.ts:1:11: Error: the call was interrupted"}},
 		{"says that memory is out", "throw new Error(\"it is out of memory\");\n", []string{"worker.ts:1:11: Error: it is out of memory"}},
 		{"awaits for ever", "await new Promise(() => {});\nconst x = 1;\n" + answers, []string{"worker.ts: Error: a top-level await waits for what never comes"}},
@@ -121,6 +126,28 @@ export default { async fetch() {
 	}
 	if !slices.Equal(inputs, want) {
 		t.Errorf("the inputs are\n%q, want\n%q", inputs, want)
+	}
+}
+
+// TestOptionalRequire imports a package that can do without a module of Node.js, and one
+// that cannot.
+func TestOptionalRequire(t *testing.T) {
+	t.Parallel()
+	file := write(t, "worker.ts", "import { random } from \"either\";\nexport default { fetch() { return new Response(random) } };\n",
+		"node_modules/either/package.json", `{"main": "x.js"}`,
+		"node_modules/either/x.js", "let crypto;\ntry { crypto = require('node:crypto') } catch { crypto = null }\nexports.random = crypto ? 'of Node' : 'of the platform';\n")
+	built, err := builder(t).Build(t.Context(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, log := serve(t, built.Module, nil)
+	if got := ask(t, p, request("/")); got != "of the platform" {
+		t.Errorf("got %q; %s", got, log)
+	}
+	_, err = builder(t).Build(t.Context(), write(t, "worker.ts", "import x from \"needs\";\n"+answers, "node_modules/needs/index.js", "module.exports = require(\"v8\");\n"))
+	var where *SourceError
+	if !errors.As(err, &where) || where.Text != `Error: Could not resolve "v8": it is a module of Node.js, which Workers do not have here` {
+		t.Errorf("a package that needs one: %v", err)
 	}
 }
 

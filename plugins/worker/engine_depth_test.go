@@ -12,7 +12,7 @@ import (
 // says: it must be an exception, or a result, never the end of the instance.
 func TestDeep(t *testing.T) {
 	t.Parallel()
-	p, log := serve(t, bare(t, evaluating), nil, func(s *plugins.Spec) { s.Compute, s.Deadline = 5*time.Second, time.Minute })
+	p, log := serve(t, bare(t, evaluating), nil, func(s *plugins.Spec) { s.Compute, s.Deadline = time.Minute, 10*time.Minute })
 	want := 0
 	for name, script := range map[string]string{
 		"a function":           "const f = (n) => f(n + 1) + 1; return f(0)",
@@ -66,7 +66,7 @@ func TestDeep(t *testing.T) {
 		t.Logf("%-22s %-80s %v", name, got, time.Since(begun).Round(time.Millisecond))
 		if n := ask(t, p, request("/count")); n != strconv.Itoa(want+1) {
 			t.Errorf("%s: another instance answers (%s): %s", name, n, got)
-			want = 0
+			want = 1
 		} else {
 			want++
 		}

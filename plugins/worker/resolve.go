@@ -15,6 +15,8 @@ import (
 const (
 	// ours is the bundler's namespace of modules that are no files.
 	ours = "edge"
+	// absent is that of modules that packages require and may do without.
+	absent = "absent"
 	// exportMark stands between the name of one of our modules and that of an export,
 	// which is a module of its own: what is not used is left out then.
 	exportMark = "#"
@@ -64,11 +66,15 @@ func (b *bundler) options(file string) api.BuildOptions {
 // and note what it reads.
 func (b *bundler) setUp(p api.PluginBuild) {
 	p.OnResolve(api.OnResolveOptions{Filter: `^(edge:|cloudflare:|@cloudflare/sandbox($|/|#))`}, b.resolveOurs)
-	p.OnResolve(api.OnResolveOptions{Filter: `^(node:)?[a-z_]+(/[a-z_]+)?$`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) { return resolveNode(p, a) })
+	p.OnResolve(api.OnResolveOptions{Filter: `^(node:)?[a-z0-9_]+(/[a-z0-9_]+)?$`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) { return resolveNode(p, a) })
 	p.OnResolve(api.OnResolveOptions{Filter: `\.wasm(\?.*)?$`}, refuse("it is WebAssembly: a Worker here cannot import that; run it in a sandbox, or write the plugin in a language that compiles to WebAssembly"))
 	p.OnResolve(api.OnResolveOptions{Filter: `^https?:`}, refuse("nothing is downloaded while a Worker is built; install it as a package, or save it as a file"))
 	p.OnLoad(api.OnLoadOptions{Filter: `.*`, Namespace: ours}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
 		text := b.runtime.stand(a.Path)
+		return api.OnLoadResult{Contents: &text, Loader: api.LoaderJS}, nil
+	})
+	p.OnLoad(api.OnLoadOptions{Filter: `.*`, Namespace: absent}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
+		text := fmt.Sprintf("throw new Error(%q);\n", unresolved(a.Path, whyNoNode(a.Path)))
 		return api.OnLoadResult{Contents: &text, Loader: api.LoaderJS}, nil
 	})
 	p.OnLoad(api.OnLoadOptions{Filter: `.*`, Namespace: "file"}, b.load)
@@ -95,9 +101,12 @@ func (b *bundler) resolveOurs(a api.OnResolveArgs) (api.OnResolveResult, error) 
 // refuse is a resolver that says why a module cannot be imported.
 func refuse(why string) func(api.OnResolveArgs) (api.OnResolveResult, error) {
 	return func(a api.OnResolveArgs) (api.OnResolveResult, error) {
-		return api.OnResolveResult{Errors: []api.Message{{Text: fmt.Sprintf("Could not resolve %q: %s", a.Path, why)}}}, nil
+		return api.OnResolveResult{Errors: []api.Message{{Text: unresolved(a.Path, why)}}}, nil
 	}
 }
+
+// unresolved is what to tell of a module that cannot be imported.
+func unresolved(path, why string) string { return fmt.Sprintf("Could not resolve %q: %s", path, why) }
 
 // nodeModules are those of Node.js, with what to use instead where we know.
 func nodeModules() map[string]string {
@@ -128,11 +137,11 @@ func nodeModules() map[string]string {
 }
 
 // resolveNode says that there are no modules of Node.js, unless a package of that name
-// is installed.
+// is installed. To a package that requires one this is an exception: many of them ask
+// for what they can do without.
 func resolveNode(p api.PluginBuild, a api.OnResolveArgs) (api.OnResolveResult, error) {
-	name, explicit := strings.CutPrefix(a.Path, "node:")
-	module, _, _ := strings.Cut(name, "/")
-	instead, known := nodeModules()[module]
+	_, known := nodeModules()[nodeModule(a.Path)]
+	explicit := strings.HasPrefix(a.Path, "node:")
 	if a.PluginData == plainly || !known && !explicit {
 		return api.OnResolveResult{}, nil
 	}
@@ -142,11 +151,25 @@ func resolveNode(p api.PluginBuild, a api.OnResolveArgs) (api.OnResolveResult, e
 			return api.OnResolveResult{Path: found.Path, Namespace: found.Namespace, Suffix: found.Suffix}, nil
 		}
 	}
+	if a.Kind == api.ResolveJSRequireCall && strings.Contains(filepath.ToSlash(a.Importer), "/node_modules/") {
+		return api.OnResolveResult{Path: a.Path, Namespace: absent}, nil
+	}
+	return refuse(whyNoNode(a.Path))(a)
+}
+
+// nodeModule is the name of the module, as nodeModules has it: "fs" of "node:fs/promises".
+func nodeModule(path string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(path, "node:"), "/")
+	return name
+}
+
+// whyNoNode says why a module of Node.js is not there, and what to use.
+func whyNoNode(path string) string {
 	why := "it is a module of Node.js, which Workers do not have here"
-	if instead != "" {
+	if instead := nodeModules()[nodeModule(path)]; instead != "" {
 		why += "; " + instead
 	}
-	return refuse(why)(a)
+	return why
 }
 
 // plainly marks a question of ours to the bundler.

@@ -3,6 +3,8 @@ package worker
 import (
 	"strings"
 	"testing"
+
+	"edge/plugins/worker/link"
 )
 
 // TestReadVLQ writes numbers and reads them again.
@@ -34,4 +36,16 @@ func FuzzPositions(f *testing.F) {
 		}
 		_ = p.script()
 	})
+}
+
+// TestPlaceOfOurs names no place in what the bundler adds to a source.
+func TestPlaceOfOurs(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]string{"edge:edge:runtime": "", entryName: "", "worker.ts": "worker.ts"} {
+		p := positions{sources: []string{source}, lines: [][]position{{{}}}}
+		e := p.sourceError("/project", &link.ScriptError{Message: "Error: x", Stack: "    at f (worker.js:1:1)"})
+		if e.File != want {
+			t.Errorf("%s: the error's file is %q, want %q", source, e.File, want)
+		}
+	}
 }
