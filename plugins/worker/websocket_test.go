@@ -30,6 +30,21 @@ return [...got, end.wasClean, ws.readyState].join();`,
 			"0,wss://api.example.com/live?x,InvalidStateError,open,p2,1,echo hi,wss://api.example.com,1 2,wss://api.example.com,98 108 111 98,wss://api.example.com,true,3",
 		},
 		{
+			"order", `
+const ws = new WebSocket("wss://api.example.com/"), bytes = new Uint8Array([65, 66]);
+let n = 0;
+const all = new Promise<void>((r) => { ws.onmessage = () => { if (++n === 4) r() } });
+await new Promise((r) => { ws.onopen = r });
+ws.send(""); ws.send(new Blob(["blob"])); ws.send("t\u00e9xt"); ws.send(bytes);
+const waiting = ws.bufferedAmount;
+bytes.fill(0);
+await all;
+const after = ws.bufferedAmount;
+ws.close();
+return waiting + "," + after;`,
+			"https://api.example.com/ [] []", "1 ; 2 blob; 1 t\u00e9xt; 2 AB; close 1000 ", "11,0",
+		},
+		{
 			"a preview needs no grant", `
 const ws = new WebSocket("http://8080-a-token.localhost:8787/");
 await new Promise((r) => ws.addEventListener("open", r));

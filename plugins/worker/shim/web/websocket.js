@@ -3,7 +3,9 @@
 // any lives as long as the isolate.
 import { current, edge, owner, start } from "../core/index.js";
 import { CloseEvent, ErrorEvent, Event, EventTarget, MessageEvent, fire, handlerAttribute } from "./events.js";
-import { Blob } from "./blob.js";
+import { Blob, blobBytes } from "./blob.js";
+import { bytesOf } from "./bytes.js";
+import { URL } from "./url.js";
 
 const CONNECTING = 0, OPEN = 1, CLOSING = 2, CLOSED = 3;
 const TEXT = 1, BINARY = 2, FOREVER = -1;
@@ -13,7 +15,6 @@ const inner = Symbol("opened by the runtime");
 
 // handshaken is what the edge tells of a handshake: {status, protocol, headers}.
 export const handshaken = (req, ws) => {
-  if (edge.ws_head === undefined) return { status: 101, protocol: "", headers: [] };
   const text = edge.ws_head(req, ws);
   return typeof text === "string" ? JSON.parse(text) : { status: 101, protocol: "", headers: [] };
 };
@@ -24,13 +25,19 @@ export const connect = (url, protocols, headers) => {
   return start(req, edge.ws_url_start(req, url, JSON.stringify({ protocols, headers })), "handle", (ws) => ({ req, ws }));
 };
 
-const bytesOf = (data) => data instanceof ArrayBuffer ? new Uint8Array(data) : ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : undefined;
+// messageOf is what send was given: a string, bytes or a Blob. own is one that waits,
+// which nobody can change meanwhile.
+const messageOf = (data) => data instanceof Blob ? data : bytesOf(data) ?? String(data);
+const own = (message) => message instanceof Uint8Array ? message.slice() : message;
+
+// sizeOf is a message's size in bytes.
+const sizeOf = (message) => message instanceof Blob ? message.size : typeof message === "string" ? edge.utf8_encode(message).length : message.length;
 
 let opened, accepted;
 
 export class WebSocket extends EventTarget {
   #url; #state = CONNECTING; #req = 0; #ws = 0; #protocol = ""; #open; #ours; #accepted = false;
-  #binaryType = "arraybuffer"; #origin; #waiting = []; #buffered = 0; #sending = Promise.resolve();
+  #binaryType = "arraybuffer"; #origin; #waiting = []; #buffered = 0; #unsent = 0; #sending = Promise.resolve();
 
   constructor(url, protocols, token) {
     super();
@@ -130,29 +137,29 @@ export class WebSocket extends EventTarget {
   send(data) {
     if (arguments.length === 0) throw new TypeError("send needs a message");
     if (!this.#accepted) throw new TypeError("accept() must be called before send()");
-    if (this.#state === OPEN) this.#queue(data);
+    if (this.#state === OPEN) this.#queue(messageOf(data));
     else if (this.#state === CONNECTING) {
       if (!this.#ours) throw new DOMException("the WebSocket is not open yet: send when its event open has come", "InvalidStateError");
-      this.#waiting.push(data);
+      this.#waiting.push(own(messageOf(data)));
     }
   }
 
-  // Messages go out in the order of send, those of Blobs too.
-  #queue(data) {
-    if (data instanceof Blob) {
-      this.#sending = this.#sending.then(() => data.arrayBuffer()).then((b) => this.#write(BINARY, new Uint8Array(b)));
-      return;
-    }
-    const bytes = bytesOf(data), opcode = bytes === undefined ? TEXT : BINARY, message = bytes ?? String(data);
-    if (this.#buffered === 0) this.#sending = this.#write(opcode, message);
-    else this.#sending = this.#sending.then(() => this.#write(opcode, message));
-  }
-  #write(opcode, message) {
-    const size = message.length;
+  // Messages go out in the order of send: each when the one before is on its way.
+  #queue(message) {
+    const size = sizeOf(message);
     this.#buffered += size;
+    if (this.#unsent++ === 0) this.#sending = this.#write(message, size);
+    else {
+      const kept = own(message);
+      this.#sending = this.#sending.then(() => this.#write(kept, size));
+    }
+  }
+  #write(message, size) {
+    const opcode = typeof message === "string" ? TEXT : BINARY, data = message instanceof Blob ? blobBytes(message) : message;
+    const done = () => { this.#buffered -= size; this.#unsent--; };
     let sent;
-    try { sent = start(this.#req, edge.ws_send_start(this.#req, this.#ws, opcode, message), "none"); } catch (e) { sent = Promise.reject(e); }
-    return sent.then(() => { this.#buffered -= size; }, (e) => { this.#buffered -= size; if (this.#state === OPEN) this.#fail(e); });
+    try { sent = start(this.#req, edge.ws_send_start(this.#req, this.#ws, opcode, data), "none"); } catch (e) { sent = Promise.reject(e); }
+    return sent.then(done, (e) => { done(); if (this.#state === OPEN) this.#fail(e); });
   }
 
   close(code, reason = "") {
