@@ -80,9 +80,9 @@ const cases: Record<string, (kv: any, cache: any) => any> = {
       await new Response(await kv.get("stream", "stream")).text(), await kv.get("text", { type: "text", cacheTtl: 60 }), await kv.get("none"), await cache.get("text")];
   },
   async metadata(kv) {
-    await kv.put("m", "value", { metadata: { a: 1 } }); await kv.put("plain", "v"); await kv.put("odd", "\0edge", {});
+    await kv.put("m", "value", { metadata: { a: 1 } }); await kv.put("plain", "v"); await kv.put("odd", "\0edge", {}); await kv.put("like", "\0edge.metadata\0{", {});
     const m = await kv.getWithMetadata("m"), p = await kv.getWithMetadata("plain"), n = await kv.getWithMetadata("none");
-    return [m.value, m.metadata.a, await kv.get("m"), p.value, p.metadata, n.value, n.metadata, (await kv.get("odd")).length];
+    return [m.value, m.metadata.a, await kv.get("m"), p.value, p.metadata, n.value, n.metadata, (await kv.get("odd")).length, (await kv.get("like")).length];
   },
   async list(kv, cache) {
     for (const k of ["l1", "l2", "l3", "x"]) await cache.put(k, "v");
@@ -100,7 +100,7 @@ export default { async fetch(request: Request, env: any) {
 } };`, granted)
 	for _, c := range []struct{ name, want string }{
 		{"forms", `["héllo",1,"0,255",7,"s1s2","héllo",null,"cached"]`},
-		{"metadata", `["value",1,"value","v",null,null,null,5]`},
+		{"metadata", `["value",1,"value","v",null,null,null,5,16]`},
 		{"list", `["l1,l2",false,"l2","l3",true,true,3]`},
 		{"several", `["héllo",null,2]`},
 		{"gone", `[null]`},

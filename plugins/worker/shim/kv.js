@@ -1,6 +1,8 @@
 // Key-value namespaces, as Workers have them, over the plugin's store (kv in
 // abi/SPEC.md, section 6).
 import { current, edge, owner, start } from "./core/index.js";
+import { bytesOf } from "./web/bytes.js";
+import { Response } from "./web/response.js";
 import { ReadableStream } from "./web/streams.js";
 
 const GET = 1, SET = 2, DELETE = 3, LIST = 4;
@@ -9,8 +11,6 @@ const REVISION = 8; // bytes in front of a value
 // What is stored with metadata begins with this, the metadata's JSON and a NUL; other
 // plugins of the namespace see it so.
 const MARK = "\0edge.metadata\0";
-
-const bytesOf = (value) => value instanceof ArrayBuffer ? new Uint8Array(value) : ArrayBuffer.isView(value) ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : undefined;
 
 const collect = (value) => {
   if (typeof value?.getReader === "function") return new Response(value).arrayBuffer().then((b) => new Uint8Array(b));
@@ -26,10 +26,13 @@ const lifetime = ({ expirationTtl, expiration }) => {
   return undefined;
 };
 
+// isMarked tells whether bytes begin as those with metadata do.
+const isMarked = (value) => value[0] === 0 && value.length >= MARK.length && edge.latin1_decode(value.subarray(0, MARK.length)) === MARK;
+
 // split takes the metadata off a value.
 const split = (bytes) => {
   const value = bytes.subarray(REVISION);
-  if (value[0] !== 0 || value.length < MARK.length || edge.latin1_decode(value.subarray(0, MARK.length)) !== MARK) return { value, metadata: null };
+  if (!isMarked(value)) return { value, metadata: null };
   const end = value.indexOf(0, MARK.length);
   return { value: value.subarray(end + 1), metadata: JSON.parse(edge.utf8_decode(value.subarray(MARK.length, end))) };
 };
@@ -86,8 +89,9 @@ export class KVNamespace {
     const write = (bytes) => this.#call(SET, String(key), bytes, ttl === undefined ? undefined : { ttl }, "none");
     if (typeof value === "string" && options.metadata === undefined && value[0] !== "\0") return write(value);
     return collect(value).then((bytes) => {
-      if (options.metadata === undefined || options.metadata === null) return write(bytes);
-      const head = edge.utf8_encode(MARK + JSON.stringify(options.metadata) + "\0"), all = new Uint8Array(head.length + bytes.length);
+      const metadata = options.metadata ?? null;
+      if (metadata === null && !isMarked(bytes)) return write(bytes);
+      const head = edge.utf8_encode(MARK + JSON.stringify(metadata) + "\0"), all = new Uint8Array(head.length + bytes.length);
       all.set(head);
       all.set(bytes, head.length);
       return write(all);
@@ -97,9 +101,9 @@ export class KVNamespace {
   delete(key) { return this.#call(DELETE, String(key), null, undefined, "none"); }
 
   // list gives a page of keys; their metadata is told by getWithMetadata alone.
-  list({ prefix = "", limit = 1000, cursor } = {}) {
+  list({ prefix, limit, cursor } = {}) {
     const after = cursor ? this.#prefix + cursor : undefined;
-    return this.#call(LIST, prefix, null, { after, limit: Math.min(limit, 1000) }, "json", ({ entries, more }) => {
+    return this.#call(LIST, prefix ?? "", null, { after, limit: Math.min(limit ?? 1000, 1000) }, "json", ({ entries, more }) => {
       const keys = entries.map(({ key, expiresAt }) => {
         const name = key.slice(this.#prefix.length);
         return expiresAt === undefined ? { name } : { name, expiration: Math.floor(Date.parse(expiresAt) / 1000) };
