@@ -3,6 +3,7 @@
 import { acceptable, decided, edge, start } from "../core/index.js";
 import { incomingOf, isIncoming } from "../web/request.js";
 import { received } from "../web/response.js";
+import { URL } from "../web/url.js";
 import { adopt, isAccepted, lazy } from "../web/websocket.js";
 import { reference, requestOf } from "./handle.js";
 import { Flow } from "./flow.js";

@@ -1,4 +1,6 @@
 // Files of a sandbox, and Git.
+import { edge } from "../core/index.js";
+import { bytesOf } from "../web/bytes.js";
 import { call, flow } from "./handle.js";
 import { Commands, answered } from "./commands.js";
 import { fill, stamped } from "./options.js";
@@ -36,12 +38,27 @@ const permissions = (mode) => {
 // octal is a mode as the edge wants it: 0o755 and "755" are "0755".
 const octal = (mode) => typeof mode === "number" ? "0" + mode.toString(8) : mode;
 
-// bytesOf is a view of what is bytes, or undefined.
-const bytesOf = (content) => {
-  if (content instanceof Uint8Array) return content;
-  if (content instanceof ArrayBuffer) return new Uint8Array(content);
-  if (ArrayBuffer.isView(content)) return new Uint8Array(content.buffer, content.byteOffset, content.byteLength);
-  return undefined;
+// pieceOf is bytes of what is written: a string's or its own.
+const pieceOf = (content) => {
+  const bytes = typeof content === "string" ? edge.utf8_encode(content) : bytesOf(content);
+  if (bytes === undefined) throw new TypeError("writeFile: the content is no string, bytes, Blob or ReadableStream of such");
+  return bytes;
+};
+
+// sendAll sends a ReadableStream's pieces; what is left is cancelled if that fails.
+const sendAll = async (to, stream) => {
+  const reader = stream.getReader();
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const bytes = pieceOf(value);
+      if (bytes.length > 0) await to.send(bytes);
+    }
+  } catch (e) {
+    reader.cancel(e).catch(() => {});
+    throw e;
+  }
 };
 
 export class Files extends Commands {
@@ -63,16 +80,9 @@ export class Files extends Commands {
     const to = await flow(this, "writeFileStream", fields);
     try {
       if (typeof content?.stream === "function") content = content.stream();
-      if (typeof content?.getReader === "function") {
-        const reader = content.getReader();
-        for (;;) {
-          const { value, done } = await reader.read();
-          if (done) break;
-          await to.send(typeof value === "string" ? new TextEncoder().encode(value) : bytesOf(value));
-        }
-      } else {
-        const bytes = typeof content === "string" ? new TextEncoder().encode(content) : bytesOf(content);
-        if (bytes === undefined) throw new TypeError("writeFile: the content is no string, bytes, Blob or ReadableStream");
+      if (typeof content?.getReader === "function") await sendAll(to, content);
+      else {
+        const bytes = pieceOf(content);
         if (bytes.length > 0) await to.send(bytes);
       }
       await to.end();

@@ -1,5 +1,7 @@
 // Files as streams: bytes as they are, and the vendor's events of them.
 import { edge } from "../core/index.js";
+import { joined } from "../web/bytes.js";
+import { TextDecoder } from "../web/encoding.js";
 import { ReadableStream } from "../web/streams.js";
 import { flow } from "./handle.js";
 import { isBinary, mediaType } from "./media.js";
@@ -96,9 +98,6 @@ export const collectFile = async (stream) => {
     const { value, done } = await pieces.next();
     if (!done) { parts.push(value); continue; }
     if (!value.isBinary) return { content: parts.join(""), metadata: value };
-    const content = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
-    let at = 0;
-    for (const p of parts) { content.set(p, at); at += p.length; }
-    return { content, metadata: value };
+    return { content: joined(parts), metadata: value };
   }
 };

@@ -1,6 +1,7 @@
 // Server-Sent Events, in which the vendor's streams are written, and the streams of
 // the edge as such.
 import { edge } from "../core/index.js";
+import { TextDecoder } from "../web/encoding.js";
 import { ReadableStream } from "../web/streams.js";
 import { flow } from "./handle.js";
 import { fill } from "./options.js";
@@ -13,28 +14,28 @@ const stamp = (event) => { event.timestamp = new Date().toISOString(); return ev
 // events makes a ReadableStream of what an operation tells: words(event) gives the
 // events that are written for one of the edge's. An error is the last event.
 export const events = (opening, words, signal) => {
-  const abort = signal && new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    else signal.addEventListener("abort", () => reject(signal.reason));
-  });
   return opening.then((source) => {
-    if (abort) abort.catch(() => source.close());
+    const stop = () => source.close(), ended = () => signal?.removeEventListener("abort", stop);
+    if (signal?.aborted) stop();
+    else signal?.addEventListener("abort", stop);
     return new ReadableStream({
       pull(controller) {
         const write = (event) => {
-          if (event === null) return controller.close();
+          if (signal?.aborted) throw signal.reason;
+          if (event === null) { ended(); return controller.close(); }
           const out = words(event);
           for (const e of out) controller.enqueue(encode(stamp(e)));
           if (out.length === 0) return this.pull(controller);
         };
         const fail = (e) => {
+          ended();
           if (signal?.aborted) return controller.error(signal.reason);
           controller.enqueue(encode(stamp({ type: "error", error: e.message, code: e.code, details: e.details })));
           controller.close();
         };
         return source.event().then(write, fail);
       },
-      cancel() { source.close(); },
+      cancel() { ended(); source.close(); },
     });
   });
 };

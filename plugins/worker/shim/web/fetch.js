@@ -1,10 +1,12 @@
 // fetch() (Fetch Standard), as far as the edge goes: to the hosts that the plugin is
 // granted, and without a grant to the previews of this edge.
 import { current, edge, owner, start } from "../core/index.js";
+import { bytesOf, joined } from "./bytes.js";
 import { Request, payload } from "./request.js";
 import { received } from "./response.js";
 import { adopt, connect, handshaken } from "./websocket.js";
 import { whenAborted } from "./abort.js";
+import { URL } from "./url.js";
 
 const PIECE = 64 << 10;
 
@@ -14,18 +16,14 @@ const bare = (method, status) => method === "HEAD" || status === 204 || status =
 // collect reads a stream that the edge cannot be sent piece by piece.
 const collect = async (stream) => {
   const parts = [], reader = stream.getReader();
-  let size = 0;
   for (;;) {
     const { value, done } = await reader.read();
     if (done) break;
-    const bytes = typeof value === "string" ? edge.utf8_encode(value) : value;
+    const bytes = typeof value === "string" ? edge.utf8_encode(value) : bytesOf(value);
+    if (bytes === undefined) throw new TypeError("the stream of a request's body gave what is no bytes: its chunks must be Uint8Arrays");
     parts.push(bytes);
-    size += bytes.length;
   }
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const p of parts) { all.set(p, at); at += p.length; }
-  return all;
+  return joined(parts);
 };
 
 // failed is what fetch() fails with: its cause has the edge's code and what to do.
@@ -37,34 +35,46 @@ const place = (url) => { try { return new URL(url).origin; } catch { return url;
 
 // forgotten closes the answers that nobody can read any more: a Worker that only looks
 // at the status would use up the exchanges that it may have open.
-const forgotten = new FinalizationRegistry(({ req, handle }) => edge.fetch_close(req, handle));
+const forgotten = new FinalizationRegistry(({ req, handle, undo }) => {
+  undo();
+  edge.fetch_close(req, handle);
+});
 
 // Body is an answer's, as a source of a payload (body.js): read when it is asked for.
 class Body {
-  #req; #handle; #over = false; #reason;
+  #open; #over = false; #reason;
   constructor(req, handle) {
-    this.#req = req;
-    this.#handle = handle;
-    forgotten.register(this, { req, handle }, this);
+    this.#open = { req, handle, undo() {} };
+    forgotten.register(this, this.#open, this);
+  }
+  // follow has a signal abort it, which does not keep it for that.
+  follow(signal) {
+    const weak = new WeakRef(this);
+    this.#open.undo = whenAborted(signal, (reason) => weak.deref()?.abort(reason));
   }
   read() {
     if (this.#reason !== undefined) return Promise.reject(this.#reason);
     if (this.#over) return Promise.resolve(null);
-    return start(this.#req, edge.fetch_read_start(this.#req, this.#handle, PIECE), "bytes", (piece) => {
+    const { req, handle } = this.#open;
+    return start(req, edge.fetch_read_start(req, handle, PIECE), "bytes", (piece) => {
       if (piece.length > 0) return piece;
       this.cancel();
       return null;
     }).then(undefined, (e) => {
-      this.#over = true;
+      this.#end();
       if (this.#reason !== undefined) throw this.#reason;
       throw new TypeError("the body broke off: " + e.message, { cause: e });
     });
   }
   cancel() {
-    if (!this.#over) edge.fetch_close(this.#req, this.#handle);
-    this.#over = true;
-    forgotten.unregister(this);
+    if (!this.#over) edge.fetch_close(this.#open.req, this.#open.handle);
+    this.#end();
     return Promise.resolve();
+  }
+  #end() {
+    this.#over = true;
+    this.#open.undo();
+    forgotten.unregister(this);
   }
   // abort ends it with an error for who reads on.
   abort(reason) {
@@ -142,7 +152,7 @@ const aborted = (signal, promise) => new Promise((resolve, reject) => {
     const body = bodies.get(response);
     if (over) return void body?.cancel();
     undo();
-    if (body !== undefined) whenAborted(signal, (reason) => body.abort(reason));
+    body?.follow(signal);
     resolve(response);
   }, (e) => { undo(); reject(e); });
 });
