@@ -1,7 +1,7 @@
 // The calls that wait for the host.
 import { edge } from "./edge.js";
 import { check, fault } from "./errors.js";
-import { owner, taskOf } from "./task.js";
+import { taskOf } from "./task.js";
 
 const CLOSED = 9, INTERNAL = 12;
 
@@ -51,13 +51,6 @@ export const start = (req, call, kind, then) => {
 };
 
 const failure = (call, req) => { try { check(call, req); } catch (e) { return e; } };
-
-// operate carries out an operation on a sandbox; body is an object of its fields. When
-// the request is over, the operation is the instance's.
-export const operate = (req, name, body) => {
-  req = owner(req);
-  return start(req, edge.op_start(req, name, JSON.stringify(body)), "json");
-};
 
 const endings = new WeakSet(); // the errors of drop
 

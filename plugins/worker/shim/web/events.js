@@ -69,7 +69,7 @@ const remove = (list, l) => {
   if (i >= 0) list.splice(i, 1);
 };
 
-let fireAt, listens;
+let fireAt;
 
 export class EventTarget {
   #listeners; // made with the first
@@ -100,16 +100,12 @@ export class EventTarget {
   }
   static {
     fireAt = (target, event) => dispatch(event, target, target.#listeners, true);
-    listens = (target, type) => target.#listeners !== undefined && target.#listeners.some((l) => l.type === type);
   }
 }
 expose(EventTarget);
 
 // fire dispatches an event of the runtime's own at a target.
 export const fire = (target, event) => fireAt(target, event);
-
-// hasListener tells whether somebody listens for a type.
-export const hasListener = (target, type) => listens(target, type);
 
 // handlerAttribute gives a class' prototype an attribute such as onabort.
 export const handlerAttribute = (Class, type) => {

@@ -129,8 +129,9 @@ export class Response {
     if (text === undefined) throw new TypeError("Value is not JSON serializable");
     const r = new Response(null, init), s = stateOf(r);
     if (bodiless.includes(s.status)) throw new TypeError(`Response with null body status ${s.status} cannot have body`);
-    s.payload = ofText(text, "application/json");
-    if (s.headers !== undefined && !s.headers.has("content-type")) s.headers.append("content-type", "application/json");
+    s.payload = text;
+    s.isJSON = true;
+    if (s.headers !== undefined && !s.headers.has("content-type")) s.headers.append("content-type", JSON_TYPE);
     return r;
   }
   static {

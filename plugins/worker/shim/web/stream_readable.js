@@ -111,9 +111,6 @@ export var isStream;
 // isDisturbed tells whether a stream was read from or cancelled.
 export const isDisturbed = (stream) => stateOf(stream).disturbed;
 
-// isErrored tells whether a stream broke, and with what: {error}, or null.
-export const erroredWith = (stream) => { const s = stateOf(stream); return s.state === "errored" ? { error: s.error } : null; };
-
 const begin = (s, result) => {
   Promise.resolve(result).then(() => { s.started = true; pullIfNeeded(s); }, (e) => fail(s, e));
 };
