@@ -98,6 +98,9 @@ func functions() []foreign {
 		{"utf8_check", "", "b", 'V'},
 		{"latin1_decode", "", "b", 'W'},
 		{"latin1_encode", "", "a", 'A'},
+		{"url_scan", "", "bb", 'P'},
+		{"query_get", "", "bb", 'Q'},
+		{"quote", "", "b", 'G'},
 	}
 }
 

@@ -42,6 +42,8 @@ func Link(engine []byte) (*Module, error) {
 	g.arguments()
 	g.results()
 	g.fetchHead()
+	g.urls()
+	g.quoted()
 	first := b.table // of what is added to it
 	g.noJob = first + uint32(len(table))
 	g.run()

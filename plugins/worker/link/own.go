@@ -27,6 +27,21 @@ func (g *glue) own(f foreign, args, release code) code {
 	case 'W': // latin takes where the bytes end
 		ptr := load(0, i32(cellViews))
 		return do(set(localResult, g.call("latin", ptr, add(ptr, load(4, i32(cellViews))))), release, get(localResult))
+	case 'P':
+		return do(set(localResult, extendU(g.call("scan", args))), release, get(localResult))
+	case 'Q': // null if the query does not have it, undefined if that is not known
+		return do(set(localErrno, g.call("query", args)),
+			set(localResult, i64(uint64(tagUndefined)<<32)),
+			when(eqz(get(localErrno)), set(localResult, i64(uint64(tagNull)<<32))),
+			when(eq(get(localErrno), i32(1)), set(localResult, g.call("make", load(cellScratch, zero()), load(cellScratch+4, zero()), i32(1)))),
+			release, get(localResult))
+	case 'G': // undefined if there is something to be escaped
+		return do(
+			when(eqz(tee(localErrno, g.call("quoted", args))), release, ret(i64(undefined))),
+			release,
+			when(eq(get(localErrno), i32(0xffffffff)), ret(i64(exception))),
+			set(localResult, g.call("make", load(cellPacked, zero()), get(localErrno), i32(1))),
+			g.call("spare"), get(localResult))
 	case 'A':
 		return do(set(localResult, g.call("make", args, zero())), release, get(localResult))
 	}

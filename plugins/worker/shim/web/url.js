@@ -1,9 +1,11 @@
 // URL (WHATWG URL standard, section 6.1).
 //
 // Most URLs are those of requests: http, a plain host, a path that needs no encoding.
-// For them the constructor checks the origin alone, and the getters cut the text; all
-// else, and each URL that is changed, is parsed into a record (url_record.js).
+// For them the constructor looks whether the parser would write them as they are, and
+// the getters cut the text; all else, and each URL that is changed, is parsed into a
+// record (url_record.js).
 
+import { edge } from "../core/edge.js";
 import { expose, need } from "./idl.js";
 import { bind, observe, rebind, URLSearchParams } from "./url_search_params.js";
 import * as records from "./url_record.js";
@@ -19,38 +21,36 @@ const port = "(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?";
 const plainOrigin = new RegExp(`^https?://(?:(?:[a-z0-9_-]+\\.)*[a-z][a-z0-9-]*|${byte}(?:\\.${byte}){3})${port}$`);
 const otherwise = /^http:.*:80$|^https:.*:443$|xn--/;
 
-// What a path or query can have as it is, and without a fragment: mostly there are no
-// percent signs, and one look is enough.
-const sure = /^[!$&(-;=?-\[\]_a-z|~]*$/;
-const odd = /[^!$-&(-;=?-\[\]_a-z|~]/;
-const dots = /\/%2e/i;
-
 let known = "\n"; // the origin that was last found to be plain: mostly it is the same
 
-// plain returns where the path begins if the URL's origin is plain, or else 0.
-const plain = (url) => {
-  if (url.startsWith(known) && url.charCodeAt(known.length) === SLASH) return known.length;
+// isPlain tells whether a URL's origin is plain, and remembers it.
+const isPlain = (url) => {
   const slash = url.indexOf("/", 8);
-  if (slash < 0) return 0;
+  if (slash < 0) return false;
   const origin = url.slice(0, slash);
-  if (!plainOrigin.test(origin) || otherwise.test(origin)) return 0;
+  if (!plainOrigin.test(origin) || otherwise.test(origin)) return false;
   known = origin;
-  return slash;
+  return true;
 };
 
-const SLASH = 47;
-const NONE = -1;
+const NONE = -1, STRANGE = -2; // of url_scan: there is no query; the URL has to be parsed
+
+// scan returns where the question mark of a URL is that the parser would write as it
+// is, or NONE; STRANGE for any other. Its origin is known then.
+const scan = (url) => {
+  const mark = edge.url_scan(url, known);
+  return mark === STRANGE && isPlain(url) ? edge.url_scan(url, known) : mark;
+};
 
 // plainRecord is the record of a URL that is as the parser would write it; null if it
 // may not be.
 const plainRecord = (url) => {
-  const at = plain(url), rest = url.slice(at);
-  if (at === 0 || rest.includes("/.") || !sure.test(rest)) return null;
-  const [scheme, , authority] = url.slice(0, at).split("/"), [host, number] = authority.split(":");
-  const mark = rest.indexOf("?"), pathname = mark < 0 ? rest : rest.slice(0, mark);
+  const mark = scan(url);
+  if (mark === STRANGE || url.includes("%")) return null;
+  const [scheme, , authority] = known.split("/"), [host, number] = authority.split(":");
   return {
     scheme: scheme.slice(0, -1), username: "", password: "", host, port: number === undefined ? null : Number(number),
-    path: pathname.slice(1).split("/"), query: mark < 0 ? null : rest.slice(mark + 1), fragment: null,
+    path: url.slice(known.length + 1, mark === NONE ? url.length : mark).split("/"), query: mark === NONE ? null : url.slice(mark + 1), fragment: null,
   };
 };
 
@@ -68,26 +68,55 @@ const invalid = (url) => {
   return e;
 };
 
+// What a URL is made of; a list, since that is the cheapest to make. HREF is the text,
+// or undefined if it has to be written. As long as that is as it was given, PATH is
+// where the path begins and MARK where the query does, or NONE; then PATH is 0, and
+// there is a RECORD. PARAMS are made when they are asked for.
+const HREF = 0, PATH = 1, MARK = 2, PARAMS = 3, RECORD = 4;
+
+// recordOf has the URL be a record from now on.
+const recordOf = (s) => {
+  if (s[PATH] > 0) {
+    s[RECORD] = records.parse(s[HREF], null);
+    s[PATH] = 0;
+    s[HREF] = undefined;
+  }
+  return s[RECORD];
+};
+
+// change changes the record.
+const change = (s, f, value) => {
+  value = text(value);
+  f(recordOf(s), value);
+  s[HREF] = undefined;
+};
+
+const requery = (s) => { if (s[PARAMS] !== undefined) rebind(s[PARAMS], s[RECORD].query ?? ""); };
+
+const hrefOf = (s) => s[HREF] ??= records.format(s[RECORD]);
+
 export class URL {
-  // Few fields, and none with a value from the start: each costs a microsecond.
-  #href;  // as given or, when there is a record, as that is written, if it was
-  #path;  // where the path begins in href; 0: there is a record
-  #query; // where the question mark is in href, once that was looked at
-  #more;  // {record, params}
+  #s; // one field alone: each costs as much as the rest of an object
 
   constructor(url, base = undefined) {
-    if (base === undefined && typeof url === "string" && (this.#path = plain(url)) > 0) { this.#href = url; return; }
+    if (base === undefined && typeof url === "string") {
+      const mark = scan(url);
+      if (mark !== STRANGE) {
+        this.#s = [url, known.length, mark, undefined, undefined];
+        return;
+      }
+    }
     url = text(url);
     const record = parse(url, base);
     if (record === null) throw invalid(url);
-    this.#path = 0;
-    this.#more = { record, params: null };
+    this.#s = [undefined, 0, NONE, undefined, record];
   }
 
   static {
     observe((url, query) => {
-      url.#record.query = query === "" ? null : query;
-      url.#href = undefined;
+      const s = url.#s;
+      recordOf(s).query = query === "" ? null : query;
+      s[HREF] = undefined;
     });
   }
 
@@ -102,56 +131,22 @@ export class URL {
     return parse(url, base) !== null;
   }
 
-  // #isPlain looks at what the constructor did not.
-  #isPlain() {
-    if (this.#path === 0) return false;
-    if (this.#query !== undefined) return true;
-    const rest = this.#href.slice(this.#path);
-    if (rest.includes("/.") || !sure.test(rest) && (odd.test(rest) || dots.test(rest))) { void this.#record; return false; }
-    const mark = rest.indexOf("?");
-    this.#query = mark < 0 ? NONE : this.#path + mark;
-    return true;
-  }
-
-  get #record() {
-    if (this.#path > 0) {
-      this.#more = { record: records.parse(this.#href.toWellFormed(), null), params: this.#more?.params ?? null };
-      this.#path = 0;
-      this.#href = undefined;
-    }
-    return this.#more.record;
-  }
-
-  // #set changes the record.
-  #set(change, value) {
-    value = text(value);
-    change(this.#record, value);
-    this.#href = undefined;
-  }
-
-  #requery() {
-    const { params } = this.#more;
-    if (params !== null) rebind(params, this.#more.record.query ?? "");
-  }
-
-  get href() {
-    if (this.#isPlain()) return this.#href;
-    return this.#href ??= records.format(this.#record);
-  }
+  get href() { return hrefOf(this.#s); }
 
   set href(value) {
     value = text(value);
-    const record = records.parse(value, null);
+    const record = records.parse(value, null), s = this.#s;
     if (record === null) throw invalid(value);
-    this.#more = { record, params: this.#more?.params ?? null };
-    this.#path = 0;
-    this.#href = undefined;
-    this.#requery();
+    s[RECORD] = record;
+    s[PATH] = 0;
+    s[HREF] = undefined;
+    requery(s);
   }
 
   get origin() {
-    if (this.#path > 0) return this.#href.slice(0, this.#path);
-    const u = this.#record;
+    const s = this.#s;
+    if (s[PATH] > 0) return s[HREF].slice(0, s[PATH]);
+    const u = s[RECORD];
     if (u.scheme === "blob") {
       const inner = URL.parse(records.pathOf(u));
       return inner !== null && /^https?:$/.test(inner.protocol) ? inner.origin : "null";
@@ -159,69 +154,72 @@ export class URL {
     return records.isSpecial(u.scheme) && u.scheme !== "file" ? `${u.scheme}://${this.host}` : "null";
   }
 
-  get protocol() { return this.#path > 0 ? this.#href.slice(0, this.#href.indexOf(":") + 1) : this.#record.scheme + ":"; }
-  set protocol(value) { this.#set(records.setProtocol, value); }
-  get username() { return this.#path > 0 ? "" : this.#record.username; }
-  set username(value) { this.#set(records.setUsername, value); }
-  get password() { return this.#path > 0 ? "" : this.#record.password; }
-  set password(value) { this.#set(records.setPassword, value); }
+  get protocol() { const s = this.#s; return s[PATH] > 0 ? s[HREF].slice(0, s[HREF].indexOf(":") + 1) : s[RECORD].scheme + ":"; }
+  set protocol(value) { change(this.#s, records.setProtocol, value); }
+  get username() { const s = this.#s; return s[PATH] > 0 ? "" : s[RECORD].username; }
+  set username(value) { change(this.#s, records.setUsername, value); }
+  get password() { const s = this.#s; return s[PATH] > 0 ? "" : s[RECORD].password; }
+  set password(value) { change(this.#s, records.setPassword, value); }
 
   get host() {
-    if (this.#path > 0) return this.#href.slice(this.#href.indexOf("/") + 2, this.#path);
-    const u = this.#record;
+    const s = this.#s;
+    if (s[PATH] > 0) return s[HREF].slice(s[HREF].indexOf("/") + 2, s[PATH]);
+    const u = s[RECORD];
     return u.host === null ? "" : u.port === null ? u.host : `${u.host}:${u.port}`;
   }
-  set host(value) { this.#set(records.setHost, value); }
+  set host(value) { change(this.#s, records.setHost, value); }
 
   get hostname() {
-    if (this.#path === 0) return this.#record.host ?? "";
-    const host = this.host, colon = host.indexOf(":");
+    const s = this.#s;
+    if (s[PATH] === 0) return s[RECORD].host ?? "";
+    const { host } = this, colon = host.indexOf(":");
     return colon < 0 ? host : host.slice(0, colon);
   }
-  set hostname(value) { this.#set((u, v) => records.setHost(u, v, true), value); }
+  set hostname(value) { change(this.#s, (u, v) => records.setHost(u, v, true), value); }
 
   get port() {
-    if (this.#path === 0) return this.#record.port === null ? "" : String(this.#record.port);
-    const host = this.host, colon = host.indexOf(":");
+    const s = this.#s;
+    if (s[PATH] === 0) return s[RECORD].port === null ? "" : String(s[RECORD].port);
+    const { host } = this, colon = host.indexOf(":");
     return colon < 0 ? "" : host.slice(colon + 1);
   }
-  set port(value) { this.#set(records.setPort, value); }
+  set port(value) { change(this.#s, records.setPort, value); }
 
   get pathname() {
-    if (!this.#isPlain()) return records.pathOf(this.#record);
-    return this.#query === NONE ? this.#href.slice(this.#path) : this.#href.slice(this.#path, this.#query);
+    const s = this.#s;
+    if (s[PATH] === 0) return records.pathOf(s[RECORD]);
+    return s[MARK] === NONE ? s[HREF].slice(s[PATH]) : s[HREF].slice(s[PATH], s[MARK]);
   }
-  set pathname(value) { this.#set(records.setPath, value); }
+  set pathname(value) { change(this.#s, records.setPath, value); }
 
   get search() {
-    if (this.#isPlain()) {
-      const q = this.#query;
-      return q === NONE || q === this.#href.length - 1 ? "" : this.#href.slice(q);
-    }
-    const { query } = this.#record;
+    const s = this.#s;
+    if (s[PATH] > 0) return s[MARK] === NONE || s[MARK] === s[HREF].length - 1 ? "" : s[HREF].slice(s[MARK]);
+    const { query } = s[RECORD];
     return query === null || query === "" ? "" : "?" + query;
   }
   set search(value) {
-    this.#set(records.setSearch, value);
-    this.#requery();
+    const s = this.#s;
+    change(s, records.setSearch, value);
+    requery(s);
   }
 
   get searchParams() {
-    const more = this.#more ??= { record: null, params: null };
-    if (more.params !== null) return more.params;
-    if (!this.#isPlain()) return more.params = bind(this.#record.query ?? "", this);
-    return more.params = bind(this.#query === NONE ? "" : this.#href.slice(this.#query + 1), this);
+    const s = this.#s;
+    if (s[PARAMS] !== undefined) return s[PARAMS];
+    return s[PARAMS] = bind(s[PATH] === 0 ? s[RECORD].query ?? "" : s[MARK] === NONE ? "" : s[HREF].slice(s[MARK] + 1), this);
   }
 
   get hash() {
-    if (this.#isPlain()) return "";
-    const { fragment } = this.#record;
+    const s = this.#s;
+    if (s[PATH] > 0) return "";
+    const { fragment } = s[RECORD];
     return fragment === null || fragment === "" ? "" : "#" + fragment;
   }
-  set hash(value) { this.#set(records.setHash, value); }
+  set hash(value) { change(this.#s, records.setHash, value); }
 
-  toString() { return this.href; }
-  toJSON() { return this.href; }
+  toString() { return hrefOf(this.#s); }
+  toJSON() { return hrefOf(this.#s); }
 }
 
 expose(URL);

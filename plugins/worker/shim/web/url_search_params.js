@@ -1,6 +1,7 @@
 // URLSearchParams (WHATWG URL standard, section 6) and the encoding of forms that it
 // reads and writes.
 
+import { edge } from "../core/edge.js";
 import { expose, iterators, need } from "./idl.js";
 import { decode } from "./percent.js";
 
@@ -27,17 +28,6 @@ export const formatForm = (list) => {
   let s = "";
   for (let i = 0; i < list.length; i += 2) s += (i === 0 ? "" : "&") + encode(list[i]) + "=" + encode(list[i + 1]);
   return s;
-};
-
-// find looks for a name in a query that is not parsed: mostly one is wanted of few.
-// undefined says that it cannot tell.
-const find = (query, name) => {
-  if (query.includes("%") || query.includes("+") || name.includes("=") || name.includes("&")) return undefined;
-  const all = `&${query}&`, at = all.indexOf(`&${name}=`), bare = all.indexOf(`&${name}&`);
-  if (bare >= 0 && (at < 0 || bare < at)) return name === "" ? undefined : "";
-  if (at < 0) return null;
-  const from = at + name.length + 2;
-  return all.slice(from, all.indexOf("&", from));
 };
 
 const fromObject = (init) => {
@@ -69,41 +59,47 @@ export let bind, rebind;
 let pairAt, changed;
 export const observe = (f) => { changed = f; };
 
-const LATER = {}; // tells the constructor that the rest comes
+const LATER = {}; // tells the constructor that it makes what bind was asked for
+let boundQuery, boundOwner;
+
+// What URLSearchParams are made of. QUERY is a flat list of names and values or, until
+// that is needed, the text; OWNER is the URL, if they are one's.
+const QUERY = 0, OWNER = 1;
 
 export class URLSearchParams {
-  #v;     // a flat list of names and values or, until one is needed, the query
-  #owner; // the URL
+  #s; // one field alone: each costs as much as the rest of an object
 
   constructor(init = undefined) {
-    if (init === LATER) return;
-    if (init === undefined) {
-      this.#v = [];
+    if (init === LATER) {
+      this.#s = [boundQuery, boundOwner];
+    } else if (init === undefined) {
+      this.#s = [[], undefined];
     } else if (typeof init === "object" && init !== null || typeof init === "function") {
-      this.#v = fromObject(init);
+      this.#s = [fromObject(init), undefined];
     } else {
       const s = text(init);
-      this.#v = s[0] === "?" ? s.slice(1) : s;
+      this.#s = [s[0] === "?" ? s.slice(1) : s, undefined];
     }
   }
 
   static {
     bind = (query, owner) => {
+      boundQuery = query;
+      boundOwner = owner;
       const p = new URLSearchParams(LATER);
-      p.#v = query;
-      p.#owner = owner;
+      boundOwner = undefined;
       return p;
     };
-    rebind = (p, query) => { p.#v = query; };
+    rebind = (p, query) => { p.#s[QUERY] = query; };
     pairAt = (p, i) => {
       const list = p.#list;
       return 2 * i < list.length ? [list[2 * i], list[2 * i + 1]] : undefined;
     };
   }
 
-  get #list() { return typeof this.#v === "string" ? (this.#v = parseForm(this.#v)) : this.#v; }
+  get #list() { const s = this.#s; return typeof s[QUERY] === "string" ? s[QUERY] = parseForm(s[QUERY]) : s[QUERY]; }
 
-  #update() { if (this.#owner !== undefined) changed(this.#owner, formatForm(this.#v)); }
+  #update() { const s = this.#s; if (s[OWNER] !== undefined) changed(s[OWNER], formatForm(s[QUERY])); }
 
   get size() { return this.#list.length / 2; }
 
@@ -128,11 +124,13 @@ export class URLSearchParams {
   }
 
   get(name) {
-    name = text(name); // arguments are not counted: that alone costs a microsecond
-    if (typeof this.#v === "string") {
-      const value = find(this.#v, name);
+    if (typeof name !== "string") name = `${name}`; // arguments are not counted: that alone costs a microsecond
+    const query = this.#s[QUERY];
+    if (typeof query === "string") {
+      const value = edge.query_get(query, name); // mostly one is wanted of few
       if (value !== undefined) return value;
     }
+    name = text(name);
     const list = this.#list;
     for (let i = 0; i < list.length; i += 2) if (list[i] === name) return list[i + 1];
     return null;
