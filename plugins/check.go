@@ -24,8 +24,13 @@ type Report struct {
 	Exports []string `json:"exports"`
 	// Metered is its size in bytes with the checks that let the edge stop it.
 	Metered int `json:"metered,omitempty"`
-	// Needs are the imports that do nothing without a grant.
-	Needs []NeededGrant `json:"needs,omitempty"`
+	// Needs are the imports that do nothing without a grant. With Optional they may
+	// lack it: calls are DENIED then, and the module is not refused.
+	Needs    []NeededGrant `json:"needs,omitempty"`
+	Optional bool          `json:"optional,omitempty"`
+	// Made is what made the module, and Source of what, as it says itself.
+	Made   string `json:"made,omitempty"`
+	Source string `json:"source,omitempty"`
 	// Async is true for a module that holds many open requests at once; Events for
 	// one that is told what happens to sandboxes.
 	Async  bool `json:"async"`
@@ -162,7 +167,8 @@ func (g *generation) describe(report *Report) {
 	slices.Sort(report.Imports)
 	report.Imports = slices.Compact(report.Imports)
 	slices.Sort(report.Exports)
-	report.Needs = NeededGrants(report.Imports)
+	report.Needs, report.Optional = NeededGrants(report.Imports), g.manifest.Optional
+	report.Made, report.Source = g.manifest.Made, g.manifest.Source
 	_, report.Async = exports["edge_complete"]
 	_, report.Events = exports["edge_event"]
 	if memory := g.program.code.ExportedMemories()["memory"]; memory != nil {

@@ -80,9 +80,10 @@ func writeReport(w io.Writer, file string, r plugins.Report) {
 		{"size", fmt.Sprintf("%s bytes; %s with what counts its fuel", grouped(uint64(r.Size)), grouped(uint64(r.Metered)))},
 		{"memory", memoryText(r)},
 		{"calls", kindText(r)},
-		{"imports", wrap(importNames(r.Imports))},
+		{"imports", importsText(r)},
 		{"exports", wrap(r.Exports)},
-		{"needs", strings.Join(needsText(r.Needs), indented)},
+		{"made", printable(madeText(r))},
+		{needsLabel(r), strings.Join(needsText(r), indented)},
 		{"probe", probeText(r.Probe)},
 		{"init", fuelText(r.InitFuel)},
 		{"reset", resettable(r)},
@@ -97,6 +98,14 @@ func writeReport(w io.Writer, file string, r plugins.Report) {
 
 // indented begins another line of a report's second column.
 const indented = "\n           "
+
+// importsText names the imports, or counts them where each such module has the same.
+func importsText(r plugins.Report) string {
+	if r.Optional {
+		return fmt.Sprintf("%d, as every module that is made so", len(r.Imports))
+	}
+	return wrap(importNames(r.Imports))
+}
 
 // importNames are the imports with those of WASI counted: language runtimes import
 // them whether they use them or not.
@@ -135,16 +144,38 @@ func memoryText(r plugins.Report) string {
 	return text + "; the plugin's memory: bounds it"
 }
 
+// madeText is what a module says of its making.
+func madeText(r plugins.Report) string {
+	switch {
+	case r.Made == "":
+		return ""
+	case r.Source == "":
+		return "by " + r.Made
+	}
+	return "of " + r.Source + " by " + r.Made
+}
+
+// needsLabel says whether a module can do without the grants.
+func needsLabel(r plugins.Report) string {
+	if r.Optional {
+		return "may use"
+	}
+	return "needs"
+}
+
 // needsText is what stands in a configuration for the imports to be of use, line by
 // line, as a part of it.
-func needsText(needs []plugins.NeededGrant) []string {
+func needsText(r plugins.Report) []string {
 	by := map[string][]string{}
-	for _, n := range needs {
+	for _, n := range r.Needs {
 		for _, key := range n.Keys {
 			by[key] = append(by[key], strings.TrimPrefix(n.Import, "edge1."))
 		}
 	}
 	lines := []string{"in edge.yaml, below the plugin's name; without grants: it has every sandbox and its own kv"}
+	if r.Optional {
+		lines = []string{"what stands in edge.yaml below the plugin's name, the rest is DENIED; without grants: every sandbox and its own kv"}
+	}
 	var inner []string
 	for _, row := range [][2]string{
 		{"grants.sandboxes", `sandboxes: {Sandbox: ["*"]}`},

@@ -189,6 +189,11 @@ func (s *server) openState() error {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return fmt.Errorf("keep the state folder to its owner: %w", err)
 	}
+	if filepath.Base(dir) == localState { // it stands among somebody's sources
+		if err := replaceFile(filepath.Join(dir, ".gitignore"), []byte("*\n")); err != nil {
+			return fmt.Errorf("keep the state folder out of git: %w", err)
+		}
+	}
 	store, err := state.Open(filepath.Join(dir, stateFile))
 	if err != nil {
 		return err

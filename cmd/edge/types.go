@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"edge/plugins/worker"
 )
@@ -39,5 +42,20 @@ func (c *typesCommand) Run(t *terminal) error {
 		}
 		fmt.Fprintln(t.out, "wrote", filepath.Join(c.Dir, e.Name()))
 	}
+	return c.tellProject(t.out)
+}
+
+// tellProject says what a tsconfig.json is to hold, where there is none.
+func (c *typesCommand) tellProject(w io.Writer) error {
+	if _, err := os.Stat("tsconfig.json"); !errors.Is(err, fs.ErrNotExist) {
+		return nil // its author knows what it includes
+	}
+	text, err := fs.ReadFile(templates, "templates/typescript/tsconfig.json.tmpl")
+	if err != nil {
+		return fmt.Errorf("read the template of tsconfig.json: %w", err)
+	}
+	folder := filepath.ToSlash(filepath.Clean(c.Dir))
+	project := strings.NewReplacer(`"*.ts"`, `"*.ts", "src"`, sdkFolder, folder).Replace(string(text))
+	fmt.Fprintf(w, "there is no tsconfig.json here; one for tsc and editors:\n%s", project)
 	return nil
 }

@@ -27,7 +27,7 @@ const trace = (e, depth) => {
   let s = `${e.name}: ${e.message}`;
   if (e.name === "ReferenceError") s += advice(e.message);
   if (typeof e.suggestion === "string" && !s.includes(e.suggestion)) s += `; ${e.suggestion}`;
-  if (typeof e.code === "string") s += typeof e.operation === "string" ? ` (${e.code} of ${e.operation})` : ` (${e.code})`;
+  if (typeof e.code === "string") s += typeof e.operation === "string" && !s.includes(e.operation) ? ` (${e.code} of ${e.operation})` : ` (${e.code})`;
   if (typeof e.stack === "string" && e.stack !== "") s += "\n" + source(e.stack).trimEnd();
   if (e.cause instanceof Error && depth < 4) s += "\ncaused by " + trace(e.cause, depth + 1);
   return s;
