@@ -5,7 +5,10 @@ import { taskOf } from "./task.js";
 
 const CLOSED = 9, INTERNAL = 12;
 
-const calls = new Map(); // call -> {req, kind, resolve, reject, then, at}
+const calls = new Map(); // call -> what is known of it
+
+// What is known of a call; a list, since that is the cheapest to make.
+const REQ = 0, KIND = 1, RESOLVE = 2, REJECT = 3, THEN = 4, AT = 5;
 
 let tracing = false;
 
@@ -13,7 +16,7 @@ let tracing = false;
 // costs some ten microseconds for each call.
 export const trace = () => { tracing = true; };
 
-const place = () => tracing ? new Error().stack : undefined;
+const place = () => new Error().stack;
 
 const note = (req, call, c) => {
   calls.set(call, c);
@@ -29,7 +32,7 @@ export const waiting = () => calls.size !== 0;
 // req; kind says what its result is, as for start.
 export const expect = (req, call, f, kind = "none") => {
   check(call, req);
-  note(req, call, { req, kind, resolve: (v) => f(0, v), reject: (e, errno) => f(errno, e), then: undefined });
+  note(req, call, [req, kind, (v) => f(0, v), (e, errno) => f(errno, e), undefined, undefined]);
 };
 
 // forget takes back what expect was told.
@@ -37,7 +40,7 @@ export const forget = (call) => {
   const c = calls.get(call);
   if (c === undefined) return;
   calls.delete(call);
-  const task = taskOf(c.req);
+  const task = taskOf(c[REQ]);
   if (task !== undefined) task.calls--;
 };
 
@@ -46,8 +49,8 @@ export const forget = (call) => {
 // Uint8Array) or none. If then is given, the promise is of what it makes of the result.
 export const start = (req, call, kind, then) => {
   if (call < 0) return Promise.reject(failure(call, req));
-  const at = place();
-  return new Promise((resolve, reject) => { note(req, call, { req, kind, resolve, reject, then, at }); });
+  const at = tracing ? place() : undefined;
+  return new Promise((resolve, reject) => { note(req, call, [req, kind, resolve, reject, then, at]); });
 };
 
 const failure = (call, req) => { try { check(call, req); } catch (e) { return e; } };
@@ -64,14 +67,14 @@ export const drop = (task) => {
   if (task.calls === 0) return;
   const { req } = task, mine = [];
   for (const [call, c] of calls) {
-    if (c.req !== req) continue;
+    if (c[REQ] !== req) continue;
     calls.delete(call);
     mine.push(c);
   }
   task.calls = 0;
   const e = fault("", CLOSED);
   endings.add(e);
-  for (const c of mine) c.reject(e, CLOSED);
+  for (const c of mine) c[REJECT](e, CLOSED);
 };
 
 const result = (req, call, kind) => {
@@ -94,13 +97,14 @@ export const complete = (req, call, errno) => {
   if (errno !== 0) {
     const text = edge.result_text(req, call, 0);
     const e = fault(typeof text === "string" ? text : "", errno);
-    if (c.at !== undefined) Object.defineProperty(e, "stack", { value: c.at, writable: true, configurable: true });
-    return c.reject(e, errno);
+    if (c[AT] !== undefined) Object.defineProperty(e, "stack", { value: c[AT], writable: true, configurable: true });
+    return c[REJECT](e, errno);
   }
   let v;
   try {
-    v = result(req, call, c.kind);
-    if (c.then !== undefined) v = c.then(v);
-  } catch (e) { return c.reject(e, INTERNAL); }
-  c.resolve(v);
+    const then = c[THEN];
+    v = result(req, call, c[KIND]);
+    if (then !== undefined) v = then(v);
+  } catch (e) { return c[REJECT](e, INTERNAL); }
+  c[RESOLVE](v);
 };

@@ -130,8 +130,10 @@ export const handlers = {
       const request = incomingRequest(req), ctx = context(req);
       p = worker !== null ? worker.fetch(request, env, ctx) : new Entrypoint(ctx, env).fetch(request);
     } catch (e) { return failed(task, e); }
-    if (isResponse(p)) return respond(task, p); // nothing to wait for
-    if (typeof p?.then !== "function") p = Promise.resolve(p);
+    if (typeof p?.then !== "function") {
+      if (isResponse(p)) return respond(task, p); // nothing to wait for
+      p = Promise.resolve(p);
+    }
     p.then((r) => respond(task, r), (e) => failed(task, e));
   },
   onComplete(req, call, errno) {
@@ -155,11 +157,11 @@ export const handlers = {
     else if (!isEnding(reason)) unhandled.set(promise, { reason, req: current() });
   },
   onDrain() {
-    for (const [promise, { reason, req }] of unhandled) {
+    if (unhandled.size !== 0) for (const [promise, { reason, req }] of unhandled) {
       unhandled.delete(promise); // first: a reason can be a program that does not end, when it is shown
       log(ERROR, "Unhandled promise rejection: " + describe(reason), req);
     }
-    if (!waiting() && anyOpen()) hang();
+    if (anyOpen() && !waiting()) hang();
   },
   onError(e) { // what no JavaScript can catch: it was stopped
     const task = taskOf(current());

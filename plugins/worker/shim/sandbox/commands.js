@@ -1,6 +1,6 @@
 // Commands and processes of a sandbox, or of one of its sessions.
 import { Handle, call, flow } from "./handle.js";
-import { Process, processCalls } from "./process.js";
+import { processOf, processCalls } from "./process.js";
 import { command, commandText, stamped } from "./options.js";
 import { events } from "./sse.js";
 
@@ -69,7 +69,7 @@ export class Commands extends Handle {
 
   startProcess(line, options, sessionId) {
     const h = this, fields = sessionId === undefined ? h.command(line, options) : command(line, { ...options, session: sessionId });
-    const p = call(h, "startProcess", fields, (state) => new Process(h, state));
+    const p = call(h, "startProcess", fields, (state) => processOf(h, state));
     if (options === undefined || !(options.onOutput || options.onExit || options.onStart || options.onError)) return p;
     return p.then((process) => {
       options.onStart?.(process);
@@ -80,14 +80,14 @@ export class Commands extends Handle {
 
   listProcesses(sessionId) {
     return call(this, "listProcesses", {}, ({ processes }) => {
-      const list = processes.map((state) => new Process(this, state));
+      const list = processes.map((state) => processOf(this, state));
       const chosen = sessionId === undefined ? list : list.filter((p) => p.session === sessionId);
       return Object.defineProperty(chosen, "processes", { value: chosen }); // the vendor's old form
     });
   }
 
   getProcess(processId) {
-    return call(this, "getProcess", { processId }, (state) => new Process(this, state)).then(undefined, (e) => {
+    return call(this, "getProcess", { processId }, (state) => processOf(this, state)).then(undefined, (e) => {
       if (e.code === "PROCESS_NOT_FOUND") return null;
       throw e;
     });

@@ -1,11 +1,11 @@
 // Connections to ports of a sandbox: decisions, which the edge carries out when their
 // Response is returned from fetch(), and sockets that the Worker itself reads.
-import { acceptable, decided, edge, start } from "../core/index.js";
-import { incomingOf, isIncoming } from "../web/request.js";
+import { acceptable, check, decided, edge, start, unoffered } from "../core/index.js";
+import { incomingOf, ownOf } from "../web/request.js";
 import { received } from "../web/response.js";
 import { URL } from "../web/url.js";
 import { adopt, isAccepted, lazy } from "../web/websocket.js";
-import { reference, requestOf } from "./handle.js";
+import { BINDING, ID, OPTIONS, partsOf, reference, requestOf } from "./handle.js";
 import { Flow } from "./flow.js";
 import { invalid, unsupported } from "./errors.js";
 import { fill } from "./options.js";
@@ -48,7 +48,7 @@ const edits = (request) => (req) => {
 // prepared is what has to be done before a decision about a request: nothing, if it is
 // the client's own.
 const prepared = (operation, req, request) => {
-  if (incomingOf(request) === req) return isIncoming(request) ? undefined : edits(request);
+  if (incomingOf(request) === req) return ownOf(request) !== 0 ? undefined : edits(request);
   if (request.body !== null) {
     throw unsupported(operation, "the request has a body of its own, and a decision sends the client's: use containerFetch");
   }
@@ -81,35 +81,40 @@ const reject = (e) => Promise.reject(e);
 export const wsConnect = (h, request, port, policy) => {
   try {
     checkPort("wsConnect", port);
-    const req = requestOf(h), own = incomingOf(request) === req && isIncoming(request);
+    const req = requestOf(h), own = ownOf(request) === req && req !== 0;
     if (!isUpgrade(own ? edge.req_header(req, "upgrade") : request.headers.get("upgrade"))) {
       return reject(invalid("wsConnect", "the request asks for no WebSocket: it needs the header Upgrade: websocket", "UPGRADE_REQUIRED"));
     }
     if (!own && (req === 0 || !isUpgrade(edge.req_header(req, "upgrade")))) {
       return opened(h, port, handshake(request)).then(({ req: at, ws }) => received({ status: 101, webSocket: adopt(at, ws, request.url) }));
     }
-    const offer = new Offer(h, port, policy, request);
+    const offer = { __proto__: offered, h, port, request };
+    if (policy !== undefined) offer.policy = policy;
     if (!own) offer.prepare = prepared("wsConnect", req, request);
     return Promise.resolve(acceptable(offer));
   } catch (e) { return reject(e); }
 };
 
-// Offer is a connection that is the client's if the Response is returned, and the
-// Worker's if its webSocket is accepted. It is the decision itself.
-class Offer {
-  constructor(h, port, policy, request) {
-    this.h = h;
-    this.port = port;
-    this.policy = policy;
-    this.request = request;
-  }
-  get kind() { return "connect"; }
-  get binding() { return reference(this.h).binding; }
-  get id() { return reference(this.h).id; }
-  get options() { return target(reference(this.h).options, this.policy); }
-  socket() { return lazy(this.request.url, () => opened(this.h, this.port, handshake(this.request))); }
-  decide(socket) { return unaccepted(this, socket); }
-}
+// offered is what is common to connections that are the client's if the Response is
+// returned, and the Worker's if its webSocket is accepted: {h, port, request}, and
+// perhaps {policy, prepare}. One is the Response's state and the decision itself.
+const offered = {
+  __proto__: unoffered,
+  policy: undefined, prepare: undefined,
+  kind: "connect",
+  get binding() { return partsOf(this.h)[BINDING]; },
+  get id() { return partsOf(this.h)[ID]; },
+  get options() { return target(partsOf(this.h)[OPTIONS], this.policy); },
+  open() { return lazy(this.request.url, () => opened(this.h, this.port, handshake(this.request))); },
+  decide(socket) { return unaccepted(this, socket); },
+  send(req) {
+    const { socket, prepare, policy } = this, of = partsOf(this.h), options = of[OPTIONS];
+    if (socket !== undefined) this.decide(socket);
+    if (prepare !== undefined) prepare(req);
+    const r = edge.connect(req, of[BINDING], of[ID], this.port, policy === undefined && options === undefined ? null : JSON.stringify(target(options, policy)));
+    if (r < 0) check(r, req);
+  },
+};
 
 // unaccepted is a decision whose socket is not the Worker's.
 export const unaccepted = (decision, socket) => {

@@ -1,6 +1,7 @@
 // A handle: whom operations are for. Sandbox and Session are handles.
 import { current, edge, isOpen, owner, start } from "../core/index.js";
 import { Flow } from "./flow.js";
+import { quoted } from "./options.js";
 
 // The names of a sandbox, for what is no operation: {binding, id, options}.
 export let reference;
@@ -9,8 +10,9 @@ export let reference;
 // is over, the current one; 0 is the instance.
 export let requestOf;
 
-// call carries an operation out. fields is the operation's request; made, if given,
-// makes of the answer what the promise is resolved with.
+// call carries an operation out. fields is the operation's request, or its JSON without
+// the first brace if that has fields; made, if given, makes of the answer what the
+// promise is resolved with.
 export let call;
 
 // flow opens an operation that is a stream: a promise of its Flow, or of what made
@@ -20,8 +22,9 @@ export let flow;
 // replace sets options of the sandbox, which the next call sends.
 export let replace;
 
-// What a handle is made of; a list, since that is the cheapest to make.
-const REQ = 0, BINDING = 1, ID = 2, OPTIONS = 3, HEAD = 4;
+// partsOf is what a handle is made of; a list, since that is the cheapest to make.
+export let partsOf;
+export const REQ = 0, BINDING = 1, ID = 2, OPTIONS = 3, HEAD = 4;
 
 // One JSON text is made of a call: the sandbox's part is made once for a handle.
 export class Handle {
@@ -33,12 +36,14 @@ export class Handle {
     const text = (of, fields) => {
       if (of[HEAD] === undefined) {
         const options = of[OPTIONS] === undefined ? "" : JSON.stringify(of[OPTIONS]);
-        of[HEAD] = '{"sandbox":{"binding":"' + of[BINDING] + '","id":' + JSON.stringify(of[ID]) + (options.length > 2 ? "," + options.slice(1) : "}");
+        of[HEAD] = '{"sandbox":{"binding":"' + of[BINDING] + '","id":' + quoted(of[ID]) + (options.length > 2 ? "," + options.slice(1) : "}");
       }
-      const rest = typeof fields === "string" ? fields : JSON.stringify(fields);
+      if (typeof fields === "string") return of[HEAD] + "," + fields;
+      const rest = JSON.stringify(fields);
       return rest === "{}" ? of[HEAD] + "}" : of[HEAD] + "," + rest.slice(1);
     };
     const request = (of) => isOpen(of[REQ]) ? of[REQ] : owner(current());
+    partsOf = (h) => h.#of;
     reference = (h) => ({ binding: h.#of[BINDING], id: h.#of[ID], options: h.#of[OPTIONS] });
     requestOf = (h) => request(h.#of);
     call = (h, name, fields, made) => {

@@ -1,3 +1,5 @@
+import { edge } from "../core/edge.js";
+
 // Options of calls, in both dialects: what the edge calls otherwise is renamed, what
 // has a meaning for the caller alone is left out, and all else goes over as it is, so
 // that the edge names a field that there is not.
@@ -35,17 +37,26 @@ export const command = (c, options) => {
 
 // Options that go over as they are, under their own names.
 const plain = { processId: true, cwd: true, timeout: true, ifRunning: true, user: true };
-const { stringify } = JSON;
+const { stringify } = JSON, { keys, getPrototypeOf, prototype: common } = Object;
 
-// commandText is the JSON of a command whose options are the common ones, made at once;
-// undefined if command has to look at them.
+// quoted is a string as JSON.
+export const quoted = (s) => edge.quote(s) ?? stringify(s);
+
+// commandText is the JSON of a command whose options are the common ones, made at once,
+// as call takes it; undefined if command has to look at them.
 export const commandText = (line, options) => {
   if (typeof line !== "string") return undefined;
-  let text = '{"command":' + stringify(line);
-  for (const name in options) {
-    const value = options[name];
-    if (plain[name] !== true || typeof value !== "string" && typeof value !== "number") return undefined;
-    text += ',"' + name + '":' + stringify(value);
+  let text = '"command":' + quoted(line);
+  if (options !== undefined && options !== null) {
+    if (getPrototypeOf(options) !== common) return undefined; // it may have more
+    const names = keys(options);
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i], value = options[name];
+      if (plain[name] !== true) return undefined;
+      if (typeof value === "string") text += ',"' + name + '":' + quoted(value);
+      else if (typeof value === "number") text += ',"' + name + '":' + stringify(value);
+      else return undefined;
+    }
   }
   return text + "}";
 };

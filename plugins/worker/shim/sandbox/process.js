@@ -5,7 +5,7 @@ import { follow } from "./sse.js";
 
 // The calls that both a Process and the sandbox itself offer.
 export const processCalls = {
-  kill: (h, processId, signal, options) => call(h, "killProcess", signal === undefined ? { processId, ...options } : { processId, signal, ...options }, (state) => new Process(h, state)),
+  kill: (h, processId, signal, options) => call(h, "killProcess", signal === undefined ? { processId, ...options } : { processId, signal, ...options }, (state) => processOf(h, state)),
   logs: (h, processId, options) => call(h, "getLogs", { processId, ...options }, (logs) => { logs.processId = processId; return logs; }),
   stream: (h, processId, options) => follow(h, processId, options),
   port: (h, port, fields, options) => call(h, "waitForPort", wait({ port, ...fields }, options)),
@@ -19,30 +19,33 @@ export const processCalls = {
   }),
 };
 
-// What the edge answered becomes the Process: a copy would cost more than the rest.
-class Answer {
-  constructor(state) { return state; }
-}
-const { setPrototypeOf } = Object;
+const handles = new WeakMap(); // Process -> the handle that it came from
+const handleOf = (process) => {
+  const h = handles.get(process);
+  if (h === undefined) throw new TypeError("this is no Process that the edge gave: ask the sandbox for it by its id");
+  return h;
+};
 
-export class Process extends Answer {
-  #handle;
-  constructor(handle, state) {
-    super(setPrototypeOf(state, Process.prototype));
-    this.#handle = handle;
-  }
-
+export class Process {
   // The vendor's names.
   get startTime() { return new Date(this.startedAt); }
   get endTime() { return this.endedAt === undefined ? undefined : new Date(this.endedAt); }
   get sessionId() { return this.session; }
   toJSON() { return { ...this, startTime: this.startedAt, endTime: this.endedAt }; }
 
-  kill(signal, options) { return processCalls.kill(this.#handle, this.id, signal, options); }
-  getStatus() { return call(this.#handle, "getProcess", { processId: this.id }, (state) => Object.assign(this, state).status); }
-  getLogs(options) { return processCalls.logs(this.#handle, this.id, options); }
-  streamLogs(options) { return processCalls.stream(this.#handle, this.id, options); }
-  waitForPort(port, options) { return processCalls.port(this.#handle, port, { processId: this.id }, options); }
-  waitForLog(pattern, options) { return processCalls.log(this.#handle, this.id, pattern, options); }
-  waitForExit(options) { return processCalls.exit(this.#handle, this.id, options); }
+  kill(signal, options) { return processCalls.kill(handleOf(this), this.id, signal, options); }
+  getStatus() { return call(handleOf(this), "getProcess", { processId: this.id }, (state) => Object.assign(this, state).status); }
+  getLogs(options) { return processCalls.logs(handleOf(this), this.id, options); }
+  streamLogs(options) { return processCalls.stream(handleOf(this), this.id, options); }
+  waitForPort(port, options) { return processCalls.port(handleOf(this), port, { processId: this.id }, options); }
+  waitForLog(pattern, options) { return processCalls.log(handleOf(this), this.id, pattern, options); }
+  waitForExit(options) { return processCalls.exit(handleOf(this), this.id, options); }
 }
+const { setPrototypeOf } = Object, { prototype } = Process;
+
+// processOf makes the Process of what the edge answered, which becomes it: a copy would
+// cost more than the rest.
+export const processOf = (h, state) => {
+  handles.set(setPrototypeOf(state, prototype), h);
+  return state;
+};

@@ -1,6 +1,6 @@
 // A sandbox as Workers see it: every operation of the edge is a method. Nothing starts
 // before one needs it.
-import { call, replace } from "./handle.js";
+import { Handle, call, replace } from "./handle.js";
 import { Files } from "./files.js";
 import { sessions } from "./session.js";
 import { fill } from "./options.js";
@@ -26,6 +26,7 @@ const sandboxOptions = (options) => {
 const span = (sleepAfter) => typeof sleepAfter === "number" ? sleepAfter * 1000 : sleepAfter;
 
 const nothing = () => undefined;
+const { construct } = Reflect;
 
 export class Sandbox extends Files {
   constructor(binding, id, options) { super(binding, id, sandboxOptions(options)); }
@@ -78,5 +79,5 @@ export const getSandbox = (binding, id, options) => {
   if (name === undefined) {
     throw invalid("getSandbox", "the first argument is no sandbox binding: give env.NAME, NAME being one of the configuration's sandboxes that the plugin is granted", "UNKNOWN_BINDING");
   }
-  return new Sandbox(name, String(id), options);
+  return construct(Handle, [name, typeof id === "string" ? id : String(id), options === undefined ? undefined : sandboxOptions(options)], Sandbox); // without the constructors in between
 };

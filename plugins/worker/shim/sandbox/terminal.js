@@ -1,6 +1,6 @@
 // Terminals in a sandbox: for the client, and for the Worker itself.
-import { acceptable, edge } from "../core/index.js";
-import { incomingOf, isIncoming } from "../web/request.js";
+import { acceptable, edge, unoffered } from "../core/index.js";
+import { ownOf } from "../web/request.js";
 import { received } from "../web/response.js";
 import { adopt, lazy } from "../web/websocket.js";
 import { flow, reference, requestOf } from "./handle.js";
@@ -36,7 +36,7 @@ const opened = (h, fields) => flow(h, TERMINAL, fields, (req, ws) => ({ req, ws 
 class Offer {
   constructor(h, url, fields, policy) {
     this.h = h;
-    this.url = url;
+    this.address = url;
     this.fields = fields;
     this.policy = policy;
   }
@@ -45,14 +45,16 @@ class Offer {
   get id() { return reference(this.h).id; }
   get port() { return 0; }
   get options() { return { ...target(reference(this.h).options, this.policy), stream: { name: TERMINAL, request: this.fields } }; }
-  socket() { return lazy(this.url, () => opened(this.h, this.fields)); }
+  open() { return lazy(this.address, () => opened(this.h, this.fields)); }
   decide(socket) { return unaccepted(this, socket); }
 }
+
+Object.setPrototypeOf(Offer.prototype, unoffered);
 
 // given is the Response that gives a terminal to whoever sent the request: to the
 // client, or to the Worker if it made the request up and the client wants no WebSocket.
 const given = (h, request, fields, policy) => {
-  const req = requestOf(h), own = incomingOf(request) === req && isIncoming(request);
+  const req = requestOf(h), own = ownOf(request) === req && req !== 0;
   if (!isUpgrade(own ? edge.req_header(req, "upgrade") : request.headers.get("upgrade"))) {
     throw invalid(TERMINAL, "the request asks for no WebSocket: it needs the header Upgrade: websocket", "UPGRADE_REQUIRED");
   }

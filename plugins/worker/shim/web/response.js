@@ -13,13 +13,15 @@ const bodiless = [101, 103, 204, 205, 304];
 // Of sockets that were not accepted: the decision which returning them makes.
 const sockets = new WeakMap(); // WebSocket -> what acceptable was given
 
+const offering = Symbol(); // has the constructor take an offer
 let stateOf;
 
 // isResponse tells whether a value is a Response.
 export var isResponse;
 
-// sendPlain answers a request with a Response whose body is a text; false for anything
-// else, with which nothing has happened.
+// sendPlain answers a request with a Response whose body is a text, or decides it as an
+// offer that is returned as it is; false for anything else, with which nothing has
+// happened.
 export var sendPlain;
 
 // The state of a Response is {payload, status, text, headers, decision}, and perhaps
@@ -60,9 +62,13 @@ export class Response {
   // rest of an object. It is the string itself of a Response that is nothing more: most
   // are only made and sent.
   #s;
-  constructor(body = undefined, init = undefined) {
+  constructor(body, init) { // without defaults: each costs half a microsecond
     if (typeof body === "string" && init === undefined) {
       this.#s = body;
+      return;
+    }
+    if (body === offering) {
+      this.#s = init;
       return;
     }
     const s = this.#s = fresh(null);
@@ -95,8 +101,8 @@ export class Response {
   get redirected() { return stateOf(this).redirected ?? false; }
   get webSocket() {
     const s = stateOf(this);
-    if (s.socket === undefined && typeof s.decision?.socket === "function") {
-      s.socket = s.decision.socket();
+    if (s.socket === undefined && typeof s.decision?.open === "function") {
+      s.socket = s.decision.open();
       sockets.set(s.socket, s.decision);
     }
     return s.socket ?? null;
@@ -144,7 +150,12 @@ export class Response {
         e = edge.respond(req, 200, PLAIN_BLOCK, s);
         r.#s = undefined; // a text that was sent
       } else {
-        if (s === undefined || typeof s.payload !== "string" || s.decision !== undefined || s.status < 200) return false;
+        if (s === undefined) return false;
+        if (typeof s.send === "function") {
+          s.send(req);
+          return true;
+        }
+        if (typeof s.payload !== "string" || s.decision !== undefined || s.status < 200) return false;
         e = edge.respond(req, s.status, s.headers !== undefined ? block(s.headers) : s.isJSON ? JSON_BLOCK : PLAIN_BLOCK, s.payload);
         s.payload = SENT;
       }
@@ -154,6 +165,7 @@ export class Response {
     isResponse = (r) => typeof r === "object" && r !== null && #s in r;
   }
 }
+Object.defineProperty(Response, "length", { value: 0, configurable: true }); // both are optional
 withBody(Response, (r) => {
   const s = stateOf(r);
   if (s.decision !== undefined) throw new TypeError(relayed("read"));
@@ -173,16 +185,16 @@ export const decided = (response, decision) => {
   return response;
 };
 
-// acceptable makes a Response whose webSocket can be accepted: open.socket() makes the
-// WebSocket when somebody asks for it. Returned from fetch(), it or a new Response with
-// its webSocket, it is the decision open.decide(socket), which throws if the socket was
-// accepted: then it is the Worker's. socket is undefined if nobody asked.
-export const acceptable = (open) => {
-  const r = new Response(null), s = stateOf(r);
-  s.status = 101;
-  s.decision = open;
-  return r;
-};
+// acceptable makes a Response whose webSocket can be accepted, of an offer: offer.open()
+// makes the WebSocket when somebody asks for it. Returned from fetch(), it is the
+// decision that offer.send(req) makes, and a new Response with its webSocket the one
+// that is offer.decide(socket); they throw if the socket was accepted: then it is the
+// Worker's. The offer becomes the Response's state, so its prototype is unoffered's
+// child.
+export const acceptable = (offer) => new Response(offering, offer);
+
+// unoffered is the state of a Response that stands for an offer.
+export const unoffered = { payload: null, status: 101, text: "", headers: undefined, socket: undefined, get decision() { return this; } };
 
 // received makes a Response of what the host got: {status, statusText, url, redirected,
 // headers: a list of [name, value], body: a ReadableStream, a source or null, webSocket}.

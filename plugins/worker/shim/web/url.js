@@ -98,7 +98,7 @@ const hrefOf = (s) => s[HREF] ??= records.format(s[RECORD]);
 export class URL {
   #s; // one field alone: each costs as much as the rest of an object
 
-  constructor(url, base = undefined) {
+  constructor(url, base) {
     if (base === undefined && typeof url === "string") {
       const mark = scan(url);
       if (mark !== STRANGE) {
@@ -222,4 +222,5 @@ export class URL {
   toJSON() { return hrefOf(this.#s); }
 }
 
+Object.defineProperty(URL, "length", { value: 1, configurable: true }); // base is optional; its default would cost
 expose(URL);
