@@ -28,7 +28,9 @@ const trace = (e, depth) => {
   if (e.name === "ReferenceError") s += advice(e.message);
   if (typeof e.suggestion === "string" && !s.includes(e.suggestion)) s += `; ${e.suggestion}`;
   if (typeof e.code === "string") s += typeof e.operation === "string" && !s.includes(e.operation) ? ` (${e.code} of ${e.operation})` : ` (${e.code})`;
-  if (typeof e.stack === "string" && e.stack !== "") s += "\n" + source(e.stack).trimEnd();
-  if (e.cause instanceof Error && depth < 4) s += "\ncaused by " + trace(e.cause, depth + 1);
+  const stack = typeof e.stack === "string" ? source(e.stack).trimEnd() : "";
+  const causes = e.cause instanceof Error;
+  if (stack !== "" && !(causes && stack.includes("(edge:"))) s += "\n" + stack; // then the cause has a better place
+  if (causes && depth < 4) s += "\ncaused by " + trace(e.cause, depth + 1);
   return s;
 };
