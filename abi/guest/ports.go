@@ -1,6 +1,8 @@
 package guest
 
 import (
+	"encoding/json"
+
 	"edge/abi"
 	"edge/abi/guest/internal/edge1"
 )
@@ -73,13 +75,41 @@ func (s *Sandbox) GetListeningPorts() ([]ListeningPort, error) {
 // listens on the port shows afterwards and is answered by the host.
 func (s *Sandbox) WSConnect(req *Request, port int, policy ...Policy) (Response, error) {
 	if !req.IsUpgrade() {
-		return nil, abi.Errorf(abi.CodeUpgradeRequired, "this address speaks WebSocket only").
-			WithSuggestion("connect with a WebSocket client, which sends Upgrade: websocket and Connection: Upgrade")
+		return nil, errNoUpgrade()
 	}
 	if err := s.check("wsConnect", port); err != nil {
 		return nil, err
 	}
-	return &target{"wsConnect", edge1.Connect, s, port, wanted(policy)}, nil
+	return &target{name: "wsConnect", tell: edge1.Connect, sandbox: s, port: port, policy: wanted(policy)}, nil
+}
+
+// ConnectTerminal decides to give the client's WebSocket to a terminal of the sandbox:
+// what is typed and printed are its binary messages, StreamInput and TerminalEvent its
+// texts, and none of them passes through the plugin. Refused here are a request that
+// is no upgrade (UPGRADE_REQUIRED, answered 426) and a bad id; a terminal that cannot be
+// opened is answered by the host.
+func (s *Sandbox) ConnectTerminal(req *Request, opts TerminalOptions, policy ...Policy) (Response, error) {
+	if !req.IsUpgrade() {
+		return nil, errNoUpgrade()
+	}
+	if err := s.live("connectTerminal"); err != nil {
+		return nil, err
+	}
+	if _, err := abi.NormalizeID(s.ref.ID); err != nil {
+		return nil, err
+	}
+	request, err := json.Marshal(&opts)
+	if err != nil {
+		return nil, abi.Errorf(abi.CodeInvalidRequest, "connectTerminal: %v", err)
+	}
+	stream := &abi.StreamCall{Name: abi.Terminal.Name(), Request: request}
+	return &target{name: "connectTerminal", tell: edge1.Connect, sandbox: s, policy: wanted(policy), stream: stream}, nil
+}
+
+// errNoUpgrade is what a request is refused with that asks for no WebSocket.
+func errNoUpgrade() *abi.Error {
+	return abi.Errorf(abi.CodeUpgradeRequired, "this address speaks WebSocket only").
+		WithSuggestion("connect with a WebSocket client, which sends Upgrade: websocket and Connection: Upgrade")
 }
 
 // Connect is Sandbox.WSConnect in the order connect(sandbox, request, port).
@@ -93,7 +123,7 @@ func (s *Sandbox) ProxyTo(_ *Request, port int, policy ...Policy) (Response, err
 	if err := s.check("proxyTo", port); err != nil {
 		return nil, err
 	}
-	return &target{"proxyTo", edge1.Proxy, s, port, wanted(policy)}, nil
+	return &target{name: "proxyTo", tell: edge1.Proxy, sandbox: s, port: port, policy: wanted(policy)}, nil
 }
 
 // anyPort lets the host choose the port by the request's preview.
@@ -109,7 +139,7 @@ func (s *Sandbox) ProxyToSandbox(_ *Request, policy ...Policy) (Response, error)
 	if _, err := abi.NormalizeID(s.ref.ID); err != nil {
 		return nil, err
 	}
-	return &target{"proxyToSandbox", edge1.Proxy, s, anyPort, wanted(policy)}, nil
+	return &target{name: "proxyToSandbox", tell: edge1.Proxy, sandbox: s, port: anyPort, policy: wanted(policy)}, nil
 }
 
 // ProxyToSandbox decides to relay the request to the exposure that its host or

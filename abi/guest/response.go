@@ -160,6 +160,7 @@ type target struct {
 	sandbox *Sandbox
 	port    int
 	policy  *Policy // nil asks for nothing
+	stream  *abi.StreamCall
 }
 
 func (t *target) send(req *Request) error {
@@ -176,12 +177,13 @@ func (t *target) send(req *Request) error {
 func (t *target) options() ([]byte, error) {
 	sandbox := t.sandbox.options()
 	switch {
+	case t.stream != nil:
 	case sandbox == nil && t.policy == nil:
 		return nil, nil
 	case sandbox == nil && t.policy.AllowOrigins == nil && t.policy.Protocols == nil:
 		return append(appendLimits([]byte(`{"policy":`), t.policy), '}'), nil
 	}
-	o := abi.TargetOptions{Sandbox: sandbox}
+	o := abi.TargetOptions{Sandbox: sandbox, Stream: t.stream}
 	if t.policy != nil {
 		o.Policy = *t.policy
 	}

@@ -64,6 +64,26 @@ func TestTargets(t *testing.T) {
 	}
 }
 
+// TestConnectTerminal gives the client a terminal, and refuses what needs no host.
+func TestConnectTerminal(t *testing.T) {
+	t.Parallel()
+	give := func(id string) func(*guest.Request) (guest.Response, error) {
+		return func(r *guest.Request) (guest.Response, error) {
+			return guest.GetSandbox("Sandbox", id).ConnectTerminal(r, guest.TerminalOptions{Cols: 100, Session: "s"}, guest.Policy{MaxBytes: 5})
+		}
+	}
+	c, ok := handled(guesttest.WebSocket("/"), give("One")).Decision.(*abi.Connect)
+	if !ok || c.Sandbox.ID != "one" || c.Port != 0 || c.Policy.MaxBytes != 5 || c.Stream == nil || c.Stream.Name != "terminal" || string(c.Stream.Request) != `{"cols":100,"session":"s"}` {
+		t.Errorf("decided %+v", c)
+	}
+	if got := failed(t, handled(guesttest.WebSocket("/"), give("www"))); got.Code != abi.CodeInvalidSandboxID {
+		t.Errorf("a bad id: %v", got)
+	}
+	if got := failed(t, handled(guesttest.Request("GET", "/"), give("one"))); got.Code != abi.CodeUpgradeRequired {
+		t.Errorf("no WebSocket: %v", got)
+	}
+}
+
 // TestUnknownBinding is found out only when the decision is made, after the
 // handler: it is answered all the same.
 func TestUnknownBinding(t *testing.T) {
