@@ -241,7 +241,8 @@ func (c *clientStream) close(err error) {
 	}
 }
 
-// fail sends the error as the last message.
+// fail sends the error as the last message. That a message made no sense a stream may
+// find out only when it has taken it.
 func (c *clientStream) fail(e *abi.Error) {
 	if e.Operation == "" {
 		e.Operation = c.name
@@ -251,6 +252,10 @@ func (c *clientStream) fail(e *abi.Error) {
 	}{e})
 	if err == nil {
 		_ = c.client.Send(c.ctx, abi.OpcodeText, text)
+	}
+	if e.Code == abi.CodeInvalidRequest {
+		c.say(streamProtocol, e.Message)
+		return
 	}
 	c.say(streamFailed, string(e.Code))
 }

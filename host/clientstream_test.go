@@ -226,6 +226,9 @@ func TestClientStreamEnds(t *testing.T) {
 		{"fails inside", abi.Policy{}, func(t *testing.T, s *streaming, _ *bridge.Socket) {
 			s.stream.say(t, streamMessage{err: errors.New("/run/secret: broken pipe")})
 		}, `{"error":{"code":"INTERNAL","message":"terminal failed; the edge's log has the details","operation":"terminal"`, 1011, "INTERNAL"},
+		{"finds a text wrong late", abi.Policy{}, func(t *testing.T, s *streaming, _ *bridge.Socket) {
+			s.stream.say(t, streamMessage{err: abi.Errorf(abi.CodeInvalidRequest, "no size")})
+		}, `{"error":{"code":"INVALID_REQUEST","message":"no size"`, 1002, "no size"},
 		{"breaks off", abi.Policy{}, func(t *testing.T, s *streaming, _ *bridge.Socket) {
 			s.stream.say(t, streamMessage{err: &abi.SocketClosed{Code: 1006}})
 		}, `{"error":{"code":"SANDBOX_EXITED","message":"the stream broke off"`, 1011, "SANDBOX_EXITED"},
