@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -230,6 +231,22 @@ func TestNoEngine(t *testing.T) {
 	defer bad.Close()
 	if _, err := bad.Build(t.Context(), write(t, "worker.ts", answers)); err == nil || errors.Is(err, ErrNoEngine) {
 		t.Errorf("Build = %v, want what is wrong with the engine", err)
+	}
+}
+
+// TestEngineIsPinned has modules name the version of the engine that make fetches.
+func TestEngineIsPinned(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../package.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pins struct{ Dependencies map[string]string }
+	if err := json.Unmarshal(text, &pins); err != nil {
+		t.Fatal(err)
+	}
+	if want := "(quickjs-wasi " + pins.Dependencies["quickjs-wasi"] + ")"; !strings.HasSuffix(quickJSName, want) {
+		t.Errorf("modules name %q, want it to end in %q", quickJSName, want)
 	}
 }
 

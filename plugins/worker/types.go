@@ -9,8 +9,8 @@ import (
 var declared embed.FS
 
 // Types are the declarations of what Workers have besides the web platform, for
-// editors and TypeScript's compiler: worker.d.ts, sandbox.d.ts and operations.d.ts.
-// They are ambient: a project includes them, and keeps "lib" to ["ES2022", "WebWorker"].
+// editors and TypeScript's compiler: *.d.ts, one file a subject. They are ambient: a
+// project includes them, and keeps "lib" to ["ES2022", "WebWorker"].
 func Types() fs.FS {
 	types, err := fs.Sub(declared, "types")
 	if err != nil {
