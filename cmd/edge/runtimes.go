@@ -89,7 +89,7 @@ func (r *runtimes) notDocker(ctx context.Context, b Sandbox) string {
 	case !has && image == defaultImage:
 		return "the Docker engine has no image " + image + ", which make image builds"
 	case !has:
-		return "the Docker engine has no image " + image
+		return "the Docker engine has no image " + image + ", which docker pull or build gets"
 	}
 	return ""
 }
