@@ -130,3 +130,51 @@ func TestAttackPromiseOfARequestThatIsOver(t *testing.T) {
 		t.Errorf("the log tells of what nobody waited for:\n%s", log)
 	}
 }
+
+// TestAttackReplacedLanguage has a request replace what the runtime is made with. Such a
+// Worker may break its own answers, but each request gets one, and none gets at another.
+func TestAttackReplacedLanguage(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, deed, want string }{
+		{"Map.get", "Map.prototype.get = () => undefined", "hello"},
+		{"Map.get that throws", "Map.prototype.get = () => { throw new Error('get') }", "hello"},
+		{"Map.set", "Map.prototype.set = function () { stolen.push(this); return this }", "hello"},
+		{"Map, the rest", "for (const m of ['delete', 'has', 'forEach', 'values', 'entries', Symbol.iterator]) (Map.prototype as any)[m] = () => { throw new Error('map') }", "hello"},
+		{"JSON", "JSON.parse = JSON.stringify = () => { throw new Error('json') }", "hello"},
+		{"then", "(Promise.prototype as any).then = () => {}", "hello"},
+		{"Array iterator", "Array.prototype[Symbol.iterator] = () => { throw new Error('iterator') }", "hello"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p, log := serve(t, build(t, `
+				const stolen: unknown[] = [];
+				export default { async fetch(request: Request) {
+					if (request.url.endsWith("/deed")) { `+c.deed+`; return new Response("done"); }
+					if (request.url.endsWith("/throw")) { await null; throw new Error("on purpose"); }
+					if (request.url.endsWith("/stolen")) return new Response(String(stolen.length));
+					if (request.url.endsWith("/wait")) await new Promise<void>((r) => { setTimeout(r, 500); });
+					return new Response("hello");
+				} };`), nil)
+			wait := make(chan string, 1)
+			go func() { wait <- ask(t, p, request("/wait")) }()
+			if got := ask(t, p, request("/deed")); got != "done" {
+				t.Error(got)
+			}
+			for path, want := range map[string]string{"/": c.want, "/wait": c.want, "/throw": "threw an exception", "/stolen": "0"} {
+				got := make(chan string, 1)
+				go func() { got <- ask(t, p, request(path)) }()
+				select {
+				case answer := <-got:
+					if !strings.Contains(answer, want) {
+						t.Errorf("%s: %s, want %s", path, answer, want)
+					}
+				case <-time.After(20 * time.Second):
+					t.Errorf("%s was not answered:\n%s", path, log)
+				}
+			}
+			if got := <-wait; got != c.want {
+				t.Errorf("a request that waited: %s", got)
+			}
+		})
+	}
+}

@@ -3,6 +3,7 @@ import { edge } from "./edge.js";
 import { check } from "./errors.js";
 import { start } from "./calls.js";
 import { log, describe, ERROR } from "./log.js";
+import { stringify } from "./table.js";
 import { decisionOf, headOf, isResponse, payloadOf } from "../web/response.js";
 import { isUnusable, isUsed, readerOf, usedError } from "../web/body.js";
 
@@ -11,7 +12,7 @@ const METHOD = 1, PIECE = 1 << 20;
 const decide = (req, d) => {
   if (d.kind === "next") return check(edge.next(req), req);
   d.prepare?.(req); // the request is what the Worker made of it
-  const options = d.options === undefined || d.options === null ? null : JSON.stringify(d.options);
+  const options = d.options === undefined || d.options === null ? null : stringify(d.options);
   if (d.kind === "plan") return check(edge.plan(req, options), req);
   check((d.kind === "proxy" ? edge.proxy : edge.connect)(req, d.binding ?? "", d.id ?? "", d.port ?? 0, options), req);
 };
@@ -65,7 +66,7 @@ const pump = (task, from, done) => {
     if (over) return;
     over = true;
     if (e === undefined) edge.respond_end(req);
-    else edge.fail(req, JSON.stringify({ code: "PLUGIN_FAILED", message: "the Worker's answer broke off" }));
+    else edge.fail(req, stringify({ code: "PLUGIN_FAILED", message: "the Worker's answer broke off" }));
     done(task);
   };
   const broken = (e) => {

@@ -2,10 +2,11 @@
 import { edge } from "./edge.js";
 import { check, fault } from "./errors.js";
 import { taskOf } from "./task.js";
+import { table } from "./table.js";
 
 const CLOSED = 9, INTERNAL = 12;
 
-const calls = new Map(); // call -> what is known of it
+const calls = table(); // call -> what is known of it
 
 // What is known of a call; a list, since that is the cheapest to make.
 const REQ = 0, KIND = 1, RESOLVE = 2, REJECT = 3, THEN = 4, AT = 5;
@@ -65,16 +66,14 @@ export const isEnding = (e) => typeof e === "object" && e !== null && endings.ha
 // wait for ever.
 export const drop = (task) => {
   if (task.calls === 0) return;
-  const { req } = task, mine = [];
-  for (const [call, c] of calls) {
-    if (c[REQ] !== req) continue;
-    calls.delete(call);
-    mine.push(c);
-  }
-  task.calls = 0;
-  const e = fault("", CLOSED);
+  const { req } = task, e = fault("", CLOSED);
   endings.add(e);
-  for (const c of mine) c[REJECT](e, CLOSED);
+  task.calls = 0;
+  calls.forEach((c, call) => {
+    if (c[REQ] !== req) return;
+    calls.delete(call);
+    c[REJECT](e, CLOSED); // what waits for it goes on later
+  });
 };
 
 const result = (req, call, kind) => {

@@ -2,9 +2,10 @@
 import { edge } from "./edge.js";
 import { current, enter } from "./current.js";
 import { complete, drop, isEnding, trace, waiting } from "./calls.js";
-import { anyOpen, begin, remove, taskOf, tasks, whenSettled } from "./task.js";
+import { anyOpen, begin, remove, taskOf, everyTask, whenSettled } from "./task.js";
 import { answer } from "./answer.js";
 import { log, describe, ERROR } from "./log.js";
+import { stringify, table, then } from "./table.js";
 import { positions } from "./positions.js";
 import { incomingRequest } from "../web/request.js";
 import { isResponse, sendPlain } from "../web/response.js";
@@ -12,7 +13,7 @@ import { environment, context } from "../env.js";
 import { SandboxError } from "../sandbox/errors.js";
 
 let worker = null, Entrypoint = null, env = null;
-const unhandled = new Map(); // promise -> {reason, req}
+const unhandled = table(); // promise -> {reason, req}
 
 // serve takes the Worker's default export and the source map of its bundle. With
 // traced, failures tell where the Worker began what failed.
@@ -67,7 +68,7 @@ const OUT_OF_MEMORY = { code: "PLUGIN_FAILED", message: "the Worker ran out of m
 const UPGRADE = { code: "UPGRADE_REQUIRED", message: "this address speaks WebSocket only", log: "Uncaught " };
 
 const tell = (task, { code, message }) => {
-  const r = edge.fail(task.req, JSON.stringify({ code, message, retryable: false }));
+  const r = edge.fail(task.req, stringify({ code, message, retryable: false }));
   if (r < 0 && r !== -9) log(ERROR, `the error ${code} could not be answered (${-r})`, task.req);
 };
 
@@ -101,7 +102,7 @@ const HUNG = "the Worker will never answer this request: its promise waits for n
 // hang ends the requests that nothing can bring forward. It is asked when the engine
 // has nothing left to do, and no call is open.
 const hang = () => {
-  for (const task of [...tasks()]) {
+  everyTask((task) => {
     if (!task.answered) {
       log(ERROR, HUNG, task.req);
       task.answered = true;
@@ -116,7 +117,15 @@ const hang = () => {
     }
     task.held = 0;
     close(task);
-  }
+  });
+};
+
+// settle is for what is no plain promise of the engine's: a thenable, another value, or a
+// promise of a Worker that has replaced then.
+const settle = async (task, p) => {
+  let r;
+  try { r = await p; } catch (e) { return failed(task, e); }
+  respond(task, r);
 };
 
 export const handlers = {
@@ -130,11 +139,9 @@ export const handlers = {
       const request = incomingRequest(req), ctx = context(req);
       p = worker !== null ? worker.fetch(request, env, ctx) : new Entrypoint(ctx, env).fetch(request);
     } catch (e) { return failed(task, e); }
-    if (typeof p?.then !== "function") {
-      if (isResponse(p)) return respond(task, p); // nothing to wait for
-      p = Promise.resolve(p);
-    }
-    p.then((r) => respond(task, r), (e) => failed(task, e));
+    if (p?.then === then) p.then((r) => respond(task, r), (e) => failed(task, e));
+    else if (isResponse(p)) respond(task, p); // nothing to wait for
+    else settle(task, p);
   },
   onComplete(req, call, errno) {
     enter(req);
@@ -157,10 +164,10 @@ export const handlers = {
     else if (!isEnding(reason)) unhandled.set(promise, { reason, req: current() });
   },
   onDrain() {
-    if (unhandled.size !== 0) for (const [promise, { reason, req }] of unhandled) {
+    if (unhandled.size !== 0) unhandled.forEach(({ reason, req }, promise) => {
       unhandled.delete(promise); // first: a reason can be a program that does not end, when it is shown
       log(ERROR, "Unhandled promise rejection: " + describe(reason), req);
-    }
+    });
     if (anyOpen() && !waiting()) hang();
   },
   onError(e) { // what no JavaScript can catch: it was stopped

@@ -2,6 +2,7 @@
 import { edge } from "./edge.js";
 import { current } from "./current.js";
 import { failure } from "../sandbox/errors.js";
+import { parse } from "./table.js";
 
 const names = ["OK", "INVALID", "NOT_FOUND", "DENIED", "TIMEOUT", "BUSY", "QUOTA", "UNAVAILABLE", "TOO_LARGE", "CLOSED", "ALREADY", "UNSUPPORTED", "INTERNAL"];
 
@@ -15,7 +16,7 @@ const texts = {
 // SandboxError, with the fields of the edge's errors.
 export const fault = (json, errno) => {
   let d;
-  try { d = JSON.parse(json); } catch { /* there is none */ }
+  try { d = parse(json); } catch { /* there is none */ }
   const name = names[errno] ?? "INTERNAL";
   if (typeof d !== "object" || d === null) d = {};
   return failure(d, d.message || texts[name] || name, d.code || name);

@@ -2,9 +2,10 @@
 import { edge } from "./edge.js";
 import { current } from "./current.js";
 import { log, describe, ERROR, WARN } from "./log.js";
+import { table } from "./table.js";
 import { AbortController } from "../web/abort.js";
 
-const open = new Map(); // request -> task
+const open = table(); // request -> task
 
 // Task is what is known of an open request. What most requests never need is on the
 // prototype until it is set.
@@ -38,7 +39,8 @@ export const remove = (task) => {
   open.delete(task.req);
 };
 
-export const tasks = () => open.values();
+// everyTask calls f with each open task.
+export const everyTask = (f) => open.forEach(f);
 export const anyOpen = () => open.size !== 0;
 
 // owner is the request itself while it is open, else 0: what is done then belongs to

@@ -4,12 +4,13 @@
 // and ends with the isolate's generation, when the Worker is replaced or stopped.
 
 import { edge, enter, expect, forget, owner, current, check, log, describe, ERROR } from "../core/index.js";
+import { table } from "../core/table.js";
 import { notAtTopLevel } from "./top_level.js";
 
 const LONGEST = 0x7fffffff; // milliseconds; beyond that, as in Node and browsers, it is 1
 
 let last = 0;
-const timers = new Map(); // id -> timer
+const timers = table(); // id -> timer
 
 // A timer is {id, req, call, callback, args, every, due}; every is 0 if it fires
 // once, and due when an interval wants to fire next.
