@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -102,5 +104,42 @@ export default { fetch() {
 	}
 	if strings.Contains(said, "silent") || t.Failed() {
 		t.Errorf("log:\n%s", said)
+	}
+}
+
+// TestConsoleOfRequests has one request write between the lines of another: groups,
+// counters and clocks are its own.
+func TestConsoleOfRequests(t *testing.T) {
+	t.Parallel()
+	begun, release := make(chan struct{}), make(chan struct{})
+	p, log := serve(t, build(t, `
+import { getSandbox } from "@cloudflare/sandbox";
+export default { async fetch(request: Request, env: any) {
+  const name = new URL(request.url).pathname.slice(1);
+  console.group("group of " + name); console.time("clock"); console.count("count");
+  if (name === "slow") await getSandbox(env.Sandbox, "s").exec("wait");
+  console.log("line of " + name); console.timeEnd("clock"); console.count("count"); console.groupEnd();
+  return new Response(name);
+} };
+`), func(context.Context, string, json.RawMessage) (json.RawMessage, error) {
+		close(begun)
+		<-release
+		return json.RawMessage(`{"stdout": "", "exitCode": 0, "success": true}`), nil
+	}, long)
+	slow := make(chan string)
+	go func() { slow <- ask(t, p, request("/slow")) }()
+	<-begun
+	if got := ask(t, p, request("/quick")); got != "quick" {
+		t.Error(got)
+	}
+	close(release)
+	if got := <-slow; got != "slow" {
+		t.Error(got)
+	}
+	said := log.String()
+	for want, n := range map[string]int{`msg="group of slow"`: 1, `msg="group of quick"`: 1, `msg="  line of slow"`: 1, `msg="  line of quick"`: 1, `msg="  count: 1"`: 2, `msg="  count: 2"`: 2, "No such label": 0} {
+		if got := strings.Count(said, want); got != n {
+			t.Errorf("%s is there %d times, want %d:\n%s", want, got, n, said)
+		}
 	}
 }

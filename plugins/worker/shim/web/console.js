@@ -2,6 +2,7 @@
 // stands for. Formats and values are written as Node writes them.
 
 import { current, log, source, DEBUG, INFO, WARN, ERROR } from "../core/index.js";
+import { taskOf } from "../core/task.js";
 import { inspect } from "./inspect.js";
 import { performance } from "./performance.js";
 import { table } from "./console_table.js";
@@ -52,26 +53,28 @@ export const format = (args) => {
   return text + rest.join(" ");
 };
 
-// Groups, counters and clocks are those of the request that is worked on.
-let owner = 0, indent = "", counts = new Map(), clocks = new Map();
+// Groups, counters and clocks are those of the request that is worked on, whatever
+// others write meanwhile; outside of any they are the isolate's.
+const states = new WeakMap(); // task -> state
+const fresh = () => ({ indent: "", counts: new Map(), clocks: new Map() });
+const outside = fresh();
 const mine = () => {
-  if (owner === current()) return;
-  owner = current();
-  indent = "";
-  counts = new Map();
-  clocks = new Map();
+  const task = taskOf(current());
+  if (task === undefined) return outside;
+  let s = states.get(task);
+  if (s === undefined) states.set(task, s = fresh());
+  return s;
 };
 
 const write = (level, text) => {
-  mine();
+  const task = taskOf(current()), indent = task === undefined ? outside.indent : states.get(task)?.indent ?? "";
   log(level, (indent === "" ? text : indent + text.replaceAll("\n", "\n" + indent)).toWellFormed());
 };
 
 const line = (level) => (...args) => { write(level, format(args)); };
 
 const elapsed = (label) => {
-  mine();
-  const begun = clocks.get(label);
+  const begun = mine().clocks.get(label);
   if (begun === undefined) { write(WARN, `No such label '${label}' for console.time()`); return null; }
   const ms = performance.now() - begun;
   return `${label}: ${ms >= 1000 ? `${(ms / 1000).toFixed(3)}s` : `${Number(ms.toFixed(3))}ms`}`;
@@ -96,26 +99,24 @@ export const console = {
   table(data, columns) { write(INFO, typeof data === "object" && data !== null ? table(data, columns) : format([data])); },
 
   count(label = "default") {
-    mine();
+    const { counts } = mine();
     label = String(label);
     counts.set(label, (counts.get(label) ?? 0) + 1);
     write(INFO, `${label}: ${counts.get(label)}`);
   },
   countReset(label = "default") {
-    mine();
-    if (!counts.delete(String(label))) write(WARN, `Count for '${label}' does not exist`);
+    if (!mine().counts.delete(String(label))) write(WARN, `Count for '${label}' does not exist`);
   },
 
   group(...args) {
     if (args.length > 0) write(INFO, format(args));
-    mine();
-    indent += "  ";
+    mine().indent += "  ";
   },
   groupCollapsed(...args) { console.group(...args); },
-  groupEnd() { mine(); indent = indent.slice(2); },
+  groupEnd() { const s = mine(); s.indent = s.indent.slice(2); },
 
   time(label = "default") {
-    mine();
+    const { clocks } = mine();
     label = String(label);
     if (clocks.has(label)) return write(WARN, `Label '${label}' already exists for console.time()`);
     clocks.set(label, performance.now());
@@ -127,7 +128,7 @@ export const console = {
   timeEnd(label = "default") {
     const text = elapsed(String(label));
     if (text === null) return;
-    clocks.delete(String(label));
+    mine().clocks.delete(String(label));
     write(INFO, text);
   },
   clear() {},
