@@ -1,13 +1,19 @@
 // AbortController and AbortSignal (DOM Standard, section 3).
-import { Event, EventTarget, fire, handlerAttribute } from "./events.js";
+import { Event, EventTarget, fire, handlerAttribute, hasListener, onListeners } from "./events.js";
 import { expose } from "./idl.js";
 import * as timers from "./timers.js";
 
 const secret = Symbol();
-let abort, dependOn, onAbort;
+let abort, dependOn, onAbort, anchor;
+
+// A signal that depends on others is known to them weakly, or one that lives as long as
+// the isolate would keep each that was ever made of it. While somebody waits for it, they
+// keep it (DOM Standard, section 3.2.1).
+const gone = new FinalizationRegistry(({ sources, weak }) => { for (const o of sources) forget(o, weak); });
+let forget;
 
 export class AbortSignal extends EventTarget {
-  #aborted = false; #reason; #sources; #dependents; #steps;
+  #aborted = false; #reason; #sources; #dependents; #steps; #weak;
   constructor(token) {
     if (token !== secret) throw new TypeError("Illegal constructor: an AbortSignal is made by an AbortController");
     super();
@@ -41,17 +47,35 @@ export class AbortSignal extends EventTarget {
       s.#aborted = true;
       s.#reason = reason === undefined ? new DOMException("This operation was aborted", "AbortError") : reason;
       const all = [];
-      for (const d of s.#dependents ?? []) if (!d.#aborted) { d.#aborted = true; d.#reason = s.#reason; all.push(d); }
+      for (const weak of s.#dependents?.keys() ?? []) {
+        const d = weak.deref();
+        if (d === undefined || d.#aborted) continue;
+        d.#aborted = true;
+        d.#reason = s.#reason;
+        all.push(d);
+      }
       s.#run();
       for (const d of all) d.#run();
     };
     dependOn = (s, source) => { // on what the source depends on, so that it may go
-      s.#sources ??= new Set();
-      for (const o of source.#sources ?? [source]) if (!s.#sources.has(o)) { s.#sources.add(o); (o.#dependents ??= new Set()).add(s); }
+      if (s.#sources === undefined) {
+        s.#sources = new Set();
+        s.#weak = new WeakRef(s);
+        gone.register(s, { sources: s.#sources, weak: s.#weak });
+      }
+      for (const o of source.#sources ?? [source]) if (!s.#sources.has(o)) { s.#sources.add(o); (o.#dependents ??= new Map()).set(s.#weak, undefined); }
     };
+    forget = (source, weak) => { source.#dependents?.delete(weak); };
     onAbort = (s, f) => {
       (s.#steps ??= new Set()).add(f);
-      return () => { s.#steps?.delete(f); };
+      anchor(s);
+      return () => { s.#steps?.delete(f); anchor(s); };
+    };
+    // anchor has what a signal depends on keep it while somebody waits for it.
+    anchor = (s) => {
+      if (s.#sources === undefined || s.#aborted) return;
+      const kept = s.#steps?.size > 0 || hasListener(s, "abort") ? s : undefined;
+      for (const o of s.#sources) o.#dependents?.set(s.#weak, kept);
     };
   }
   #run() {
@@ -63,6 +87,7 @@ export class AbortSignal extends EventTarget {
 }
 expose(AbortSignal);
 handlerAttribute(AbortSignal, "abort");
+onListeners((target) => { if (target instanceof AbortSignal) anchor(target); });
 
 export class AbortController {
   #signal = new AbortSignal(secret);

@@ -69,7 +69,11 @@ const remove = (list, l) => {
   if (i >= 0) list.splice(i, 1);
 };
 
-let fireAt;
+let fireAt, listens;
+let changed = () => {}; // told when a target has more or fewer listeners
+
+// onListeners has f(target) called when somebody begins or ceases to listen.
+export const onListeners = (f) => { changed = f; };
 
 export class EventTarget {
   #listeners; // made with the first
@@ -86,13 +90,17 @@ export class EventTarget {
     const list = this.#listeners ??= [];
     for (const m of list) if (m.type === type && m.callback === callback && m.capture === l.capture) return;
     list.push(l);
-    signal?.addEventListener("abort", () => remove(list, l), { once: true });
+    changed(this);
+    signal?.addEventListener("abort", () => { remove(list, l); changed(this); }, { once: true });
   }
   removeEventListener(type, callback, options) {
     if (arguments.length < 2) throw new TypeError("removeEventListener needs a type and a listener");
     const capture = Boolean(typeof options === "object" && options !== null ? options.capture : options);
     type = String(type);
-    for (const l of this.#listeners ?? []) if (l.type === type && l.callback === callback && l.capture === capture) return remove(this.#listeners, l);
+    for (const l of this.#listeners ?? []) if (l.type === type && l.callback === callback && l.capture === capture) {
+      remove(this.#listeners, l);
+      return changed(this);
+    }
   }
   dispatchEvent(event) {
     if (!(event instanceof Event)) throw new TypeError("dispatchEvent needs an Event");
@@ -100,12 +108,16 @@ export class EventTarget {
   }
   static {
     fireAt = (target, event) => dispatch(event, target, target.#listeners, true);
+    listens = (target, type) => target.#listeners !== undefined && target.#listeners.some((l) => l.type === type);
   }
 }
 expose(EventTarget);
 
 // fire dispatches an event of the runtime's own at a target.
 export const fire = (target, event) => fireAt(target, event);
+
+// hasListener tells whether somebody listens for a type.
+export const hasListener = (target, type) => listens(target, type);
 
 // handlerAttribute gives a class' prototype an attribute such as onabort.
 export const handlerAttribute = (Class, type) => {
