@@ -87,7 +87,7 @@ func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	p, log := serve(t, bare(t, evaluating), func(context.Context, string, json.RawMessage) (json.RawMessage, error) {
 		return json.RawMessage("{}"), nil
-	}, func(s *plugins.Spec) { s.Compute, s.Deadline = 2*time.Second, time.Minute })
+	}, func(s *plugins.Spec) { s.Compute, s.Deadline = time.Second, time.Minute })
 	const stopped = "stopped InternalError: interrupted"
 	for i, c := range []struct{ name, script, want string }{
 		{"loop", "try { for (;;) {} } catch (e) { return 'caught' } finally { return 'went on' }", stopped},

@@ -83,7 +83,7 @@ const threshold = (k, bias) => (k <= bias ? TMIN : k >= bias + TMAX ? TMAX : k -
 const digitOf = (d) => String.fromCharCode(d < 26 ? d + 97 : d + 22);
 
 // encode returns the punycode of a label without "xn--", or null when it overflows.
-export const encode = (label) => {
+const encode = (label) => {
   const input = Array.from(label, (c) => c.codePointAt(0));
   let out = input.filter((c) => c < 128).map((c) => String.fromCharCode(c)).join("");
   const basic = out.length;
@@ -117,7 +117,7 @@ export const encode = (label) => {
 };
 
 // decode is the reverse of encode; null when the input is not punycode.
-export const decode = (text) => {
+const decode = (text) => {
   const dash = text.lastIndexOf("-"), out = [];
   for (let i = 0; i < dash; i++) out.push(text.charCodeAt(i));
   let n = 128, bias = 72, at = 0;

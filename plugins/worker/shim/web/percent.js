@@ -23,7 +23,7 @@ export const encode = (text, set) => text.replace(set, escape);
 const hex = (c) => (c >= 48 && c < 58 ? c - 48 : c >= 65 && c < 71 ? c - 55 : c >= 97 && c < 103 ? c - 87 : -1);
 
 // decodeBytes returns the bytes of the text, percent-decoded.
-export const decodeBytes = (text) => {
+const decodeBytes = (text) => {
   const plain = encodeURIComponent(text); // ASCII, and the text's own % are %25
   const out = new Uint8Array(plain.length);
   let n = 0;

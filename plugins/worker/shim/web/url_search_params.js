@@ -11,7 +11,7 @@ const escapes = { "!": "%21", "'": "%27", "(": "%28", ")": "%29", "~": "%7E", "%
 const encode = (s) => encodeURIComponent(s).replace(/[!'()~]|%20/g, (c) => escapes[c]);
 
 // parseForm returns a flat list of names and values.
-export const parseForm = (input) => {
+const parseForm = (input) => {
   const list = [];
   if (input === "") return list;
   const pairs = input.split("&"), isEncoded = input.includes("%") || input.includes("+");
@@ -24,7 +24,7 @@ export const parseForm = (input) => {
   return list;
 };
 
-export const formatForm = (list) => {
+const formatForm = (list) => {
   let s = "";
   for (let i = 0; i < list.length; i += 2) s += (i === 0 ? "" : "&") + encode(list[i]) + "=" + encode(list[i + 1]);
   return s;
