@@ -100,7 +100,7 @@ func functions() []foreign {
 		{"latin1_encode", "", "a", 'A'},
 		{"url_scan", "", "bb", 'P'},
 		{"query_get", "", "bb", 'Q'},
-		{"quote", "", "b", 'G'},
+		{"quote", "", "bbb", 'G'},
 	}
 }
 

@@ -100,19 +100,25 @@ func (g *glue) queryFind() {
 		zero())
 }
 
-// quoted defines quoted(ptr, len): the length of a text as JSON, which is at
-// cellPacked; 0 if something in it would have to be escaped, -1 after it threw.
+// quoted defines quoted(before, its len, ptr, len, after, its len): the length of a text
+// as JSON between two others, which is at cellPacked; 0 if something in it would have to
+// be escaped, -1 after it threw.
 func (g *glue) quoted() {
-	g.function("quoted", "ii", "i", "iii", // 2 at, 3 end, 4 byte
-		set(2, get(0)), set(3, add(get(0), get(1))),
+	g.function("quoted", "iiiiii", "i", "iii", // 6 at, 7 end, 8 byte
+		set(6, get(2)), set(7, add(get(2), get(3))),
 		forever(
-			brIf(1, geU(get(2), get(3))),
-			set(4, load8(0, get(2))),
-			when(or(ltU(get(4), i32(' ')), or(eq(get(4), i32('"')), eq(get(4), i32('\\')))), ret(zero())),
-			bump(2, 1)),
-		when(eqz(tee(2, g.call("room", add(get(1), i32(2))))), ret(i32(0xffffffff))),
-		store8(0, get(2), i32('"')),
-		copyBytes(add(get(2), i32(1)), get(0), get(1)),
-		store8(1, add(get(2), get(1)), i32('"')),
-		add(get(1), i32(2)))
+			brIf(1, geU(get(6), get(7))),
+			set(8, load8(0, get(6))),
+			when(or(ltU(get(8), i32(' ')), or(eq(get(8), i32('"')), eq(get(8), i32('\\')))), ret(zero())),
+			bump(6, 1)),
+		set(7, add(add(get(1), get(3)), get(5))),
+		when(eqz(tee(6, g.call("room", add(get(7), i32(2))))), ret(i32(0xffffffff))),
+		copyBytes(get(6), get(0), get(1)),
+		set(6, add(get(6), get(1))),
+		store8(0, get(6), i32('"')),
+		copyBytes(add(get(6), i32(1)), get(2), get(3)),
+		set(6, add(get(6), get(3))),
+		store8(1, get(6), i32('"')),
+		copyBytes(add(get(6), i32(2)), get(4), get(5)),
+		add(get(7), i32(2)))
 }

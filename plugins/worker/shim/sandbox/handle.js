@@ -33,21 +33,28 @@ export class Handle {
   constructor(binding, id, options) { this.#of = [current(), binding, id, options, undefined]; }
 
   static {
-    const text = (of, fields) => {
-      if (of[HEAD] === undefined) {
-        const options = of[OPTIONS] === undefined ? "" : JSON.stringify(of[OPTIONS]);
-        of[HEAD] = '{"sandbox":{"binding":"' + of[BINDING] + '","id":' + quoted(of[ID]) + (options.length > 2 ? "," + options.slice(1) : "}");
+    let known, beforeId; // the binding that was named last, and what stands before an id of it
+    const head = (of) => {
+      const binding = of[BINDING];
+      if (binding !== known) {
+        known = binding;
+        beforeId = '{"sandbox":{"binding":"' + binding + '","id":';
       }
-      if (typeof fields === "string") return of[HEAD] + "," + fields;
+      const options = of[OPTIONS] === undefined ? "{}" : JSON.stringify(of[OPTIONS]);
+      return options === "{}" ? quoted(beforeId, of[ID], "},") : quoted(beforeId, of[ID], ",") + options.slice(1) + ",";
+    };
+    const text = (of, fields) => {
+      const before = of[HEAD] ??= head(of);
+      if (typeof fields === "string") return before + fields;
       const rest = JSON.stringify(fields);
-      return rest === "{}" ? of[HEAD] + "}" : of[HEAD] + "," + rest.slice(1);
+      return rest === "{}" ? before.slice(0, -1) + "}" : before + rest.slice(1);
     };
     const request = (of) => isOpen(of[REQ]) ? of[REQ] : owner(current());
     partsOf = (h) => h.#of;
     reference = (h) => ({ binding: h.#of[BINDING], id: h.#of[ID], options: h.#of[OPTIONS] });
     requestOf = (h) => request(h.#of);
     call = (h, name, fields, made) => {
-      const of = h.#of, req = request(of);
+      const of = h.#of, req = isOpen(of[REQ]) ? of[REQ] : request(of);
       return start(req, edge.op_start(req, name, text(of, fields)), "json", made);
     };
     flow = (h, name, fields, made = (at, ws) => new Flow(at, ws)) => {

@@ -36,29 +36,28 @@ export const command = (c, options) => {
 };
 
 // Options that go over as they are, under their own names.
-const plain = { processId: true, cwd: true, timeout: true, ifRunning: true, user: true };
+const plain = { __proto__: null, processId: ',"processId":', cwd: ',"cwd":', timeout: ',"timeout":', ifRunning: ',"ifRunning":', user: ',"user":' };
 const { stringify } = JSON, { keys, getPrototypeOf, prototype: common } = Object;
 
-// quoted is a string as JSON.
-export const quoted = (s) => edge.quote(s) ?? stringify(s);
+// quoted is a string as JSON, with a text before it and one after it.
+export const quoted = (before, s, after) => edge.quote(before, s, after) ?? before + stringify(s) + after;
 
 // commandText is the JSON of a command whose options are the common ones, made at once,
-// as call takes it; undefined if command has to look at them.
+// as call takes it without the first brace; undefined if command has to look at them.
 export const commandText = (line, options) => {
   if (typeof line !== "string") return undefined;
-  let text = '"command":' + quoted(line);
-  if (options !== undefined && options !== null) {
-    if (getPrototypeOf(options) !== common) return undefined; // it may have more
-    const names = keys(options);
-    for (let i = 0; i < names.length; i++) {
-      const name = names[i], value = options[name];
-      if (plain[name] !== true) return undefined;
-      if (typeof value === "string") text += ',"' + name + '":' + quoted(value);
-      else if (typeof value === "number") text += ',"' + name + '":' + stringify(value);
-      else return undefined;
-    }
+  if (options === undefined || options === null) return quoted('"command":', line, "}");
+  if (getPrototypeOf(options) !== common) return undefined; // it may have more
+  const names = keys(options), last = names.length - 1;
+  let text = quoted('"command":', line, last < 0 ? "}" : "");
+  for (let i = 0; i <= last; i++) {
+    const name = names[i], value = options[name], before = plain[name], after = i === last ? "}" : "";
+    if (before === undefined) return undefined;
+    if (typeof value === "string") text += quoted(before, value, after);
+    else if (typeof value === "number") text += before + stringify(value) + after;
+    else return undefined;
   }
-  return text + "}";
+  return text;
 };
 
 // stamped adds what the vendor's answers have besides.

@@ -48,6 +48,9 @@ const field = (req, n) => {
 const secret = Symbol();
 let stateOf;
 
+// ownOf is the edge's request that a Request is, as it came; 0 if it is not.
+export let ownOf;
+
 // The state of a Request is {req, own, url, method, headers, payload}, and perhaps
 // {signal, follow, redirect, cf}. req is the edge's request, if this is it (own) or was
 // made of it: then url, method, headers and payload are read when they are asked for.
@@ -141,6 +144,7 @@ export class Request {
   }
   static {
     stateOf = (r) => r.#s;
+    ownOf = (r) => { const s = r.#s; return s.own ? s.req : 0; };
   }
 }
 Object.defineProperty(Request, "length", { value: 1, configurable: true }); // init is optional
@@ -153,11 +157,6 @@ export const incomingRequest = (req) => new Request(secret, req);
 // incomingOf is the edge's request that a Request is or was made of; 0 is none.
 export const incomingOf = (request) => stateOf(request).req;
 
-// ownOf is the edge's request that a Request is, as it came; 0 if it is not.
-export const ownOf = (request) => {
-  const s = stateOf(request);
-  return s.own ? s.req : 0;
-};
 
 // payload takes a Request's body to send it on: null, a string, a Uint8Array, what the
 // client sends and nobody has read (its req is the request), or a ReadableStream.
