@@ -41,7 +41,7 @@ type Connection struct {
 	Binding     string    `json:"binding"`
 	Sandbox     string    `json:"sandbox" doc:"The sandbox's id."`
 	Generation  int64     `json:"generation" doc:"The run of the sandbox."`
-	Port        int       `json:"port"`
+	Port        int       `json:"port" doc:"0 of a stream, such as a terminal."`
 	Plugin      string    `json:"plugin,omitempty" doc:"The plugin that decided, if one was asked."`
 	Preview     bool      `json:"preview" doc:"Whether it came through an exposure."`
 	Exposure    string    `json:"exposure,omitempty" doc:"The exposure's name, if it has one."`
