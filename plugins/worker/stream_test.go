@@ -58,6 +58,20 @@ return "went on";`,
 			play(`{"type":"start"}`, `{"type":"stdout","data":"a"}`, `{"type":"stdout","data":"b"}`), `execStream {"command":"sleep 9"}`, "close 1000 ", "AbortError",
 		},
 		{
+			"execStream with a signal", `
+const c = new AbortController(), reader = (await sandbox.execStream("yes", { signal: c.signal })).getReader();
+await reader.read();
+c.abort(new RangeError("enough"));
+try { for (;;) if ((await reader.read()).done) return "ended" } catch (e: any) { return e.name + e.message }`,
+			play(`{"type":"start"}`, `{"type":"stdout","data":"a"}`, `{"type":"stdout","data":"b"}`), `execStream {"command":"yes"}`, "close 1000 ", "RangeErrorenough",
+		},
+		{
+			"execStream with a signal that was aborted", `
+try { await (await sandbox.execStream("yes", { signal: AbortSignal.abort(new RangeError("before")) })).getReader().read() } catch (e: any) { return e.name + e.message }
+return "read";`,
+			play(`{"type":"start"}`), `execStream {"command":"yes"}`, "close 1000 ", "RangeErrorbefore",
+		},
+		{
 			"streamProcessLogs", `
 const out: any[] = [];
 for await (const e of parseSSEStream<any>(await sandbox.streamProcessLogs("p"))) out.push(e.type + (e.data ?? e.exitCode) + e.processId);
@@ -78,6 +92,12 @@ let out = "";
 for await (const e of parseSSEStream<any>(await sandbox.readFileStream("/a.txt"))) out += e.type + (e.data ?? e.mimeType ?? e.bytesRead) + ";";
 return out;`,
 			play(`{"name":"a.txt","path":"/a.txt","type":"file","size":6}`, []byte("caf\xc3"), []byte("\xa9!")), `readFileStream {"path":"/a.txt"}`, "", "metadatatext/plain;chunkcaf;chunké!;complete6;",
+		},
+		{
+			"collectFile of a text that ends within a character", `
+const { content } = await collectFile(await sandbox.readFileStream("/a.txt"));
+return content as string;`,
+			play(`{"name":"a.txt","path":"/a.txt","type":"file","size":4}`, []byte("caf"), []byte("\xc3")), `readFileStream {"path":"/a.txt"}`, "", "caf\ufffd",
 		},
 		{
 			"collectFile", `
@@ -107,6 +127,14 @@ return r.size + " " + r.bytesWritten;`,
 			play(`{"path":"/a","size":6}`), `writeFileStream {"mode":"0600","path":"/a"}`, `2 abcdef; 1 {"type":"end"}; close 1000 `, "6 6",
 		},
 		{
+			"writeFile of a stream of something else", `
+let cancelled = "";
+const stream = new ReadableStream({ pull(c) { c.enqueue(1) }, cancel(e) { cancelled = e.name } });
+try { await sandbox.writeFile("/a", stream) } catch (e: any) { return e.message + " " + cancelled }
+return "written";`,
+			play(), `writeFileStream {"path":"/a"}`, "close 1000 ", "writeFile: the content is no string, bytes, Blob or ReadableStream of such TypeError",
+		},
+		{
 			"writeFile of bytes", `
 const r = await sandbox.writeFile("/a", new Uint8Array([65, 66]));
 return r.path;`,
@@ -131,6 +159,9 @@ const run = async (sandbox: any): Promise<string> => {`+c.call+`};
 export default { async fetch(request: Request, env: any) { return new Response(await run(getSandbox(env.Sandbox, "a"))); } };`)
 			if got := tell(t, p, request("/")); got != "200 "+c.want {
 				t.Errorf("got  %q\nwant %q\n%s", got, "200 "+c.want, log)
+			}
+			if strings.Contains(log.String(), "Unhandled") {
+				t.Errorf("nobody waited for a promise that was rejected:\n%s", log)
 			}
 			if asked := s.take(); len(asked) != 1 || asked[0] != c.asked {
 				t.Errorf("asked %q, want %q", asked, c.asked)

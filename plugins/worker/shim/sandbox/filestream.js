@@ -3,6 +3,7 @@ import { edge } from "../core/index.js";
 import { joined } from "../web/bytes.js";
 import { TextDecoder } from "../web/encoding.js";
 import { ReadableStream } from "../web/streams.js";
+import { failure } from "./errors.js";
 import { flow } from "./handle.js";
 import { isBinary, mediaType } from "./media.js";
 import { parseSSEStream } from "./sse.js";
@@ -43,6 +44,8 @@ export const fileEvents = (h, fields) => opened(h, fields).then((file) => {
           controller.enqueue(write({ type: "metadata", ...metadata }));
         }
         if (bytes === null) {
+          const rest = decoder.decode(); // of a character that the file's end cuts
+          if (rest !== "") controller.enqueue(write({ type: "chunk", data: rest }));
           controller.enqueue(write({ type: "complete", bytesRead }));
           return controller.close();
         }
@@ -70,6 +73,8 @@ export async function* streamFile(stream) {
     const decoder = new TextDecoder();
     try {
       for (; bytes !== null; bytes = await file.source.next()) yield metadata.isBinary ? bytes : decoder.decode(bytes, { stream: true });
+      const rest = decoder.decode(); // of a character that the file's end cuts
+      if (rest !== "") yield rest;
     } finally { file.source.close(); }
     return metadata;
   }
@@ -84,11 +89,11 @@ export async function* streamFile(stream) {
       case "chunk":
         yield metadata?.isBinary ? Uint8Array.from(atob(event.data), (c) => c.charCodeAt(0)) : event.data;
         break;
-      case "error": throw Object.assign(new Error(event.error), { code: event.code });
+      case "error": throw failure({ operation: "readFileStream" }, event.error, event.code);
       case "complete": return metadata;
     }
   }
-  throw new Error("the stream ended before the file did");
+  throw failure({ operation: "readFileStream", retryable: true }, "the stream ended before the file did", "INTERNAL");
 }
 
 // collectFile reads a whole file.

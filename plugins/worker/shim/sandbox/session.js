@@ -32,7 +32,7 @@ export class Session extends Files {
     return Promise.resolve();
   }
 }
-withoutInterpreter(Session.prototype, "session");
+withoutInterpreter(Session.prototype);
 
 // sessions are the methods that a sandbox has for them.
 export const sessions = {
