@@ -9,23 +9,21 @@ const open = table(); // request -> task
 
 // Task is what is known of an open request. What most requests never need is on the
 // prototype until it is set.
-class Task {
-  constructor(req) {
-    this.req = req;
-    this.calls = 0; // that wait for the host
-  }
-}
-Task.prototype.over = false;
-Task.prototype.answered = false;
-Task.prototype.passThrough = false; // what to do when the Worker throws
-Task.prototype.pump = null; // what sends the answer's body
-Task.prototype.held = 0; // promises of waitUntil
-Task.prototype.holding = false; // the edge was asked to keep the request
-Task.prototype.controller = null; // of the request's signal
+const Task = {
+  __proto__: null,
+  calls: 0, // that wait for the host
+  over: false,
+  answered: false,
+  passThrough: false, // what to do when the Worker throws
+  pump: null, // what sends the answer's body
+  held: 0, // promises of waitUntil
+  holding: false, // the edge was asked to keep the request
+  controller: null, // of the request's signal
+};
 
 // begin notes a request.
 export const begin = (req) => {
-  const task = new Task(req);
+  const task = { __proto__: Task, req };
   open.set(req, task);
   return task;
 };
