@@ -26,6 +26,7 @@ type Want struct {
 	Broken   bool            `json:"broken,omitempty"`
 	Sandbox  *abi.SandboxRef `json:"sandbox,omitempty"`
 	Port     int             `json:"port,omitempty"`
+	Stream   *abi.StreamCall `json:"stream,omitempty"`
 	Policy   *abi.Policy     `json:"policy,omitempty"`
 	Wake     abi.Wake        `json:"wake,omitempty"`
 	Plan     *abi.Plan       `json:"plan,omitempty"`
@@ -120,6 +121,9 @@ func (w *Want) target(d *differences, v abi.Verdict) {
 	}
 	if w.Policy != nil {
 		d.compare("policy", plain(v.Policy), plain(w.Policy))
+	}
+	if w.Stream != nil {
+		d.compare("stream", plain(v.Stream), plain(w.Stream))
 	}
 	if w.Wake != "" {
 		d.compare("wake", v.Wake, w.Wake)
