@@ -39,10 +39,10 @@ ws.send(""); ws.send(new Blob(["blob"])); ws.send("t\u00e9xt"); ws.send(bytes);
 const waiting = ws.bufferedAmount;
 bytes.fill(0);
 await all;
-const after = ws.bufferedAmount;
+while (ws.bufferedAmount > 0) await scheduler.wait(1);
 ws.close();
-return waiting + "," + after;`,
-			"https://api.example.com/ [] []", "1 ; 2 blob; 1 t\u00e9xt; 2 AB; close 1000 ", "11,0",
+return "" + waiting;`,
+			"https://api.example.com/ [] []", "1 ; 2 blob; 1 t\u00e9xt; 2 AB; close 1000 ", "11",
 		},
 		{
 			"a preview needs no grant", `
