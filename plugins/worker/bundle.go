@@ -62,13 +62,11 @@ const (
 // error has the inputs and warnings all the same.
 func (r *runtime) bundle(file string) (*bundled, error) {
 	s := &bundled{file: file}
-	b := &bundler{runtime: r, dir: filepath.Dir(file), loaded: map[string]bool{}}
-	res := api.Build(b.options(file))
+	b := r.bundler(file)
+	res := b.build(api.FormatIIFE)
 	if slices.ContainsFunc(res.Errors, aboutAwait) {
 		s.awaits = true
-		o := b.options(file)
-		o.Format = api.FormatESModule // nothing is imported or exported in the end
-		res = api.Build(o)
+		res = b.build(api.FormatESModule) // nothing is imported or exported in the end
 	}
 	s.inputs = append(b.inputs(), surroundings(b.dir)...)
 	if len(res.Errors) > 0 {

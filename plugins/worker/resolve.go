@@ -24,13 +24,59 @@ const (
 	proxyName = "@cloudflare/sandbox" + exportMark + "proxyToSandbox"
 )
 
-// bundler is one run of esbuild for a Worker.
+// maxBundlers bounds how many Workers esbuild remembers.
+const maxBundlers = 8
+
+// bundler runs esbuild for a Worker. It remembers between runs what it parsed: the next
+// one parses what changed. One run at a time.
 type bundler struct {
 	runtime *runtime
-	dir     string // of the source
+	file    string // the source
+	dir     string // of it
+	// contexts are those of esbuild, by the format that they make.
+	contexts map[api.Format]api.BuildContext
 
 	mu     sync.Mutex // esbuild calls from many goroutines
 	loaded map[string]bool
+}
+
+// bundler returns that of a Worker, new if need be.
+func (r *runtime) bundler(file string) *bundler {
+	b := r.bundlers[file]
+	if b == nil {
+		if len(r.bundlers) == maxBundlers {
+			r.forget()
+		}
+		b = &bundler{runtime: r, file: file, dir: filepath.Dir(file), contexts: map[api.Format]api.BuildContext{}}
+		r.bundlers[file] = b
+	}
+	b.loaded = map[string]bool{}
+	return b
+}
+
+// forget ends all bundlers.
+func (r *runtime) forget() {
+	for _, b := range r.bundlers {
+		for _, c := range b.contexts {
+			c.Dispose()
+		}
+	}
+	clear(r.bundlers)
+}
+
+// build runs esbuild.
+func (b *bundler) build(format api.Format) api.BuildResult {
+	c := b.contexts[format]
+	if c == nil {
+		o := b.options(b.file)
+		o.Format = format
+		made, err := api.Context(o)
+		if err != nil {
+			return api.BuildResult{Errors: err.Errors}
+		}
+		c, b.contexts[format] = made, made
+	}
+	return c.Rebuild()
 }
 
 // textExtensions are those of files that are imported as a string.
@@ -51,7 +97,7 @@ func (b *bundler) options(file string) api.BuildOptions {
 			ResolveDir: b.dir, Sourcefile: entryName,
 		},
 		AbsWorkingDir: b.dir, Outfile: bundleName, Write: false, Bundle: true, Metafile: true,
-		Format: api.FormatIIFE, Target: api.ES2022, Platform: api.PlatformBrowser, Charset: api.CharsetUTF8, LegalComments: api.LegalCommentsNone,
+		Target: api.ES2022, Platform: api.PlatformBrowser, Charset: api.CharsetUTF8, LegalComments: api.LegalCommentsNone,
 		Conditions: []string{"workerd", "worker", "browser"}, Define: map[string]string{"process.env.NODE_ENV": `"production"`},
 		Sourcemap: api.SourceMapExternal, SourcesContent: api.SourcesContentExclude,
 		// A Worker is a module, and modules are strict. Names are kept, because programs

@@ -38,6 +38,8 @@ type runtime struct {
 	exports map[string][]string
 	// traces is Config.Traces.
 	traces bool
+	// bundlers are those of the Workers that were built last, by their sources.
+	bundlers map[string]*bundler
 }
 
 // bundleRuntime makes one script of the files below shim.
@@ -46,7 +48,7 @@ func bundleRuntime(files fs.FS) (*runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &runtime{script: link.Script{Name: runtimeName, Source: string(source.OutputFiles[0].Contents)}, exports: map[string][]string{}}
+	r := &runtime{script: link.Script{Name: runtimeName, Source: string(source.OutputFiles[0].Contents)}, exports: map[string][]string{}, bundlers: map[string]*bundler{}}
 	for name, file := range runtimeModules() {
 		out, err := bundleFiles(files, file, api.FormatESModule)
 		if err != nil {

@@ -83,6 +83,9 @@ func (b *Builder) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
+	if b.runtime != nil {
+		b.runtime.forget()
+	}
 	if b.engine == nil {
 		return nil
 	}
