@@ -83,7 +83,7 @@ func (r *Registry) check(ctx context.Context, spec Spec) (Report, error) {
 		return report, err
 	}
 	r.stage = newStage(trialTime)
-	g := newGeneration(r, spec.withDefaults(), 1, module.Bytes)
+	g := newGeneration(r, spec.withDefaults(), 1, module)
 	defer g.close()
 	report.Digest, report.Size = g.digest, g.size
 	if metered, err := meter.Rewrite(module.Bytes, meterOptions()); err == nil {

@@ -36,7 +36,13 @@ func split(module []byte, most uint64) (code []byte, c *contents) {
 	if !ok {
 		return module, nil
 	}
-	code = append(make([]byte, 0, len(module)), module[:8]...)
+	size := 0
+	for _, s := range sections {
+		if s.id != sectionData {
+			size += len(s.whole)
+		}
+	}
+	code = append(make([]byte, 0, 8+size), module[:8]...)
 	for _, s := range sections {
 		switch s.id {
 		case sectionStart, sectionDataCount:

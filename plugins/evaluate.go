@@ -53,6 +53,9 @@ type Guest interface {
 	Call(name string, args ...uint64) (uint64, error)
 	// Read returns a copy of n bytes of memory; it is false if there are not so many.
 	Read(at, n uint32) ([]byte, bool)
+	// Memory returns all of memory, and is the last that is asked of the guest: memory
+	// is the caller's then.
+	Memory() []byte
 	// Write is false, and writes nothing, if it reached beyond memory.
 	Write(at uint32, b []byte) bool
 	// Size is memory's, in bytes.
@@ -211,6 +214,11 @@ func (ev *evaluation) Call(name string, args ...uint64) (uint64, error) {
 func (ev *evaluation) Read(at, n uint32) ([]byte, bool) {
 	b, ok := ev.mem.Read(at, n)
 	return bytes.Clone(b), ok
+}
+
+func (ev *evaluation) Memory() []byte {
+	b, _ := ev.mem.Read(0, ev.mem.Size())
+	return b
 }
 
 func (ev *evaluation) Write(at uint32, b []byte) bool { return ev.mem.Write(at, b) }

@@ -72,6 +72,9 @@ func TestEvaluate(t *testing.T) {
 			t.Error("memory has more than it may")
 		}
 		_, err := g.Call("nothing")
+		if memory := g.Memory(); len(memory) != 3*wasmPage || memory[3*wasmPage-1] != 1 {
+			t.Errorf("all of memory is %d bytes", len(memory))
+		}
 		return err
 	})
 	if err == nil || !strings.Contains(err.Error(), `no function "nothing"`) {

@@ -37,7 +37,7 @@ func FuzzHostFunctions(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, which uint, memory []byte, a0, a1, a2, a3, a4, a5, a6, a7 uint32) {
 		fn := functions[which%uint(len(functions))]
-		g := newGeneration(reg, Spec{Name: "p"}.withDefaults(), 1, nil)
+		g := newGeneration(reg, Spec{Name: "p"}.withDefaults(), 1, Module{})
 		g.shape.async = true
 		g.spec.MaxInstances, g.spec.MaxParked = 1, 1
 		g.pool = newPool(g, DefaultMaxOpen)

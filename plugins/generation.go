@@ -75,8 +75,8 @@ func digestOf(module []byte) string {
 func short(digest string) string { return digest[:min(12, len(digest))] }
 
 // newGeneration prepares a version; nothing of it is compiled or runs yet.
-func newGeneration(r *Registry, spec Spec, number uint64, module []byte) *generation {
-	g := &generation{reg: r, spec: spec, number: number, digest: digestOf(module), size: len(module), idle: make(chan struct{})}
+func newGeneration(r *Registry, spec Spec, number uint64, module Module) *generation {
+	g := &generation{reg: r, spec: spec, number: number, digest: module.Digest(), size: len(module.Bytes), idle: make(chan struct{})}
 	name := []any{"plugin", spec.Name, "generation", number, "digest", g.digest[:12]}
 	g.logger, g.guestLog = r.log.With(name...), r.guestLog.With(name...)
 	if !r.tellsAll {

@@ -24,6 +24,17 @@ type Module struct {
 	// Asked is true for a module that somebody asked for just now. It is tried
 	// even if it was refused before, and leaves quarantine.
 	Asked bool
+
+	digest string // Digest's, once it is known
+}
+
+// Digest returns the SHA-256 of Bytes, in hexadecimal. It is computed once; copies of m
+// that are made afterwards know it too.
+func (m *Module) Digest() string {
+	if m.digest == "" {
+		m.digest = digestOf(m.Bytes)
+	}
+	return m.digest
 }
 
 // Step is a part of the way that every new module goes before it serves.

@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"sync"
@@ -15,6 +16,12 @@ type programs struct {
 
 	mu   sync.Mutex
 	have map[programKey]*program
+	// last is the code that was asked for last, with its digest: to compare it costs a
+	// tenth of hashing.
+	last struct {
+		code   []byte
+		digest [sha256.Size]byte
+	}
 }
 
 // programKey is what makes programs of a registry the same.
@@ -31,7 +38,7 @@ func newPrograms() *programs {
 // get returns the program of a generation's code, for release to give back. It tells
 // the generation how far it comes.
 func (ps *programs) get(ctx context.Context, g *generation, code []byte) (*program, error) {
-	key := programKey{sha256.Sum256(code), g.spec.Memory, g.resets()}
+	key := programKey{ps.digest(code), g.spec.Memory, g.resets()}
 	if p := ps.find(key); p != nil {
 		return p, nil
 	}
@@ -61,6 +68,21 @@ func (ps *programs) get(ctx context.Context, g *generation, code []byte) (*progr
 	p.key, p.refs = key, 1
 	ps.have[key] = p
 	return p, nil
+}
+
+// digest returns the SHA-256 of code, which must not change any more.
+func (ps *programs) digest(code []byte) [sha256.Size]byte {
+	ps.mu.Lock()
+	last := ps.last
+	ps.mu.Unlock()
+	if last.code != nil && bytes.Equal(last.code, code) {
+		return last.digest
+	}
+	last.code, last.digest = code, sha256.Sum256(code)
+	ps.mu.Lock()
+	ps.last = last
+	ps.mu.Unlock()
+	return last.digest
 }
 
 // find returns a program that there is, or nil.

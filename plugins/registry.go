@@ -114,6 +114,18 @@ func privateFolder(dir string) error {
 // known all the same, so that Watch takes a mended module. The error is
 // ErrRefused if the module is to blame.
 func (r *Registry) Load(ctx context.Context, spec Spec) (*Plugin, error) {
+	return r.loadSpec(ctx, spec, nil)
+}
+
+// LoadBuilt is Load for who has made the module and need not have written spec.Source
+// yet: built stands for what is in the file, which is not read. Its signature, if there
+// is one, is.
+func (r *Registry) LoadBuilt(ctx context.Context, spec Spec, built Module) (*Plugin, error) {
+	return r.loadSpec(ctx, spec, &built)
+}
+
+// loadSpec is Load, or LoadBuilt.
+func (r *Registry) loadSpec(ctx context.Context, spec Spec, built *Module) (*Plugin, error) {
 	begun := time.Now()
 	p, err := r.register(spec.Name)
 	if err != nil {
@@ -129,7 +141,7 @@ func (r *Registry) Load(ctx context.Context, spec Spec) (*Plugin, error) {
 	case r.changed <- struct{}{}:
 	default:
 	}
-	if err := p.loadAny(ctx, begun); err != nil {
+	if err := p.loadAny(ctx, built, begun); err != nil {
 		return nil, fmt.Errorf("plugin %s: %w", spec.Name, err)
 	}
 	return p, nil
@@ -137,9 +149,9 @@ func (r *Registry) Load(ctx context.Context, spec Spec) (*Plugin, error) {
 
 // loadAny loads what the plugin is to serve: what an upload or a rollback put in
 // front of its source, if the source still has the content that it had then, or
-// else what the source has. p.loading is held.
-func (p *Plugin) loadAny(ctx context.Context, begun time.Time) error {
-	file, digest, err := p.readSource()
+// else what the source has, which built tells unless it is nil. p.loading is held.
+func (p *Plugin) loadAny(ctx context.Context, built *Module, begun time.Time) error {
+	file, digest, err := p.readSource(built)
 	if err != nil {
 		return err
 	}
@@ -165,7 +177,7 @@ func (p *Plugin) loadAny(ctx context.Context, begun time.Time) error {
 
 // keptModule returns what an upload or a rollback had serve.
 func (p *Plugin) keptModule(digest string) (Module, error) {
-	if p.held != nil && digestOf(p.held.Bytes) == digest {
+	if p.held != nil && p.held.Digest() == digest {
 		held := *p.held
 		held.Asked = false
 		return held, nil
@@ -193,15 +205,22 @@ func (p *Plugin) archived(digest string) (Module, error) {
 	return module, err
 }
 
-// readSource reads the plugin's file. Without one there is no content. p.loading
-// is held.
-func (p *Plugin) readSource() (file Module, digest string, err error) {
+// readSource reads the plugin's file, or takes built for its content. Without a file
+// there is no content. p.loading is held.
+func (p *Plugin) readSource(built *Module) (file Module, digest string, err error) {
 	p.seen = p.lookAtSource()
 	if p.spec.Source != "" {
-		if file, err = readModule(p.spec.Source); err != nil {
+		if built != nil {
+			file = *built
+			file.Origin = p.spec.Source
+			file.Signature, err = readSignature(p.spec.Source)
+		} else {
+			file, err = readModule(p.spec.Source)
+		}
+		if err != nil {
 			return file, "", err
 		}
-		digest = digestOf(file.Bytes)
+		digest = file.Digest()
 	}
 	p.reg.mu.Lock()
 	defer p.reg.mu.Unlock()
@@ -265,7 +284,7 @@ func (p *Plugin) reload(ctx context.Context) error {
 	p.loading.Lock()
 	defer p.loading.Unlock()
 	defer p.archive.Flush()
-	file, digest, err := p.readSource()
+	file, digest, err := p.readSource(nil)
 	if err != nil || p.spec.Source == "" || p.isSettled(digest) {
 		return err
 	}

@@ -31,7 +31,7 @@ func (r *Registry) Offer(ctx context.Context, name string, module Module) error 
 	p.loading.Lock()
 	defer p.loading.Unlock()
 	defer p.archive.Flush()
-	digest := digestOf(module.Bytes)
+	digest := module.Digest()
 	switch {
 	case p.serves(digest):
 		p.refused = refused{}
@@ -135,16 +135,20 @@ func (p *Plugin) serves(digest string) bool {
 // the old one serves on. p.loading is held.
 func (p *Plugin) load(ctx context.Context, module Module, calm bool, begun time.Time) error {
 	p.number++
-	g := newGeneration(p.reg, p.spec, p.number, module.Bytes)
+	g := newGeneration(p.reg, p.spec, p.number, module)
 	g.loaded, g.origin = begun, module.Origin
 	p.reg.begin(p, g)
 	err := p.admit(ctx, g, module)
 	if err == nil {
 		p.archive.Touch(p.Digest()) // canaries alone must not push it out of the archive
-		if !p.archive.Keep(g.digest, archive.Module{Bytes: module.Bytes, Signature: module.Signature}) && p.spec.Source == "" {
-			p.held = &module
+		// What the source has is there after a crash anyway: no request waits for the disk.
+		atOnce := g.digest == p.content
+		if !atOnce {
+			p.keep(g, module)
 		}
-		err = p.reg.install(p, g, calm)
+		if err = p.reg.install(p, g, calm); err == nil && atOnce {
+			p.keep(g, module)
+		}
 	}
 	if err == nil {
 		p.refused = refused{}
@@ -160,6 +164,13 @@ func (p *Plugin) load(ctx context.Context, module Module, calm bool, begun time.
 		err = p.refuse(g, contentOf(g.digest, module.Signature), module.Asked, err)
 	}
 	return err
+}
+
+// keep has the archive keep what serves, or is about to. p.loading is held.
+func (p *Plugin) keep(g *generation, module Module) {
+	if !p.archive.Keep(g.digest, archive.Module{Bytes: module.Bytes, Signature: module.Signature}) && p.spec.Source == "" {
+		p.held = &module
+	}
 }
 
 // readmit takes what serves because somebody asked for it out of quarantine.

@@ -242,7 +242,7 @@ func BenchmarkOthersWhileCompiling(b *testing.B) {
 		begun := time.Now()
 		go func() {
 			defer close(compiled)
-			g := newGeneration(bench.Registry, Spec{Name: "q"}.withDefaults(), 1, module)
+			g := newGeneration(bench.Registry, Spec{Name: "q"}.withDefaults(), 1, Module{Bytes: module})
 			defer g.close()
 			if err := g.compile(b.Context(), module); err != nil {
 				b.Error(err)

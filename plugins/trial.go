@@ -59,7 +59,7 @@ func tryModule(ctx context.Context, config Config, have *programs, spec Spec, mo
 	spec = spec.withDefaults()
 	spec.MinInstances, spec.MaxInstances, spec.MaxParked = 0, 1, 1
 	spec.ungranted = spec.Grants == nil // no configuration says what is granted
-	t := &Trial{reg: r, gen: newGeneration(r, spec, 1, module), module: module, output: output, at: trialTime}
+	t := &Trial{reg: r, gen: newGeneration(r, spec, 1, Module{Bytes: module}), module: module, output: output, at: trialTime}
 	if err := t.gen.build(ctx, module); err != nil {
 		t.gen.release()
 		t.gen.close()

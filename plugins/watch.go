@@ -189,7 +189,7 @@ func (p *Plugin) reloadChanged(ctx context.Context) {
 	p.loading.Lock()
 	defer p.loading.Unlock()
 	defer p.archive.Flush()
-	file, digest, err := p.readSource()
+	file, digest, err := p.readSource(nil)
 	switch {
 	case err != nil:
 		p.unreadable(begun, err)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -243,9 +242,9 @@ func (d *developer) renew(ctx context.Context, p Plugin, what string, since time
 	if err != nil {
 		return err
 	}
-	digest, err := fileDigest(module)
+	digest, err := module.digest()
 	if err != nil {
-		return fmt.Errorf("read the module: %w", err)
+		return err
 	}
 	if d.digests[p.Name] == digest {
 		d.console.line(dimText, "unchanged", "%s %s", p.Name, milliseconds(time.Since(since)))
@@ -261,20 +260,21 @@ func (d *developer) renew(ctx context.Context, p Plugin, what string, since time
 }
 
 // build makes the plugin's module, if its source is none, and returns its file.
-func (d *developer) build(ctx context.Context, p Plugin) (module string, err error) {
+func (d *developer) build(ctx context.Context, p Plugin) (moduleFile, error) {
 	switch p.Kind {
 	case sourceGo:
-		return d.server.builder.build(ctx, p.Name, p.Source)
+		path, err := d.server.builder.build(ctx, p.Name, p.Source)
+		return moduleFile{path: path}, err
 	case sourceWorker:
 		return d.buildWorker(ctx, p)
 	}
-	return p.Source, nil
+	return moduleFile{path: p.Source}, nil
 }
 
 // followed loads a plugin whose modules come from elsewhere than one file or
 // folder of sources. What comes of them is told by pluginEvent.
 func (d *developer) followed(ctx context.Context, p Plugin) error {
-	loaded, err := d.server.load(ctx, p, "")
+	loaded, err := d.server.load(ctx, p, moduleFile{})
 	if err == nil && loaded.Digest() == "" && p.Kind == sourceUpload {
 		d.console.line(yellowText, "plugin", "%s has no module yet: edge plugin load %s FILE", p.Name, p.Name)
 	}

@@ -37,7 +37,7 @@ func (c *devCommand) project() (file string, load func(string) (*Config, error),
 }
 
 // buildWorker makes the module of a Worker. Warnings are shown when they change.
-func (d *developer) buildWorker(ctx context.Context, p Plugin) (module string, err error) {
+func (d *developer) buildWorker(ctx context.Context, p Plugin) (module moduleFile, err error) {
 	before := d.workers[p.Name]
 	module, built, err := d.server.builder.buildWorker(ctx, p.Name, p.Source)
 	if err != nil {

@@ -12,14 +12,18 @@ import (
 )
 
 // load loads the plugin's module, or replaces the generation that serves. When
-// it fails, that one goes on serving. module is the file; a source that is none is
-// asked what it has.
-func (s *server) load(ctx context.Context, p Plugin, module string) (*plugins.Plugin, error) {
+// it fails, that one goes on serving. A source that is no file is asked what it has.
+// What was built serves before it is written: nobody waits for the disk.
+func (s *server) load(ctx context.Context, p Plugin, module moduleFile) (*plugins.Plugin, error) {
 	if p.Kind.followed() {
 		return s.sources.load(ctx, p)
 	}
 	s.sources.note(p)
-	return s.registry.Load(ctx, p.spec(module))
+	if module.built == nil {
+		return s.registry.Load(ctx, p.spec(module.path))
+	}
+	loaded, err := s.registry.LoadBuilt(ctx, p.spec(module.path), *module.built)
+	return loaded, errors.Join(err, module.write())
 }
 
 // route puts the configuration's routes in force. A plugin that is not loaded is
@@ -114,9 +118,9 @@ func (s *server) renew(ctx context.Context, p Plugin, same bool) error {
 }
 
 // module is the file of a plugin's module, which is built if its source is a Worker.
-func (s *server) module(ctx context.Context, p Plugin) (string, error) {
+func (s *server) module(ctx context.Context, p Plugin) (moduleFile, error) {
 	if p.Kind != sourceWorker {
-		return p.Source, nil
+		return moduleFile{path: p.Source}, nil
 	}
 	module, built, err := s.builder.buildWorker(ctx, p.Name, p.Source)
 	for _, w := range built.Warnings {
@@ -135,8 +139,8 @@ func (s *server) serves(plugin string) bool {
 }
 
 // current tells whether what serves is what the file holds.
-func (s *server) current(plugin, module string) bool {
-	digest, err := fileDigest(module)
+func (s *server) current(plugin string, module moduleFile) bool {
+	digest, err := module.digest()
 	return err == nil && s.serves(plugin) && s.registry.Plugin(plugin).Digest() == digest
 }
 

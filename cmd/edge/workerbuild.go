@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"edge/plugins"
 	"edge/plugins/worker"
 )
 
@@ -27,22 +28,48 @@ func newWorkerBuilder(assets fs.FS, config worker.Config) *worker.Builder {
 	return worker.New(config)
 }
 
-// buildWorker makes the plugin's module of a Worker's source and replaces the file in
-// one step; one that has the content already is left alone. The error is a *buildError
+// buildWorker makes the plugin's module of a Worker's source. The error is a *buildError
 // if the source is to blame. What is known of the source's inputs is returned beside it.
-func (b *pluginBuilder) buildWorker(ctx context.Context, plugin, file string) (module string, built worker.Built, err error) {
-	built, err = b.workers.Build(ctx, file)
+func (b *pluginBuilder) buildWorker(ctx context.Context, plugin, file string) (moduleFile, worker.Built, error) {
+	built, err := b.workers.Build(ctx, file)
 	if err != nil {
-		return "", built, workerError(ctx, plugin, file, err)
+		return moduleFile{}, built, workerError(ctx, plugin, file, err)
 	}
-	if err := os.MkdirAll(b.dir, 0o700); err != nil {
-		return "", built, fmt.Errorf("build plugin %s: %w", plugin, err)
+	return moduleFile{b.module(plugin), &plugins.Module{Bytes: built.Module}}, built, nil
+}
+
+// moduleFile is the file of a plugin's module.
+type moduleFile struct {
+	path string
+	// built is what is to be in the file and is not yet; nil: the file has its content.
+	built *plugins.Module
+}
+
+// digest returns the SHA-256 of the module in hexadecimal.
+func (m moduleFile) digest() (string, error) {
+	if m.built != nil {
+		return m.built.Digest(), nil
 	}
-	module = b.module(plugin)
-	if err := replaceFile(module, built.Module); err != nil {
-		return "", built, fmt.Errorf("build plugin %s: %w", plugin, err)
+	digest, err := fileDigest(m.path)
+	if err != nil {
+		return "", fmt.Errorf("read the module: %w", err)
 	}
-	return module, built, nil
+	return digest, nil
+}
+
+// write replaces the file in one step, if it has not its content yet.
+func (m moduleFile) write() error {
+	if m.built == nil {
+		return nil
+	}
+	err := os.MkdirAll(filepath.Dir(m.path), 0o700)
+	if err == nil {
+		err = replaceFile(m.path, m.built.Bytes)
+	}
+	if err != nil {
+		return fmt.Errorf("keep the module that was built: %w", err)
+	}
+	return nil
 }
 
 // workerError is why a Worker was not built, as commands show it.

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -25,19 +26,22 @@ func ReadFile(path string, most int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if st, err := f.Stat(); err != nil {
+	st, err := f.Stat()
+	switch {
+	case err != nil:
 		return nil, err
-	} else if !st.Mode().IsRegular() {
+	case !st.Mode().IsRegular():
 		return nil, &UnfitError{path + " is not a regular file"}
 	}
-	content, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err != nil {
+	var content bytes.Buffer
+	content.Grow(int(min(st.Size(), most)) + bytes.MinRead) // room for the read that finds the end
+	if _, err := content.ReadFrom(io.LimitReader(f, most+1)); err != nil {
 		return nil, err
 	}
-	if int64(len(content)) > most {
+	if int64(content.Len()) > most {
 		return nil, &UnfitError{fmt.Sprintf("it is larger than %d bytes", most)}
 	}
-	return content, nil
+	return content.Bytes(), nil
 }
 
 // temporary begins the name of a file that is being written.

@@ -60,9 +60,12 @@ func (a *Archive) Keep(digest string, module Module) bool {
 	if err == nil {
 		if st, missing := os.Stat(path); missing != nil || st.Size() != int64(len(module.Bytes)) {
 			err = replaceFile(path, module.Bytes)
-		} else {
-			err = os.Chtimes(path, now, now)
 		}
+	}
+	if err == nil {
+		// A new file's own time is behind the clock that Touch goes by, up to some
+		// milliseconds.
+		err = os.Chtimes(path, now, now)
 	}
 	if err == nil {
 		err = a.prune()

@@ -139,6 +139,7 @@ func (s *still) Call(string, ...uint64) (uint64, error) { return 0, nil }
 func (s *still) Read(at, n uint32) ([]byte, bool) {
 	return slices.Clone(s.memory[at : at+n]), true
 }
+func (s *still) Memory() []byte { return s.memory }
 func (s *still) Write(at uint32, b []byte) bool {
 	return copy(s.memory[min(int(at), len(s.memory)):], b) == len(b)
 }

@@ -17,6 +17,9 @@ type Guest interface {
 	Call(name string, args ...uint64) (uint64, error)
 	// Read returns a copy of memory, and whether there is so much of it.
 	Read(at, n uint32) ([]byte, bool)
+	// Memory returns all of memory, which is the caller's then: nothing is asked of the
+	// guest any more.
+	Memory() []byte
 	// Write changes memory, and says whether there is so much of it.
 	Write(at uint32, b []byte) bool
 	// Size is that of the memory, in bytes.
@@ -102,8 +105,8 @@ func settled(g Guest, name string) ([]byte, error) {
 	if stopped != 0 {
 		return nil, &ScriptError{Script: name, Message: Interrupted}
 	}
-	memory, ok := g.Read(0, g.Size())
-	if !ok {
+	memory := g.Memory()
+	if len(memory) < engineStack {
 		return nil, errors.New("the engine's memory cannot be read")
 	}
 	clear(memory[dead:engineStack]) // what calls left on the stack
