@@ -50,11 +50,19 @@ export class Handle {
       return rest === "{}" ? before.slice(0, -1) + "}" : before + rest.slice(1);
     };
     const request = (of) => isOpen(of[REQ]) ? of[REQ] : owner(current());
+    // caller is whom one operation is for. A handle that another request made, or that
+    // is used behind a promise which another request settled, cannot tell the two
+    // apart: what it begins is the instance's, so that neither's end ends it.
+    const caller = (of) => {
+      const own = of[REQ], now = current();
+      if (own === now || now === 0 || !isOpen(own)) return request(of);
+      return 0;
+    };
     partsOf = (h) => h.#of;
     reference = (h) => ({ binding: h.#of[BINDING], id: h.#of[ID], options: h.#of[OPTIONS] });
     requestOf = (h) => request(h.#of);
     call = (h, name, fields, made) => {
-      const of = h.#of, req = isOpen(of[REQ]) ? of[REQ] : request(of);
+      const of = h.#of, req = caller(of);
       return start(req, edge.op_start(req, name, text(of, fields)), "json", made);
     };
     flow = (h, name, fields, made = (at, ws) => new Flow(at, ws)) => {
