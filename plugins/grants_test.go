@@ -323,6 +323,7 @@ func TestNeededGrants(t *testing.T) {
 		"kv: grants.kv", "kv_start: grants.kv", "op: grants.sandboxes grants.operations", "op_open: grants.sandboxes grants.operations",
 		"op_open_start: grants.sandboxes grants.operations", "op_start: grants.sandboxes grants.operations", "plan: grants.sandboxes",
 		"proxy: grants.sandboxes", "secret_get: secrets", "ws_open: grants.sandboxes", "ws_open_start: grants.sandboxes",
+		"ws_url_start: grants.fetch grants.sandboxes",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

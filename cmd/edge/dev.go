@@ -332,7 +332,10 @@ func (d *developer) watch(ctx context.Context, p Plugin, builds bool) error {
 // a restart, and says so.
 func (d *developer) reconfigure(ctx context.Context, since time.Time) {
 	config, err := d.load(d.file)
-	what := filepath.Base(d.configFiles()[0])
+	what := filepath.Base(d.file)
+	if isWorkerSource(d.file) {
+		what = workerVariables
+	}
 	if err != nil {
 		d.console.block(redText, "config", what+" is refused; the old one stays in force", lines(err))
 		return
