@@ -2,18 +2,19 @@ package link
 
 // Instructions (WebAssembly 2.0, section 5.4) that the appended functions are made of.
 const (
-	opBlock    = 0x02
-	opLoop     = 0x03
-	opIf       = 0x04
-	opElse     = 0x05
-	opEnd      = 0x0b
-	opBr       = 0x0c
-	opBrIf     = 0x0d
-	opReturn   = 0x0f
-	opCall     = 0x10
-	opI32Const = 0x41
-	opI64Const = 0x42
-	opPrefix   = 0xfc // of the saturating conversions and of bulk memory
+	opUnreachable = 0x00
+	opBlock       = 0x02
+	opLoop        = 0x03
+	opIf          = 0x04
+	opElse        = 0x05
+	opEnd         = 0x0b
+	opBr          = 0x0c
+	opBrIf        = 0x0d
+	opReturn      = 0x0f
+	opCall        = 0x10
+	opI32Const    = 0x41
+	opI64Const    = 0x42
+	opPrefix      = 0xfc // of the saturating conversions and of bulk memory
 )
 
 // code is a piece of a function's body.

@@ -1,5 +1,11 @@
 package link
 
+// Fields of the engine's JSObject and JSMapState: what a Map holds, and how much that is.
+const (
+	objectMap = 24
+	mapCount  = 12
+)
+
 // Flags of the engine's (quickjs.h).
 const (
 	evalCompileOnly  = 1 << 5 // JS_EVAL_FLAG_COMPILE_ONLY
@@ -40,12 +46,31 @@ func (g *glue) building(table []foreign, firstEntry uint32) {
 	for i, h := range handlerNames {
 		keep = append(keep, store64(handlers+8*uint32(i), zero(), g.call("JS_GetPropertyStr", ctx(), get(0), g.name(h))))
 	}
-	g.function("build_keep", "", "", "I",
-		set(0, g.call("JS_GetPropertyStr", ctx(), g.call("JS_GetGlobalObject", ctx()), g.name("__edge"))), do(keep...))
+	g.function("build_keep", "", "", "II",
+		set(0, g.call("JS_GetPropertyStr", ctx(), g.call("JS_GetGlobalObject", ctx()), g.name("__edge"))), do(keep...),
+		g.countOf("calls", cellCalls), g.countOf("requests", cellRequests))
 	// build_settle(): not 0 if what was left to be done did not end in time.
 	g.function("build_settle", "", "i", "",
 		drop(g.call("enter", i32(cellNone), zero(), zero())), g.call("JS_RunGC", load(cellRuntime, zero())),
 		load(cellStopped, zero()))
+}
+
+// countOf is part of build_keep: it writes to a cell where the engine counts the
+// elements of a Map that the runtime leaves in __edge, if it does; it stays for ever.
+func (g *glue) countOf(name string, cell uint32) code {
+	return do(
+		set(1, g.call("JS_GetPropertyStr", ctx(), get(0), g.name(name))),
+		when(eq(high(get(1)), i32(tagObject)),
+			store(cell, zero(), add(load(objectMap, wrap(get(1))), i32(mapCount)))))
+}
+
+// checkCount is part of build_begin: it traps if the engine counts elsewhere.
+func (g *glue) checkCount(value uint32) code {
+	const three = "new Map([[1], [2], [3]])"
+	return do(
+		set(value, g.call("JS_Eval", ctx(), g.name(three), i32(uint32(len(three))), g.name("edge"), zero())),
+		when(ne(load(mapCount, load(objectMap, wrap(get(value)))), i32(3)), code{opUnreachable}),
+		g.call("JS_FreeValue", ctx(), get(value)))
 }
 
 // begin defines build_begin, which starts the engine and gives JavaScript its
@@ -74,6 +99,7 @@ func (g *glue) begin(table []foreign, firstEntry uint32) {
 		g.call("qjs_set_promise_rejection_handler", i32(1)),
 		g.call("qjs_set_interrupt_handler", i32(1)),
 		g.findJobs(1, 2),
+		g.checkCount(0),
 		set(0, g.call("JS_NewObject", ctx())),
 		do(register...),
 		drop(g.call("JS_SetPropertyStr", ctx(), g.call("JS_GetGlobalObject", ctx()), g.name("__edge"), get(0))))

@@ -25,24 +25,28 @@ func (g *glue) run() {
 	// has what it returned, as a number.
 	g.function("run", "ii", "i", "Ii", // 2 value, 3 result
 		store(cellScratch+8, zero(), zero()),
-		when(eq(high(load64(0, get(0))), i32(tagUndefined)), ret(i32(1))),
+		when(eq(high(load64(0, get(0))), i32(tagUndefined)), g.call("jobs"), ret(i32(1))),
 		set(2, invoke(get(0), get(1))),
 		either(threw(get(2)), g.call("report"),
 			do(set(3, i32(1)), when(eqz(high(get(2))), store(cellScratch+8, zero(), wrap(get(2)))), g.call("JS_FreeValue", ctx(), get(2)))),
 		g.call("jobs"),
 		get(3))
-	// enter(handler, argc, request): run, and then onDrain, again if that left promises
-	// rejected. What was stopped or ran out of memory leaves rubbish behind that the
-	// engine does not look for before there is half as much again.
-	g.function("enter", "iii", "i", "i",
+	// enter(handler, argc, request): run, and then onDrain if promises were rejected or
+	// requests are open and no call is; again if that left promises rejected. Where it
+	// fails, the next entry goes on. What was stopped or ran out of memory leaves rubbish
+	// behind that the engine does not look for before there is half as much again.
+	hung := and(gtU(load(0, load(cellRequests, zero())), zero()), eqz(load(0, load(cellCalls, zero()))))
+	g.function("enter", "iii", "i", "ii", // 3 result, 4 drained
 		store(cellRequest, zero(), get(2)),
 		store(cellReserve, zero(), zero()), store(cellStopped, zero(), zero()), store(cellReported, zero(), zero()),
 		set(3, g.call("run", get(0), get(1))),
 		set(1, load(cellScratch+8, zero())),
-		forever(
-			store(cellRejected, zero(), zero()),
-			drop(g.call("run", i32(handler("onDrain")), zero())),
-			brIf(1, eqz(load(cellRejected, zero())))),
+		when(or(load(cellRejected, zero()), hung),
+			forever(
+				store(cellRejected, zero(), zero()),
+				set(4, g.call("run", i32(handler("onDrain")), zero())),
+				brIf(1, eqz(load(cellRejected, zero())))),
+			store(cellRejected, zero(), eqz(get(4)))),
 		when(or(load(cellStarved, zero()), load(cellStopped, zero())),
 			store(cellStarved, zero(), zero()), g.call("JS_RunGC", load(cellRuntime, zero()))),
 		store(cellRequest, zero(), zero()),

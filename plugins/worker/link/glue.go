@@ -24,6 +24,8 @@ const (
 	cellReported  = 0x12c // i32, not 0 once onError was called in this entry
 	cellJobs      = 0x130 // i32, where the runtime has its list of jobs
 	cellStarved   = 0x134 // i32, not 0 if there was no memory for something
+	cellCalls     = 0x138 // i32, where the engine counts the calls that are open
+	cellRequests  = 0x13c // i32, where it counts the requests that are open
 	handlers      = 0x140 // i64, JSValue of each of handlerNames
 	cellNone      = 0x180 // i64, undefined: in place of a handler
 	viewGetters   = 0x1a0 // i64, JSValue of DataView.prototype's buffer, byteOffset, byteLength

@@ -1,6 +1,6 @@
 // The runtime of Workers. It is evaluated once, before any Worker is known; what it
 // leaves of itself in globalThis are the platform's globals and __edge, which the
-// Worker's bundle takes and deletes: {modules, serve} and the handlers of the entries.
+// Worker's bundle takes and deletes: {modules, serve} and what the entries need.
 import { edge } from "./core/edge.js";
 import { handlers, serve } from "./core/entries.js";
 import { globals } from "./globals.js";

@@ -6,7 +6,8 @@ import { table } from "./table.js";
 
 const CLOSED = 9, INTERNAL = 12;
 
-const calls = table(); // call -> what is known of it
+// The engine's entries look at how many there are.
+export const calls = table(); // call -> what is known of it
 
 // What is known of a call; a list, since that is the cheapest to make.
 const REQ = 0, KIND = 1, RESOLVE = 2, REJECT = 3, THEN = 4, AT = 5;
@@ -24,10 +25,6 @@ const note = (req, call, c) => {
   const task = taskOf(req);
   if (task !== undefined) task.calls++;
 };
-
-// waiting tells whether any call is open: the only way in which the host enters again
-// for what was begun.
-export const waiting = () => calls.size !== 0;
 
 // expect has f called with (errno, result) when a call completes that was started for
 // req; kind says what its result is, as for start.

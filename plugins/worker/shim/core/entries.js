@@ -1,8 +1,8 @@
 // What the edge enters: requests, completed calls, and their ends.
 import { edge } from "./edge.js";
 import { current, enter } from "./current.js";
-import { complete, drop, isEnding, trace, waiting } from "./calls.js";
-import { anyOpen, begin, remove, taskOf, everyTask, whenSettled } from "./task.js";
+import { calls, complete, drop, isEnding, trace } from "./calls.js";
+import { begin, open, remove, taskOf, everyTask, whenSettled } from "./task.js";
 import { answer } from "./answer.js";
 import { log, describe, ERROR } from "./log.js";
 import { stringify, table, then } from "./table.js";
@@ -128,7 +128,10 @@ const settle = async (task, p) => {
   respond(task, r);
 };
 
+// handlers are what the engine calls, and the tables by whose sizes it knows when.
 export const handlers = {
+  calls,
+  requests: open,
   onInit() {},
   onRequest(req) {
     enter(req);
@@ -163,12 +166,12 @@ export const handlers = {
     if (handled) unhandled.delete(promise);
     else if (!isEnding(reason)) unhandled.set(promise, { reason, req: current() });
   },
-  onDrain() {
+  onDrain() { // entered when a promise was rejected, or requests are open and no call is
     if (unhandled.size !== 0) unhandled.forEach(({ reason, req }, promise) => {
       unhandled.delete(promise); // first: a reason can be a program that does not end, when it is shown
       log(ERROR, "Unhandled promise rejection: " + describe(reason), req);
     });
-    if (anyOpen() && !waiting()) hang();
+    if (open.size !== 0 && calls.size === 0) hang(); // calls are the only way in which the host enters again for what was begun
   },
   onError(e) { // what no JavaScript can catch: it was stopped
     const task = taskOf(current());

@@ -5,7 +5,8 @@ import { log, describe, ERROR, WARN } from "./log.js";
 import { table } from "./table.js";
 import { AbortController } from "../web/abort.js";
 
-const open = table(); // request -> task
+// The engine's entries look at how many there are.
+export const open = table(); // request -> task
 
 // Task is what is known of an open request. What most requests never need is on the
 // prototype until it is set.
@@ -39,7 +40,6 @@ export const remove = (task) => {
 
 // everyTask calls f with each open task.
 export const everyTask = (f) => open.forEach(f);
-export const anyOpen = () => open.size !== 0;
 
 // owner is the request itself while it is open, else 0: what is done then belongs to
 // the instance.
