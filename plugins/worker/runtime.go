@@ -48,7 +48,7 @@ func bundleRuntime(files fs.FS) (*runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &runtime{script: link.Script{Name: runtimeName, Source: string(source.OutputFiles[0].Contents)}, exports: map[string][]string{}, bundlers: map[string]*bundler{}}
+	r := &runtime{script: link.Script{Name: runtimeName, Source: naming(source.OutputFiles[0].Contents)}, exports: map[string][]string{}, bundlers: map[string]*bundler{}}
 	for name, file := range runtimeModules() {
 		out, err := bundleFiles(files, file, api.FormatESModule)
 		if err != nil {
