@@ -178,3 +178,29 @@ func TestAttackReplacedLanguage(t *testing.T) {
 		})
 	}
 }
+
+// TestAttackTimers has a request set timers for ever, and a callback of one that it
+// could set. Others of the isolate have theirs; what was cleared or went off is free.
+func TestAttackTimers(t *testing.T) {
+	t.Parallel()
+	p, log := serve(t, build(t, `
+		const endless: any[] = [], wait = () => new Promise((r) => setTimeout(r, 1));
+		const take = () => { try { for (;;) endless.push(setTimeout(() => {}, 1e9)); } catch (e: any) { return endless.length + " " + e.code + " " + e.message; } };
+		let later: Promise<any>;
+		const paths: Record<string, () => any> = {
+			"/take": take,
+			"/callback": () => { later = new Promise((r) => setTimeout(() => setTimeout(() => r(take()), 1), 1)); return "set"; },
+			"/later": () => later,
+			"/free": () => { endless.splice(0).forEach(clearTimeout); return "cleared"; },
+			"/turns": async () => { for (let i = 0; i < 3000; i++) clearTimeout(setTimeout(() => {}, 1e9)); for (let i = 0; i < 20; i++) await Promise.all(Array.from({ length: 100 }, wait)); return "turned"; },
+		};
+		export default { async fetch(request: Request) { return new Response(await paths[new URL(request.url).pathname]()); } };`), nil, long)
+	const refused = "1000 QUOTA_EXCEEDED setTimeout: 1000 timers of this request are open already"
+	for _, c := range []struct{ path, want string }{
+		{"/take", refused}, {"/turns", "turned"}, {"/callback", "set"}, {"/later", "2" + refused[1:]}, {"/turns", "turned"}, {"/free", "cleared"}, {"/take", refused},
+	} {
+		if got := ask(t, p, request(c.path)); got != c.want {
+			t.Errorf("%s: got %q, want %q\n%s", c.path, got, c.want, log)
+		}
+	}
+}

@@ -6,10 +6,14 @@
 // work of the one that settled it. So what acts for a request keeps its number from
 // when it was made; only lines of the log and the blame for computing too long go by
 // current.
-let request = 0;
+let request = 0, from = 0;
 
 // current is the request that is worked on; 0 is none.
 export const current = () => request;
 
+// origin is the request that the work goes back to: current, or for a timer's the one
+// that set it, though it may be over.
+export const origin = () => from;
+
 // enter says whose work begins.
-export const enter = (req) => { request = req; };
+export const enter = (req, goesBackTo = req) => { request = req; from = goesBackTo; };
