@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
+
+	"edge/abi"
 )
 
 // consoleHandler prints log records on the console: what a plugin says after the
@@ -57,6 +60,9 @@ func (h *consoleHandler) add(a slog.Attr) {
 
 // Handle prints the record.
 func (h consoleHandler) Handle(_ context.Context, r slog.Record) error {
+	if toldByWorker(r) {
+		return nil
+	}
 	h.attrs = slices.Clone(h.attrs)
 	r.Attrs(func(a slog.Attr) bool { h.add(a); return true })
 	var line strings.Builder
@@ -89,4 +95,20 @@ func (h consoleHandler) Handle(_ context.Context, r slog.Record) error {
 	}
 	h.console.block(colour, strings.ToLower(r.Level.String()), line.String(), below)
 	return nil
+}
+
+// toldByWorker tells whether a record says no more than a Worker has said itself in
+// the line before it, with the place in the source: that it failed a request.
+func toldByWorker(r slog.Record) (told bool) {
+	if r.Message != "request failed" {
+		return false
+	}
+	r.Attrs(func(a slog.Attr) bool {
+		var e *abi.Error
+		if err, ok := a.Value.Any().(error); ok && errors.As(err, &e) {
+			told = e.Code == abi.CodePluginFailed && strings.HasPrefix(e.Message, "the Worker ")
+		}
+		return !told
+	})
+	return told
 }

@@ -93,6 +93,13 @@ func TestConsoleLog(t *testing.T) {
 			"error handler panicked request=r-1\n  | main.handle()\n  | \tmain.go:3\n"},
 		{"several lines", func(l *slog.Logger) { l.Error("Error: no\n    at fetch (worker.ts:1:2)", "request", "r-1") },
 			"error Error: no request=r-1\n    at fetch (worker.ts:1:2)\n"},
+		{"what a Worker said", func(l *slog.Logger) {
+			l.Error("request failed", "request", "r-1", "error", abi.Errorf(abi.CodePluginFailed, "the Worker threw an exception"))
+		}, ""},
+		{"what no Worker said", func(l *slog.Logger) {
+			l.Error("request failed", "request", "r-1", "error", abi.Errorf(abi.CodePluginFailed, "the plugin failed"))
+		},
+			"error request failed request=r-1 error=\"PLUGIN_FAILED: the plugin failed\"\n"},
 		{"control characters", func(l *slog.Logger) { l.Info("a\x1b[2J", "k", "\x07") }, "info a\uFFFD[2J k=\uFFFD\n"},
 	}
 	for _, tt := range tests {
