@@ -10,7 +10,8 @@ const CLOSED = 9, INTERNAL = 12;
 export const calls = table(); // call -> what is known of it
 
 // What is known of a call; a list, since that is the cheapest to make.
-const REQ = 0, KIND = 1, RESOLVE = 2, REJECT = 3, THEN = 4, AT = 5;
+// The task is undefined for what belongs to the instance.
+const TASK = 0, KIND = 1, RESOLVE = 2, REJECT = 3, THEN = 4, AT = 5;
 
 let tracing = false;
 
@@ -20,9 +21,9 @@ export const trace = () => { tracing = true; };
 
 const place = () => new Error().stack;
 
-const note = (req, call, c) => {
+const note = (call, c) => {
   calls.set(call, c);
-  const task = taskOf(req);
+  const task = c[TASK];
   if (task !== undefined) task.calls++;
 };
 
@@ -30,7 +31,7 @@ const note = (req, call, c) => {
 // req; kind says what its result is, as for start.
 export const expect = (req, call, f, kind = "none") => {
   check(call, req);
-  note(req, call, [req, kind, (v) => f(0, v), (e, errno) => f(errno, e), undefined, undefined]);
+  note(call, [taskOf(req), kind, (v) => f(0, v), (e, errno) => f(errno, e), undefined, undefined]);
 };
 
 // forget takes back what expect was told.
@@ -38,7 +39,7 @@ export const forget = (call) => {
   const c = calls.get(call);
   if (c === undefined) return;
   calls.delete(call);
-  const task = taskOf(c[REQ]);
+  const task = c[TASK];
   if (task !== undefined) task.calls--;
 };
 
@@ -47,8 +48,18 @@ export const forget = (call) => {
 // Uint8Array) or none. If then is given, the promise is of what it makes of the result.
 export const start = (req, call, kind, then) => {
   if (call < 0) return Promise.reject(failure(call, req));
-  const at = tracing ? place() : undefined;
-  return new Promise((resolve, reject) => { note(req, call, [req, kind, resolve, reject, then, at]); });
+  const promise = new Promise(capture);
+  note(call, [taskOf(req), kind, resolveIt, rejectIt, then, tracing ? place() : undefined]);
+  resolveIt = rejectIt = undefined; // they keep the promise
+  return promise;
+};
+
+// What settles the promise that is being made. One function that takes it costs less
+// than one for each promise.
+let resolveIt, rejectIt;
+const capture = (resolve, reject) => {
+  resolveIt = resolve;
+  rejectIt = reject;
 };
 
 const failure = (call, req) => { try { check(call, req); } catch (e) { return e; } };
@@ -63,11 +74,11 @@ export const isEnding = (e) => typeof e === "object" && e !== null && endings.ha
 // wait for ever.
 export const drop = (task) => {
   if (task.calls === 0) return;
-  const { req } = task, e = fault("", CLOSED);
+  const e = fault("", CLOSED);
   endings.add(e);
   task.calls = 0;
   calls.forEach((c, call) => {
-    if (c[REQ] !== req) return;
+    if (c[TASK] !== task) return;
     calls.delete(call);
     c[REJECT](e, CLOSED); // what waits for it goes on later
   });
@@ -75,7 +86,6 @@ export const drop = (task) => {
 
 const result = (req, call, kind) => {
   switch (kind) {
-    case "json": return edge.result_json(req, call);
     case "bytes": return edge.result_bytes(req, call, 0);
     case "text": return edge.result_text(req, call, 0);
     case "handle": return edge.result_handle(req, call);
@@ -88,7 +98,7 @@ export const complete = (req, call, errno) => {
   const c = calls.get(call);
   if (c === undefined) return;
   calls.delete(call);
-  const task = taskOf(req);
+  const task = c[TASK];
   if (task !== undefined) task.calls--;
   if (errno !== 0) {
     const text = edge.result_text(req, call, 0);
@@ -98,8 +108,8 @@ export const complete = (req, call, errno) => {
   }
   let v;
   try {
-    const then = c[THEN];
-    v = result(req, call, c[KIND]);
+    const kind = c[KIND], then = c[THEN];
+    v = kind === "json" ? edge.result_json(req, call) : result(req, call, kind);
     if (then !== undefined) v = then(v);
   } catch (e) { return c[REJECT](e, INTERNAL); }
   c[RESOLVE](v);
