@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"edge/abi"
@@ -62,6 +63,9 @@ type exchange struct {
 	booked   uint64 // of the fuel, in the generation's counter
 	queued   time.Duration
 	compute  time.Duration
+
+	standing              // in the pool
+	displaced atomic.Bool // it went on after its decision, and was ended for others
 
 	mu        sync.Mutex
 	req       *abi.Request // nil once the exchange must not touch it any more
@@ -223,14 +227,8 @@ func (x *exchange) abandon(err *abi.Error) outcome {
 // hangUp tells the exchange that nobody waits for it: its host calls end and
 // answer CLOSED from now on. One that the guest holds goes on, as after a decision.
 func (x *exchange) hangUp() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.lingers {
-		return
-	}
-	x.hungUp = true
-	if !x.held || !x.outlive() {
-		x.letGo()
+	if x.endOrHold() {
+		x.gen.pool.setAside(x.in, x)
 	}
 }
 

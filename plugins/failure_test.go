@@ -126,11 +126,12 @@ func callerLeaves(t *testing.T, end func(*asm) wasmasm.Code) {
 	_, err := p.Decide(ctx, newRequest())
 	wantCode(t, err, abi.CodeCanceled)
 	pool := p.current.Load().pool
-	in, err := pool.take(t.Context(), newExchange(t.Context(), pool.gen, newRequest(), time.Now(), time.Now().Add(patience))) // it is back when the guest is done
+	x := newExchange(t.Context(), pool.gen, newRequest(), time.Now(), time.Now().Add(patience))
+	in, err := pool.take(t.Context(), x) // it is back when the guest is done
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer pool.put(in)
+	defer pool.put(in, x)
 	if in.lastHandle != 1 {
 		t.Error("the instance was replaced")
 	}

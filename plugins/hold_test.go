@@ -176,6 +176,74 @@ func TestHoldEnds(t *testing.T) {
 	}
 }
 
+// TestHoldRoom answers requests and holds them: they take no room from those that
+// follow, whether they were answered or their clients left, until there are too many.
+func TestHoldRoom(t *testing.T) {
+	t.Parallel()
+	const open = 2
+	for name, leaves := range map[string]bool{"answered": false, "client leaves": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk()
+			b := newBench(t, Config{Services: d.services()})
+			g := newAsm()
+			decision := g.drop("respond", req(), 200, "", "done")
+			if leaves {
+				decision = nil
+			}
+			p := b.load(t, g.async(
+				pending(g.drop("hold", req()), g.drop("op_start", req(), "slow", ""), decision),
+				wasmasm.Do(g.drop("respond", req(), 200, "", "late"), g.drop("let_go", req())),
+				g.drop("log", 0, 0, "edge_cancel", "")), deadline(time.Hour), func(s *Spec) { s.MaxInstances, s.MaxOpen, s.Queue = 1, open, 5*time.Second })
+			hold := func(i int) {
+				t.Helper()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				r := newRequest()
+				r.ID = fmt.Sprint("r", i)
+				decided := make(chan error, 1)
+				go func() {
+					_, err := p.Decide(ctx, r)
+					decided <- err
+				}()
+				if leaves {
+					d.want(t, "slow")
+					cancel()
+				}
+				if err := <-decided; leaves != (err != nil) {
+					t.Fatalf("request %d: %v", i, err)
+				}
+				if !leaves {
+					d.want(t, "slow")
+				}
+			}
+			for i := range heldPerOpen * open {
+				hold(i)
+			}
+			select {
+			case err := <-d.ended:
+				t.Fatalf("one of those that may be held was ended: %v", err)
+			default:
+			}
+			hold(heldPerOpen * open)
+			if err := <-d.ended; err == nil {
+				t.Error("all are held, want the oldest ended")
+			}
+			old := p.current.Load()
+			b.load(t, responding("new"))
+			close(d.release)
+			b.event(t, EventDrained)
+			log := b.book.String()
+			if strings.Count(log, "edge_cancel") != 1 || strings.Count(log, "holds too many") != 1 || !strings.Contains(log, "request=r0 ") {
+				t.Errorf("log:\n%s", log)
+			}
+			if c := old.counts.read(); c.Failures+c.Timeouts != 0 {
+				t.Errorf("counted %+v", c)
+			}
+		})
+	}
+}
+
 // TestHoldClientLeaves has the client go away before there is an answer: what the
 // request holds goes on all the same, without edge_cancel.
 func TestHoldClientLeaves(t *testing.T) {

@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -61,6 +62,7 @@ func (in *instance) linger(x *exchange) bool {
 	x.noted = false
 	in.breakOff(x, x.decided)
 	in.gen.tally(x, x.decided, nil)
+	in.gen.pool.setAside(in, x)
 	x.settle(x.decided)
 	return true
 }
@@ -77,6 +79,28 @@ func (x *exchange) outlive() bool {
 	x.giveUp()
 	x.req, x.bodyErr, x.lingers = &own, errOver, true
 	return true
+}
+
+// endOrHold is hangUp's part within the exchange; it is true if the exchange goes on
+// from now on.
+func (x *exchange) endOrHold() (goesOn bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.lingers {
+		return false
+	}
+	x.hungUp = true
+	if goesOn = x.held && x.outlive(); !goesOn {
+		x.letGo()
+	}
+	return goesOn
+}
+
+// displace ends an exchange that goes on after its decision before its time is over:
+// too many others do. The guest is told.
+func (x *exchange) displace() {
+	x.displaced.Store(true)
+	x.work().end(context.Canceled)
 }
 
 // isLingering tells whether the exchange goes on after its decision.

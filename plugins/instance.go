@@ -305,7 +305,7 @@ func (in *instance) finish(x *exchange, out outcome) (kept bool) {
 		}
 		in.soiled = !in.renew()
 		in.letGo()
-		kept = in.gen.pool.put(in)
+		kept = in.gen.pool.put(in, x)
 	}
 	x.settle(out)
 	x.leave()

@@ -54,7 +54,7 @@ func (in *instance) detach() {
 func (in *instance) serve(ctx context.Context, x *exchange) (abi.Decision, error) {
 	now, err := in.admit(ctx, x)
 	if err != nil {
-		if !x.gen.pool.put(in) {
+		if !x.gen.pool.put(in, x) {
 			in.end()
 		}
 		x.gen.release()

@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -24,6 +25,11 @@ type looped struct {
 	engaged atomic.Int32
 	// busy is true while the guest is at work.
 	busy atomic.Bool
+
+	// The pool's lock guards these: the requests that go on after their decision, which
+	// load leaves out, and of them those that were not ended, the oldest first.
+	apart int
+	aside list.List
 
 	// The loop alone uses these, and host functions, which run in it.
 	open       map[uint32]*exchange
@@ -229,13 +235,14 @@ func (in *instance) canceled(x *exchange) error {
 		}
 	}
 	out := x.conclusion()
-	if errors.Is(x.work().Err(), context.DeadlineExceeded) {
-		if x.isLingering() {
-			in.gen.log().Warn("what a request held took too long and was ended", "request", x.id, "allowed", in.gen.reg.maxHold)
-		} else {
-			in.gen.log().Warn("plugin missed a request's deadline", "request", x.id, "deadline", in.gen.spec.Deadline)
-			out.err = in.gen.missed()
-		}
+	switch late := errors.Is(x.work().Err(), context.DeadlineExceeded); {
+	case late && x.isLingering():
+		in.gen.log().Warn("what a request held took too long and was ended", "request", x.id, "allowed", in.gen.reg.maxHold)
+	case late:
+		in.gen.log().Warn("plugin missed a request's deadline", "request", x.id, "deadline", in.gen.spec.Deadline)
+		out.err = in.gen.missed()
+	case x.displaced.Load():
+		in.gen.log().Warn("what a request held was ended: an instance holds too many", "request", x.id, "allowed", heldPerOpen*in.gen.pool.room)
 	}
 	in.finishLast(x, out)
 	return nil

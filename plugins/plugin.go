@@ -137,7 +137,7 @@ func (x *exchange) run(ctx context.Context) (abi.Decision, error) {
 		}
 		switch taken, err := in.offer(ctx, x); {
 		case err != nil:
-			if !x.gen.pool.put(in) {
+			if !x.gen.pool.put(in, x) {
 				in.release()
 			}
 			x.gen.release()

@@ -279,29 +279,27 @@ func (p *pool) serve() {
 	}
 }
 
-// put gives one request's room back. It is false if the instance takes no more
+// put gives a request's room back. It is false if the instance takes no more
 // requests and has none: whoever had it ends it.
-func (p *pool) put(in *instance) (kept bool) {
+func (p *pool) put(in *instance, x *exchange) (kept bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	in.load--
+	p.discount(in, x)
 	in.proven = true
 	if !in.retired && p.worn(in) {
 		in.retired = true
 		p.unspare(in)
 	}
 	if in.retired {
-		if in.load > 0 {
+		if in.load+in.apart > 0 {
 			return true
 		}
 		delete(p.all, in)
 		p.grow()
 		return false
 	}
-	if in.full {
-		p.spare, in.full = append(p.spare, in), false
-	}
-	if in.load == 0 {
+	p.makeSpare(in)
+	if in.load+in.apart == 0 {
 		in.idleSince = in.now
 	}
 	if len(p.line) > 0 {

@@ -62,7 +62,7 @@ func (p *pool) idle() []*instance {
 	var idle []*instance
 	most := len(p.spare) - p.kept()
 	p.spare = slices.DeleteFunc(p.spare, func(in *instance) bool {
-		if len(idle) >= most || in.load > 0 || in.engaged.Load() > 0 || time.Since(in.idleSince) < idleInstance {
+		if len(idle) >= most || in.load+in.apart > 0 || in.engaged.Load() > 0 || time.Since(in.idleSince) < idleInstance {
 			return false
 		}
 		delete(p.all, in)

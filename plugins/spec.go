@@ -67,7 +67,8 @@ type Spec struct {
 	// DefaultMaxInstances, and not less than MinInstances.
 	MinInstances, MaxInstances int
 	// MaxOpen bounds the requests that an instance of an asynchronous module holds at
-	// once; those beyond are another instance's. 0 is what the module says, or
+	// once; those beyond are another instance's. Those that go on after their decision
+	// are counted apart, up to four times as many. 0 is what the module says, or
 	// DefaultMaxOpen.
 	MaxOpen int
 	// MaxParked bounds the instances whose guest waits in a host call; 0 is
