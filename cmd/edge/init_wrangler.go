@@ -28,9 +28,13 @@ func migrate(file, env string) (*newConfig, error) {
 			return nil, err
 		}
 	}
+	_, contained := root["containers"]
 	m.run()
 	if err := errors.Join(m.problems...); err != nil {
 		return nil, err
+	}
+	if env != "" && contained && len(m.made.sandboxes) == 0 {
+		m.leave("env."+env, "has no sandbox: wrangler has no environment inherit containers and durable_objects, so repeat them there")
 	}
 	return m.made, nil
 }

@@ -78,6 +78,9 @@ func (m *migration) takeImage(w wrangled, s *newSandbox) {
 		if strings.HasPrefix(image, "registry.cloudflare.com/") {
 			m.leave(at.path, "%s: docker pull has to reach that registry; else build the image here", image)
 		}
+		if isVendorImage(image) {
+			m.leave(at.path, "%s: where no registry is reached, image: edge-sandbox does as well (make image)", image)
+		}
 		return
 	}
 	context := m.text(w.at("image_build_context"))
@@ -95,6 +98,31 @@ func (m *migration) takeImage(w wrangled, s *newSandbox) {
 		m.leave(at.path, "%s: %s", image, reason(err))
 	}
 	s.entrypoint = startsProgram(string(text))
+	if from := vendorBase(string(text)); from != "" {
+		m.leave(at.path, "FROM %s: where no registry is reached, FROM edge-sandbox does as well (make image); the control plane in theirs is not needed", from)
+	}
+}
+
+// isVendorImage tells whether an image is the one of the Sandbox SDK, in any version.
+func isVendorImage(image string) bool {
+	return strings.HasPrefix(strings.TrimPrefix(image, "docker.io/")+":", "cloudflare/sandbox:")
+}
+
+// vendorBase returns the image of the Sandbox SDK that a Dockerfile is built from, empty
+// if it is from none.
+func vendorBase(dockerfile string) string {
+	for line := range strings.Lines(dockerfile) {
+		words := strings.Fields(line)
+		if len(words) == 0 || !strings.EqualFold(words[0], "FROM") {
+			continue
+		}
+		for _, word := range words[1:] {
+			if isVendorImage(word) {
+				return word
+			}
+		}
+	}
+	return ""
 }
 
 // looksLikeFile tells a Dockerfile from an image's name as wrangler does: it is

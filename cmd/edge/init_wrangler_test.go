@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,6 +59,36 @@ func TestMigrateTellsInOrder(t *testing.T) {
 		if said.String() != first || !strings.Contains(first, "the class A has no name in durable_objects") {
 			t.Fatalf("said\n%s, and before\n%s", said.String(), first)
 		}
+	}
+}
+
+// TestMigrateTellsOfSandboxes says what else an image can be built from, and when an
+// environment has no sandbox.
+func TestMigrateTellsOfSandboxes(t *testing.T) {
+	t.Parallel()
+	const bound = `"containers": [{"class_name": "A", "image": %q}], "durable_objects": {"bindings": [{"name": "A", "class_name": "A"}]}`
+	for _, tt := range []struct{ name, image, dockerfile, env, envKeys, want, never string }{
+		{"theirs", "./Dockerfile", "# a\nFROM --platform=linux/amd64 docker.io/cloudflare/sandbox:0.3.3 AS base\n", "", "", "FROM docker.io/cloudflare/sandbox:0.3.3: where no registry is reached, FROM edge-sandbox", ""},
+		{"another", "./Dockerfile", "FROM debian\n# FROM cloudflare/sandbox\nFROM cloudflare/sandboxes:1\n", "", "", "", "registry"},
+		{"a name", "cloudflare/sandbox:1", "", "", "", "image: edge-sandbox does as well", ""},
+		{"an environment without", "debian", "", "staging", "", "env.staging  has no sandbox", ""},
+		{"an environment with its own", "debian", "", "staging", fmt.Sprintf(bound, "debian"), "", "has no sandbox"},
+		{"none asked for", "debian", "", "", "", "", "has no sandbox"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			writeFiles(t, dir, "a.ts", "", "Dockerfile", tt.dockerfile, "wrangler.json", `{"main": "a.ts", `+fmt.Sprintf(bound, tt.image)+`, "env": {"staging": {`+tt.envKeys+`}}}`)
+			made, err := migrate(filepath.Join(dir, "wrangler.json"), tt.env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var said strings.Builder
+			made.tell(&said)
+			if !strings.Contains(said.String(), tt.want) || tt.never != "" && strings.Contains(said.String(), tt.never) {
+				t.Errorf("said\n%s; want %q, and not %q", said.String(), tt.want, tt.never)
+			}
+		})
 	}
 }
 
