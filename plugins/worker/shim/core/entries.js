@@ -139,7 +139,7 @@ export const handlers = {
     let p;
     try {
       env ??= environment();
-      const request = incomingRequest(req), ctx = context(req);
+      const request = incomingRequest(task), ctx = context(req);
       p = worker !== null ? worker.fetch(request, env, ctx) : new Entrypoint(ctx, env).fetch(request);
     } catch (e) { return failed(task, e); }
     if (p?.then === then) p.then((r) => respond(task, r), (e) => failed(task, e));

@@ -12,6 +12,7 @@ export const open = table(); // request -> task
 // prototype until it is set.
 const Task = {
   __proto__: null,
+  own: true, // as the state of a Request, which it is too
   calls: 0, // that wait for the host
   over: false,
   answered: false,

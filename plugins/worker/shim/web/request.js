@@ -53,7 +53,8 @@ export let ownOf;
 
 // The state of a Request is {req, own, url, method, headers, payload}, and perhaps
 // {signal, follow, redirect, cf}. req is the edge's request, if this is it (own) or was
-// made of it: then url, method, headers and payload are read when they are asked for.
+// made of it: then url, method, headers and payload are read when they are asked for. That
+// of the edge's own is the request's task: one object less is made.
 
 const methodIn = (s) => s.method ??= field(s.req, METHOD);
 
@@ -101,7 +102,7 @@ export class Request {
   #s;
   constructor(input, init) { // init has no default: that alone costs half a microsecond
     if (input === secret) {
-      this.#s = { req: init, own: true }; // the rest when it is asked for
+      this.#s = init; // the rest when it is asked for
       return;
     }
     const s = this.#s = fresh(0);
@@ -138,7 +139,7 @@ export class Request {
   clone() {
     const s = this.#s, p = payloadIn(s);
     if (isUnusable(p)) throw new TypeError("Cannot clone a Request whose body has been used or is locked.");
-    const r = new Request(secret, 0);
+    const r = new Request(secret, undefined);
     r.#s = Object.assign(fresh(s.req), { url: this.url, method: methodIn(s), headers: headersOf(s), redirect: s.redirect, cf: s.cf, follow: this, payload: p === null ? null : split(p) });
     return r;
   }
@@ -151,8 +152,8 @@ Object.defineProperty(Request, "length", { value: 1, configurable: true }); // i
 withBody(Request, (r) => payloadIn(stateOf(r)));
 expose(Request);
 
-// incomingRequest is the edge's own request.
-export const incomingRequest = (req) => new Request(secret, req);
+// incomingRequest is the edge's own request, of a task.
+export const incomingRequest = (task) => new Request(secret, task);
 
 // incomingOf is the edge's request that a Request is or was made of; 0 is none.
 export const incomingOf = (request) => stateOf(request).req;
