@@ -27,6 +27,53 @@ type requestBody struct {
 	complete bool
 	begun    bool        // a read was made, whatever it brought
 	silence  *time.Timer // runs while a read waits
+
+	passing passing
+}
+
+// passing is what is to be done once a body was read to its end. It has a lock of its
+// own, which no read that waits for the client holds.
+type passing struct {
+	mu    sync.Mutex // guards what follows
+	ended bool       // the whole body was read
+	then  func()     // what to do at the end; nil is nothing
+	done  bool       // it was done
+}
+
+// whenThrough has f called, once, when the whole body was read, which may be now. f
+// must not block. forgetThrough is to be called afterwards.
+func (b *requestBody) whenThrough(f func()) {
+	p := &b.passing
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.then = f
+	p.run()
+}
+
+// forgetThrough calls off what whenThrough was given, and tells whether it was called.
+func (b *requestBody) forgetThrough() (called bool) {
+	p := &b.passing
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	called = p.done
+	p.then, p.done = nil, false
+	return called
+}
+
+// pass notes that the whole body was read.
+func (p *passing) pass() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	p.run()
+}
+
+// run does what is to be done, if it is time. p.mu is held.
+func (p *passing) run() {
+	if p.ended && p.then != nil && !p.done {
+		p.done = true
+		p.then()
+	}
 }
 
 // Read reads the next bytes. It waits at most idle for them.
@@ -63,6 +110,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		}
 	}
 	if b.complete {
+		b.passing.pass()
 		return n, io.EOF
 	}
 	return n, err

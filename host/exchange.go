@@ -171,19 +171,24 @@ func (x *exchange) dispatch() {
 }
 
 // watchClient has the exchange's context end if the client goes away before
-// unwatchClient is called. A client that sends a body is not watched: somebody else
-// reads, and sees the end of it.
+// unwatchClient is called. A client that sends a body is not watched before all of it
+// was read: until then somebody else reads, and sees the end of it.
 func (x *exchange) watchClient() {
 	if x.body == nil {
-		x.s.watcher.Watch(&x.watched, x.rc.Conn(), x.ctx.end)
+		x.startWatch()
+		return
 	}
+	x.body.whenThrough(x.startWatch)
 }
 
 func (x *exchange) unwatchClient() {
-	if x.body == nil {
+	if x.body == nil || x.body.forgetThrough() {
 		x.s.watcher.Stop(&x.watched)
 	}
 }
+
+// startWatch begins to watch a client from whom nobody reads.
+func (x *exchange) startWatch() { x.s.watcher.Watch(&x.watched, x.rc.Conn(), x.ctx.end) }
 
 // settle ends the handler's part: a panic is answered, unless a bridge has the
 // connection, a body that nobody wanted is put out of the way, and the exchange is

@@ -163,6 +163,85 @@ func TestClientLeavesDuringADecision(t *testing.T) {
 	}
 }
 
+// TestClientLeavesAfterItsBody ends a decision that nobody waits for, of a request whose
+// body was read to its end before or while the plugin decides.
+func TestClientLeavesAfterItsBody(t *testing.T) {
+	t.Parallel()
+	for name, send := range map[string]string{
+		"length":  "Content-Length: 5\r\n\r\nabcde",
+		"chunked": "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n",
+	} {
+		for _, second := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", second plugin ", second), func(t *testing.T) {
+				t.Parallel()
+				ev := newEvents()
+				in := make(chan error, 1)
+				wait := decide(func(ctx context.Context, req *abi.Request) (abi.Decision, error) {
+					_, err := io.ReadAll(req.Body)
+					in <- err
+					<-ctx.Done()
+					return nil, ctx.Err()
+				})
+				chain := []Plugin{{Name: "p", Decider: wait}}
+				if second {
+					chain = []Plugin{{Name: "reads", Decider: decide(func(_ context.Context, req *abi.Request) (abi.Decision, error) {
+						_, err := io.ReadAll(req.Body)
+						return &abi.Next{}, err
+					})}, chain[0]}
+				}
+				r := start(t, &Server{Observe: ev.add}, []Route{{Chain: chain}})
+				c := r.dial(t)
+				c.send("POST / HTTP/1.1\r\nHost: a\r\n" + send)
+				if err := <-in; err != nil {
+					t.Error(err)
+				}
+				_ = c.Close()
+				if e := ev.next(t); e.Status != 499 {
+					t.Errorf("event %+v", e)
+				}
+			})
+		}
+	}
+}
+
+// TestSlowDecisionAfterABody has decisions that outlast the beginning of the watch, of
+// requests whose bodies were read: no byte of what the client sent ahead is lost.
+func TestSlowDecisionAfterABody(t *testing.T) {
+	t.Parallel()
+	for name, send := range map[string]string{
+		"length":  "Content-Length: 5\r\n\r\nabcde",
+		"chunked": "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := make(chan struct{}, 8)
+			r := start(t, &Server{}, all(decide(func(ctx context.Context, req *abi.Request) (abi.Decision, error) {
+				body, err := io.ReadAll(req.Body)
+				if err != nil {
+					return nil, err
+				}
+				in <- struct{}{}
+				select {
+				case <-time.After(300 * time.Millisecond): // the watch has begun
+					return text(200, req.Path+string(body)), nil
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+			})))
+			c := r.dial(t)
+			request := func(path string) string { return "POST " + path + " HTTP/1.1\r\nHost: a\r\n" + send }
+			c.send(request("/1") + request("/2")) // together
+			<-in
+			c.send(request("/3")) // during the watch
+			for _, want := range []string{"/1abcde", "/2abcde", "/3abcde"} {
+				if got := c.answer("POST"); got.StatusCode != 200 || got.body != want {
+					t.Errorf("answer %d %q, want %q", got.StatusCode, got.body, want)
+				}
+			}
+		})
+	}
+}
+
 // TestClientLeavesDuringAStart ends the wait for a sandbox, and for a port in it.
 func TestClientLeavesDuringAStart(t *testing.T) {
 	t.Parallel()
