@@ -119,6 +119,17 @@ func (e *edge) quiet() vitals {
 	return last
 }
 
+// quietInstances is quiet with the number of plugin instances of that same moment.
+func (e *edge) quietInstances() (vitals, float64) {
+	e.t.Helper()
+	for {
+		v, n := e.quiet(), e.sum("edge_plugin_instances\\{")
+		if e.vitals().goroutines == v.goroutines { // none ended in between
+			return v, n
+		}
+	}
+}
+
 // BenchmarkHandshake is a WebSocket from the client's connection to its close, by
 // way of a plugin's decision, and what of the edge's processor it takes.
 func BenchmarkHandshake(b *testing.B) {
@@ -146,7 +157,7 @@ func TestIdleBridges(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer first.Close()
-	before, had := e.quiet(), e.sum("edge_plugin_instances\\{")
+	before, had := e.quietInstances()
 	var mu sync.Mutex
 	var open []net.Conn
 	e.handshakes(bridges, func(c net.Conn) {
@@ -159,8 +170,8 @@ func TestIdleBridges(t *testing.T) {
 			c.Close()
 		}
 	}()
-	after := e.quiet()
-	instances := e.sum("edge_plugin_instances\\{") - had // each waits in a coroutine for 30 s
+	after, have := e.quietInstances()
+	instances := have - had // each waits in a coroutine for 30 s
 	if g, d := after.goroutines-before.goroutines-instances, after.descriptors-before.descriptors; g != 0 || d != 2*bridges {
 		t.Errorf("%v goroutines and %v descriptors for %d idle WebSockets; want 0 and %d", g, d, bridges, 2*bridges)
 	}
