@@ -153,10 +153,12 @@ func (u *unit) meet(ctx context.Context, g *generation, r *record) (gone bool, e
 	return false, nil
 }
 
-// completeStart does what the start of an edge that crashed had left to do.
+// completeStart does what the start of an edge that crashed had left to do. The init of
+// what ran already is told the variables once more: they are recorded before it is told,
+// and the edge may have ended in between.
 func (u *unit) completeStart(ctx context.Context, g *generation, r *record, boot string) error {
 	if r.State != abi.StateStarting {
-		return nil
+		return g.setEnv(ctx, r.Vars)
 	}
 	var known abi.ProcessList
 	if err := g.call(ctx, abi.ListProcesses.Name(), quickTimeout, &abi.Empty{}, &known); err != nil {

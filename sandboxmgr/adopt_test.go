@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"testing"
@@ -60,6 +61,39 @@ func TestAdoption(t *testing.T) {
 	eventually(t, "event", func() bool { return slices.Equal(e.kinds(), []EventKind{EventAdopted}) })
 	m.end(0, false) // an adopted machine is watched like any other
 	<-run.Ended
+}
+
+// TestCrashDuringSetEnvVars ends the edge between the record of a variable and its
+// init: the next edge tells it.
+func TestCrashDuringSetEnvVars(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := newEdge(t, w, newMemory(), nil)
+	s, m, _ := e.start("s")
+	arrived := make(chan struct{})
+	w.set(func() {
+		w.handle["setEnvVars"] = func(*machine, json.RawMessage) (any, error) {
+			close(arrived)
+			<-e.ctx.Done()
+			return nil, e.ctx.Err()
+		}
+	})
+	failed := make(chan error, 1)
+	go func() { _, err := s.SetEnvVars(t.Context(), vars("A", "1")); failed <- err }()
+	<-arrived
+	e.crash()
+	if err := <-failed; err == nil {
+		t.Error("a variable was set by an edge that ended")
+	}
+	w.set(func() { delete(w.handle, "setEnvVars") })
+
+	e = successor(t, e, nil)
+	e.start("s")
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if want := map[string]string{"A": "1"}; !maps.Equal(m.env, want) {
+		t.Errorf("variables %v, want %v", m.env, want)
+	}
 }
 
 // TestBindingWithAnotherRuntime restarts the edge with another runtime and back:
