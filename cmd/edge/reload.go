@@ -117,7 +117,9 @@ func (s *server) renew(ctx context.Context, p Plugin, same bool) error {
 	return err
 }
 
-// module is the file of a plugin's module, which is built if its source is a Worker.
+// module is the file of a plugin's module, which is built if its source is a Worker. It is
+// written at once: the registry watches the file, and must not find there what served
+// before.
 func (s *server) module(ctx context.Context, p Plugin) (moduleFile, error) {
 	if p.Kind != sourceWorker {
 		return moduleFile{path: p.Source}, nil
@@ -129,7 +131,10 @@ func (s *server) module(ctx context.Context, p Plugin) (moduleFile, error) {
 	for _, line := range built.Said {
 		s.log.Info(line, "plugin", p.Name)
 	}
-	return module, err
+	if err == nil {
+		err = module.write()
+	}
+	return moduleFile{path: module.path}, err
 }
 
 // serves tells whether a version of the plugin is loaded.
