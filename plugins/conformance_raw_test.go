@@ -37,7 +37,7 @@ const (
 	// reportKey marks a line of a rawGuest.
 	reportKey = "tck"
 	// errorRoom is the room for an error's JSON.
-	errorRoom = 512
+	errorRoom = 256
 	// completionRoom is the room for the result of a completion.
 	completionRoom = 512
 )

@@ -119,8 +119,7 @@ func (g *Grants) FetchHost(scheme, host string, port int) error {
 			}
 		}
 	}
-	return denied("grants.fetch", "the host %.100q by %s on port %d for fetch", host, scheme, port).
-		WithSuggestion("add it to grants.fetch in the plugin's configuration, or with edge dev worker.ts, which has none, to --fetch")
+	return denied("grants.fetch", "the host %.100q by %s on port %d for fetch", host, scheme, port)
 }
 
 func (f fetchGrant) coversName(name string) bool {
