@@ -3,11 +3,12 @@ package plugins
 import "slices"
 
 // pick returns the spare instance used last, or nil; of those with room for many the
-// one whose guest does nothing just now, or the one with the fewest requests. p.mu is
+// one whose guest does nothing just now, or the one with the fewest requests. A
+// generation that was given up has none for anybody: turnAway is on its way. p.mu is
 // held.
 func (p *pool) pick() *instance {
 	n := len(p.spare)
-	if n == 0 {
+	if n == 0 || p.gen.givenUp.Load() {
 		return nil
 	}
 	if p.room > 1 && n > 1 {

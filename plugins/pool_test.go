@@ -2,6 +2,8 @@ package plugins
 
 import (
 	"context"
+	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -239,3 +241,37 @@ func TestGrowsOn(t *testing.T) {
 }
 
 func instances(n int) func(*Spec) { return func(s *Spec) { s.MaxInstances = n } }
+
+// TestGivenUpServesNobody has a version be given up while an instance of it is free: who
+// comes before the pool hears of that waits, and is sent to another version.
+func TestGivenUpServesNobody(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Config{})
+	p := b.load(t, responding("x"))
+	g := p.current.Load()
+	g.givenUp.Store(true)
+	x := newExchange(t.Context(), g, newRequest(), time.Now(), time.Now().Add(patience))
+	ended := make(chan error, 1)
+	go func() {
+		_, err := g.pool.take(t.Context(), x)
+		ended <- err
+	}()
+	waiting := func() bool {
+		g.pool.mu.Lock()
+		defer g.pool.mu.Unlock()
+		return len(g.pool.line) == 1
+	}
+	for !waiting() {
+		select {
+		case err := <-ended:
+			t.Fatalf("served, err %v", err)
+		default:
+			runtime.Gosched()
+		}
+	}
+	g.pool.turnAway()
+	if err := <-ended; !errors.Is(err, errGivenUp) {
+		t.Errorf("got %v, want errGivenUp", err)
+	}
+	g.givenUp.Store(false) // it serves: nothing took its place
+}
