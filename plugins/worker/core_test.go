@@ -187,6 +187,19 @@ export default { async fetch(request: Request, env: any) {
 	}
 }
 
+// TestThrowsNull has a Worker throw what the engine itself throws when it has no memory
+// for an Error.
+func TestThrowsNull(t *testing.T) {
+	t.Parallel()
+	source := "export default { fetch(r: Request) { if (r.url.endsWith('/late')) return Promise.reject(null); throw null } };\n"
+	p, log := serve(t, build(t, source), nil, long)
+	for _, path := range []string{"/", "/late"} {
+		if got := ask(t, p, request(path)); got != "error PLUGIN_FAILED: the Worker threw an exception" || !strings.Contains(log.String(), `"Uncaught null"`) {
+			t.Errorf("%s: got %s; log:\n%s", path, got, log)
+		}
+	}
+}
+
 // TestPassThrough has the next plugin decide when the Worker throws.
 func TestPassThrough(t *testing.T) {
 	t.Parallel()

@@ -155,8 +155,10 @@ func (s *bundled) explain(err error) error {
 	switch text := thrown.Message; {
 	case text == link.Interrupted:
 		thrown.Message = tooLong
-	case text == "InternalError: out of memory", text == "null": // there was none for an Error
+	case thrown.Starved && (text == link.OutOfMemory || text == link.NoError):
 		thrown.Message = tooMuch
+	case text == "null", text == "undefined":
+		thrown.Message = "the top level throws " + text
 	case text == "":
 		thrown.Message = "the top level throws what cannot be shown as a text"
 	}

@@ -17,12 +17,14 @@ const (
 // building defines what only the build calls.
 func (g *glue) building(table []foreign, firstEntry uint32) {
 	g.begin(table, firstEntry)
-	failed := func(value uint32) code { // 1, with the error's text and its stack in the first two views
+	// 1, or 2 if there was no memory for something until then, with the error's text and
+	// its stack in the first two views
+	failed := func(value uint32) code {
 		return when(threw(get(value)),
 			set(value, g.call("JS_GetException", ctx())),
-			g.shown(g.call("JS_ToString", ctx(), get(value)), cellViews),
-			g.shown(g.call("JS_GetPropertyStr", ctx(), get(value), g.name("stack")), cellViews+16),
-			ret(i32(1)))
+			ret(add(i32(1), do(load(cellStarved, zero()),
+				g.shown(g.call("JS_ToString", ctx(), get(value)), cellViews),
+				g.shown(g.call("JS_GetPropertyStr", ctx(), get(value), g.name("stack")), cellViews+16)))))
 	}
 	// build_compile(source, len, file): the first view is bytecode without the source,
 	// which functions otherwise keep.
@@ -49,9 +51,12 @@ func (g *glue) building(table []foreign, firstEntry uint32) {
 	g.function("build_keep", "", "", "II",
 		set(0, g.call("JS_GetPropertyStr", ctx(), g.call("JS_GetGlobalObject", ctx()), g.name("__edge"))), do(keep...),
 		g.countOf("calls", cellCalls), g.countOf("requests", cellRequests))
-	// build_settle(): not 0 if what was left to be done did not end in time.
-	g.function("build_settle", "", "i", "",
+	// build_settle(): not 0 if what was left to be done did not end in time. That memory
+	// was lacking stays noted for the next script, which throws what this one did.
+	g.function("build_settle", "", "i", "i",
+		set(0, load(cellStarved, zero())),
 		drop(g.call("enter", i32(cellNone), zero(), zero())), g.call("JS_RunGC", load(cellRuntime, zero())),
+		store(cellStarved, zero(), or(get(0), load(cellStarved, zero()))),
 		load(cellStopped, zero()))
 }
 

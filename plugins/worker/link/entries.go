@@ -38,7 +38,7 @@ func (g *glue) run() {
 	hung := and(gtU(load(0, load(cellRequests, zero())), zero()), eqz(load(0, load(cellCalls, zero()))))
 	g.function("enter", "iii", "i", "ii", // 3 result, 4 drained
 		store(cellRequest, zero(), get(2)),
-		store(cellReserve, zero(), zero()), store(cellStopped, zero(), zero()), store(cellReported, zero(), zero()),
+		store(cellReserve, zero(), zero()), store(cellStopped, zero(), zero()), store(cellReported, zero(), zero()), store(cellStarved, zero(), zero()),
 		set(3, g.call("run", get(0), get(1))),
 		set(1, load(cellScratch+8, zero())),
 		when(or(load(cellRejected, zero()), hung),
@@ -47,8 +47,7 @@ func (g *glue) run() {
 				set(4, g.call("run", i32(handler("onDrain")), zero())),
 				brIf(1, eqz(load(cellRejected, zero())))),
 			store(cellRejected, zero(), eqz(get(4)))),
-		when(or(load(cellStarved, zero()), load(cellStopped, zero())),
-			store(cellStarved, zero(), zero()), g.call("JS_RunGC", load(cellRuntime, zero()))),
+		when(or(load(cellStarved, zero()), load(cellStopped, zero())), g.call("JS_RunGC", load(cellRuntime, zero()))),
 		store(cellRequest, zero(), zero()),
 		store(cellScratch+8, zero(), get(1)),
 		get(3))

@@ -51,6 +51,7 @@ func functions() []foreign {
 		{"hold", "hold", "i", 'n'},
 		{"let_go", "let_go", "i", 'n'},
 		{"budget", "budget", "i", 'n'},
+		{"starved", "", "", 'L'},
 
 		{"req_get", "req_get", "ii", 's'},
 		{"req_set", "req_set", "iib", 'n'},

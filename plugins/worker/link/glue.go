@@ -23,7 +23,7 @@ const (
 	cellReadSpare = 0x128 // i32, what free takes when it was taken; 0 is none
 	cellReported  = 0x12c // i32, not 0 once onError was called in this entry
 	cellJobs      = 0x130 // i32, where the runtime has its list of jobs
-	cellStarved   = 0x134 // i32, not 0 if there was no memory for something
+	cellStarved   = 0x134 // i32, 1 if there was no memory for something in this entry
 	cellCalls     = 0x138 // i32, where the engine counts the calls that are open
 	cellRequests  = 0x13c // i32, where it counts the requests that are open
 	handlers      = 0x140 // i64, JSValue of each of handlerNames

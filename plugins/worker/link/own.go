@@ -22,6 +22,8 @@ func (g *glue) own(f foreign, args, release code) code {
 			text = i32(1)
 		}
 		return do(set(localResult, g.call("make", args, text)), release, get(localResult))
+	case 'L': // 1 if there was no memory for something in this entry, else 0
+		return extendU(load(cellStarved, zero()))
 	case 'V':
 		return do(set(localResult, extendU(g.call("check", args))), release, get(localResult))
 	case 'W': // latin takes where the bytes end

@@ -28,8 +28,15 @@ type Guest interface {
 	Grow(pages uint32) bool
 }
 
-// Interrupted is the message of a ScriptError whose script computed for too long.
-const Interrupted = "InternalError: interrupted"
+// Messages of a ScriptError whose script was stopped.
+const (
+	// Interrupted is that of one that computed for too long.
+	Interrupted = "InternalError: interrupted"
+	// OutOfMemory is that of one that took too much memory, or NoError if that was too
+	// little for an Error. A script can throw both itself: see ScriptError.Starved.
+	OutOfMemory = "InternalError: out of memory"
+	NoError     = "null"
+)
 
 // ScriptError is an exception that a script ended with.
 type ScriptError struct {
@@ -39,6 +46,8 @@ type ScriptError struct {
 	Message string
 	// Stack has a line for each call, innermost first; empty for what is no Error.
 	Stack string
+	// Starved says that there was no memory for something before it.
+	Starved bool
 }
 
 func (e *ScriptError) Error() string { return fmt.Sprintf("%s: %s\n%s", e.Script, e.Message, e.Stack) }
@@ -113,6 +122,10 @@ func settled(g Guest, name string) ([]byte, error) {
 	return memory, nil
 }
 
+// starvedToo is what a function of the build returns that failed, in place of 1, if there
+// was no memory for something.
+const starvedToo = 2
+
 // run calls a function with texts, and the length of the first after it. name is for
 // errors.
 func run(g Guest, function, name string, texts ...string) error {
@@ -135,7 +148,7 @@ func run(g Guest, function, name string, texts ...string) error {
 		return err
 	}
 	if failed != 0 {
-		return &ScriptError{name, text(g, cellViews), text(g, cellViews+16)}
+		return &ScriptError{Script: name, Message: text(g, cellViews), Stack: text(g, cellViews+16), Starved: failed == starvedToo}
 	}
 	for _, p := range sent {
 		if _, err := g.Call("free", p); err != nil {

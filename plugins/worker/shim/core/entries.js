@@ -52,7 +52,7 @@ const respond = (task, response) => {
 // throw or be stopped, too.
 const verdictOf = (e) => {
   try {
-    if (e === null) return OUT_OF_MEMORY; // there was none left for an Error
+    if (e === null) return edge.starved() === 1 ? OUT_OF_MEMORY : THROWN; // it is what the engine throws without memory for an Error
     if (e instanceof SandboxError) return e.code === "UPGRADE_REQUIRED" ? UPGRADE : THROWN; // the client's mistake
     if (e instanceof Error && e.name === "InternalError") {
       const { message } = e;
@@ -78,7 +78,7 @@ const failed = (task, e) => {
   if (task.over) return;
   enter(req);
   const verdict = verdictOf(e);
-  try { log(ERROR, verdict.log + (e === null ? "" : describe(e))); } catch { /* no memory is left for the text */ }
+  try { log(ERROR, verdict.log + (e === null && verdict.why !== undefined ? "" : describe(e))); } catch { /* no memory is left for the text */ }
   if (task.answered) { // what is left of it are its body and waitUntil
     if (task.pump === null) return;
     const { pump } = task;
