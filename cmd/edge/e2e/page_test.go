@@ -152,6 +152,9 @@ func pressEveryButton(t *testing.T, ctx context.Context, url string) {
 
 	do("realtime", chromedp.Click(chromedp.CSS("#realtime-run")), state("realtime", "done"), entry("realtime", "in", "#"))
 
+	do("worker", chromedp.SetValue(chromedp.CSS("#worker-input"), "Hello from TypeScript"), chromedp.Click(chromedp.CSS("#worker-send")),
+		state("worker", "open"), entry("worker", "in", "Hello from TypeScript"))
+
 	do("preview", chromedp.Click(chromedp.CSS("#preview-run")), state("preview", "open"),
 		chromedp.SetValue(chromedp.CSS("#preview-input"), "through the preview"), chromedp.Click(chromedp.CSS("#preview-send")),
 		entry("preview", "in", "through the preview"))

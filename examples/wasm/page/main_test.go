@@ -59,7 +59,7 @@ func TestPageStandsAlone(t *testing.T) {
 			t.Errorf("the page uses the id %s and does not have it", id)
 		}
 	}
-	for _, name := range []string{"echo", "broadcast", "json", "realtime", "preview"} {
+	for _, name := range []string{"echo", "broadcast", "json", "realtime", "worker", "preview"} {
 		for _, part := range []string{"status", "log"} {
 			if !ids[name+"-"+part] {
 				t.Errorf("there is no #%s-%s", name, part)
