@@ -53,6 +53,7 @@ func describe(r *reference) []byte {
 	}
 	r.describe(d, seen, reflect.TypeFor[abi.SandboxRef]())
 	r.describe(d, seen, reflect.TypeFor[abi.StreamInput]())
+	r.describe(d, seen, reflect.TypeFor[abi.WebSocketOptions]())
 	r.describe(d, seen, reflect.TypeFor[abi.Error]())
 	b, err := json.MarshalIndent(d, "", "\t")
 	if err != nil {

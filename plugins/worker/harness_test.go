@@ -131,16 +131,16 @@ func (b *book) String() string {
 // serve loads the module into a registry; the log is what it says.
 func serve(t testing.TB, module []byte, op operate, change ...func(*plugins.Spec)) (*plugins.Plugin, *book) {
 	t.Helper()
-	r, log := register(t, op)
+	r, log := register(t, plugins.Services{Operations: op})
 	return load(t, r, module, change...), log
 }
 
 // register makes a registry without plugins.
-func register(t testing.TB, op operate) (*plugins.Registry, *book) {
+func register(t testing.TB, services plugins.Services) (*plugins.Registry, *book) {
 	t.Helper()
 	log := &book{}
 	logger := slog.New(slog.NewTextHandler(log, nil))
-	r, err := plugins.NewRegistry(plugins.Config{Log: logger, GuestLog: logger, CacheDir: cacheDir, Services: plugins.Services{Operations: op}})
+	r, err := plugins.NewRegistry(plugins.Config{Log: logger, GuestLog: logger, CacheDir: cacheDir, Services: services})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -173,9 +170,6 @@ func (s *services) List(_ context.Context, namespace, prefix string, opts abi.KV
 // with serves a Worker with these services.
 func (s *services) with(t testing.TB, source string, change ...func(*plugins.Spec)) (*plugins.Plugin, *book) {
 	t.Helper()
-	module := build(t, source)
-	log := &book{}
-	logger := slog.New(slog.NewTextHandler(log, nil))
 	all := plugins.Services{Operations: s, Streams: s, Previews: s, Fetcher: s, KV: s}
 	if s.socket != nil {
 		all.Sockets = s
@@ -183,24 +177,8 @@ func (s *services) with(t testing.TB, source string, change ...func(*plugins.Spe
 	if s.url != nil {
 		all.URLs = s
 	}
-	r, err := plugins.NewRegistry(plugins.Config{Log: logger, GuestLog: logger, CacheDir: cacheDir, Services: all})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = r.Close(context.Background()) })
-	path := filepath.Join(t.TempDir(), "worker.wasm")
-	if err := os.WriteFile(path, module, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	spec := plugins.Spec{Name: "w", Source: path, MaxInstances: 1, Bindings: plugins.Bindings{Sandboxes: map[string]string{"Sandbox": "Sandbox"}}}
-	for _, f := range change {
-		f(&spec)
-	}
-	p, err := r.Load(t.Context(), spec)
-	if err != nil {
-		t.Fatal(err, log)
-	}
-	return p, log
+	r, log := register(t, all)
+	return load(t, r, build(t, source), change...), log
 }
 
 // tell is what became of a request, in words.

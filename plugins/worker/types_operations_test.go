@@ -4,13 +4,8 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
-	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -44,65 +39,21 @@ func TestOperationTypes(t *testing.T) {
 // declarations writes TypeScript's types of what operations take and answer, with the
 // comments of the Go types.
 type declarations struct {
-	docs   map[string]string   // of a type, "ExecRequest", or of a field of it, "ExecRequest.Command"
-	values map[string][]string // of a type of words
-	done   map[reflect.Type]bool
-	queue  []reflect.Type
-	asked  map[reflect.Type]bool // a request, or part of one
-	out    bytes.Buffer
+	*abi.Descriptions
+	done  map[reflect.Type]bool
+	queue []reflect.Type
+	asked map[reflect.Type]bool // a request, or part of one
+	out   bytes.Buffer
 }
 
-// newDeclarations reads the comments of the package abi.
 func newDeclarations(t *testing.T) *declarations {
 	t.Helper()
-	d := &declarations{docs: map[string]string{}, values: map[string][]string{}, done: map[reflect.Type]bool{}, asked: map[reflect.Type]bool{}}
-	files, err := filepath.Glob("../../abi/*.go")
-	if err != nil || len(files) == 0 {
-		t.Fatal("the package abi is not there: ", err)
+	said, err := abi.Describe()
+	if err != nil {
+		t.Fatal(err)
 	}
-	set := token.NewFileSet()
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		f, err := parser.ParseFile(set, file, nil, parser.ParseComments)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, decl := range f.Decls {
-			if g, ok := decl.(*ast.GenDecl); ok {
-				d.collect(g)
-			}
-		}
-	}
-	return d
+	return &declarations{Descriptions: said, done: map[reflect.Type]bool{}, asked: map[reflect.Type]bool{}}
 }
-
-// collect takes the comments of types and fields, and the values of words.
-func (d *declarations) collect(g *ast.GenDecl) {
-	for _, spec := range g.Specs {
-		switch s := spec.(type) {
-		case *ast.TypeSpec:
-			d.docs[s.Name.Name] = text(g.Doc)
-			if st, ok := s.Type.(*ast.StructType); ok {
-				for _, f := range st.Fields.List {
-					for _, name := range f.Names {
-						d.docs[s.Name.Name+"."+name.Name] = text(f.Doc) + text(f.Comment)
-					}
-				}
-			}
-		case *ast.ValueSpec:
-			if id, ok := s.Type.(*ast.Ident); ok && g.Tok == token.CONST && len(s.Values) == 1 {
-				if lit, ok := s.Values[0].(*ast.BasicLit); ok && lit.Kind == token.STRING {
-					d.values[id.Name] = append(d.values[id.Name], lit.Value)
-				}
-			}
-		}
-	}
-}
-
-// text is a comment on one line.
-func text(g *ast.CommentGroup) string { return strings.Join(strings.Fields(g.Text()), " ") }
 
 // write declares every operation's types and what they consist of.
 func (d *declarations) write() []byte {
@@ -157,7 +108,7 @@ func (d *declarations) want(t reflect.Type, request bool) {
 }
 
 func (d *declarations) declare(t reflect.Type) {
-	fmt.Fprintf(&d.out, "%s    interface %s {\n", comment("    ", d.said(t, d.docs[t.Name()])), t.Name())
+	fmt.Fprintf(&d.out, "%s    interface %s {\n", comment("    ", d.Types[t.Name()]), t.Name())
 	d.fields(t, d.asked[t])
 	d.out.WriteString("    }\n")
 }
@@ -175,20 +126,9 @@ func (d *declarations) fields(t reflect.Type, request bool) {
 			if strings.Contains(options, "omit") {
 				mark = "?"
 			}
-			fmt.Fprintf(&d.out, "%s      %s%s: %s;\n", comment("      ", d.said(t, d.docs[t.Name()+"."+f.Name])), name, mark, d.name(f.Type, request))
+			fmt.Fprintf(&d.out, "%s      %s%s: %s;\n", comment("      ", d.Fields[t.Name()+"."+name]), name, mark, d.name(f.Type, request))
 		}
 	}
-}
-
-// said is a comment with the names of fields as JSON has them.
-func (d *declarations) said(t reflect.Type, doc string) string {
-	for i := range t.NumField() {
-		f := t.Field(i)
-		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
-			doc = regexp.MustCompile(`\b`+f.Name+`\b`).ReplaceAllString(doc, "`"+name+"`")
-		}
-	}
-	return strings.ReplaceAll(doc, "*/", "*\\/")
 }
 
 // comment is a doc comment of TypeScript, in lines of at most 120 characters.
@@ -196,6 +136,7 @@ func comment(indent, doc string) string {
 	if doc == "" {
 		return ""
 	}
+	doc = strings.ReplaceAll(doc, "*/", "*\\/")
 	if len(indent)+len(doc) < 110 {
 		return indent + "/** " + doc + " */\n"
 	}
@@ -244,8 +185,8 @@ func (d *declarations) name(t reflect.Type, request bool) string {
 	case reflect.Bool:
 		return "boolean"
 	case reflect.String:
-		if words := d.values[t.Name()]; t.PkgPath() != "" && len(words) > 0 {
-			return strings.Join(words, " | ")
+		if words := d.Values[t.Name()]; t.PkgPath() != "" && len(words) > 0 {
+			return `"` + strings.Join(words, `" | "`) + `"`
 		}
 		return "string"
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"edge/abi"
+	"edge/plugins"
 )
 
 // BenchmarkWorker is a request of one instance. On a busy machine the clock tells
@@ -26,7 +27,7 @@ func BenchmarkWorker(b *testing.B) {
 		{"ws", "testdata/ws.ts", upgrade("/ws?id=s1")},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			r, log := register(b, startProcess)
+			r, log := register(b, plugins.Services{Operations: operate(startProcess)})
 			p := load(b, r, build(b, c.source))
 			begun, fuel := processor(b), r.Status()[0].Generations[0].Fuel
 			b.ReportAllocs()
