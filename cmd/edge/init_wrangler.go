@@ -299,15 +299,20 @@ func (m *migration) items(w wrangled) (items []wrangled) {
 	return items
 }
 
+// members returns the members of an object, nil if the value is none.
+func (m *migration) members(w wrangled) map[string]any {
+	object, ok := w.v.(map[string]any)
+	if !ok {
+		m.fail(w, "is %s; want an object", kindOf(w.v))
+	}
+	return object
+}
+
 // object checks that a value is an object, and records the members that nobody
 // knows as left, those in whys with their reason. A reason of "" is none: such a
 // member is taken, or means nothing here.
 func (m *migration) object(w wrangled, whys map[string]string) bool {
-	object, ok := w.v.(map[string]any)
-	if !ok {
-		m.fail(w, "is %s; want an object", kindOf(w.v))
-		return false
-	}
+	object := m.members(w)
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		switch why, known := whys[name]; {
 		case !known:
@@ -316,7 +321,7 @@ func (m *migration) object(w wrangled, whys map[string]string) bool {
 			m.leave(w.at(name).path, "%s", why)
 		}
 	}
-	return true
+	return object != nil
 }
 
 // folderOf is the path of a file's folder, with slashes, relative to the

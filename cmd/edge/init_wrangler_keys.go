@@ -99,11 +99,7 @@ func (m *migration) takeMain(w wrangled) {
 }
 
 func (m *migration) takeVars(w wrangled) {
-	object, ok := w.v.(map[string]any)
-	if !ok {
-		m.fail(w, "is %s; want an object", kindOf(w.v))
-		return
-	}
+	object := m.members(w)
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		m.made.config = append(m.made.config, newValue{name, json.RawMessage(jsonOf(object[name]))})
 	}
@@ -236,12 +232,7 @@ func (m *migration) takeFlags(w wrangled) {
 }
 
 func (m *migration) leaveEnvironments(w wrangled) {
-	object, ok := w.v.(map[string]any)
-	if !ok {
-		m.fail(w, "is %s; want an object", kindOf(w.v))
-		return
-	}
-	for _, name := range slices.Sorted(maps.Keys(object)) {
+	for _, name := range slices.Sorted(maps.Keys(m.members(w))) {
 		m.leave(w.at(name).path, "one file is one edge: edge init --from-wrangler --env %s --print makes that one's", name)
 	}
 }
