@@ -106,11 +106,7 @@ func (r *Runtime) prepare(ctx context.Context, w wish, img image.InspectResponse
 	if err := r.removeContainer(ctx, seed); err != nil {
 		return err
 	}
-	err := r.call(ctx, callTimeout, func(ctx context.Context) error {
-		_, err := r.client.ContainerCreate(ctx, w.seedConfig(img.ID), w.seedHost(), nil, nil, seed)
-		return err
-	})
-	if err != nil {
+	if _, err := r.createContainer(ctx, seed, w.seedConfig(img.ID), w.seedHost(), nil); err != nil {
 		return err
 	}
 	defer r.forget(ctx, seed)

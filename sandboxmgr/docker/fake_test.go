@@ -21,17 +21,18 @@ import (
 
 // fake is an engine with one container whose answers a test decides.
 type fake struct {
-	mu      sync.Mutex
-	state   map[string]any // of the container; nil: there is none
-	labels  map[string]string
-	created int
-	sysctls map[string]string // of the last create
-	waits   int
-	breaks  map[string]int // how often the connection breaks after an operation was done
-	dying   int            // how often a container cannot be deleted
-	lags    int            // how often a paused container is said not to be
-	onStart func(f *fake) error
-	onWait  func(f *fake, w http.ResponseWriter, n int)
+	mu       sync.Mutex
+	state    map[string]any // of the container; nil: there is none
+	labels   map[string]string
+	created  int
+	sysctls  map[string]string // of the last create
+	waits    int
+	breaks   map[string]int // how often the connection breaks after an operation was done
+	dying    int            // how often a container cannot be deleted
+	lags     int            // how often a paused container is said not to be
+	onCreate func()         // unless nil; may block
+	onStart  func(f *fake) error
+	onWait   func(f *fake, w http.ResponseWriter, n int)
 }
 
 const fakeID = "0123456789abcdef"
@@ -50,6 +51,9 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.mu.Unlock()
 		f.onWait(f, w, n) // may block
 		return
+	}
+	if path == "/containers/create" && f.onCreate != nil {
+		f.onCreate()
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -365,13 +369,12 @@ func TestAlone(t *testing.T) {
 	r := newFake(t, &fake{})
 	entered, leave := make(chan struct{}), make(chan struct{})
 	first := make(chan error, 1)
-	go func() {
-		first <- r.alone(context.Background(), "m", func() error {
-			close(entered)
-			<-leave
-			return nil
-		})
-	}()
+	hold := func() error {
+		close(entered)
+		<-leave
+		return nil
+	}
+	go func() { first <- r.alone(context.Background(), "m", hold) }()
 	<-entered
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()

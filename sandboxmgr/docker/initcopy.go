@@ -132,18 +132,14 @@ func (r *Runtime) uploadInit(ctx context.Context, w wish, content io.Reader, siz
 	}
 	host := w.seedHost()
 	host.Mounts = []mount.Mount{w.initMount(false)}
-	err := r.call(ctx, callTimeout, func(ctx context.Context) error {
-		_, err := r.client.ContainerCreate(ctx, w.seedConfig(w.Image), host, nil, nil, seed)
-		return err
-	})
-	if err != nil {
+	if _, err := r.createContainer(ctx, seed, w.seedConfig(w.Image), host, nil); err != nil {
 		return err
 	}
 	defer r.forget(ctx, seed)
 	archive, in := io.Pipe()
 	packed := make(chan error, 1)
 	go packInit(in, content, size, packed)
-	err = r.call(ctx, commitTimeout, func(ctx context.Context) error {
+	err := r.call(ctx, commitTimeout, func(ctx context.Context) error {
 		return r.client.CopyToContainer(ctx, seed, edgeTarget, archive, container.CopyToContainerOptions{})
 	})
 	archive.CloseWithError(errUnread) // ends packInit, whatever it does

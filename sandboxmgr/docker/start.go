@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/errdefs"
 
 	"edge/sandboxmgr"
@@ -213,17 +214,28 @@ func (r *Runtime) create(ctx context.Context, w wish, name string, from base) (i
 	if err := r.ensureNetwork(ctx, w); err != nil {
 		return "", err
 	}
-	err = r.call(ctx, callTimeout, func(ctx context.Context) error {
-		made, err := r.client.ContainerCreate(ctx, w.config(from), w.hostConfig(), w.endpoints(), nil, name)
-		id = made.ID
-		return err
-	})
+	id, err = r.createContainer(ctx, name, w.config(from), w.hostConfig(), w.endpoints())
 	switch {
 	case errdefs.IsNotFound(err):
 		return "", fmt.Errorf("%w: %s", sandboxmgr.ErrNoImage, howToGet(w.Image))
 	case r.refusedIPv6(w, err):
 		return "", nil
 	}
+	return id, err
+}
+
+// createContainer has the engine make a container and returns its id. Once asked for
+// it is waited for, ctx's end notwithstanding: an engine whose caller hung up makes it
+// all the same, and later than whoever removes the machine looks for it.
+func (r *Runtime) createContainer(ctx context.Context, name string, config *container.Config, host *container.HostConfig, endpoints *network.NetworkingConfig) (id string, err error) {
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
+	err = r.call(context.WithoutCancel(ctx), callTimeout, func(ctx context.Context) error {
+		made, err := r.client.ContainerCreate(ctx, config, host, endpoints, nil, name)
+		id = made.ID
+		return err
+	})
 	return id, err
 }
 
