@@ -44,7 +44,7 @@ const (
 
 // buildRaw makes the module of a case.
 func buildRaw(t *testing.T, c tck.RawCase) (*rawGuest, []byte) {
-	g := &rawGuest{asm: newAsmWith(true), c: c, outs: make([]region, len(c.Steps)), errors: map[int]errorRead{}}
+	g := &rawGuest{asm: newAsmBut(nil), c: c, outs: make([]region, len(c.Steps)), errors: map[int]errorRead{}}
 	g.layOut()
 	var body []wasmasm.Code
 	addresses := make([]uint32, 0, len(c.Steps))

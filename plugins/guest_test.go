@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,13 +40,13 @@ type asm struct {
 
 const maxResults = 64
 
-func newAsm(more ...func(*wasmasm.Module)) *asm { return newAsmWith(false, more...) }
+func newAsm(more ...func(*wasmasm.Module)) *asm { return newAsmBut([]string{"secret_get"}, more...) }
 
-// newAsmWith is newAsm, with or without secret_get.
-func newAsmWith(secrets bool, more ...func(*wasmasm.Module)) *asm {
+// newAsmBut is newAsm with all functions but those.
+func newAsmBut(left []string, more ...func(*wasmasm.Module)) *asm {
 	g := &asm{Module: wasmasm.New(), fn: map[string]wasmasm.Func{}}
 	for _, f := range edgeFunctions() {
-		if f.name == "secret_get" && !secrets {
+		if slices.Contains(left, f.name) {
 			continue
 		}
 		g.fn[f.name] = g.Import("edge1", f.name, letters(f.params), "I")

@@ -12,7 +12,7 @@ import (
 // saying is a guest with a custom section edge1 for each text. It imports all of edge1
 // and answers what kv and secret_get say and last_error after kv.
 func saying(texts ...string) *asm {
-	g := newAsmWith(true)
+	g := newAsmBut(nil)
 	for _, text := range texts {
 		g.Custom("edge1", []byte(text))
 	}

@@ -142,7 +142,7 @@ func (m *fakeMetrics) note(what, plugin, name string, labels []string, v float64
 
 func TestSecretClockRandom(t *testing.T) {
 	t.Parallel()
-	g := newAsmWith(true)
+	g := newAsmBut(nil)
 	secret, clock, random := g.buffer(16), g.buffer(16), g.buffer(16)
 	a := newBench(t, Config{}).runWith(t, g, newRequest(), func(s *Spec) { s.Secrets = map[string]string{"token": "\x00hush"} },
 		g.record("secret_get", "token", secret),
