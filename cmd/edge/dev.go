@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -29,6 +30,9 @@ type devCommand struct {
 
 	// tool is what builds plugins; nil is the Go on PATH.
 	tool goCommand
+	// secondLook is how long to wait for the rest of what may have been read half
+	// written; 0 is the constant.
+	secondLook time.Duration
 }
 
 // Run serves the project until SIGTERM or SIGINT.
@@ -50,7 +54,7 @@ func (c *devCommand) Run(ctx context.Context, t *terminal) error {
 
 	d := &developer{
 		file: file, load: load, clean: c.cleanCommand(file), config: o.config, console: newConsole(t.out, t.getenv),
-		digests: map[string]string{}, workers: map[string]worker.Built{},
+		digests: map[string]string{}, workers: map[string]worker.Built{}, secondLook: cmp.Or(c.secondLook, secondLook),
 	}
 	if d.watcher, err = newSourceWatcher(o.settings.State); err != nil {
 		return err
@@ -108,6 +112,11 @@ type developer struct {
 	config  *Config
 	digests map[string]string
 	workers map[string]worker.Built
+
+	// The same goroutine looks twice at what may be half written (dev_half.go).
+	changes    <-chan change // nil until it follows them
+	next       change        // that came meanwhile
+	secondLook time.Duration
 }
 
 // start builds and loads everything. What does not build or load is shown and
@@ -194,13 +203,18 @@ func (d *developer) runWatcher(ctx context.Context, changes chan<- change, watch
 // runFollow carries out one change after the other until ctx ends.
 func (d *developer) runFollow(ctx context.Context, changes <-chan change, followed chan<- struct{}) {
 	defer close(followed)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case c := <-changes:
-			d.follow(ctx, c)
+	d.changes = changes
+	for ctx.Err() == nil {
+		c := d.next
+		d.next = change{}
+		if len(c.names) == 0 {
+			select {
+			case <-ctx.Done():
+				return
+			case c = <-changes:
+			}
 		}
+		d.follow(ctx, c)
 	}
 }
 
@@ -223,7 +237,7 @@ func (d *developer) follow(ctx context.Context, c change) {
 // it, and watches what it is made of now.
 func (d *developer) update(ctx context.Context, p Plugin, what string, since time.Time) {
 	err := d.renew(ctx, p, what, since)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || err != nil && d.misread(ctx, p, err) {
 		return
 	}
 	if err != nil {
@@ -335,6 +349,9 @@ func (d *developer) reconfigure(ctx context.Context, since time.Time) {
 	what := filepath.Base(d.file)
 	if isWorkerSource(d.file) {
 		what = workerVariables
+	}
+	if err != nil && d.halfWritten(ctx, configSource) {
+		return
 	}
 	if err != nil {
 		d.console.block(redText, "config", what+" is refused; the old one stays in force", lines(err))

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"edge/plugins/worker"
 )
 
 // session is an edge dev that runs in this process.
@@ -220,4 +222,51 @@ func TestDevStartsWithABrokenPlugin(t *testing.T) {
 	edit(t, filepath.Join(s.dir, "app", "main.go"), "hello!", "hello")
 	s.await(t, `^reload app `)
 	s.serves(t, url, "hello")
+}
+
+// TestDevLooksTwice has a source be half written when it is built: nothing is told of
+// that, and what it is in the end is served.
+func TestDevLooksTwice(t *testing.T) {
+	t.Parallel()
+	failed := make(chan struct{}, 16)
+	dir := t.TempDir()
+	writeFiles(t, dir, "edge.yaml", "plugins: {app: {source: app}}\nroutes:\n  - plugin: app\n", "app/main.go", "hello")
+	s := startDevCommand(t, dir, &devCommand{Dir: dir, secondLook: 10 * patience, tool: func(ctx context.Context, folder string, args ...string) ([]byte, error) {
+		output, err := textTool(ctx, folder, args...)
+		if err != nil {
+			failed <- struct{}{}
+		}
+		return output, err
+	}})
+	s.await(t, `^plugin app \d+ ms `)
+	url := s.url(t)
+	source := filepath.Join(dir, "app", "main.go")
+	for _, text := range []string{"good", "better"} {
+		edit(t, source, "", "half!")
+		select {
+		case <-failed:
+		case <-time.After(patience):
+			t.Fatal("the half of a source was not built")
+		}
+		writeFiles(t, dir, "app/main.go", text)
+		if line := s.await(t, `^(reload|build) `); !strings.HasPrefix(line, "reload app ") {
+			t.Errorf("edge dev printed %q", line)
+		}
+		s.serves(t, url, text)
+	}
+}
+
+// TestEmptied tells files that were read as empty and were not before.
+func TestEmptied(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		before, now []string
+		want        bool
+	}{
+		{nil, nil, false}, {nil, []string{"a.ts"}, true}, {[]string{"a.ts"}, []string{"a.ts"}, false}, {[]string{"a.ts"}, []string{"a.ts", "b.ts"}, true}, {[]string{"a.ts"}, nil, false},
+	} {
+		if got := emptied(worker.Built{Empty: tt.before}, worker.Built{Empty: tt.now}); got != tt.want {
+			t.Errorf("before %q, now %q: %t, want %t", tt.before, tt.now, got, tt.want)
+		}
+	}
 }

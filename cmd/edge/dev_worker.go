@@ -40,6 +40,13 @@ func (c *devCommand) project() (file string, load func(string) (*Config, error),
 func (d *developer) buildWorker(ctx context.Context, p Plugin) (module moduleFile, err error) {
 	before := d.workers[p.Name]
 	module, built, err := d.server.builder.buildWorker(ctx, p.Name, p.Source)
+	if d.changes != nil && (err != nil || emptied(before, built)) {
+		if d.halfWritten(ctx, p.Name) {
+			return moduleFile{}, errHalfWritten
+		}
+		// Of a file that is new to it, nobody tells that the rest was written.
+		module, built, err = d.server.builder.buildWorker(ctx, p.Name, p.Source)
+	}
 	if err != nil {
 		// What the last good build read stays watched; this one may not have come
 		// so far.

@@ -32,6 +32,7 @@ type bundled struct {
 	awaits    bool
 	positions positions
 	inputs    []string
+	empty     []string // those of them
 	warnings  []string
 	// previews: the source uses proxyToSandbox.
 	previews bool
@@ -111,7 +112,7 @@ func (s *bundled) take(res api.BuildResult) error {
 	if err := json.Unmarshal([]byte(res.Metafile), &meta); err != nil {
 		return err
 	}
-	s.previews = meta.uses(proxyName)
+	s.empty, s.previews = meta.empty(), meta.uses(proxyName)
 	for _, name := range foreignClasses {
 		if meta.uses("cloudflare:workers" + exportMark + name) {
 			s.warnings = append(s.warnings, filepath.Base(s.file)+": "+name+" of cloudflare:workers is imported, and there are none here: making one fails. Keep what must last in env.KV or in a sandbox")
@@ -189,11 +190,24 @@ func surroundings(dir string) []string {
 
 // metafile is what the bundler says of a build.
 type metafile struct {
+	Inputs  map[string]struct{ Bytes int }
 	Outputs map[string]struct {
 		Exports []string
 		// Inputs are what is left of each input.
 		Inputs map[string]struct{ BytesInOutput int }
 	}
+}
+
+// empty are the files that had nothing in them, in order.
+func (m *metafile) empty() []string {
+	var names []string
+	for name, in := range m.Inputs {
+		if in.Bytes == 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // exports are the names that the bundle exports.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -63,5 +64,15 @@ func TestBuildAgain(t *testing.T) {
 				t.Errorf("step %d: the inputs are %q, want %q", i, built.Inputs, inputs)
 			}
 		}
+	}
+}
+
+// TestBuildNamesEmptyFiles has a Worker import what has nothing in it.
+func TestBuildNamesEmptyFiles(t *testing.T) {
+	t.Parallel()
+	file := write(t, "worker.ts", "import * as lib from './lib/name';\nimport text from './a.txt';\nconst x = lib + text;\n"+answers, "lib/name.ts", "", "a.txt", "", "unused.ts", "")
+	built, err := builder(t).Build(t.Context(), file)
+	if want := []string{"a.txt", "lib/name.ts"}; err != nil || !slices.Equal(built.Empty, want) {
+		t.Errorf("got %q, %v, want %q", built.Empty, err, want)
 	}
 }

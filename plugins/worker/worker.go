@@ -48,6 +48,10 @@ type Built struct {
 	// result changes only when one of them does, or when a file appears that an
 	// import then finds.
 	Inputs []string
+	// Empty are those of them with nothing in them, in order, relative to the Worker's
+	// folder; known only of a source that the bundler takes. A file that is being written
+	// is empty for a moment.
+	Empty []string
 	// Warnings are of one line each, with file and line, for the author.
 	Warnings []string
 	// Previews: the Worker uses proxyToSandbox, so it is to be asked of previews.
@@ -118,7 +122,7 @@ func (b *Builder) Build(ctx context.Context, file string) (Built, error) {
 	if err != nil {
 		err = source.explain(err)
 	}
-	return Built{Module: made.Module, Inputs: source.inputs, Warnings: source.warnings, Previews: source.previews, Said: made.Said}, err
+	return Built{Module: made.Module, Inputs: source.inputs, Empty: source.empty, Warnings: source.warnings, Previews: source.previews, Said: made.Said}, err
 }
 
 // open prepares what all builds have in common.

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"edge/plugins/worker"
+)
+
+// secondLook is how long edge dev waits for the rest of a source before it tells that
+// the source is wrong. Whoever saves a file empties it and then writes it, and what is
+// read in between is no mistake of the author's. What builds waits for nothing.
+const secondLook = 60 * time.Millisecond
+
+// errHalfWritten is what became of a build whose sources were still being written.
+var errHalfWritten = errors.New("the source is being written")
+
+// misread tells whether an error is of sources that were still being written.
+func (d *developer) misread(ctx context.Context, p Plugin, err error) bool {
+	switch {
+	case errors.Is(err, errHalfWritten):
+		return true
+	case p.Kind == sourceWorker, p.Kind.followed(): // was looked at, or is no file of an author's
+		return false
+	}
+	return d.halfWritten(ctx, p.Name)
+}
+
+// halfWritten tells whether what was read of the name's sources was not all: if another
+// change of it comes soon, that is taken next and what was read is not worth a word.
+func (d *developer) halfWritten(ctx context.Context, name string) bool {
+	if d.changes == nil { // edge dev starts
+		return false
+	}
+	timer := time.NewTimer(d.secondLook)
+	defer timer.Stop()
+	for !slices.Contains(d.next.names, name) {
+		select {
+		case <-ctx.Done():
+			return true
+		case <-timer.C:
+			return false
+		case c := <-d.changes:
+			d.next = d.next.with(c)
+		}
+	}
+	return true
+}
+
+// with is one change of what both changed.
+func (c change) with(later change) change {
+	if len(c.names) == 0 {
+		return later
+	}
+	names := slices.Concat(c.names, later.names)
+	slices.Sort(names)
+	return change{slices.Compact(names), c.since}
+}
+
+// emptied tells whether a file was read as empty that was not before, which a Worker
+// can be built of: what it would export is undefined.
+func emptied(before, now worker.Built) bool {
+	return slices.ContainsFunc(now.Empty, func(file string) bool { return !slices.Contains(before.Empty, file) })
+}
