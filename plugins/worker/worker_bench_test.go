@@ -24,6 +24,7 @@ func BenchmarkWorker(b *testing.B) {
 		{"plain", "testdata/plain.ts", request("/a")},
 		{"operation", sandbox + "export default { async fetch(r, env) { await getSandbox(env.Sandbox, 's').startProcess('x'); return new Response('x') } };\n", request("/a")},
 		{"connect", sandbox + "export default { fetch(r, env) { return getSandbox(env.Sandbox, 's').wsConnect(r, 8080) } };\n", upgrade("/a")},
+		{"proxy", "import { proxyToSandbox } from '@cloudflare/sandbox';\nexport default { fetch(r, env) { return proxyToSandbox(r, env.Sandbox, 's') } };\n", request("/a")},
 		{"ws", "testdata/ws.ts", upgrade("/ws?id=s1")},
 	} {
 		b.Run(c.name, func(b *testing.B) {

@@ -10,11 +10,8 @@ import { isUnusable, isUsed, readerOf, usedError } from "../web/body.js";
 const METHOD = 1, PIECE = 1 << 20;
 
 const decide = (req, d) => {
-  if (d.kind === "next") return check(edge.next(req), req);
   d.prepare?.(req); // the request is what the Worker made of it
-  const options = d.options === undefined || d.options === null ? null : stringify(d.options);
-  if (d.kind === "plan") return check(edge.plan(req, options), req);
-  check((d.kind === "proxy" ? edge.proxy : edge.connect)(req, d.binding ?? "", d.id ?? "", d.port ?? 0, options), req);
+  check(edge.connect(req, d.binding, d.id, d.port, d.options === undefined ? null : stringify(d.options)), req);
 };
 
 const respond = (req, status, block, body) => {

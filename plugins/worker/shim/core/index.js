@@ -6,4 +6,4 @@ export { isOpen, owner, passThrough, waitUntil } from "./task.js";
 export { check, fault } from "./errors.js";
 export { log, describe, DEBUG, INFO, WARN, ERROR } from "./log.js";
 export { source } from "./positions.js";
-export { decided, acceptable, unoffered } from "../web/response.js";
+export { standFor, standing } from "../web/response.js";

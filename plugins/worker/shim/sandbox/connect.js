@@ -1,6 +1,6 @@
 // Connections to ports of a sandbox: decisions, which the edge carries out when their
 // Response is returned from fetch(), and sockets that the Worker itself reads.
-import { acceptable, check, decided, edge, start, unoffered } from "../core/index.js";
+import { check, edge, standFor, standing, start } from "../core/index.js";
 import { incomingOf, ownOf } from "../web/request.js";
 import { received } from "../web/response.js";
 import { URL } from "../web/url.js";
@@ -91,7 +91,7 @@ export const wsConnect = (h, request, port, policy) => {
     const offer = { __proto__: offered, h, port, request };
     if (policy !== undefined) offer.policy = policy;
     if (!own) offer.prepare = prepared("wsConnect", req, request);
-    return Promise.resolve(acceptable(offer));
+    return Promise.resolve(standFor(offer));
   } catch (e) { return reject(e); }
 };
 
@@ -99,9 +99,8 @@ export const wsConnect = (h, request, port, policy) => {
 // returned, and the Worker's if its webSocket is accepted: {h, port, request}, and
 // perhaps {policy, prepare}. One is the Response's state and the decision itself.
 const offered = {
-  __proto__: unoffered,
+  __proto__: standing,
   policy: undefined, prepare: undefined,
-  kind: "connect",
   get binding() { return partsOf(this.h)[BINDING]; },
   get id() { return partsOf(this.h)[ID]; },
   get options() { return target(partsOf(this.h)[OPTIONS], this.policy); },
@@ -126,18 +125,45 @@ export const unaccepted = (decision, socket) => {
 export const proxyTo = (h, port, policy, request) => {
   try {
     if (port !== 0) checkPort("proxyTo", port);
-    const { binding, id, options } = reference(h);
-    const decision = { kind: "proxy", binding, id, port, options: target(options, policy) };
-    if (request !== undefined) decision.prepare = prepared("proxyTo", requestOf(h), request);
-    return Promise.resolve(decided(received({ status: 200 }), decision));
+    const decision = { __proto__: relayed, h, port };
+    if (policy !== undefined) decision.policy = policy;
+    if (request !== undefined) {
+      const req = requestOf(h);
+      if (req === 0 || ownOf(request) !== req) decision.prepare = prepared("proxyTo", req, request);
+    }
+    return Promise.resolve(standFor(decision));
   } catch (e) { return reject(e); }
+};
+
+// relayed is what is common to requests that are relayed to a port if the Response is
+// returned: {h, port}, and perhaps {policy, prepare}. One is the Response's state and the
+// decision itself.
+const relayed = {
+  __proto__: standing,
+  status: 200, policy: undefined, prepare: undefined,
+  send(req) {
+    const { prepare, policy } = this, of = partsOf(this.h), options = of[OPTIONS];
+    if (prepare !== undefined) prepare(req);
+    const r = edge.proxy(req, of[BINDING], of[ID], this.port, policy === undefined && options === undefined ? null : JSON.stringify(target(options, policy)));
+    if (r < 0) check(r, req);
+  },
 };
 
 // proxyPreview serves the preview that the request's host or path names.
 export const proxyPreview = (request) => {
   const req = incomingOf(request);
   if (req === 0 || edge.preview(req) !== 1) return Promise.resolve(null);
-  return Promise.resolve(decided(received({ status: 200 }), { kind: "proxy", binding: "", id: "", port: 0 }));
+  return Promise.resolve(standFor({ __proto__: previewed }));
+};
+
+// previewed is what is common to requests for previews.
+const previewed = {
+  __proto__: standing,
+  status: 200,
+  send(req) {
+    const r = edge.proxy(req, "", "", 0, null);
+    if (r < 0) check(r, req);
+  },
 };
 
 // Socket is a WebSocket to a port that the Worker asks for messages.

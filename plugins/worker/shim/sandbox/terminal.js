@@ -1,5 +1,5 @@
 // Terminals in a sandbox: for the client, and for the Worker itself.
-import { acceptable, edge, unoffered } from "../core/index.js";
+import { edge, standFor, standing } from "../core/index.js";
 import { ownOf } from "../web/request.js";
 import { received } from "../web/response.js";
 import { adopt, lazy } from "../web/websocket.js";
@@ -40,7 +40,6 @@ class Offer {
     this.fields = fields;
     this.policy = policy;
   }
-  get kind() { return "connect"; }
   get binding() { return reference(this.h).binding; }
   get id() { return reference(this.h).id; }
   get port() { return 0; }
@@ -49,7 +48,7 @@ class Offer {
   decide(socket) { return unaccepted(this, socket); }
 }
 
-Object.setPrototypeOf(Offer.prototype, unoffered);
+Object.setPrototypeOf(Offer.prototype, standing);
 
 // given is the Response that gives a terminal to whoever sent the request: to the
 // client, or to the Worker if it made the request up and the client wants no WebSocket.
@@ -58,7 +57,7 @@ const given = (h, request, fields, policy) => {
   if (!isUpgrade(own ? edge.req_header(req, "upgrade") : request.headers.get("upgrade"))) {
     throw invalid(TERMINAL, "the request asks for no WebSocket: it needs the header Upgrade: websocket", "UPGRADE_REQUIRED");
   }
-  if (own || req !== 0 && isUpgrade(edge.req_header(req, "upgrade"))) return acceptable(new Offer(h, request.url, fields, policy));
+  if (own || req !== 0 && isUpgrade(edge.req_header(req, "upgrade"))) return standFor(new Offer(h, request.url, fields, policy));
   return opened(h, fields).then(({ req: at, ws }) => received({ status: 101, webSocket: adopt(at, ws, request.url) }));
 };
 

@@ -11,17 +11,17 @@ const redirects = [301, 302, 303, 307, 308];
 const bodiless = [101, 103, 204, 205, 304];
 
 // Of sockets that were not accepted: the decision which returning them makes.
-const sockets = new WeakMap(); // WebSocket -> what acceptable was given
+const sockets = new WeakMap(); // WebSocket -> what standFor was given
 
-const offering = Symbol(); // has the constructor take an offer
+const deciding = Symbol(); // has the constructor take a decision
 let stateOf;
 
 // isResponse tells whether a value is a Response.
 export var isResponse;
 
-// sendPlain answers a request with a Response whose body is a text, or decides it as an
-// offer that is returned as it is; false for anything else, with which nothing has
-// happened.
+// sendPlain answers a request with a Response whose body is a text, or makes the decision
+// that it stands for, if it is returned as it is; false for anything else, with which
+// nothing has happened.
 export var sendPlain;
 
 // The state of a Response is {payload, status, text, headers, decision}, and perhaps
@@ -67,7 +67,7 @@ export class Response {
       this.#s = body;
       return;
     }
-    if (body === offering) {
+    if (body === deciding) {
       this.#s = init;
       return;
     }
@@ -175,26 +175,16 @@ expose(Response);
 
 const relayed = (what) => `this Response stands for what the edge relays to the client: it can be returned, but not ${what}. To read an answer of a sandbox, fetch it`;
 
-// decided makes a Response stand for a decision, which counts when it is returned from
-// fetch(): {kind: "connect" | "proxy" | "next" | "plan", binding, id, port, options}. A
-// plan is its options.
-export const decided = (response, decision) => {
-  const s = stateOf(response);
-  s.decision = decision;
-  if (s.headers !== undefined) immutable(s.headers);
-  return response;
-};
+// standFor makes a Response that stands for a decision, which becomes its state: so the
+// decision's prototype is standing's child. When the Response is returned from fetch(),
+// decision.send(req) makes it. One with open() has a webSocket that can be accepted, made
+// by that when somebody asks for it; a new Response with this webSocket is the decision to
+// connect that decide(socket) returns, {binding, id, port, options} and perhaps
+// {prepare}. Both throw if the socket was accepted: then it is the Worker's.
+export const standFor = (decision) => new Response(deciding, decision);
 
-// acceptable makes a Response whose webSocket can be accepted, of an offer: offer.open()
-// makes the WebSocket when somebody asks for it. Returned from fetch(), it is the
-// decision that offer.send(req) makes, and a new Response with its webSocket the one
-// that is offer.decide(socket); they throw if the socket was accepted: then it is the
-// Worker's. The offer becomes the Response's state, so its prototype is unoffered's
-// child.
-export const acceptable = (offer) => new Response(offering, offer);
-
-// unoffered is the state of a Response that stands for an offer.
-export const unoffered = { payload: null, status: 101, text: "", headers: undefined, socket: undefined, get decision() { return this; } };
+// standing is the state of a Response that stands for a decision.
+export const standing = { payload: null, status: 101, text: "", headers: undefined, socket: undefined, get decision() { return this; } };
 
 // received makes a Response of what the host got: {status, statusText, url, redirected,
 // headers: a list of [name, value], body: a ReadableStream, a source or null, webSocket}.
@@ -212,8 +202,8 @@ SENT.used = true;
 
 // decisionOf is the decision that a Response stands for, or undefined.
 export const decisionOf = (response) => {
-  const s = stateOf(response), d = s.decision;
-  return typeof d?.decide === "function" ? d.decide(s.socket) : d;
+  const { decision, socket } = stateOf(response);
+  return decision === undefined ? undefined : decision.decide(socket);
 };
 
 // headOf is {status, block} of an answer.
