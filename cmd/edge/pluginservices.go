@@ -22,8 +22,9 @@ type pluginServices struct {
 	fetch *fetch.Client
 }
 
-// openPluginServices opens what plugins reach, sandboxes included.
-func (s *server) openPluginServices() (plugins.Services, error) {
+// openPluginServices opens what plugins reach, sandboxes included. With fetchFlag a
+// refused host names --fetch.
+func (s *server) openPluginServices(fetchFlag bool) (plugins.Services, error) {
 	store, err := kv.Open(filepath.Join(s.settings.State, kvFile), s.log)
 	if err != nil {
 		return plugins.Services{}, err
@@ -31,12 +32,17 @@ func (s *server) openPluginServices() (plugins.Services, error) {
 	s.services = pluginServices{kv: store, fetch: &fetch.Client{Log: s.log}}
 	operations, sockets := &host.Operations{Sandboxes: s.manager}, &host.Sockets{Sandboxes: s.manager}
 	s.services.fetch.Sandboxes = sockets
-	return plugins.Services{
+	all := plugins.Services{
 		Operations: operations, Streams: operations,
 		Sockets:  sockets,
 		Previews: &host.Previews{Domains: s.settings.Domains},
 		Fetcher:  s.services.fetch, URLs: urlSockets{s.services.fetch}, KV: store, Metrics: s.metrics.Guests(s.log),
-	}, nil
+	}
+	if fetchFlag {
+		out := byFlag{all.Fetcher, all.URLs}
+		all.Fetcher, all.URLs = out, out
+	}
+	return all, nil
 }
 
 // urlSockets opens WebSockets of plugins: the fetch client connects, the host shakes

@@ -49,7 +49,11 @@ type serverOptions struct {
 	// tool builds plugins in Go; nil is the one on PATH.
 	tool goCommand
 	// traces has Workers tell where they began an operation that failed.
-	traces   bool
+	traces bool
+	// fetchFlag: hosts are allowed by --fetch, because there is no configuration that
+	// could grant them.
+	fetchFlag bool
+
 	log      *slog.Logger
 	guestLog *slog.Logger    // what plugins say; nil is log
 	access   *host.AccessLog // nil: requests are not logged
@@ -207,7 +211,7 @@ func (s *server) newRelay(l Limits) (*bridge.Relay, *bridge.Table) {
 }
 
 func (s *server) openRegistry(o serverOptions) error {
-	services, err := s.openPluginServices()
+	services, err := s.openPluginServices(o.fetchFlag)
 	if err != nil {
 		return err
 	}
