@@ -13,6 +13,9 @@ type Environment struct {
 	Secrets []string `json:"secrets"`
 	// KV maps a name to the prefix that its keys have in the plugin's namespace.
 	KV map[string]string `json:"kv"`
+	// Development: the host is the plugin's developer's own, who may be told in
+	// answers, too, why the plugin failed.
+	Development bool `json:"development,omitempty"`
 }
 
 // The hashes of digest. DigestHMAC added to one makes it an HMAC (RFC 2104), also

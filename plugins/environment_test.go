@@ -22,6 +22,7 @@ func TestEnvironment(t *testing.T) {
 		"granted":        {Spec{Grants: &Grants{Sandboxes: one, KV: "shared"}, Config: raw("limits")}, `{"sandboxes":{"Sandbox":"Sandbox"},"config":{"limits":{"a":1}},"secrets":[],"kv":{"KV":""}}`},
 		"further names":  {Spec{Grants: &Grants{Sandboxes: one, KV: "p"}, Bindings: Bindings{map[string]string{"Box": "Sandbox"}, map[string]string{"CACHE": "cache/"}}}, `{"sandboxes":{"Box":"Sandbox","Sandbox":"Sandbox"},"config":{},"secrets":[],"kv":{"CACHE":"cache/","KV":""}}`},
 		"not granted":    {Spec{Grants: &Grants{Sandboxes: one}, Bindings: Bindings{map[string]string{"Box": "None", "Other": "Unknown"}, map[string]string{"CACHE": "cache/"}}}, `{"sandboxes":{"Sandbox":"Sandbox"},"config":{},"secrets":[],"kv":{}}`},
+		"development":    {Spec{Grants: &Grants{}, Development: true}, `{"sandboxes":{},"config":{},"secrets":[],"kv":{},"development":true}`},
 		"secrets' names": {Spec{Grants: &Grants{}, Secrets: map[string]string{"B": "value", "A": "other"}}, `{"sandboxes":{},"config":{},"secrets":["A","B"],"kv":{}}`},
 		"names that clash": {Spec{Grants: &Grants{Sandboxes: map[string][]string{"KV": {"*"}, "Sandbox": {"*"}, "Two": {"*"}}, KV: "p"}, Config: raw("Sandbox"), Secrets: map[string]string{"Two": "x", "Sandbox": "y"}},
 			`{"sandboxes":{"KV":"KV"},"config":{},"secrets":["Sandbox","Two"],"kv":{}}`},

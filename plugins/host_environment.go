@@ -34,7 +34,7 @@ func environment(in *instance, a []uint64) uint64 {
 func (s *Spec) environment() abi.Environment {
 	e := abi.Environment{
 		Sandboxes: map[string]string{}, Config: map[string]json.RawMessage{}, KV: map[string]string{},
-		Secrets: slices.AppendSeq([]string{}, maps.Keys(s.Secrets)),
+		Secrets: slices.AppendSeq([]string{}, maps.Keys(s.Secrets)), Development: s.Development,
 	}
 	slices.Sort(e.Secrets)
 	maps.Copy(e.Config, s.Config)

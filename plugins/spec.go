@@ -99,6 +99,9 @@ type Spec struct {
 	Secrets map[string]string
 	// Bindings are further names in the plugin's environment.
 	Bindings Bindings
+	// Development is told in the environment: a Worker then says in its answer what it
+	// threw, to clients of the same machine.
+	Development bool
 
 	// ungranted has no import refused for want of a grant: Check has no
 	// configuration to look at.

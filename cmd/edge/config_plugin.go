@@ -51,6 +51,8 @@ type Plugin struct {
 	Secrets Secrets
 	// Bindings are the names in its environment besides those of config and secrets.
 	Bindings plugins.Bindings
+	// Development: its developer watches, with edge dev.
+	Development bool
 	// At is where the file speaks of the source.
 	At place
 }
@@ -124,7 +126,7 @@ func (p Plugin) spec(module string) plugins.Spec {
 		ResultBytes: int(p.ResultBytes), MinInstances: p.Instances.Min, MaxInstances: p.Instances.Max, MaxParked: p.Instances.MaxParked, MaxOpen: p.Instances.Open,
 		MaxAge: p.Instances.MaxAge, MaxGrowth: uint64(p.Instances.MaxGrowth),
 		Canary: p.Rollout.Canary, Rollback: p.Rollout.Rollback, KeepWarm: p.Rollout.KeepWarm, Replay: p.Rollout.Replay,
-		Grants: p.Grants, Config: p.Config, Secrets: p.Secrets, Bindings: p.Bindings,
+		Grants: p.Grants, Config: p.Config, Secrets: p.Secrets, Bindings: p.Bindings, Development: p.Development,
 	}
 }
 

@@ -20,20 +20,33 @@ func (c *devCommand) project() (file string, load func(string) (*Config, error),
 		if len(c.Fetch) > 0 {
 			return "", nil, usageError{errFetchFlag}
 		}
-		return filepath.Join(c.Dir, configSource), loadDevConfig, nil
+		return filepath.Join(c.Dir, configSource), developed(loadDevConfig), nil
 	}
 	for _, host := range c.Fetch {
 		if err := plugins.CheckFetchGrant(host); err != nil {
 			return "", nil, usageError{err}
 		}
 	}
-	return c.Dir, func(file string) (*Config, error) {
+	return c.Dir, developed(func(file string) (*Config, error) {
 		config, err := LoadConfig(file)
 		if err == nil && len(c.Fetch) > 0 {
 			config.grantFetch(c.Fetch)
 		}
 		return config, err
-	}, nil
+	}), nil
+}
+
+// developed has what load reads be a developer's own.
+func developed(load func(file string) (*Config, error)) func(file string) (*Config, error) {
+	return func(file string) (*Config, error) {
+		config, err := load(file)
+		if err == nil {
+			for i := range config.Plugins {
+				config.Plugins[i].Development = true
+			}
+		}
+		return config, err
+	}
 }
 
 // buildWorker makes the module of a Worker. Warnings are shown when they change.

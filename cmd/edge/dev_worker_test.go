@@ -97,15 +97,19 @@ export default { async fetch(request: Request, env: any): Promise<Response> {
 
 	edit(t, worker, "return new", "throw new RangeError(\"oh\"); return new")
 	s.await(t, `^reload worker `)
-	s.serves(t, url, "PLUGIN_FAILED")
+	s.serves(t, url, "the Worker threw an exception: RangeError: oh at fetch (worker.ts:5:")
 	s.signal(os.Interrupt)
 	select {
 	case <-s.ended:
 	case <-time.After(patience):
 		t.Fatal("edge dev did not end")
 	}
-	if !regexp.MustCompile(`error worker: .*RangeError: oh(?s:.*)worker\.ts:5:\d+`).MatchString(s.errs.String()) {
-		t.Errorf("the log has no place of the source:\n%s", s.errs)
+	asked := strings.Count(s.errs.String(), "error worker: Uncaught RangeError: oh")
+	if places := regexp.MustCompile(`(?m)^    at fetch \(worker\.ts:5:\d+\)`).FindAllString(s.errs.String(), -1); asked == 0 || len(places) != asked {
+		t.Errorf("the log has %d places of the source for %d errors:\n%s", len(places), asked, s.errs)
+	}
+	if n := strings.Count(s.errs.String(), "exception") + strings.Count(s.errs.String(), "RangeError") - asked; n != 0 {
+		t.Errorf("the log tells an exception %d times more:\n%s", n, s.errs)
 	}
 }
 

@@ -1,5 +1,5 @@
 // env and ctx: what a Worker is given besides its request.
-import { edge, passThrough, waitUntil } from "./core/index.js";
+import { develop, edge, passThrough, waitUntil } from "./core/index.js";
 import { KVNamespace } from "./kv.js";
 import { Sandbox, nameBindings } from "./sandbox/sandbox.js";
 import { invalid } from "./sandbox/errors.js";
@@ -50,11 +50,12 @@ const set = (name, value) => Object.defineProperty(env, name, { value, writable:
 // name stands for two of them.
 export const environment = () => {
   const text = edge.environment();
-  const { config, secrets, kv, sandboxes } = typeof text === "string" ? JSON.parse(text) : {};
+  const { config, secrets, kv, sandboxes, development } = typeof text === "string" ? JSON.parse(text) : {};
   for (const name in config) set(name, config[name]);
   for (const name of secrets ?? []) Object.defineProperty(env, name, secret(name));
   for (const name in kv) set(name, new KVNamespace(kv[name]));
   for (const name in sandboxes) set(name, new SandboxBinding(sandboxes[name]));
+  if (development === true) develop();
   return env;
 };
 

@@ -7,6 +7,7 @@ import { answer } from "./answer.js";
 import { log, describe, ERROR } from "./log.js";
 import { stringify, table, then } from "./table.js";
 import { positions } from "./positions.js";
+import { brief, isDeveloper } from "./developer.js";
 import { incomingRequest } from "../web/request.js";
 import { isResponse, sendPlain } from "../web/response.js";
 import { environment, context } from "../env.js";
@@ -78,7 +79,11 @@ const failed = (task, e) => {
   if (task.over) return;
   enter(req);
   const verdict = verdictOf(e);
-  try { log(ERROR, verdict.log + (e === null && verdict.why !== undefined ? "" : describe(e))); } catch { /* no memory is left for the text */ }
+  let text = "";
+  try {
+    if (e !== null || verdict.why === undefined) text = describe(e);
+    log(ERROR, verdict.log + text);
+  } catch { /* no memory is left for the text */ }
   if (task.answered) { // what is left of it are its body and waitUntil
     if (task.pump === null) return;
     const { pump } = task;
@@ -93,7 +98,7 @@ const failed = (task, e) => {
     if (r >= 0) return close(task);
     log(ERROR, "passThroughOnException(): no other plugin can be asked");
   }
-  tell(task, verdict);
+  tell(task, verdict === THROWN && isDeveloper(req) ? { code: verdict.code, message: `${verdict.message}: ${brief(text)}` } : verdict);
   close(task);
 };
 

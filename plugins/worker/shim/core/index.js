@@ -7,3 +7,4 @@ export { check, fault } from "./errors.js";
 export { log, describe, DEBUG, INFO, WARN, ERROR } from "./log.js";
 export { source } from "./positions.js";
 export { standFor, standing } from "../web/response.js";
+export { develop } from "./developer.js";
