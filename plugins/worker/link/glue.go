@@ -86,6 +86,7 @@ var engineFunctions = []struct{ name, params, results string }{
 	{"JS_ExecutePendingJob", "ii", "i"},
 	{"JS_FreeCString", "ii", ""},
 	{"JS_FreeValue", "iI", ""},
+	{"JS_FreeValueRT", "iI", ""},
 	{"JS_GetArrayBuffer", "iiI", "i"},
 	{"JS_GetException", "i", "I"},
 	{"JS_GetGlobalObject", "i", "I"},

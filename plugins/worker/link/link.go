@@ -68,8 +68,12 @@ func Link(engine []byte) (*Module, error) {
 
 // graft exchanges the engine's imports: those of WASI stay, those of its own host
 // become functions, which replaced defines, and those of the table are added. Every
-// function has another index then.
+// function has another index then, and some are called in place of the engine's own.
 func (g *glue) graft(table []foreign) error {
+	replaced, err := g.detoured()
+	if err != nil {
+		return err
+	}
 	old := g.imports
 	g.imports = nil
 	var removed []imported
@@ -86,37 +90,32 @@ func (g *glue) graft(table []foreign) error {
 	for i, imp := range removed {
 		g.index["env."+imp.name] = after + uint32(len(g.functions)+i)
 	}
-	outOfMemory := slices.IndexFunc(g.exports, func(e export) bool { return e.name == "JS_ThrowOutOfMemory" && e.kind == 0 })
-	if outOfMemory < 0 {
-		return malformed("it does not export JS_ThrowOutOfMemory")
-	}
-	noted, starve := g.exports[outOfMemory].index, after+uint32(len(g.functions)+len(removed))
-	err := g.renumber(func(f uint32) (uint32, bool) {
-		switch {
-		case f < before:
+	first := after + uint32(len(g.functions)+len(removed)) // of the detours
+	err = g.renumber(func(f uint32) (uint32, bool) {
+		if f < before {
 			i, ok := g.index[old[f].module+"."+old[f].name]
 			return i, ok
-		case f == noted:
-			return starve, true
+		}
+		if i := slices.Index(replaced, f); i >= 0 {
+			return first + uint32(i), true
 		}
 		return f - before + after, f-before < uint32(len(g.functions))
 	})
 	if err != nil {
 		return err
 	}
-	g.exports[outOfMemory].index = noted - before + after
+	for i, e := range g.exports { // which name the engine's own, not the detours
+		if e.kind == 0 && e.index >= first {
+			g.exports[i].index = replaced[e.index-first] - before + after
+		}
+	}
 	for _, imp := range removed {
 		g.functions = append(g.functions, function{kind: imp.kind, body: []byte{0, opEnd}})
 	}
 	if err := g.engine(removed); err != nil {
 		return err
 	}
-	// The engine calls this instead of JS_ThrowOutOfMemory.
-	g.function("starve", "i", "I", "", store(cellStarved, zero(), i32(1)), g.call("JS_ThrowOutOfMemory", get(0)))
-	if g.index["starve"] != starve {
-		return malformed("it has other functions")
-	}
-	return nil
+	return g.detour(first)
 }
 
 // engine finds the functions of the engine and looks at their types.

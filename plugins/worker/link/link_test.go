@@ -238,13 +238,25 @@ func TestRefused(t *testing.T) {
 		"no JS_Call": change(func(b *binary) {
 			b.exports = slices.DeleteFunc(b.exports, func(e export) bool { return e.name == "JS_Call" })
 		}),
-		"another JS_Call":  change(func(b *binary) { b.functions[index(b, "JS_Call")].kind = 0 }),
-		"a call of nobody": change(func(b *binary) { b.functions[0].body = []byte{0, opCall, 0xff, 0xff, 3, opEnd} }),
+		"another JS_Call": change(func(b *binary) { b.functions[index(b, "JS_Call")].kind = 0 }),
+		"no JS_FreeValueRT": change(func(b *binary) {
+			b.exports = slices.DeleteFunc(b.exports, func(e export) bool { return e.name == "JS_FreeValueRT" })
+		}),
+		"another JS_FreeValue":   change(func(b *binary) { other(b, "JS_FreeValue", 4) }),
+		"another JS_FreeValueRT": change(func(b *binary) { other(b, "JS_FreeValueRT", 7) }),
+		"a call of nobody":       change(func(b *binary) { b.functions[0].body = []byte{0, opCall, 0xff, 0xff, 3, opEnd} }),
 	} {
 		if _, err := Link(module); !errors.Is(err, errModule) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// other changes a byte of a function's body.
+func other(b *binary, name string, at int) {
+	f := &b.functions[index(b, name)]
+	f.body = slices.Clone(f.body)
+	f.body[at]++
 }
 
 func index(b *binary, name string) uint32 {
