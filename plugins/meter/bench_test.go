@@ -58,6 +58,20 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
+// BenchmarkRewrite meters a program of wazero's tests.
+func BenchmarkRewrite(b *testing.B) {
+	module, err := os.ReadFile(filepath.Join(wazeroDir(b), "imports", "wasi_snapshot_preview1", "testdata", "tinygo", "wasi.wasm"))
+	if err != nil {
+		b.Fatalf("wazero's module has no such program: %v", err)
+	}
+	b.SetBytes(int64(len(module)))
+	for b.Loop() {
+		if _, err := meter.Rewrite(module, options); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // instance starts a module with what it may import.
 func instance(b *testing.B, module []byte, option bool) api.Module {
 	b.Helper()

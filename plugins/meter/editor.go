@@ -1,62 +1,69 @@
 package meter
 
+import "edge/plugins/wasmbin"
+
 // editor copies what its reader reads, with the functions' indices changed.
 type editor struct {
-	*reader
+	*wasmbin.Reader
 	m      *rewriter
 	out    []byte
-	copied int // how much of the reader's bytes is in out
+	copied int // up to where what was read is in out
+}
+
+func (m *rewriter) editor(r *wasmbin.Reader) *editor {
+	return &editor{Reader: r, m: m, copied: r.Offset()}
 }
 
 // function reads a function's index.
 func (e *editor) function() {
-	begin := e.at
-	i := e.index("function", e.m.functions)
-	if e.err != nil || i < e.m.imports {
+	begin := e.Offset()
+	i := e.Index("function", e.m.functions)
+	if e.Err() != nil || i < e.m.imports {
 		return
 	}
-	e.out = appendU32(append(e.out, e.b[e.copied:begin]...), e.m.own(i))
-	e.copied = e.at
+	e.out = wasmbin.AppendU32(append(e.out, e.Slice(e.copied, begin)...), e.m.own(i))
+	e.copied = e.Offset()
 }
 
 // finish returns the copy.
 func (e *editor) finish() []byte {
-	if e.err != nil {
+	if e.Err() != nil {
 		return nil
 	}
-	if e.copied == 0 {
-		return e.b
+	rest := e.Slice(e.copied, e.Offset())
+	if e.out == nil {
+		return rest
 	}
-	return append(e.out, e.b[e.copied:]...)
+	return append(e.out, rest...)
 }
 
 // constant reads a constant expression (WebAssembly 2.0, section 3.3.10).
 func (e *editor) constant() {
-	for e.err == nil {
-		switch op := e.byte(); op {
-		case opEnd:
+	for e.Err() == nil {
+		switch op := e.Byte(); op {
+		case wasmbin.OpEnd:
 			return
-		case opI32Const:
-			e.signed(32)
-		case opI64Const:
-			e.signed(64)
-		case opF32Const:
-			e.skip(4)
-		case opF64Const:
-			e.skip(8)
-		case opGlobalGet:
-			e.index("global", e.m.globals)
-		case opRefNull:
-			e.refType()
-		case opRefFunc:
+		case wasmbin.OpI32Const:
+			e.S32()
+		case wasmbin.OpI64Const:
+			e.S64()
+		case wasmbin.OpF32Const:
+			e.Bytes(4)
+		case wasmbin.OpF64Const:
+			e.Bytes(8)
+		case wasmbin.OpGlobalGet:
+			e.Index("global", e.m.globals)
+		case wasmbin.OpRefNull:
+			e.RefType()
+		case wasmbin.OpRefFunc:
 			e.function()
-		case opVector:
-			if e.byte() != vecConst {
-				e.fail(unsupported("a vector instruction in a constant expression"))
+		case wasmbin.OpVector:
+			if e.Byte() != wasmbin.VecConst {
+				e.Fail(ErrUnsupported, "a vector instruction in a constant expression")
 			}
-			e.skip(16)
+			e.Bytes(16)
 		default:
-			e.fail(unsupported("instruction %#x in a constant expression", op))
+			e.Fail(ErrUnsupported, "instruction %#x in a constant expression", op)
 		}
 	}
 }
@@ -65,14 +72,14 @@ func (e *editor) constant() {
 // that is not active, bit 1 that a table's index or a declaration follows, bit 2
 // that there are expressions instead of functions' indices.
 func (e *editor) element() {
-	kind := e.u32()
+	kind := e.U32()
 	if kind > 7 {
-		e.fail(unsupported("element segment of kind %d", kind))
+		e.Fail(ErrUnsupported, "element segment of kind %d", kind)
 		return
 	}
 	if kind&1 == 0 {
 		if kind&2 != 0 {
-			e.u32() // the table
+			e.U32() // the table
 		}
 		e.constant()
 	}
@@ -80,11 +87,11 @@ func (e *editor) element() {
 	switch {
 	case kind&3 == 0:
 	case expressions:
-		e.refType()
+		e.RefType()
 	default:
-		e.zero() // functions
+		e.Zero() // functions
 	}
-	for n := e.u32(); n > 0 && e.err == nil; n-- {
+	for n := e.U32(); n > 0 && e.Err() == nil; n-- {
 		if expressions {
 			e.constant()
 		} else {
@@ -95,17 +102,17 @@ func (e *editor) element() {
 
 // data reads a data segment (section 5.5.14).
 func (e *editor) data() {
-	switch kind := e.u32(); kind {
+	switch kind := e.U32(); kind {
 	case 0:
 		e.constant()
 	case 1:
 	case 2:
-		e.u32() // the memory
+		e.U32() // the memory
 		e.constant()
 	default:
-		e.fail(unsupported("data segment of kind %d", kind))
+		e.Fail(ErrUnsupported, "data segment of kind %d", kind)
 	}
-	e.take(e.u32())
+	e.Bytes(e.U32())
 }
 
 // Subsections of the name section that list functions: their names, and the names
@@ -118,35 +125,35 @@ const (
 
 // renumberNames returns the name section with the functions' new indices. One
 // that cannot be read is left empty: names are for people.
-func (m *rewriter) renumberNames(header, content []byte) []byte {
+func (m *rewriter) renumberNames(header []byte, r *wasmbin.Reader) []byte {
 	out := append([]byte(nil), header...)
-	r := &reader{b: content}
-	for r.more() {
-		id := r.byte()
-		sub := r.take(r.u32())
-		if r.err != nil {
+	for r.More() {
+		id, part := r.Byte(), r.Part(r.U32())
+		e := m.editor(&part)
+		if id >= namesFunctions && id <= namesLabels {
+			e.names(id)
+		} else {
+			e.Bytes(uint32(len(e.Rest())))
+		}
+		if e.Done() != nil {
 			return header
 		}
-		if id >= namesFunctions && id <= namesLabels {
-			e := &editor{reader: &reader{b: sub}, m: m}
-			for n := e.u32(); n > 0 && e.err == nil; n-- {
-				e.function()
-				if id == namesFunctions {
-					e.take(e.u32())
-					continue
-				}
-				for k := e.u32(); k > 0 && e.err == nil; k-- {
-					e.u32()
-					e.take(e.u32())
-				}
-			}
-			if e.more() || e.err != nil {
-				return header
-			}
-			sub = e.finish()
-		}
-		out = appendU32(append(out, id), uint32(len(sub)))
-		out = append(out, sub...)
+		out = wasmbin.AppendSection(out, id, e.finish())
 	}
 	return out
+}
+
+// names reads a subsection of names.
+func (e *editor) names(id byte) {
+	for n := e.U32(); n > 0 && e.Err() == nil; n-- {
+		e.function()
+		if id == namesFunctions {
+			e.Bytes(e.U32())
+			continue
+		}
+		for k := e.U32(); k > 0 && e.Err() == nil; k-- {
+			e.U32()
+			e.Bytes(e.U32())
+		}
+	}
 }

@@ -1,5 +1,7 @@
 package meter
 
+import "edge/plugins/wasmbin"
+
 // helper is one of the functions that are added to a module, if it needs them.
 type helper int
 
@@ -18,15 +20,25 @@ const (
 	noHelper = helper(-1)
 )
 
-// bulkHelper is the helper that charges for an instruction behind opMisc.
+// bulkHelper is the helper that charges for an instruction behind OpMisc.
 func bulkHelper(sub uint32) helper {
 	switch sub {
-	case miscMemoryInit, miscMemoryCopy, miscMemoryFill:
+	case wasmbin.MiscMemoryInit, wasmbin.MiscMemoryCopy, wasmbin.MiscMemoryFill:
 		return helperBytes
-	case miscTableInit, miscTableCopy, miscTableFill, miscTableGrow:
+	case wasmbin.MiscTableInit, wasmbin.MiscTableCopy, wasmbin.MiscTableFill, wasmbin.MiscTableGrow:
 		return helperEntries
 	}
 	return noHelper
+}
+
+// isLasting tells whether an instruction behind OpMisc changes a table or drops a
+// segment.
+func isLasting(sub uint32) bool {
+	switch sub {
+	case wasmbin.MiscDataDrop, wasmbin.MiscTableInit, wasmbin.MiscElemDrop, wasmbin.MiscTableCopy, wasmbin.MiscTableGrow, wasmbin.MiscTableFill:
+		return true
+	}
+	return false
 }
 
 // helper returns the index of a helper in the new module.
@@ -59,52 +71,52 @@ func (m *rewriter) appendHelper(out []byte, h helper) []byte {
 	switch h {
 	case helperSave, helperRestore:
 		body = m.appendSnapshot(body, h)
-		return append(appendU32(out, uint32(len(body))), body...)
+		return wasmbin.AppendSized(out, body)
 	}
 	if h == helperRefuel {
-		body = m.appendFuel(body, opGlobalGet)
-		body = appendU32(append(body, opCall), m.imports)
-		body = m.appendFuel(body, opGlobalSet)
+		body = m.appendFuel(body, wasmbin.OpGlobalGet)
+		body = wasmbin.AppendU32(append(body, wasmbin.OpCall), m.imports)
+		body = m.appendFuel(body, wasmbin.OpGlobalSet)
 	} else {
-		body = m.appendFuel(body, opGlobalGet)
+		body = m.appendFuel(body, wasmbin.OpGlobalGet)
 		switch h {
 		case helperRest:
-			body = append(body, opLocalGet, 0)
+			body = append(body, wasmbin.OpLocalGet, 0)
 		case helperBytes: // n >> 6
-			body = append(body, opLocalGet, 0, opI32Const, 6, opI32ShrU)
+			body = append(body, wasmbin.OpLocalGet, 0, wasmbin.OpI32Const, 6, wasmbin.OpI32ShrU)
 		case helperEntries: // n >> 3
-			body = append(body, opLocalGet, 0, opI32Const, 3, opI32ShrU)
+			body = append(body, wasmbin.OpLocalGet, 0, wasmbin.OpI32Const, 3, wasmbin.OpI32ShrU)
 		case helperPages: // (n & 0x1ffff) << 10: beyond 0x10000 it grows by nothing
-			body = append(body, opLocalGet, 0, opI32Const, 0xff, 0xff, 0x07, opI32And, opI32Const, 10, opI32Shl)
+			body = append(body, wasmbin.OpLocalGet, 0, wasmbin.OpI32Const, 0xff, 0xff, 0x07, wasmbin.OpI32And, wasmbin.OpI32Const, 10, wasmbin.OpI32Shl)
 		}
-		body = append(body, opI32Sub)
-		body = m.appendFuel(body, opGlobalSet)
+		body = append(body, wasmbin.OpI32Sub)
+		body = m.appendFuel(body, wasmbin.OpGlobalSet)
 		body = m.appendQuestion(body)
 		if h != helperRest {
-			body = append(body, opLocalGet, 0)
+			body = append(body, wasmbin.OpLocalGet, 0)
 		}
 	}
-	body = append(body, opEnd)
-	return append(appendU32(out, uint32(len(body))), body...)
+	body = append(body, wasmbin.OpEnd)
+	return wasmbin.AppendSized(out, body)
 }
 
 // appendFuel appends an access to the counter, the first global behind the
 // guest's.
 func (m *rewriter) appendFuel(out []byte, op byte) []byte {
-	return appendU32(append(out, op), m.globals)
+	return wasmbin.AppendU32(append(out, op), m.globals)
 }
 
 // appendCharge appends: fuel -= cost.
 func (m *rewriter) appendCharge(out []byte, cost uint32) []byte {
-	out = m.appendFuel(out, opGlobalGet)
-	out = append(appendI32(append(out, opI32Const), cost), opI32Sub)
-	return m.appendFuel(out, opGlobalSet)
+	out = m.appendFuel(out, wasmbin.OpGlobalGet)
+	out = append(wasmbin.AppendS32(append(out, wasmbin.OpI32Const), int32(cost)), wasmbin.OpI32Sub)
+	return m.appendFuel(out, wasmbin.OpGlobalSet)
 }
 
 // appendRest appends: fuel -= cost, and if it is negative, ask the host.
 func (m *rewriter) appendRest(out []byte, cost uint32) []byte {
-	out = append(appendI32(append(out, opI32Const), cost), opCall)
-	return appendU32(out, m.helper(helperRest))
+	out = append(wasmbin.AppendS32(append(out, wasmbin.OpI32Const), int32(cost)), wasmbin.OpCall)
+	return wasmbin.AppendU32(out, m.helper(helperRest))
 }
 
 // appendPoint appends what is done at a point that asks: fuel -= cost, and if it is
@@ -119,26 +131,26 @@ func (m *rewriter) appendPoint(out []byte, p *point, own uint32) []byte {
 	if p.again == here {
 		return m.appendQuestion(out)
 	}
-	out = m.appendFuel(out, opGlobalGet)
-	out = append(out, opI32Const, 0, opI32LtS, opIf, blockEmpty)
-	out = appendU32(append(out, opCall), m.helper(helperRefuel))
-	out = m.appendFuel(out, opGlobalGet) // what is charged again
-	out = append(appendI32(append(out, opI32Const), cost), opI32Add)
-	out = m.appendFuel(out, opGlobalSet)
+	out = m.appendFuel(out, wasmbin.OpGlobalGet)
+	out = append(out, wasmbin.OpI32Const, 0, wasmbin.OpI32LtS, wasmbin.OpIf, wasmbin.BlockEmpty)
+	out = wasmbin.AppendU32(append(out, wasmbin.OpCall), m.helper(helperRefuel))
+	out = m.appendFuel(out, wasmbin.OpGlobalGet) // what is charged again
+	out = append(wasmbin.AppendS32(append(out, wasmbin.OpI32Const), int32(cost)), wasmbin.OpI32Add)
+	out = m.appendFuel(out, wasmbin.OpGlobalSet)
 	if p.again == header {
-		return append(out, opBr, 1, opEnd)
+		return append(out, wasmbin.OpBr, 1, wasmbin.OpEnd)
 	}
 	for i := range m.params[m.kinds[own]] {
-		out = appendU32(append(out, opLocalGet), i)
+		out = wasmbin.AppendU32(append(out, wasmbin.OpLocalGet), i)
 	}
-	out = appendU32(append(out, opCall), m.imports+1+own)
-	return append(out, opReturn, opEnd)
+	out = wasmbin.AppendU32(append(out, wasmbin.OpCall), m.imports+1+own)
+	return append(out, wasmbin.OpReturn, wasmbin.OpEnd)
 }
 
 // appendQuestion appends: if fuel < 0, ask the host.
 func (m *rewriter) appendQuestion(out []byte) []byte {
-	out = m.appendFuel(out, opGlobalGet)
-	out = append(out, opI32Const, 0, opI32LtS, opIf, blockEmpty)
-	out = appendU32(append(out, opCall), m.helper(helperRefuel))
-	return append(out, opEnd)
+	out = m.appendFuel(out, wasmbin.OpGlobalGet)
+	out = append(out, wasmbin.OpI32Const, 0, wasmbin.OpI32LtS, wasmbin.OpIf, wasmbin.BlockEmpty)
+	out = wasmbin.AppendU32(append(out, wasmbin.OpCall), m.helper(helperRefuel))
+	return append(out, wasmbin.OpEnd)
 }

@@ -81,15 +81,20 @@
 // are left out, the others stay.
 package meter
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+
+	"edge/plugins/wasmbin"
+)
 
 // ErrMalformed is a module that does not follow the binary format, or refers to
 // something it does not have.
-var ErrMalformed = errors.New("malformed module")
+var ErrMalformed = wasmbin.ErrMalformed
 
 // ErrUnsupported is a module with something that is not WebAssembly 2.0, or is
 // beyond a limit of this package.
-var ErrUnsupported = errors.New("unsupported module")
+var ErrUnsupported = wasmbin.ErrUnsupported
 
 // ErrReserved is a module that imports from Options.Module, or exports a name of
 // the Options'.
@@ -150,7 +155,7 @@ func Rewrite(module []byte, options Options) ([]byte, error) {
 		options.Quantum = DefaultQuantum
 	}
 	if len(module) > MaxModule {
-		return nil, unsupported("it is larger than %d bytes", MaxModule)
+		return nil, fmt.Errorf("%w: %d bytes are more than the %d that it may have", ErrUnsupported, len(module), MaxModule)
 	}
 	if (options.Save == "") != (options.Restore == "") {
 		return nil, errors.New("meter: Save and Restore go together")

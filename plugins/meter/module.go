@@ -1,25 +1,10 @@
 package meter
 
 import (
-	"bytes"
+	"fmt"
 	"strings"
-)
 
-// The sections of a module (WebAssembly 2.0, section 5.5.2).
-const (
-	sectionCustom    = 0
-	sectionType      = 1
-	sectionImport    = 2
-	sectionFunction  = 3
-	sectionTable     = 4
-	sectionMemory    = 5
-	sectionGlobal    = 6
-	sectionExport    = 7
-	sectionStart     = 8
-	sectionElement   = 9
-	sectionCode      = 10
-	sectionData      = 11
-	sectionDataCount = 12
+	"edge/plugins/wasmbin"
 )
 
 // section is one section of the module that is read: its content, or, once the
@@ -42,7 +27,7 @@ type rewriter struct {
 	functions uint32   // with the imported ones
 	globals   uint32   // with the imported ones
 	mutable   []global
-	bodies    [][]byte
+	bodies    []wasmbin.Reader
 
 	helpers [numHelpers]uint32 // index of each function that was added, 0 for none
 	added   []helper           // in the order of their indices
@@ -60,94 +45,58 @@ func (m *rewriter) own(function uint32) uint32 {
 
 // read splits the module and reads what comes before the code.
 func (m *rewriter) read(module []byte) error {
-	if !bytes.HasPrefix(module, []byte("\x00asm")) {
-		return malformed("no magic number")
-	}
-	if !bytes.HasPrefix(module[4:], []byte{1, 0, 0, 0}) {
-		return unsupported("not version 1 of the binary format")
-	}
-	r := reader{b: module, at: 8}
-	for last := 0; r.more(); {
-		id := r.byte()
-		content := r.take(r.u32())
-		if r.err != nil {
-			return r.err
+	for s, err := range wasmbin.Sections(module) {
+		if err == nil {
+			err = m.readSection(&s)
 		}
-		if id != sectionCustom {
-			rank, err := rankOf(id)
-			if err != nil {
-				return err
-			}
-			if rank <= last {
-				return malformed("section %d is out of order", id)
-			}
-			last = rank
-		}
-		if err := m.readSection(id, content); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	if uint32(len(m.bodies)) != m.functions-m.imports {
-		return malformed("%d functions have %d bodies", m.functions-m.imports, len(m.bodies))
+		return fmt.Errorf("%w: %d functions have %d bodies", ErrMalformed, m.functions-m.imports, len(m.bodies))
 	}
 	return nil
 }
 
-// rankOf is a section's place in the order: the data count comes before the code.
-func rankOf(id byte) (int, error) {
-	switch {
-	case id == sectionDataCount:
-		return 2*sectionElement + 1, nil
-	case id <= sectionData:
-		return 2 * int(id), nil
-	}
-	return 0, unsupported("section %d", id)
-}
-
-func (m *rewriter) readSection(id byte, content []byte) error {
-	r := &reader{b: content}
-	switch id {
-	case sectionCustom:
-		name := r.name()
+func (m *rewriter) readSection(s *wasmbin.Section) error {
+	r, content := s.Reader(), s.Content
+	switch s.ID {
+	case wasmbin.SectionCustom:
 		switch {
-		case r.err != nil:
-			return r.err
-		case locates(name):
+		case locates(s.Name):
 			return nil
-		case name == "name":
-			content = m.renumberNames(content[:r.at], content[r.at:])
+		case s.Name == "name":
+			content = m.renumberNames(content[:len(content)-len(r.Rest())], r)
 		}
-		m.sections = append(m.sections, section{id, content})
+		m.sections = append(m.sections, section{s.ID, content})
 		return nil
-	case sectionType:
+	case wasmbin.SectionType:
 		m.readTypes(r)
-	case sectionImport:
+	case wasmbin.SectionImport:
 		m.readImports(r)
-	case sectionFunction:
-		for n := r.u32(); n > 0 && r.err == nil; n-- {
-			m.kinds = append(m.kinds, r.index("type", m.types))
+	case wasmbin.SectionFunction:
+		for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+			m.kinds = append(m.kinds, r.Index("type", m.types))
 			m.functions++
 		}
-	case sectionTable:
+	case wasmbin.SectionTable:
 		content = m.readTables(r)
-	case sectionMemory:
-		for n := r.u32(); n > 0 && r.err == nil; n-- {
-			r.limits()
+	case wasmbin.SectionMemory:
+		for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+			r.Limits()
 		}
-	case sectionCode:
-		for n := r.u32(); n > 0 && r.err == nil; n-- {
-			m.bodies = append(m.bodies, r.take(r.u32()))
+	case wasmbin.SectionCode:
+		for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+			m.bodies = append(m.bodies, r.Part(r.U32()))
 		}
-	case sectionDataCount:
-		r.u32()
+	case wasmbin.SectionDataCount:
+		r.U32()
 	default:
-		content = m.renumber(id, r)
+		content = m.renumber(s.ID, r)
 	}
-	if r.more() {
-		r.fail(malformed("section %d is longer than what it holds", id))
-	}
-	m.sections = append(m.sections, section{id, content})
-	return r.err
+	m.sections = append(m.sections, section{s.ID, content})
+	return r.Done()
 }
 
 // locates tells whether a custom section speaks of positions in the code.
@@ -160,45 +109,53 @@ func locates(custom string) bool {
 	return custom == "linking" || custom == "sourceMappingURL" || custom == "external_debug_info"
 }
 
-func (m *rewriter) readTypes(r *reader) {
-	for n := r.u32(); n > 0 && r.err == nil; n-- {
-		if form := r.byte(); form != 0x60 && r.err == nil {
-			r.fail(unsupported("type of form %#x", form))
+func (m *rewriter) readTypes(r *wasmbin.Reader) {
+	for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+		if form := r.Byte(); form != wasmbin.TypeFunction {
+			r.Fail(ErrUnsupported, "type of form %#x", form)
 		}
-		params := r.values()
-		r.values() // results
-		m.params = append(m.params, params)
+		m.params = append(m.params, values(r))
+		values(r) // results
 		m.types++
 	}
 }
 
-func (m *rewriter) readImports(r *reader) {
-	for n := r.u32(); n > 0 && r.err == nil; n-- {
-		if module := r.name(); module == m.options.Module && r.err == nil {
-			r.fail(reserved(module))
+// values reads a list of value types and returns how many there are.
+func values(r *wasmbin.Reader) (n uint32) {
+	for k := r.U32(); k > 0 && r.Err() == nil; k-- {
+		r.ValueType()
+		n++
+	}
+	return n
+}
+
+func (m *rewriter) readImports(r *wasmbin.Reader) {
+	for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+		if module := r.Name(); module == m.options.Module {
+			r.Fail(ErrReserved, "%q", module)
 		}
-		r.name()
-		switch kind := r.byte(); kind {
+		r.Name()
+		switch kind := r.Byte(); kind {
 		case 0:
-			r.index("type", m.types)
+			r.Index("type", m.types)
 			m.functions++
 			m.imports++
 		case 1:
-			r.refType()
-			r.limits()
+			r.RefType()
+			r.Limits()
 		case 2:
-			r.limits()
+			r.Limits()
 		case 3:
 			m.readGlobal(r)
 		default:
-			r.fail(unsupported("import of kind %#x", kind))
+			r.Fail(ErrUnsupported, "import of kind %#x", kind)
 		}
 	}
 }
 
 // readGlobal reads a global's type.
-func (m *rewriter) readGlobal(r *reader) {
-	if kind := r.valueType(); r.byte() != 0 {
+func (m *rewriter) readGlobal(r *wasmbin.Reader) {
+	if kind := r.ValueType(); r.Byte() != 0 {
 		m.mutable = append(m.mutable, global{m.globals, kind})
 	}
 	m.globals++
@@ -206,36 +163,36 @@ func (m *rewriter) readGlobal(r *reader) {
 
 // renumber reads a section that may name functions and returns it with their new
 // indices.
-func (m *rewriter) renumber(id byte, r *reader) []byte {
-	e := &editor{reader: r, m: m}
+func (m *rewriter) renumber(id byte, r *wasmbin.Reader) []byte {
+	e := m.editor(r)
 	switch id {
-	case sectionGlobal:
-		for n := r.u32(); n > 0 && r.err == nil; n-- {
+	case wasmbin.SectionGlobal:
+		for n := r.U32(); n > 0 && r.Err() == nil; n-- {
 			m.readGlobal(r)
 			e.constant()
 		}
-	case sectionExport:
-		for n := r.u32(); n > 0 && r.err == nil; n-- {
-			if name := r.name(); m.options.exports(name) && r.err == nil {
-				r.fail(reserved(name))
+	case wasmbin.SectionExport:
+		for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+			if name := r.Name(); m.options.exports(name) {
+				r.Fail(ErrReserved, "%q", name)
 			}
-			switch r.byte() {
+			switch r.Byte() {
 			case 0:
 				e.function()
 			case 3:
-				r.index("global", m.globals)
+				r.Index("global", m.globals)
 			default: // a table or memory, or what the compiler refuses
-				r.u32()
+				r.U32()
 			}
 		}
-	case sectionStart:
+	case wasmbin.SectionStart:
 		e.function()
-	case sectionElement:
-		for n := r.u32(); n > 0 && r.err == nil; n-- {
+	case wasmbin.SectionElement:
+		for n := r.U32(); n > 0 && r.Err() == nil; n-- {
 			e.element()
 		}
-	case sectionData:
-		for n := r.u32(); n > 0 && r.err == nil; n-- {
+	case wasmbin.SectionData:
+		for n := r.U32(); n > 0 && r.Err() == nil; n-- {
 			e.data()
 		}
 	}

@@ -32,7 +32,7 @@ func (w *walker) goOn() {
 	for i := int32(len(w.frames) - 1); i >= 0; i = w.frames[i].outer {
 		if len(w.due)-begin == maxDue {
 			w.due = w.due[:begin]
-			w.edits = append(w.edits, edit{at: w.at, goesOn: true, passed: w.total})
+			w.edits = append(w.edits, edit{at: w.Offset(), goesOn: true, passed: w.total})
 			return
 		}
 		if point := w.frames[i].entered.point; point != last {
@@ -40,7 +40,7 @@ func (w *walker) goOn() {
 			last = point
 		}
 	}
-	w.edits = append(w.edits, edit{at: w.at, goesOn: true, open: w.due[begin:]})
+	w.edits = append(w.edits, edit{at: w.Offset(), goesOn: true, open: w.due[begin:]})
 }
 
 // rest is what the function can cost after the call of an edit without that anything is

@@ -1,5 +1,7 @@
 package meter
 
+import "edge/plugins/wasmbin"
+
 // global is one of the guest's mutable globals.
 type global struct {
 	index uint32
@@ -19,15 +21,15 @@ func (m *rewriter) shadow(n int) uint32 { return m.globals + 2 + uint32(n) }
 
 // appendTaint appends: taint = value.
 func (m *rewriter) appendTaint(out []byte, value byte) []byte {
-	return appendU32(append(out, opI32Const, value, opGlobalSet), m.taintGlobal())
+	return wasmbin.AppendU32(append(out, wasmbin.OpI32Const, value, wasmbin.OpGlobalSet), m.taintGlobal())
 }
 
 // appendShadows appends the entries of the global section.
 func (m *rewriter) appendShadows(out []byte) []byte {
-	out = append(out, typeI32, 1, opI32Const, 0, opEnd)
+	out = append(out, wasmbin.TypeI32, 1, wasmbin.OpI32Const, 0, wasmbin.OpEnd)
 	for _, g := range m.mutable {
 		out = append(out, g.kind, 1)
-		out = append(appendZero(out, g.kind), opEnd)
+		out = append(appendZero(out, g.kind), wasmbin.OpEnd)
 	}
 	return out
 }
@@ -35,18 +37,18 @@ func (m *rewriter) appendShadows(out []byte) []byte {
 // appendZero appends a constant of a type.
 func appendZero(out []byte, kind byte) []byte {
 	switch kind {
-	case typeI32:
-		return append(out, opI32Const, 0)
-	case typeI64:
-		return append(out, opI64Const, 0)
-	case typeF32:
-		return append(append(out, opF32Const), make([]byte, 4)...)
-	case typeF64:
-		return append(append(out, opF64Const), make([]byte, 8)...)
-	case typeV128:
-		return append(append(out, opVector, vecConst), make([]byte, 16)...)
+	case wasmbin.TypeI32:
+		return append(out, wasmbin.OpI32Const, 0)
+	case wasmbin.TypeI64:
+		return append(out, wasmbin.OpI64Const, 0)
+	case wasmbin.TypeF32:
+		return append(append(out, wasmbin.OpF32Const), make([]byte, 4)...)
+	case wasmbin.TypeF64:
+		return append(append(out, wasmbin.OpF64Const), make([]byte, 8)...)
+	case wasmbin.TypeV128:
+		return append(append(out, wasmbin.OpVector, wasmbin.VecConst), make([]byte, 16)...)
 	}
-	return append(out, opRefNull, kind)
+	return append(out, wasmbin.OpRefNull, kind)
 }
 
 // appendSnapshot appends the code of helperSave or helperRestore.
@@ -56,13 +58,13 @@ func (m *rewriter) appendSnapshot(out []byte, h helper) []byte {
 		if h == helperRestore {
 			from, to = to, from
 		}
-		out = appendU32(append(out, opGlobalGet), from)
-		out = appendU32(append(out, opGlobalSet), to)
+		out = wasmbin.AppendU32(append(out, wasmbin.OpGlobalGet), from)
+		out = wasmbin.AppendU32(append(out, wasmbin.OpGlobalSet), to)
 	}
 	if h == helperSave {
 		out = m.appendTaint(out, 0)
 	} else {
-		out = appendU32(append(out, opGlobalGet), m.taintGlobal())
+		out = wasmbin.AppendU32(append(out, wasmbin.OpGlobalGet), m.taintGlobal())
 	}
-	return append(out, opEnd)
+	return append(out, wasmbin.OpEnd)
 }

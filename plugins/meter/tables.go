@@ -1,5 +1,7 @@
 package meter
 
+import "edge/plugins/wasmbin"
+
 const (
 	// maxTables bounds how many tables a module has, and maxEntries what they can
 	// hold together, grown ones included. A host's bound on memory is not one on
@@ -17,28 +19,28 @@ type table struct {
 
 // readTables reads the table section and returns it with a maximum for each table.
 // What the tables do not hold from the start they share alike.
-func (m *rewriter) readTables(r *reader) []byte {
+func (m *rewriter) readTables(r *wasmbin.Reader) []byte {
 	var tables []table
 	held := uint64(0)
-	for n := r.u32(); n > 0 && r.err == nil; n-- {
-		t := table{element: r.refType()}
-		t.min, t.max, t.bounded = r.limits()
+	for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+		t := table{element: r.RefType()}
+		t.min, t.max, t.bounded = r.Limits()
 		tables = append(tables, t)
 		held += uint64(t.min)
 		if len(tables) > maxTables || held > maxEntries {
-			r.fail(unsupported("more than %d tables, or %d entries in them", maxTables, maxEntries))
+			r.Fail(ErrUnsupported, "more than %d tables, or %d entries in them", maxTables, maxEntries)
 		}
 	}
-	if r.err != nil {
+	if r.Err() != nil {
 		return nil
 	}
-	out := appendU32(nil, uint32(len(tables)))
+	out := wasmbin.AppendU32(nil, uint32(len(tables)))
 	for _, t := range tables {
 		room := t.min + uint32(maxEntries-held)/uint32(len(tables))
 		if !t.bounded || t.max > room {
 			t.max = room
 		}
-		out = appendU32(appendU32(append(out, t.element, 1), t.min), t.max)
+		out = wasmbin.AppendU32(wasmbin.AppendU32(append(out, t.element, 1), t.min), t.max)
 	}
 	return out
 }

@@ -1,5 +1,11 @@
 package meter
 
+import (
+	"bytes"
+
+	"edge/plugins/wasmbin"
+)
+
 // tight is the most instructions of a loop that is unrolled, so that it asks once in
 // unrolled rounds: in a short loop the question costs as much as the work.
 const (
@@ -21,17 +27,18 @@ func (w *walker) unroll(f *frame) {
 	switch {
 	case w.again < 0 || w.turns != f.turns+1 || w.count-f.count > tight:
 		return
-	case f.code != f.at+2 || w.b[f.at+1] != blockEmpty:
+	case !bytes.Equal(w.Slice(f.at, f.code), []byte{wasmbin.OpLoop, wasmbin.BlockEmpty}):
 		return
 	}
 	var rounds []byte
+	body := w.Slice(f.code, w.again)
 	for range unrolled - 1 {
-		rounds = append(rounds, opI32Eqz, opBrIf, 1)
-		rounds = append(rounds, w.b[f.code:w.again]...)
+		rounds = append(rounds, wasmbin.OpI32Eqz, wasmbin.OpBrIf, 1)
+		rounds = append(rounds, body...)
 	}
 	w.points[f.header].cost += uint32((unrolled - 1) * (w.count - f.count))
 	w.edits = append(w.edits,
-		edit{at: f.at, insert: []byte{opBlock, blockEmpty}},
+		edit{at: f.at, insert: []byte{wasmbin.OpBlock, wasmbin.BlockEmpty}},
 		edit{at: w.again, insert: rounds},
-		edit{at: w.at, insert: []byte{opEnd}})
+		edit{at: w.Offset(), insert: []byte{wasmbin.OpEnd}})
 }

@@ -1,5 +1,11 @@
 package meter
 
+import (
+	"fmt"
+
+	"edge/plugins/wasmbin"
+)
+
 // write puts the module together.
 func (m *rewriter) write() ([]byte, error) {
 	code, err := m.code()
@@ -10,18 +16,18 @@ func (m *rewriter) write() ([]byte, error) {
 	for _, s := range m.sections {
 		size += len(s.content) + 16
 	}
-	out := append(make([]byte, 0, size), "\x00asm\x01\x00\x00\x00"...)
+	out := append(make([]byte, 0, size), wasmbin.Header...)
 	missing := m.missing()
 	for _, s := range m.sections {
-		for s.id != sectionCustom && len(missing) > 0 && missing[0].id < s.id {
-			out = appendSection(out, missing[0].id, m.grown(missing[0]))
+		for s.id != wasmbin.SectionCustom && len(missing) > 0 && missing[0].id < s.id {
+			out = wasmbin.AppendSection(out, missing[0].id, m.grown(missing[0]))
 			missing = missing[1:]
 		}
-		if s.id == sectionCode {
-			out = appendSection(out, s.id, code)
+		if s.id == wasmbin.SectionCode {
+			out = wasmbin.AppendSection(out, s.id, code)
 			continue
 		}
-		out = appendSection(out, s.id, m.grown(s))
+		out = wasmbin.AppendSection(out, s.id, m.grown(s))
 	}
 	return out, nil
 }
@@ -30,8 +36,8 @@ func (m *rewriter) write() ([]byte, error) {
 // to. A module with code has the others.
 func (m *rewriter) missing() []section {
 	var ids []section
-	for _, id := range []byte{sectionImport, sectionGlobal, sectionExport} {
-		found := id == sectionExport && m.options.Fuel == "" && !m.restores()
+	for _, id := range []byte{wasmbin.SectionImport, wasmbin.SectionGlobal, wasmbin.SectionExport} {
+		found := id == wasmbin.SectionExport && m.options.Fuel == "" && !m.restores()
 		for _, s := range m.sections {
 			found = found || s.id == id
 		}
@@ -42,26 +48,17 @@ func (m *rewriter) missing() []section {
 	return ids
 }
 
-func appendSection(out []byte, id byte, content []byte) []byte {
-	out = append(out, id)
-	return append(appendU32(out, uint32(len(content))), content...)
-}
-
-func appendName(out []byte, name string) []byte {
-	return append(appendU32(out, uint32(len(name))), name...)
-}
-
 // appendExports appends what is exported for the host, and returns how many those
 // are.
 func (m *rewriter) appendExports(out []byte) ([]byte, uint32) {
 	n := uint32(0)
 	if m.options.Fuel != "" {
-		out = appendU32(append(appendName(out, m.options.Fuel), 3), m.globals)
+		out = wasmbin.AppendU32(append(wasmbin.AppendName(out, m.options.Fuel), 3), m.globals)
 		n++
 	}
 	if m.restores() {
-		out = appendU32(append(appendName(out, m.options.Save), 0), m.helpers[helperSave])
-		out = appendU32(append(appendName(out, m.options.Restore), 0), m.helpers[helperRestore])
+		out = wasmbin.AppendU32(append(wasmbin.AppendName(out, m.options.Save), 0), m.helpers[helperSave])
+		out = wasmbin.AppendU32(append(wasmbin.AppendName(out, m.options.Restore), 0), m.helpers[helperRestore])
 		n += 2
 	}
 	return out, n
@@ -72,31 +69,30 @@ func (m *rewriter) grown(s section) []byte {
 	var more []byte
 	n := uint32(1)
 	switch s.id {
-	case sectionType: // () -> (), (i32) -> (i32), (i32) -> () and () -> (i32)
+	case wasmbin.SectionType: // () -> (), (i32) -> (i32), (i32) -> () and () -> (i32)
 		more, n = []byte{0x60, 0, 0, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 1, 0x7f, 0, 0x60, 0, 1, 0x7f}, 4
-	case sectionImport:
-		more = appendName(appendName(nil, m.options.Module), m.options.Name)
-		more = appendU32(append(more, 0), m.types+1)
-	case sectionFunction:
+	case wasmbin.SectionImport:
+		more = wasmbin.AppendName(wasmbin.AppendName(nil, m.options.Module), m.options.Name)
+		more = wasmbin.AppendU32(append(more, 0), m.types+1)
+	case wasmbin.SectionFunction:
 		for _, h := range m.added {
-			more = appendU32(more, m.helperType(h))
+			more = wasmbin.AppendU32(more, m.helperType(h))
 		}
 		n = uint32(len(m.added))
-	case sectionGlobal:
-		more = append(more, typeI32, 1, opI32Const) // mutable
-		more = append(appendI32(more, uint32(m.options.Quantum)), opEnd)
+	case wasmbin.SectionGlobal:
+		more = wasmbin.AppendConstI32(append(more, wasmbin.TypeI32, 1), m.options.Quantum) // mutable
 		if m.restores() {
 			more = m.appendShadows(more)
 			n += 1 + uint32(len(m.mutable))
 		}
-	case sectionExport:
+	case wasmbin.SectionExport:
 		more, n = m.appendExports(nil)
 	default:
 		return s.content
 	}
-	r := &reader{b: s.content}
-	out := appendU32(make([]byte, 0, len(s.content)+len(more)+5), r.u32()+n)
-	return append(append(out, s.content[r.at:]...), more...)
+	r := wasmbin.NewReader(s.content)
+	out := wasmbin.AppendU32(make([]byte, 0, len(s.content)+len(more)+5), r.U32()+n)
+	return append(append(out, r.Rest()...), more...)
 }
 
 // code rewrites the functions and returns the code section's content.
@@ -110,7 +106,7 @@ func (m *rewriter) code() ([]byte, error) {
 	}
 	size := 0
 	for _, b := range m.bodies {
-		size += len(b)
+		size += len(b.Rest())
 	}
 	bodies := make([]byte, 0, size+size/8)
 	var body []byte
@@ -119,12 +115,12 @@ func (m *rewriter) code() ([]byte, error) {
 			return nil, inFunction(m.imports+uint32(i), err)
 		}
 		body = m.walk.rewrite(body[:0], uint32(i), m.leaves[i] == 0)
-		bodies = append(appendU32(bodies, uint32(len(body))), body...)
+		bodies = wasmbin.AppendSized(bodies, body)
 	}
 	for i := 0; i < len(m.added); i++ { // a helper may want another
 		bodies = m.appendHelper(bodies, m.added[i])
 	}
-	return append(appendU32(nil, uint32(len(m.bodies)+len(m.added))), bodies...), nil
+	return append(wasmbin.AppendU32(nil, uint32(len(m.bodies)+len(m.added))), bodies...), nil
 }
 
 // findLeaves finds the functions that their callers are charged for. Only short
@@ -133,10 +129,12 @@ func (m *rewriter) code() ([]byte, error) {
 func (m *rewriter) findLeaves() error {
 	m.leaves = make([]uint8, len(m.bodies))
 	for i, b := range m.bodies {
-		if len(b) > MaxBody {
-			return inFunction(m.imports+uint32(i), unsupported("it is larger than %d bytes", MaxBody))
+		size := len(b.Rest())
+		if size > MaxBody {
+			b.Fail(ErrUnsupported, "%d bytes are more than the %d that it may have", size, MaxBody)
+			return inFunction(m.imports+uint32(i), b.Err())
 		}
-		if len(b) > 4*maxLeaf {
+		if size > 4*maxLeaf {
 			continue
 		}
 		if err := m.walk.body(m, b); err != nil {
@@ -156,9 +154,9 @@ func (w *walker) rewrite(out []byte, own uint32, metered bool) []byte {
 	if !metered {
 		points = nil
 	}
-	copied := 0
+	copied := w.from
 	copyTo := func(at int) {
-		out = append(out, w.b[copied:at]...)
+		out = append(out, w.Slice(copied, at)...)
 		copied = at
 	}
 	for edits := w.edits; len(edits) > 0 || len(points) > 0; {
@@ -189,10 +187,13 @@ func (w *walker) rewrite(out []byte, own uint32, metered bool) []byte {
 			continue
 		}
 		if e.isCall {
-			out = append(out, opCall)
+			out = append(out, wasmbin.OpCall)
 		}
-		out = appendU32(out, e.index)
+		out = wasmbin.AppendU32(out, e.index)
 		copied += e.n
 	}
-	return append(out, w.b[copied:]...)
+	return append(out, w.Slice(copied, w.Offset())...)
 }
+
+// inFunction is an error in a function's body.
+func inFunction(index uint32, err error) error { return fmt.Errorf("function %d: %w", index, err) }
