@@ -1,21 +1,6 @@
 package link
 
-// Instructions (WebAssembly 2.0, section 5.4) that the appended functions are made of.
-const (
-	opUnreachable = 0x00
-	opBlock       = 0x02
-	opLoop        = 0x03
-	opIf          = 0x04
-	opElse        = 0x05
-	opEnd         = 0x0b
-	opBr          = 0x0c
-	opBrIf        = 0x0d
-	opReturn      = 0x0f
-	opCall        = 0x10
-	opI32Const    = 0x41
-	opI64Const    = 0x42
-	opPrefix      = 0xfc // of the saturating conversions and of bulk memory
-)
+import "edge/plugins/wasmbin"
 
 // code is a piece of a function's body.
 type code []byte
@@ -31,18 +16,21 @@ func do(parts ...code) code {
 // op is an instruction without immediates after its operands.
 func op(instruction byte, operands ...code) code { return append(do(operands...), instruction) }
 
-func i32(v uint32) code                { return appendSigned(code{opI32Const}, int64(int32(v))) }
-func i64(v uint64) code                { return appendSigned(code{opI64Const}, int64(v)) }
-func get(local uint32) code            { return appendU32(code{0x20}, local) }
-func set(local uint32, v ...code) code { return do(do(v...), appendU32(code{0x21}, local)) }
-func tee(local uint32, v ...code) code { return do(do(v...), appendU32(code{0x22}, local)) }
-func drop(v ...code) code              { return op(0x1a, v...) }
-func ret(v ...code) code               { return op(opReturn, v...) }
+// indexed is an instruction with the index of what it is about.
+func indexed(instruction byte, index uint32) code { return wasmbin.AppendU32(code{instruction}, index) }
+
+func i32(v uint32) code                { return wasmbin.AppendS32(code{wasmbin.OpI32Const}, int32(v)) }
+func i64(v uint64) code                { return wasmbin.AppendS64(code{wasmbin.OpI64Const}, int64(v)) }
+func get(local uint32) code            { return indexed(wasmbin.OpLocalGet, local) }
+func set(local uint32, v ...code) code { return do(do(v...), indexed(wasmbin.OpLocalSet, local)) }
+func tee(local uint32, v ...code) code { return do(do(v...), indexed(wasmbin.OpLocalTee, local)) }
+func drop(v ...code) code              { return op(wasmbin.OpDrop, v...) }
+func ret(v ...code) code               { return op(wasmbin.OpReturn, v...) }
 func zero() code                       { return i32(0) }
 
 // memory is a load or store, whose offset is added to the address.
 func memory(instruction, alignment byte, offset uint32, operands ...code) code {
-	return appendU32(append(do(operands...), instruction, alignment), offset)
+	return wasmbin.AppendU32(append(do(operands...), instruction, alignment), offset)
 }
 
 func load(offset uint32, at code) code       { return memory(0x28, 2, offset, at) }
@@ -54,30 +42,34 @@ func store8(offset uint32, at, v code) code  { return memory(0x3a, 0, offset, at
 func store16(offset uint32, at, v code) code { return memory(0x3b, 1, offset, at, v) }
 
 // copyBytes is memory.copy.
-func copyBytes(to, from, n code) code { return append(do(to, from, n), opPrefix, 10, 0, 0) }
+func copyBytes(to, from, n code) code {
+	return append(do(to, from, n), wasmbin.OpMisc, wasmbin.MiscMemoryCopy, 0, 0)
+}
 
 // fillBytes is memory.fill.
-func fillBytes(at, v, n code) code { return append(do(at, v, n), opPrefix, 11, 0) }
+func fillBytes(at, v, n code) code {
+	return append(do(at, v, n), wasmbin.OpMisc, wasmbin.MiscMemoryFill, 0)
+}
 
 // when runs then if the condition is not 0.
 func when(cond code, then ...code) code {
-	return append(append(append(do(cond), opIf, 0x40), do(then...)...), opEnd)
+	return append(append(append(do(cond), wasmbin.OpIf, wasmbin.BlockEmpty), do(then...)...), wasmbin.OpEnd)
 }
 
 // either runs then if the condition is not 0, else otherwise.
 func either(cond, then, otherwise code) code {
-	return do(cond, code{opIf, 0x40}, then, code{opElse}, otherwise, code{opEnd})
+	return do(cond, code{wasmbin.OpIf, wasmbin.BlockEmpty}, then, code{wasmbin.OpElse}, otherwise, code{wasmbin.OpEnd})
 }
 
 // forever repeats its body; br(1) in it leaves, br(0) goes on. A when or either in
 // between counts as one more.
 func forever(body ...code) code {
-	return do(code{opBlock, 0x40, opLoop, 0x40}, do(body...), code{opBr, 0, opEnd, opEnd})
+	return do(code{wasmbin.OpBlock, wasmbin.BlockEmpty, wasmbin.OpLoop, wasmbin.BlockEmpty}, do(body...), code{wasmbin.OpBr, 0, wasmbin.OpEnd, wasmbin.OpEnd})
 }
 
-func br(label byte) code { return code{opBr, label} }
+func br(label byte) code { return code{wasmbin.OpBr, label} }
 
-func brIf(label byte, cond code) code { return append(do(cond), opBrIf, label) }
+func brIf(label byte, cond code) code { return append(do(cond), wasmbin.OpBrIf, label) }
 
 func eqz(v code) code     { return op(0x45, v) }
 func eq(a, b code) code   { return op(0x46, a, b) }
@@ -108,20 +100,20 @@ func bump(local, n uint32) code { return set(local, add(get(local), i32(n))) }
 
 // body makes a function's body of its locals, which follow the parameters, and code.
 func body(locals string, parts ...code) []byte {
-	b := appendU32(nil, uint32(len(locals)))
+	b := wasmbin.AppendU32(nil, uint32(len(locals)))
 	for i := range len(locals) {
 		b = append(b, 1, valueType(locals[i]))
 	}
-	return append(append(b, do(parts...)...), opEnd)
+	return append(append(b, do(parts...)...), wasmbin.OpEnd)
 }
 
 // valueType is the type of a letter: i, I and D for i32, i64 and f64.
 func valueType(letter byte) byte {
 	switch letter {
 	case 'I':
-		return 0x7e
+		return wasmbin.TypeI64
 	case 'D':
-		return 0x7c
+		return wasmbin.TypeF64
 	}
-	return 0x7f
+	return wasmbin.TypeI32
 }

@@ -5,6 +5,8 @@ import (
 	wire "encoding/binary"
 	"slices"
 	"sync"
+
+	"edge/plugins/wasmbin"
 )
 
 // wasmPage is the unit of memory (WebAssembly 2.0, section 4.2.8); page is that in
@@ -77,13 +79,13 @@ func (m *Module) Bake(memory, about []byte) []byte {
 	out = append(out, m.head...)
 	out = append(out, m.binary.memory(uint32(len(memory)/wasmPage))...)
 	out = append(out, m.tail...)
-	number := appendU32(nil, uint32(count))
-	out = appendU32(append(out, sectionData), uint32(size+len(number)))
+	number := wasmbin.AppendU32(nil, uint32(count))
+	out = wasmbin.AppendU32(append(out, wasmbin.SectionData), uint32(size+len(number)))
 	out = append(out, number...)
 	for _, s := range made.segments {
 		out = append(out, s...)
 	}
-	return section(out, sectionCustom, append(appendName(nil, sectionName), about...))
+	return wasmbin.AppendSection(out, wasmbin.SectionCustom, append(wasmbin.AppendName(nil, sectionName), about...))
 }
 
 // encodeImage encodes memory, but for the pages that are base's. What is below the

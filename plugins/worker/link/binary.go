@@ -1,25 +1,10 @@
 package link
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-)
 
-// The sections of a module (WebAssembly 2.0, section 5.5.2).
-const (
-	sectionCustom    = 0
-	sectionType      = 1
-	sectionImport    = 2
-	sectionFunction  = 3
-	sectionTable     = 4
-	sectionMemory    = 5
-	sectionGlobal    = 6
-	sectionExport    = 7
-	sectionElement   = 9
-	sectionCode      = 10
-	sectionData      = 11
-	sectionDataCount = 12
+	"edge/plugins/wasmbin"
 )
 
 // errModule is a module that is not what this package can edit.
@@ -66,116 +51,106 @@ type binary struct {
 	data      [][]byte // segments as they are encoded
 }
 
-// magic is what a module of version 1 begins with.
-const magic = "\x00asm\x01\x00\x00\x00"
-
 // parse takes a module apart. It keeps parts of the slice.
 func parse(module []byte) (*binary, error) {
-	if !bytes.HasPrefix(module, []byte(magic)) {
-		return nil, malformed("no WebAssembly module")
-	}
 	b := &binary{}
-	r := &reader{b: module, at: len(magic)}
-	for r.more() {
-		id := r.byte()
-		s := &reader{b: r.take(r.u32())}
-		if r.err == nil {
-			b.section(id, s)
+	for s, err := range wasmbin.Sections(module) {
+		if err == nil {
+			err = b.section(s.ID, s.Reader())
 		}
-		if r.err == nil && s.err == nil && s.more() && id != sectionCustom && id != sectionGlobal && id != sectionDataCount {
-			s.fail(malformed("%d bytes too many", len(s.b)-s.at))
-		}
-		if r.err == nil && s.err != nil {
-			r.err = fmt.Errorf("section %d: %w", id, s.err)
-		}
-		if r.err != nil {
-			return nil, r.err
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errModule, err)
 		}
 	}
 	return b, nil
 }
 
-func (b *binary) section(id byte, r *reader) {
+// section reads one, whose error wraps those of wasmbin.
+func (b *binary) section(id byte, r *wasmbin.Reader) error {
 	switch id {
-	case sectionType:
-		for n := r.u32(); n > 0 && r.err == nil; n-- {
-			begin := r.at
-			r.byte()
-			r.take(r.u32())
-			r.take(r.u32())
-			b.types = append(b.types, r.b[begin:r.at])
+	case wasmbin.SectionCustom, wasmbin.SectionDataCount:
+		return nil
+	case wasmbin.SectionType:
+		for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+			begin := r.Offset()
+			r.Byte()
+			r.Bytes(r.U32())
+			r.Bytes(r.U32())
+			b.types = append(b.types, r.Slice(begin, r.Offset()))
 		}
-	case sectionImport:
-		for n := r.u32(); n > 0 && r.err == nil; n-- {
-			i := imported{module: r.name(), name: r.name()}
-			if r.byte() != 0 {
-				r.fail(malformed("import of something else than a function"))
+	case wasmbin.SectionImport:
+		for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+			i := imported{module: r.Name(), name: r.Name()}
+			if r.Byte() != 0 {
+				r.Fail(wasmbin.ErrUnsupported, "import of something else than a function")
 			}
-			i.kind = r.u32()
+			i.kind = r.U32()
 			b.imports = append(b.imports, i)
 		}
-	case sectionFunction:
-		for n := r.u32(); n > 0 && r.err == nil; n-- {
-			b.functions = append(b.functions, function{kind: r.u32()})
+	case wasmbin.SectionFunction:
+		for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+			b.functions = append(b.functions, function{kind: r.U32()})
 		}
-	case sectionTable:
-		if r.u32() != 1 || r.byte() != 0x70 {
-			r.fail(malformed("not one table of functions"))
+	case wasmbin.SectionTable:
+		if r.U32() != 1 || r.RefType() != wasmbin.TypeFuncref {
+			r.Fail(wasmbin.ErrUnsupported, "not one table of functions")
 		}
-		bounded := r.byte()
-		if b.table = r.u32(); bounded != 0 {
-			r.fail(malformed("a table with a maximum"))
+		var bounded bool
+		if b.table, _, bounded = r.Limits(); bounded {
+			r.Fail(wasmbin.ErrUnsupported, "a table with a maximum")
 		}
-	case sectionMemory:
-		if r.u32() != 1 || r.byte() != 0 {
-			r.fail(malformed("not one memory without a maximum"))
+	case wasmbin.SectionMemory:
+		var bounded bool
+		if r.U32() != 1 {
+			r.Fail(wasmbin.ErrUnsupported, "not one memory")
 		}
-		b.pages = r.u32()
-	case sectionGlobal:
-		b.globals = r.b
-	case sectionExport:
-		for n := r.u32(); n > 0 && r.err == nil; n-- {
-			b.exports = append(b.exports, export{r.name(), r.byte(), r.u32()})
+		if b.pages, _, bounded = r.Limits(); bounded {
+			r.Fail(wasmbin.ErrUnsupported, "a memory with a maximum")
 		}
-	case sectionElement:
-		for n := r.u32(); n > 0 && r.err == nil; n-- {
+	case wasmbin.SectionGlobal:
+		b.globals = r.Rest()
+		return nil
+	case wasmbin.SectionExport:
+		for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+			b.exports = append(b.exports, export{r.Name(), r.Byte(), r.U32()})
+		}
+	case wasmbin.SectionElement:
+		for n := r.U32(); n > 0 && r.Err() == nil; n-- {
 			b.element(r)
 		}
-	case sectionCode:
-		if n := r.u32(); n != uint32(len(b.functions)) {
-			r.fail(malformed("%d bodies", n))
+	case wasmbin.SectionCode:
+		if n := r.U32(); n != uint32(len(b.functions)) {
+			r.Fail(wasmbin.ErrMalformed, "%d functions have %d bodies", len(b.functions), n)
 		}
 		for i := range b.functions {
-			b.functions[i].body = r.take(r.u32())
+			b.functions[i].body = r.Bytes(r.U32())
 		}
-	case sectionData:
-		for n := r.u32(); n > 0 && r.err == nil; n-- {
-			begin := r.at
-			if r.byte() != 0 || r.byte() != opI32Const {
-				r.fail(malformed("a data segment that is not active"))
-			}
-			if r.signed(); r.byte() != opEnd {
-				r.fail(malformed("a data segment whose place is no constant"))
-			}
-			r.take(r.u32())
-			b.data = append(b.data, r.b[begin:r.at])
+	case wasmbin.SectionData:
+		for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+			begin := r.Offset()
+			active(r)
+			r.Bytes(r.U32())
+			b.data = append(b.data, r.Slice(begin, r.Offset()))
 		}
-	case sectionCustom, sectionDataCount:
 	default:
-		r.fail(malformed("section %d", id))
+		r.Fail(wasmbin.ErrUnsupported, "section %d", id)
 	}
+	return r.Done()
 }
 
-func (b *binary) element(r *reader) {
-	if r.u32() != 0 || r.byte() != opI32Const {
-		r.fail(malformed("an element segment of another kind"))
+// active reads the beginning of a segment of data, or of the table's elements, and
+// returns where that lies.
+func active(r *wasmbin.Reader) uint32 {
+	if r.U32() != 0 {
+		r.Fail(wasmbin.ErrUnsupported, "a segment that is not active")
 	}
-	e := element{at: uint32(r.signed())}
-	if r.byte() != opEnd {
-		r.fail(malformed("an element segment whose place is no constant"))
-	}
-	for n := r.u32(); n > 0 && r.err == nil; n-- {
-		e.functions = append(e.functions, r.u32())
+	return uint32(r.ConstI32())
+}
+
+func (b *binary) element(r *wasmbin.Reader) {
+	e := element{at: active(r)}
+	for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+		e.functions = append(e.functions, r.U32())
 	}
 	b.elements = append(b.elements, e)
 }
@@ -183,9 +158,9 @@ func (b *binary) element(r *reader) {
 // typeOf returns the index of a function type, written with a letter a value (valueType).
 // It is added if it is not there.
 func (b *binary) typeOf(params, results string) uint32 {
-	t := []byte{0x60}
+	t := []byte{wasmbin.TypeFunction}
 	for _, list := range []string{params, results} {
-		t = appendU32(t, uint32(len(list)))
+		t = wasmbin.AppendU32(t, uint32(len(list)))
 		for i := range len(list) {
 			t = append(t, valueType(list[i]))
 		}
@@ -205,7 +180,7 @@ func (b *binary) renumber(moved func(uint32) (uint32, bool)) error {
 	for i := range b.functions {
 		body, err := renumberBody(b.functions[i].body, moved)
 		if err != nil {
-			return fmt.Errorf("function %d: %w", i, err)
+			return fmt.Errorf("%w: function %d: %w", errModule, i, err)
 		}
 		b.functions[i].body = body
 	}
@@ -232,4 +207,33 @@ func (b *binary) renumber(moved func(uint32) (uint32, bool)) error {
 		}
 	}
 	return nil
+}
+
+// renumberBody rewrites the functions that a body names, by call and by ref.func.
+func renumberBody(body []byte, moved func(uint32) (uint32, bool)) ([]byte, error) {
+	r := wasmbin.NewReader(body)
+	for n := r.U32(); n > 0 && r.Err() == nil; n-- { // locals
+		r.U32()
+		r.ValueType()
+	}
+	out := make([]byte, 0, len(body)+16)
+	copied := 0
+	for r.More() {
+		op, begin := r.Byte(), r.Offset()
+		if op != wasmbin.OpCall && op != wasmbin.OpRefFunc {
+			r.Immediates(op)
+			continue
+		}
+		f := r.U32()
+		to, ok := moved(f)
+		if !ok {
+			r.Fail(wasmbin.ErrMalformed, "function %d does not exist", f)
+		}
+		out = wasmbin.AppendU32(append(out, body[copied:begin]...), to)
+		copied = r.Offset()
+	}
+	if r.Err() != nil {
+		return nil, r.Err()
+	}
+	return append(out, body[copied:]...), nil
 }

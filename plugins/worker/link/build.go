@@ -1,5 +1,7 @@
 package link
 
+import "edge/plugins/wasmbin"
+
 // Fields of the engine's JSObject and JSMapState: what a Map holds, and how much that is.
 const (
 	objectMap = 24
@@ -74,7 +76,7 @@ func (g *glue) checkCount(value uint32) code {
 	const three = "new Map([[1], [2], [3]])"
 	return do(
 		set(value, g.call("JS_Eval", ctx(), g.name(three), i32(uint32(len(three))), g.name("edge"), zero())),
-		when(ne(load(mapCount, load(objectMap, wrap(get(value)))), i32(3)), code{opUnreachable}),
+		when(ne(load(mapCount, load(objectMap, wrap(get(value)))), i32(3)), code{wasmbin.OpUnreachable}),
 		g.call("JS_FreeValue", ctx(), get(value)))
 }
 

@@ -3,6 +3,8 @@ package link
 import (
 	"fmt"
 	"slices"
+
+	"edge/plugins/wasmbin"
 )
 
 // The engine's memory begins with its stack, which grows down from engineStack to 0.
@@ -138,7 +140,7 @@ func (g *glue) call(name string, args ...code) code {
 	if !ok {
 		g.err = fmt.Errorf("there is no function %s to call", name)
 	}
-	return appendU32(append(do(args...), opCall), i)
+	return do(do(args...), indexed(wasmbin.OpCall, i))
 }
 
 // declare makes room for a function, which others may then call; define gives it a

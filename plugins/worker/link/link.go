@@ -16,6 +16,8 @@ package link
 import (
 	"fmt"
 	"slices"
+
+	"edge/plugins/wasmbin"
 )
 
 // exportedOfBuild are what the module exports only while it is built; so is free.
@@ -110,7 +112,7 @@ func (g *glue) graft(table []foreign) error {
 		}
 	}
 	for _, imp := range removed {
-		g.functions = append(g.functions, function{kind: imp.kind, body: []byte{0, opEnd}})
+		g.functions = append(g.functions, function{kind: imp.kind, body: []byte{0, wasmbin.OpEnd}})
 	}
 	if err := g.engine(removed); err != nil {
 		return err
@@ -145,13 +147,12 @@ func (g *glue) engine(removed []imported) error {
 
 // stackFirst looks whether the stack lies below the data, as the cells need it.
 func (b *binary) stackFirst() error {
-	r := &reader{b: b.globals}
-	if r.u32() != 1 || r.byte() != 0x7f || r.byte() != 1 || r.byte() != opI32Const || r.signed() != engineStack {
+	r := wasmbin.NewReader(b.globals)
+	if r.U32() != 1 || r.Byte() != wasmbin.TypeI32 || r.Byte() != 1 || r.ConstI32() != engineStack {
 		return malformed("its stack does not end at %d", engineStack)
 	}
 	for _, d := range b.data {
-		r := &reader{b: d, at: 2}
-		if at := r.signed(); at < engineStack {
+		if at := active(wasmbin.NewReader(d)); at < engineStack {
 			return malformed("data at %d", at)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"edge/plugins/wasmbin"
 )
 
 // engine is what make fetched.
@@ -47,10 +49,9 @@ func memoryOf(pages int, seed uint32) []byte {
 func sections(t *testing.T, module []byte) map[byte][]byte {
 	t.Helper()
 	out := map[byte][]byte{}
-	for r := (&reader{b: module, at: len(magic)}); r.more(); {
-		id := r.byte()
-		if out[id] = r.take(r.u32()); r.err != nil {
-			t.Fatal(r.err)
+	for s, err := range wasmbin.Sections(module) {
+		if out[s.ID] = s.Content; err != nil {
+			t.Fatal(err)
 		}
 	}
 	return out
@@ -69,11 +70,11 @@ func TestBake(t *testing.T) {
 	of, and := sections(t, a), sections(t, b)
 	for id := range of {
 		same := bytes.Equal(of[id], and[id])
-		if want := id != sectionMemory && id != sectionData && id != sectionCustom; same != want {
+		if want := id != wasmbin.SectionMemory && id != wasmbin.SectionData && id != wasmbin.SectionCustom; same != want {
 			t.Errorf("section %d: the same is %t, want %t", id, same, want)
 		}
 	}
-	if got := string(and[sectionCustom]); got != "\x05edge1"+`{"open":2}` {
+	if got := string(and[wasmbin.SectionCustom]); got != "\x05edge1"+`{"open":2}` {
 		t.Errorf("custom section %q", got)
 	}
 	for _, module := range [][]byte{a, b} {
@@ -108,10 +109,8 @@ func checkData(t *testing.T, module []byte) {
 	}
 	end := uint64(0)
 	for _, d := range b.data {
-		r := &reader{b: d, at: 2}
-		at := uint64(uint32(r.signed()))
-		r.byte()
-		n := uint64(r.u32())
+		r := wasmbin.NewReader(d)
+		at, n := uint64(active(r)), uint64(r.U32())
 		if at < end || n == 0 || at/page != (at+n-1)/page || at+n > uint64(b.pages)*wasmPage {
 			t.Fatalf("a segment of %d bytes at %d, after one that ends at %d", n, at, end)
 		}
@@ -124,10 +123,8 @@ func filled(t *testing.T, b *binary) []byte {
 	t.Helper()
 	memory := make([]byte, b.pages*wasmPage)
 	for _, d := range b.data {
-		r := &reader{b: d, at: 2}
-		at := uint32(r.signed())
-		r.byte()
-		copy(memory[at:], r.take(r.u32()))
+		r := wasmbin.NewReader(d)
+		copy(memory[active(r):], r.Bytes(r.U32()))
 	}
 	return memory
 }
@@ -229,9 +226,9 @@ func TestRefused(t *testing.T) {
 	for name, module := range map[string][]byte{
 		"nothing":         nil,
 		"no module":       []byte("function fetch() {}"),
-		"an empty module": []byte(magic),
+		"an empty module": []byte(wasmbin.Header),
 		"half of it":      e[:len(e)/2],
-		"another stack":   change(func(b *binary) { b.globals = []byte{1, 0x7f, 1, opI32Const, 0, opEnd} }),
+		"another stack":   change(func(b *binary) { b.globals = []byte{1, 0x7f, 1, wasmbin.OpI32Const, 0, wasmbin.OpEnd} }),
 		"data in the way": change(func(b *binary) { b.data = append(b.data, segment(names, []byte("data"))) }),
 		"another import":  change(func(b *binary) { b.imports[0].name = "host_other" }),
 		"another type":    change(func(b *binary) { b.imports[0].kind = b.imports[2].kind }),
@@ -244,7 +241,7 @@ func TestRefused(t *testing.T) {
 		}),
 		"another JS_FreeValue":   change(func(b *binary) { other(b, "JS_FreeValue", 4) }),
 		"another JS_FreeValueRT": change(func(b *binary) { other(b, "JS_FreeValueRT", 7) }),
-		"a call of nobody":       change(func(b *binary) { b.functions[0].body = []byte{0, opCall, 0xff, 0xff, 3, opEnd} }),
+		"a call of nobody":       change(func(b *binary) { b.functions[0].body = []byte{0, wasmbin.OpCall, 0xff, 0xff, 3, wasmbin.OpEnd} }),
 	} {
 		if _, err := Link(module); !errors.Is(err, errModule) {
 			t.Errorf("%s: %v", name, err)
@@ -289,36 +286,20 @@ func TestTable(t *testing.T) {
 	}
 }
 
-func TestNumbers(t *testing.T) {
-	t.Parallel()
-	for _, v := range []int64{0, 1, -1, 63, 64, -64, -65, 1 << 31, -1 << 31, 1<<63 - 1, -1 << 63} {
-		r := &reader{b: appendSigned(nil, v)}
-		if got := r.signed(); got != v || r.err != nil || r.more() {
-			t.Errorf("%d is read as %d, %v", v, got, r.err)
-		}
-	}
-	for _, v := range []uint32{0, 127, 128, 1<<32 - 1} {
-		r := &reader{b: appendU32(nil, v)}
-		if got := r.u32(); got != v || r.err != nil || r.more() {
-			t.Errorf("%d is read as %d, %v", v, got, r.err)
-		}
-	}
-}
-
 // FuzzParse takes foreign modules apart, and puts together what can be: that can be
 // taken apart again, and is the same then.
 func FuzzParse(f *testing.F) {
 	b := &binary{globals: []byte{0}}
 	kind := b.typeOf("iID", "I")
 	b.imports = []imported{{"env", "f", kind}}
-	b.functions = []function{{kind, body("iI", get(0), set(0), drop(i64(5)), code{opCall, 0}, i64(1))}}
+	b.functions = []function{{kind, body("iI", get(0), set(0), drop(i64(5)), code{wasmbin.OpCall, 0}, i64(1))}}
 	b.table, b.pages = 4, 1
 	b.elements = []element{{1, []uint32{0, 1}}}
 	b.exports = []export{{"f", 0, 1}}
 	b.data = [][]byte{segment(8, []byte("data"))}
 	f.Add(b.encode())
-	f.Add([]byte(magic))
-	f.Add(append([]byte(magic), sectionElement, 5, 0xff, 0xff, 0xff, 0xff, 0x0f))
+	f.Add([]byte(wasmbin.Header))
+	f.Add(append([]byte(wasmbin.Header), wasmbin.SectionElement, 5, 0xff, 0xff, 0xff, 0xff, 0x0f))
 	f.Fuzz(func(t *testing.T, module []byte) {
 		b, err := parse(module)
 		if err != nil {

@@ -1,6 +1,10 @@
 package link
 
-import "strings"
+import (
+	"strings"
+
+	"edge/plugins/wasmbin"
+)
 
 // Locals of a stub: its parameters are the context, this, argc and argv.
 const (
@@ -52,8 +56,8 @@ func (g *glue) stub(f foreign) {
 	}
 	body := do(converted, cells)
 	if bytes != nil { // a block that is left when there are no bytes to be had
-		body = do(body, code{opBlock, 0x40}, code{opBlock, 0x40}, bytes, code{opBr, 1, opEnd},
-			release, ret(i64(exception)), code{opEnd})
+		body = do(body, code{wasmbin.OpBlock, wasmbin.BlockEmpty}, code{wasmbin.OpBlock, wasmbin.BlockEmpty}, bytes, code{wasmbin.OpBr, 1, wasmbin.OpEnd},
+			release, ret(i64(exception)), code{wasmbin.OpEnd})
 	}
 	g.function("js."+f.name, "iIii", "I", "Iii"+numbers, body, g.answer(f, args, release, numbers))
 }
