@@ -2,8 +2,11 @@ package plugins
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/tetratelabs/wazero/api"
+
+	"edge/plugins/wasmbin"
 )
 
 // contents is what a module has in its memory when it is instantiated. It is taken out
@@ -32,86 +35,75 @@ type segment struct {
 //
 // Nothing else of the module is looked at.
 func split(module []byte, most uint64) (code []byte, c *contents) {
-	sections, ok := sectionsOf(module)
-	if !ok {
-		return module, nil
-	}
-	size := 0
-	for _, s := range sections {
-		if s.id != sectionData {
-			size += len(s.whole)
-		}
-	}
-	code = append(make([]byte, 0, 8+size), module[:8]...)
-	for _, s := range sections {
-		switch s.id {
-		case sectionStart, sectionDataCount:
+	kept := [][]byte{[]byte(wasmbin.Header)}
+	for s, err := range wasmbin.Sections(module) {
+		if err != nil {
 			return module, nil
-		case sectionCustom:
-			if s.name == "name" {
-				code = append(code, s.whole...)
+		}
+		switch s.ID {
+		case wasmbin.SectionStart, wasmbin.SectionDataCount:
+			return module, nil
+		case wasmbin.SectionCustom:
+			if s.Name == "name" {
+				kept = append(kept, s.Whole)
 			}
-		case sectionMemory:
+		case wasmbin.SectionMemory:
 			var emptied []byte
-			if c, emptied = splitMemory(s.content, most); c == nil {
+			if c, emptied = splitMemory(s.Reader(), most); c == nil {
 				return module, nil
 			}
-			code = append(append(code, sectionMemory, byte(len(emptied))), emptied...)
-		case sectionData:
-			if c == nil || !c.read(bytes.Clone(s.content)) {
+			kept = append(kept, wasmbin.AppendSection(nil, s.ID, emptied))
+		case wasmbin.SectionData:
+			if c == nil || !c.read(bytes.Clone(s.Content)) {
 				return module, nil
 			}
 		default:
-			code = append(code, s.whole...)
+			kept = append(kept, s.Whole)
 		}
 	}
 	if c == nil {
 		return module, nil
 	}
-	return code, c
+	return slices.Concat(kept...), c
 }
 
 // splitMemory reads a memory section (section 5.5.8) and returns it with a memory that
 // has no pages. Without contents the section has not one memory, or not a valid one.
-func splitMemory(section []byte, most uint64) (c *contents, emptied []byte) {
+func splitMemory(r *wasmbin.Reader, most uint64) (c *contents, emptied []byte) {
 	const maxPages = 1 << 16
-	in := cursor{b: section}
-	memories, bounded := in.u32(), in.byte()
-	pages := in.u32()
-	rest := in.b
-	limit := uint32(maxPages)
-	if bounded == 1 {
-		limit = in.u32()
+	memories := r.U32()
+	pages, limit, bounded := r.Limits()
+	emptied = []byte{1, 0, 0}
+	if bounded {
+		emptied = wasmbin.AppendU32([]byte{1, 1, 0}, limit)
+	} else {
+		limit = maxPages
 	}
 	switch {
-	case in.bad || len(in.b) > 0 || memories != 1 || bounded > 1:
+	case r.Done() != nil || memories != 1:
 		return nil, nil
 	case limit > maxPages || pages > limit || uint64(pages)*wasmPage > most:
 		return nil, nil
 	}
-	return &contents{pages: pages}, append([]byte{1, bounded, 0}, rest...)
+	return &contents{pages: pages}, emptied
 }
 
 // read reads a data section (section 5.5.14) and keeps views into it. It is false for
 // anything but active segments at constant places in memory.
 func (c *contents) read(section []byte) bool {
-	const active, i32Const, end = 0, 0x41, 0x0b
-	in := cursor{b: section}
-	for n := in.u32(); n > 0 && !in.bad; n-- {
-		if in.u32() != active || in.byte() != i32Const {
+	r := wasmbin.NewReader(section)
+	for n := r.U32(); n > 0 && r.Err() == nil; n-- {
+		if r.U32() != 0 { // not active, or with the index of a memory
 			return false
 		}
-		at := uint32(in.i32())
-		if in.byte() != end {
-			return false
-		}
-		b := in.take(in.u32())
+		at := uint32(r.ConstI32())
+		b := r.Bytes(r.U32())
 		if uint64(at)+uint64(len(b)) > uint64(c.pages)*wasmPage {
 			return false
 		}
 		c.segments = append(c.segments, segment{at, b})
 	}
-	return !in.bad && len(in.b) == 0
+	return r.Done() == nil
 }
 
 // fill puts the contents into the memory of a new instance, in their order: later

@@ -10,11 +10,12 @@ import (
 
 	"edge/plugins/meter"
 	"edge/plugins/wasmasm"
+	"edge/plugins/wasmbin"
 )
 
-// header begins every module; sec makes a section of it.
-const header = "\x00asm\x01\x00\x00\x00"
+const header = wasmbin.Header
 
+// sec is a section.
 func sec(id byte, content ...byte) string {
 	return string(append([]byte{id, byte(len(content))}, content...))
 }
@@ -23,8 +24,8 @@ func sec(id byte, content ...byte) string {
 // change what they do.
 func TestSplit(t *testing.T) {
 	t.Parallel()
-	one := sec(sectionMemory, 1, 0, 2)
-	empty := sec(sectionMemory, 1, 0, 0)
+	one := sec(wasmbin.SectionMemory, 1, 0, 2)
+	empty := sec(wasmbin.SectionMemory, 1, 0, 0)
 	at16 := []byte{1, 0, 0x41, 16, 0x0b, 2, 'a', 'b'}
 	tests := []struct {
 		name, module string
@@ -32,39 +33,39 @@ func TestSplit(t *testing.T) {
 		pages        uint32
 		segments     []segment
 	}{
-		{"data", header + one + sec(sectionData, at16...), header + empty, 2, []segment{{16, []byte("ab")}}},
+		{"data", header + one + sec(wasmbin.SectionData, at16...), header + empty, 2, []segment{{16, []byte("ab")}}},
 		{"no data", header + one, header + empty, 2, nil},
-		{"bounded", header + sec(sectionMemory, 1, 1, 1, 3), header + sec(sectionMemory, 1, 1, 0, 3), 1, nil},
+		{"bounded", header + sec(wasmbin.SectionMemory, 1, 1, 1, 3), header + sec(wasmbin.SectionMemory, 1, 1, 0, 3), 1, nil},
 		{"names", header + "\x00\x05\x04name" + one + "\x00\x05\x04othe", header + "\x00\x05\x04name" + empty, 2, nil},
-		{"two", header + one + sec(sectionData, 2, 0, 0x41, 0, 0x0b, 1, 'a', 0, 0x41, 0x80, 1, 0x0b, 1, 'b'), header + empty, 2,
+		{"two", header + one + sec(wasmbin.SectionData, 2, 0, 0x41, 0, 0x0b, 1, 'a', 0, 0x41, 0x80, 1, 0x0b, 1, 'b'), header + empty, 2,
 			[]segment{{0, []byte("a")}, {128, []byte("b")}}},
-		{"last byte", header + one + sec(sectionData, 1, 0, 0x41, 0xff, 0xff, 7, 0x0b, 1, 'a'), header + empty, 2, []segment{{131071, []byte("a")}}},
-		{"empty at the end", header + one + sec(sectionData, 1, 0, 0x41, 0x80, 0x80, 8, 0x0b, 0), header + empty, 2, []segment{{131072, nil}}},
+		{"last byte", header + one + sec(wasmbin.SectionData, 1, 0, 0x41, 0xff, 0xff, 7, 0x0b, 1, 'a'), header + empty, 2, []segment{{131071, []byte("a")}}},
+		{"empty at the end", header + one + sec(wasmbin.SectionData, 1, 0, 0x41, 0x80, 0x80, 8, 0x0b, 0), header + empty, 2, []segment{{131072, nil}}},
 
 		{name: "no memory", module: header},
-		{name: "data without memory", module: header + sec(sectionData, at16...)},
-		{name: "two memories", module: header + sec(sectionMemory, 2, 0, 1, 0, 1)},
-		{name: "no memories", module: header + sec(sectionMemory, 0)},
-		{name: "shared", module: header + sec(sectionMemory, 1, 3, 1, 1)},
-		{name: "too large", module: header + sec(sectionMemory, 1, 0, 5)},
-		{name: "most below least", module: header + sec(sectionMemory, 1, 1, 2, 1)},
-		{name: "most beyond", module: header + sec(sectionMemory, 1, 1, 1, 0x81, 0x80, 4)},
-		{name: "more in the memory section", module: header + sec(sectionMemory, 1, 0, 1, 0)},
-		{name: "start", module: header + one + sec(sectionStart, 0) + sec(sectionData, at16...)},
-		{name: "count", module: header + one + sec(sectionDataCount, 1) + sec(sectionData, at16...)},
-		{name: "passive", module: header + one + sec(sectionData, 1, 1, 1, 'a')},
-		{name: "memory index", module: header + one + sec(sectionData, 1, 2, 0, 0x41, 0, 0x0b, 1, 'a')},
-		{name: "global", module: header + one + sec(sectionData, 1, 0, 0x23, 0, 0x0b, 1, 'a')},
-		{name: "expression", module: header + one + sec(sectionData, 1, 0, 0x41, 0, 0x41, 0, 0x6a, 0x0b, 1, 'a')},
-		{name: "outside", module: header + one + sec(sectionData, 1, 0, 0x41, 0xff, 0xff, 7, 0x0b, 2, 'a', 'b')},
-		{name: "negative", module: header + one + sec(sectionData, 1, 0, 0x41, 0x7f, 0x0b, 1, 'a')},
-		{name: "cut short", module: header + one + sec(sectionData, 1, 0, 0x41, 0, 0x0b, 3, 'a')},
-		{name: "more segments", module: header + one + sec(sectionData, 2, 0, 0x41, 0, 0x0b, 1, 'a')},
-		{name: "fewer segments", module: header + one + sec(sectionData, 0, 0, 0x41, 0, 0x0b, 1, 'a')},
-		{name: "long number", module: header + one + sec(sectionData, 1, 0, 0x41, 0x80, 0x80, 0x80, 0x80, 0x80, 0, 0x0b, 0)},
-		{name: "wide number", module: header + one + sec(sectionData, 1, 0, 0x41, 0x80, 0x80, 0x80, 0x80, 0x10, 0x0b, 0)},
+		{name: "data without memory", module: header + sec(wasmbin.SectionData, at16...)},
+		{name: "two memories", module: header + sec(wasmbin.SectionMemory, 2, 0, 1, 0, 1)},
+		{name: "no memories", module: header + sec(wasmbin.SectionMemory, 0)},
+		{name: "shared", module: header + sec(wasmbin.SectionMemory, 1, 3, 1, 1)},
+		{name: "too large", module: header + sec(wasmbin.SectionMemory, 1, 0, 5)},
+		{name: "most below least", module: header + sec(wasmbin.SectionMemory, 1, 1, 2, 1)},
+		{name: "most beyond", module: header + sec(wasmbin.SectionMemory, 1, 1, 1, 0x81, 0x80, 4)},
+		{name: "more in the memory section", module: header + sec(wasmbin.SectionMemory, 1, 0, 1, 0)},
+		{name: "start", module: header + one + sec(wasmbin.SectionStart, 0) + sec(wasmbin.SectionData, at16...)},
+		{name: "count", module: header + one + sec(wasmbin.SectionDataCount, 1) + sec(wasmbin.SectionData, at16...)},
+		{name: "passive", module: header + one + sec(wasmbin.SectionData, 1, 1, 1, 'a')},
+		{name: "memory index", module: header + one + sec(wasmbin.SectionData, 1, 2, 0, 0x41, 0, 0x0b, 1, 'a')},
+		{name: "global", module: header + one + sec(wasmbin.SectionData, 1, 0, 0x23, 0, 0x0b, 1, 'a')},
+		{name: "expression", module: header + one + sec(wasmbin.SectionData, 1, 0, 0x41, 0, 0x41, 0, 0x6a, 0x0b, 1, 'a')},
+		{name: "outside", module: header + one + sec(wasmbin.SectionData, 1, 0, 0x41, 0xff, 0xff, 7, 0x0b, 2, 'a', 'b')},
+		{name: "negative", module: header + one + sec(wasmbin.SectionData, 1, 0, 0x41, 0x7f, 0x0b, 1, 'a')},
+		{name: "cut short", module: header + one + sec(wasmbin.SectionData, 1, 0, 0x41, 0, 0x0b, 3, 'a')},
+		{name: "more segments", module: header + one + sec(wasmbin.SectionData, 2, 0, 0x41, 0, 0x0b, 1, 'a')},
+		{name: "fewer segments", module: header + one + sec(wasmbin.SectionData, 0, 0, 0x41, 0, 0x0b, 1, 'a')},
+		{name: "long number", module: header + one + sec(wasmbin.SectionData, 1, 0, 0x41, 0x80, 0x80, 0x80, 0x80, 0x80, 0, 0x0b, 0)},
+		{name: "wide number", module: header + one + sec(wasmbin.SectionData, 1, 0, 0x41, 0x80, 0x80, 0x80, 0x80, 0x10, 0x0b, 0)},
 		{name: "memory twice", module: header + one + one},
-		{name: "data first", module: header + sec(sectionData, at16...) + one},
+		{name: "data first", module: header + sec(wasmbin.SectionData, at16...) + one},
 		{name: "unknown", module: header + one + sec(13, 0)},
 		{name: "section cut short", module: header + "\x05\x05\x01"},
 		{name: "custom cut short", module: header + one + "\x00\x02\x05n"},
@@ -91,10 +92,10 @@ func TestSplit(t *testing.T) {
 // FuzzSplit has what was taken out of a module and put into an instance's memory be what
 // the module itself puts there, and has no module be taken apart that is not valid.
 func FuzzSplit(f *testing.F) {
-	f.Add([]byte(header + sec(sectionMemory, 1, 0, 2) + sec(sectionData, 1, 0, 0x41, 16, 0x0b, 2, 'a', 'b')))
-	f.Add([]byte(header + sec(sectionMemory, 1, 1, 1, 3) + sec(sectionData, 2, 0, 0x41, 0, 0x0b, 1, 'a', 0, 0x41, 0, 0x0b, 2, 'b', 'c')))
-	f.Add([]byte(header + sec(sectionMemory, 1, 0, 1) + sec(sectionDataCount, 1) + sec(sectionData, 1, 1, 1, 'a')))
-	f.Add([]byte(header + "\x00\x05\x04name" + sec(sectionMemory, 1, 0, 1)))
+	f.Add([]byte(header + sec(wasmbin.SectionMemory, 1, 0, 2) + sec(wasmbin.SectionData, 1, 0, 0x41, 16, 0x0b, 2, 'a', 'b')))
+	f.Add([]byte(header + sec(wasmbin.SectionMemory, 1, 1, 1, 3) + sec(wasmbin.SectionData, 2, 0, 0x41, 0, 0x0b, 1, 'a', 0, 0x41, 0, 0x0b, 2, 'b', 'c')))
+	f.Add([]byte(header + sec(wasmbin.SectionMemory, 1, 0, 1) + sec(wasmbin.SectionDataCount, 1) + sec(wasmbin.SectionData, 1, 1, 1, 'a')))
+	f.Add([]byte(header + "\x00\x05\x04name" + sec(wasmbin.SectionMemory, 1, 0, 1)))
 	f.Add(responding("x"))
 	f.Add(saying(`{"open": 1}`).async(wasmasm.I32(1), nil, nil))
 	ctx := context.Background()

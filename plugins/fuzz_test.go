@@ -102,7 +102,7 @@ func FuzzLogFields(f *testing.F) {
 func FuzzModule(f *testing.F) {
 	f.Add(responding("x"))
 	f.Add(minimal(nil))
-	f.Add([]byte("\x00asm\x01\x00\x00\x00"))
+	f.Add([]byte(header))
 	reg, err := NewRegistry(Config{})
 	if err != nil {
 		f.Fatal(err)

@@ -3,6 +3,8 @@ package plugins
 import (
 	"encoding/json"
 	"fmt"
+
+	"edge/plugins/wasmbin"
 )
 
 // manifestSection is the custom section in which a module says how it wants to be run.
@@ -29,20 +31,19 @@ type manifest struct {
 // readManifest returns what a module says of itself; nothing, if it says nothing. The
 // error is one line.
 func readManifest(module []byte) (m manifest, err error) {
-	sections, ok := sectionsOf(module)
-	if !ok {
-		return m, nil // the compiler says what is wrong with it
-	}
 	found := false
-	for _, s := range sections {
-		if s.id != sectionCustom || s.name != manifestSection {
+	for s, err := range wasmbin.Sections(module) {
+		if err != nil {
+			return manifest{}, nil // the compiler says what is wrong with the module
+		}
+		if s.ID != wasmbin.SectionCustom || s.Name != manifestSection {
 			continue
 		}
 		if found {
 			return m, fmt.Errorf("it has more than one custom section %q", manifestSection)
 		}
 		found = true
-		if err := m.read(s.content); err != nil {
+		if err := m.read(s.Reader().Rest()); err != nil {
 			return m, fmt.Errorf("its custom section %q is malformed: %w", manifestSection, err)
 		}
 	}

@@ -2,7 +2,6 @@ package plugins
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/tetratelabs/wazero/api"
+
+	"edge/plugins/wasmbin"
 )
 
 const (
@@ -50,17 +51,18 @@ func verifyFile(module []byte) error {
 	switch {
 	case len(module) == 0:
 		return errors.New("the file is empty")
-	case !bytes.HasPrefix(module, []byte("\x00asm")):
+	case !bytes.HasPrefix(module, []byte(wasmbin.Magic)):
 		return errors.New("it is not a WebAssembly module")
 	case bytes.HasPrefix(module[4:], []byte("\x0d\x00\x01\x00")):
 		return errors.New("it is a WebAssembly component; a plugin is a core module")
 	}
-	for rest := module[min(8, len(module)):]; len(rest) > 0; {
-		size, n := binary.Uvarint(rest[1:])
-		if n <= 0 || size > uint64(len(rest)-1-n) {
-			return fmt.Errorf("the file is cut short: it ends within a section, after %d bytes", len(module))
-		}
-		rest = rest[1+n+int(size):]
+	r := wasmbin.NewReader(module[min(len(wasmbin.Header), len(module)):])
+	for r.More() {
+		r.Byte()
+		r.Bytes(r.U32())
+	}
+	if r.Err() != nil {
+		return fmt.Errorf("the file is cut short: it ends within a section, after %d bytes", len(module))
 	}
 	return nil
 }

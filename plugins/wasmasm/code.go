@@ -3,6 +3,8 @@ package wasmasm
 import (
 	"encoding/binary"
 	"math"
+
+	"edge/plugins/wasmbin"
 )
 
 // Code is a piece of a function's body: instructions, one after the other.
@@ -20,29 +22,29 @@ func Do(parts ...Code) Code {
 }
 
 // I32 pushes a constant.
-func I32(v int32) Code { return append(Code{0x41}, signed(int64(v))...) }
+func I32(v int32) Code { return wasmbin.AppendS32(Code{0x41}, v) }
 
 // I64 pushes a constant.
-func I64(v int64) Code { return append(Code{0x42}, signed(v)...) }
+func I64(v int64) Code { return wasmbin.AppendS64(Code{0x42}, v) }
 
 // F64 pushes a constant.
 func F64(v float64) Code { return binary.LittleEndian.AppendUint64(Code{0x44}, math.Float64bits(v)) }
 
 // Get pushes a parameter or local.
-func Get(local uint32) Code { return append(Code{0x20}, unsigned(local)...) }
+func Get(local uint32) Code { return wasmbin.AppendU32(Code{0x20}, local) }
 
 // Set pops into a parameter or local.
-func Set(local uint32) Code { return append(Code{0x21}, unsigned(local)...) }
+func Set(local uint32) Code { return wasmbin.AppendU32(Code{0x21}, local) }
 
 // GetGlobal pushes a global.
-func GetGlobal(g Global) Code { return append(Code{0x23}, unsigned(uint32(g))...) }
+func GetGlobal(g Global) Code { return wasmbin.AppendU32(Code{0x23}, uint32(g)) }
 
 // SetGlobal pops into a global.
-func SetGlobal(g Global) Code { return append(Code{0x24}, unsigned(uint32(g))...) }
+func SetGlobal(g Global) Code { return wasmbin.AppendU32(Code{0x24}, uint32(g)) }
 
 // Call calls a function with what args push.
 func Call(f Func, args ...Code) Code {
-	return append(append(Do(args...), 0x10), unsigned(uint32(f))...)
+	return wasmbin.AppendU32(append(Do(args...), 0x10), uint32(f))
 }
 
 // Drop pops a value.

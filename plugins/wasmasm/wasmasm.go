@@ -6,7 +6,11 @@
 // imports it.
 package wasmasm
 
-import "math"
+import (
+	"math"
+
+	"edge/plugins/wasmbin"
+)
 
 // Func is a function's index in its module.
 type Func uint32
@@ -42,39 +46,38 @@ func (m *Module) Import(module, name, params, results string) Func {
 	if len(m.funcs) > 0 {
 		panic("wasmasm: imports come before functions")
 	}
-	entry := append(append(text(module), text(name)...), 0x00)
-	m.imports = append(m.imports, append(entry, unsigned(m.typeOf(params, results))...))
+	entry := append(names(module, name), 0x00)
+	m.imports = append(m.imports, wasmbin.AppendU32(entry, m.typeOf(params, results)))
 	m.imported++
 	return Func(m.imported - 1)
 }
 
 // ImportMemory adds a memory import.
 func (m *Module) ImportMemory(module, name string) {
-	entry := append(append(text(module), text(name)...), 0x02, 0x00, 0x01)
-	m.imports = append(m.imports, entry)
+	m.imports = append(m.imports, append(names(module, name), 0x02, 0x00, 0x01))
 }
 
 // Memory gives the module a memory of so many pages of 64 KiB and exports it as
 // "memory"; most 0 is no bound. Called again, it gives it another size.
 func (m *Module) Memory(pages, most uint32) {
 	if m.memory == nil {
-		m.exports = append(m.exports, append(text("memory"), 0x02, 0x00))
+		m.exports = append(m.exports, append(names("memory"), 0x02, 0x00))
 	}
-	m.memory = append([]byte{0x00}, unsigned(pages)...)
+	m.memory = wasmbin.AppendU32([]byte{0x00}, pages)
 	if most > 0 {
-		m.memory = append(append([]byte{0x01}, unsigned(pages)...), unsigned(most)...)
+		m.memory = wasmbin.AppendU32(wasmbin.AppendU32([]byte{0x01}, pages), most)
 	}
 }
 
 // Table gives the module a table of so many functions, all null.
-func (m *Module) Table(entries uint32) { m.table = append([]byte{0x70, 0x00}, unsigned(entries)...) }
+func (m *Module) Table(entries uint32) {
+	m.table = wasmbin.AppendU32([]byte{wasmbin.TypeFuncref, 0x00}, entries)
+}
 
 // Bytes puts b into memory when the module starts and returns where.
 func (m *Module) Bytes(b []byte) (ptr uint32) {
 	ptr = m.Space(uint32(len(b)))
-	segment := append([]byte{0x00}, I32(int32(ptr))...)
-	segment = append(append(segment, end...), unsigned(uint32(len(b)))...)
-	m.data = append(m.data, append(segment, b...))
+	m.data = append(m.data, wasmbin.AppendSized(wasmbin.AppendConstI32([]byte{0x00}, int32(ptr)), b))
 	return ptr
 }
 
@@ -87,7 +90,7 @@ func (m *Module) Space(n uint32) (ptr uint32) {
 
 // Global adds a mutable i32 global.
 func (m *Module) Global(value int32) Global {
-	m.globals = append(m.globals, append(append([]byte{0x7f, 0x01}, I32(value)...), end...))
+	m.globals = append(m.globals, wasmbin.AppendConstI32([]byte{wasmbin.TypeI32, 0x01}, value))
 	return Global(len(m.globals) - 1)
 }
 
@@ -96,7 +99,7 @@ func (m *Module) Global(value int32) Global {
 func (m *Module) Func(export, params, results, locals string, body ...Code) Func {
 	index := uint32(m.imported + len(m.funcs))
 	m.funcs = append(m.funcs, m.typeOf(params, results))
-	code := unsigned(uint32(len(locals)))
+	code := wasmbin.AppendU32(nil, uint32(len(locals)))
 	for i := range locals {
 		code = append(code, 0x01, valueType(locals[i]))
 	}
@@ -104,7 +107,7 @@ func (m *Module) Func(export, params, results, locals string, body ...Code) Func
 		code = append(code, c...)
 	}
 	code = append(code, end...)
-	m.bodies = append(m.bodies, append(unsigned(uint32(len(code))), code...))
+	m.bodies = append(m.bodies, wasmbin.AppendSized(nil, code))
 	if export != "" {
 		m.Export(export, Func(index))
 	}
@@ -113,53 +116,52 @@ func (m *Module) Func(export, params, results, locals string, body ...Code) Func
 
 // Export exports a function under a name.
 func (m *Module) Export(name string, f Func) {
-	m.exports = append(m.exports, append(append(text(name), 0x00), unsigned(uint32(f))...))
+	m.exports = append(m.exports, wasmbin.AppendU32(append(names(name), 0x00), uint32(f)))
 }
 
 // ExportGlobal exports a global under a name.
 func (m *Module) ExportGlobal(name string, g Global) {
-	m.exports = append(m.exports, append(append(text(name), 0x03), unsigned(uint32(g))...))
+	m.exports = append(m.exports, wasmbin.AppendU32(append(names(name), 0x03), uint32(g)))
 }
 
 // Start makes f run when the module is instantiated.
-func (m *Module) Start(f Func) { m.start = unsigned(uint32(f)) }
+func (m *Module) Start(f Func) { m.start = wasmbin.AppendU32(nil, uint32(f)) }
 
 // Custom adds a custom section behind all others.
 func (m *Module) Custom(name string, content []byte) {
-	body := append(text(name), content...)
-	m.custom = append(append(append(m.custom, 0), unsigned(uint32(len(body)))...), body...)
+	m.custom = wasmbin.AppendSection(m.custom, wasmbin.SectionCustom, append(names(name), content...))
 }
 
 // Encode returns the module's bytes.
 func (m *Module) Encode() []byte {
-	b := []byte{0x00, 'a', 's', 'm', 0x01, 0x00, 0x00, 0x00}
+	b := []byte(wasmbin.Header)
 	functions := make([][]byte, len(m.funcs))
 	for i, t := range m.funcs {
-		functions[i] = unsigned(t)
+		functions[i] = wasmbin.AppendU32(nil, t)
 	}
-	b = section(b, 1, m.types)
-	b = section(b, 2, m.imports)
-	b = section(b, 3, functions)
+	b = section(b, wasmbin.SectionType, m.types)
+	b = section(b, wasmbin.SectionImport, m.imports)
+	b = section(b, wasmbin.SectionFunction, functions)
 	if m.table != nil {
-		b = section(b, 4, [][]byte{m.table})
+		b = section(b, wasmbin.SectionTable, [][]byte{m.table})
 	}
 	if m.memory != nil {
-		b = section(b, 5, [][]byte{m.memory})
+		b = section(b, wasmbin.SectionMemory, [][]byte{m.memory})
 	}
-	b = section(b, 6, m.globals)
-	b = section(b, 7, m.exports)
+	b = section(b, wasmbin.SectionGlobal, m.globals)
+	b = section(b, wasmbin.SectionExport, m.exports)
 	if m.start != nil {
-		b = append(append(b, 8, byte(len(m.start))), m.start...)
+		b = wasmbin.AppendSection(b, wasmbin.SectionStart, m.start)
 	}
-	b = section(b, 10, m.bodies)
-	return append(section(b, 11, m.data), m.custom...)
+	b = section(b, wasmbin.SectionCode, m.bodies)
+	return append(section(b, wasmbin.SectionData, m.data), m.custom...)
 }
 
 // typeOf returns the index of a function type, adding it if need be.
 func (m *Module) typeOf(params, results string) uint32 {
-	t := []byte{0x60}
+	t := []byte{wasmbin.TypeFunction}
 	for _, list := range []string{params, results} {
-		t = append(t, unsigned(uint32(len(list)))...)
+		t = wasmbin.AppendU32(t, uint32(len(list)))
 		for i := range list {
 			t = append(t, valueType(list[i]))
 		}
@@ -176,11 +178,11 @@ func (m *Module) typeOf(params, results string) uint32 {
 func valueType(letter byte) byte {
 	switch letter {
 	case 'i':
-		return 0x7f
+		return wasmbin.TypeI32
 	case 'I':
-		return 0x7e
+		return wasmbin.TypeI64
 	case 'D':
-		return 0x7c
+		return wasmbin.TypeF64
 	}
 	panic("wasmasm: a type's letter is i, I or D")
 }
@@ -190,37 +192,20 @@ func section(b []byte, id byte, entries [][]byte) []byte {
 	if len(entries) == 0 {
 		return b
 	}
-	body := unsigned(uint32(len(entries)))
+	body := wasmbin.AppendU32(nil, uint32(len(entries)))
 	for _, e := range entries {
 		body = append(body, e...)
 	}
-	b = append(b, id)
-	return append(append(b, unsigned(uint32(len(body)))...), body...)
+	return wasmbin.AppendSection(b, id, body)
 }
 
-func text(s string) []byte { return append(unsigned(uint32(len(s))), s...) }
-
-// unsigned is LEB128 of a u32.
-func unsigned(v uint32) []byte {
+// names encodes one or more.
+func names(texts ...string) []byte {
 	var b []byte
-	for v >= 0x80 {
-		b = append(b, byte(v)|0x80)
-		v >>= 7
+	for _, s := range texts {
+		b = wasmbin.AppendName(b, s)
 	}
-	return append(b, byte(v))
-}
-
-// signed is LEB128 of an i64 or i32.
-func signed(v int64) []byte {
-	var b []byte
-	for {
-		low := byte(v & 0x7f)
-		v >>= 7
-		if v == 0 && low&0x40 == 0 || v == -1 && low&0x40 != 0 {
-			return append(b, low)
-		}
-		b = append(b, low|0x80)
-	}
+	return b
 }
 
 // MaxI32 is the largest address and length there is, for pointers outside

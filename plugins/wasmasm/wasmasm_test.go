@@ -27,12 +27,3 @@ func TestEncode(t *testing.T) {
 		t.Errorf("got\n%s, want\n%s", got, want)
 	}
 }
-
-func TestSigned(t *testing.T) {
-	t.Parallel()
-	for v, want := range map[int64]string{0: "00", 63: "3f", 64: "c000", -64: "40", -65: "bf7f", 128: "8001", -128: "807f"} {
-		if got := hex.EncodeToString(signed(v)); got != want {
-			t.Errorf("%d is %s, want %s", v, got, want)
-		}
-	}
-}
