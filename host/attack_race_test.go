@@ -23,12 +23,13 @@ type tenancy struct{ labels sync.Map }
 // has begun.
 type epoch struct{ n atomic.Int64 }
 
-// outcome counts what happened in a race.
-type outcome struct{ operations, inside, refused atomic.Int64 }
+// outcome counts what happened in a race; visits are requests, which are operations
+// too.
+type outcome struct{ operations, visits, inside, refused atomic.Int64 }
 
-// more waits for some operations of others.
-func (o *outcome) more(n int64, stop <-chan struct{}) {
-	for until := o.operations.Load() + n; o.operations.Load() < until; runtime.Gosched() {
+// visited waits for some requests: owners alone could do all operations between two.
+func (o *outcome) visited(n int64, stop <-chan struct{}) {
+	for until := o.visits.Load() + n; o.visits.Load() < until; runtime.Gosched() {
 		select {
 		case <-stop:
 			return
@@ -65,13 +66,17 @@ func TestTenThousandOperations(t *testing.T) {
 			users.Go(func() { a.visit(t, id, ten, &done, stop) })
 		}
 	}
+	enough := func() bool {
+		return done.operations.Load() >= want && done.inside.Load() >= 3 && done.refused.Load() >= want/100
+	}
 	deadline := time.Now().Add(60 * time.Second)
-	for done.operations.Load() < want && time.Now().Before(deadline) && !t.Failed() {
+	for !enough() && time.Now().Before(deadline) && !t.Failed() {
 		time.Sleep(5 * time.Millisecond)
 	}
 	close(stop)
 	users.Wait()
 	owners.Wait()
+	t.Logf("%d requests, %d got in, %d were refused", done.visits.Load(), done.inside.Load(), done.refused.Load())
 	if n := done.operations.Load(); n < want {
 		t.Errorf("only %d operations", n)
 	}
@@ -123,7 +128,7 @@ func (a *arena) own(t *testing.T, id string, ten *tenancy, done *outcome, stop <
 			live = next
 		}
 		if n%2 == 0 {
-			done.more(6, stop)
+			done.visited(2, stop)
 		}
 		switch n % 8 {
 		case 1, 3:
@@ -190,6 +195,7 @@ func (a *arena) visit(t *testing.T, id string, ten *tenancy, done *outcome, stop
 			t.Errorf("%s is answered %d", label, status)
 		}
 		done.operations.Add(1)
+		done.visits.Add(1)
 		switch status {
 		case 200, 101:
 			done.inside.Add(1)
