@@ -256,7 +256,7 @@ func TestCache(t *testing.T) {
 	if got := bodyOf(t, decide(t, p, newRequest())); got != "one" {
 		t.Errorf("got %q", got)
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	files, err := filepath.Glob(filepath.Join(dir, compiledName, "*", "*", "*"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("nothing was cached: %v", err)
 	}

@@ -61,13 +61,13 @@ func keepMetered(path string, code []byte) {
 	if f.Close() != nil || err != nil || os.Rename(f.Name(), path) != nil {
 		_ = os.Remove(f.Name())
 	}
-	pruneMetered(dir)
+	prune(dir, maxMetered)
 }
 
-// pruneMetered removes the files that were not used for longest, beyond maxMetered.
-func pruneMetered(dir string) {
+// prune removes the entries of a folder that were not used for longest, all but so many.
+func prune(dir string, keep int) {
 	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) <= maxMetered {
+	if err != nil || len(entries) <= keep {
 		return
 	}
 	var files []fs.FileInfo
@@ -77,7 +77,7 @@ func pruneMetered(dir string) {
 		}
 	}
 	slices.SortFunc(files, func(a, b fs.FileInfo) int { return cmp.Compare(b.ModTime().UnixNano(), a.ModTime().UnixNano()) })
-	for _, f := range files[min(maxMetered, len(files)):] {
-		_ = os.Remove(filepath.Join(dir, f.Name()))
+	for _, f := range files[min(keep, len(files)):] {
+		_ = os.RemoveAll(filepath.Join(dir, f.Name()))
 	}
 }

@@ -53,7 +53,7 @@ func (p *program) compile(ctx context.Context, module []byte, o programOptions) 
 		WithMemoryLimitPages(uint32(o.memory / wasmPage)).
 		WithCloseOnContextDone(o.stopBy == byOption)
 	if o.cacheDir != "" {
-		cache, err := wazero.NewCompilationCacheWithDir(o.cacheDir)
+		cache, err := compiledCache(o.cacheDir, module)
 		if err != nil {
 			return err
 		}

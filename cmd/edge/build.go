@@ -3,12 +3,13 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"edge/plugins/worker"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"edge/plugins/worker"
 )
 
 // workerBuildCommand is "edge build".
@@ -66,13 +67,4 @@ func (t *terminal) buildWorker(ctx context.Context, source string) ([]byte, erro
 		err = closed
 	}
 	return built.Module, err
-}
-
-// userCache is where commands that run no edge keep compiled code, or empty.
-func userCache() string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return ""
-	}
-	return filepath.Join(dir, "edge")
 }

@@ -45,7 +45,7 @@ func (c *devCommand) Run(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	o.tool, o.traces, o.fetchFlag = c.tool, true, isWorkerSource(c.Dir)
+	o.tool, o.traces, o.fetchFlag, o.cache = c.tool, true, isWorkerSource(c.Dir), userCache()
 	c.watchLogs(&o, t)
 	signals := make(chan os.Signal, 4)
 	defer t.notify(signals, syscall.SIGTERM, os.Interrupt)()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,8 @@ type serverOptions struct {
 	// keepRuntimes takes for auto what was taken last, whatever answers now.
 	keepRuntimes bool
 	drain        time.Duration
+	// cache is the folder with compiled code; empty is the one in the state folder.
+	cache string
 	// tool builds plugins in Go; nil is the one on PATH.
 	tool goCommand
 	// traces has Workers tell where they began an operation that failed.
@@ -215,16 +218,17 @@ func (s *server) openRegistry(o serverOptions) error {
 	if err != nil {
 		return err
 	}
+	cache := cmp.Or(o.cache, filepath.Join(s.settings.State, "cache"))
 	registry, err := plugins.NewRegistry(plugins.Config{
 		Services: services,
-		CacheDir: filepath.Join(s.settings.State, "cache"), StateDir: filepath.Join(s.settings.State, "plugins"), Log: s.log, GuestLog: o.guestLog,
+		CacheDir: cache, StateDir: filepath.Join(s.settings.State, "plugins"), Log: s.log, GuestLog: o.guestLog,
 		Observe: s.pluginObserver(o.onPlugin), Recorder: o.recorder, Replay: replay.Gate,
 	})
 	if err != nil {
 		return fmt.Errorf("open the plugins: %w", err)
 	}
 	s.registry = registry
-	s.builder = pluginBuilder{dir: filepath.Join(s.settings.State, "build"), tool: o.tool, workers: newWorkerBuilder(o.assets, worker.Config{CacheDir: filepath.Join(s.settings.State, "cache"), Traces: o.traces, Log: s.log})}
+	s.builder = pluginBuilder{dir: filepath.Join(s.settings.State, "build"), tool: o.tool, workers: newWorkerBuilder(o.assets, worker.Config{CacheDir: cache, Traces: o.traces, Log: s.log})}
 	s.sources = newPluginSources(registry, o)
 	s.hooks.Store(registry)
 	return s.metrics.TellPlugins(s.pluginGenerations)

@@ -91,7 +91,6 @@ func newProject(t *testing.T) (e *edge, source string) {
 	if err := os.WriteFile(e.config, s.yaml(e), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	shareCache(t, e.state)
 	t.Cleanup(e.cleanSandboxes)
 	e.start("GOPROXY=off", "GOFLAGS=-mod=mod")
 	return e, source

@@ -40,7 +40,6 @@ func makeRun(t *testing.T, runtime string) (addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shareCache(t, dir)
 	out := &logBuffer{}
 	cmd := exec.Command("make", "-C", root, "run")
 	cmd.Env = append(os.Environ(), "EDGE_LISTEN="+addr, "EDGE_STATE="+dir, "MAKEFLAGS=", "MAKELEVEL=")

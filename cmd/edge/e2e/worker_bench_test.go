@@ -109,7 +109,6 @@ func BenchmarkWorkersReload(b *testing.B) {
 	if err := os.WriteFile(e.config, s.yaml(e), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	shareCache(b, e.state)
 	b.Cleanup(e.cleanSandboxes)
 	e.start()
 	client := http.Client{Transport: &http.Transport{}}
