@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,17 +22,21 @@ type tenancy struct{ labels sync.Map }
 // has begun.
 type epoch struct{ n atomic.Int64 }
 
-// outcome counts what happened in a race; visits are requests, which are operations
-// too.
-type outcome struct{ operations, visits, inside, refused atomic.Int64 }
+// outcome counts what happened in a race. An owner that waits for requests receives
+// from visits.
+type outcome struct {
+	operations, inside, refused atomic.Int64
+	visits                      chan struct{}
+}
 
-// visited waits for some requests: owners alone could do all operations between two.
-func (o *outcome) visited(n int64, stop <-chan struct{}) {
-	for until := o.visits.Load() + n; o.visits.Load() < until; runtime.Gosched() {
+// visited waits for the ends of some requests: owners alone could do all operations
+// between two.
+func (o *outcome) visited(n int, stop <-chan struct{}) {
+	for range n {
 		select {
+		case <-o.visits:
 		case <-stop:
 			return
-		default:
 		}
 	}
 }
@@ -49,7 +52,7 @@ func TestTenThousandOperations(t *testing.T) {
 		want           = 10_000
 	)
 	a := newArena(t, &Server{}, nil)
-	var done outcome
+	done := outcome{visits: make(chan struct{})}
 	stop := make(chan struct{})
 	var owners, users sync.WaitGroup
 	for i := range boxes {
@@ -76,7 +79,6 @@ func TestTenThousandOperations(t *testing.T) {
 	close(stop)
 	users.Wait()
 	owners.Wait()
-	t.Logf("%d requests, %d got in, %d were refused", done.visits.Load(), done.inside.Load(), done.refused.Load())
 	if n := done.operations.Load(); n < want {
 		t.Errorf("only %d operations", n)
 	}
@@ -195,7 +197,10 @@ func (a *arena) visit(t *testing.T, id string, ten *tenancy, done *outcome, stop
 			t.Errorf("%s is answered %d", label, status)
 		}
 		done.operations.Add(1)
-		done.visits.Add(1)
+		select {
+		case done.visits <- struct{}{}:
+		default:
+		}
 		switch status {
 		case 200, 101:
 			done.inside.Add(1)
