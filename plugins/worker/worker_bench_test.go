@@ -21,6 +21,7 @@ func BenchmarkWorker(b *testing.B) {
 		{"constant", "export default { fetch() { return new Response('x') } };\n", request("/a")},
 		{"async", "export default { async fetch() { return new Response('x') } };\n", request("/a")},
 		{"json", "export default { fetch() { return Response.json({ a: 1 }) } };\n", request("/a")},
+		{"headers", "export default { fetch() { return new Response('x', { headers: { 'content-type': 'text/html', 'cache-control': 'no-store', 'x-a': 'b' } }) } };\n", request("/a")},
 		{"plain", "testdata/plain.ts", request("/a")},
 		{"operation", sandbox + "export default { async fetch(r, env) { await getSandbox(env.Sandbox, 's').startProcess('x'); return new Response('x') } };\n", request("/a")},
 		{"connect", sandbox + "export default { fetch(r, env) { return getSandbox(env.Sandbox, 's').wsConnect(r, 8080) } };\n", upgrade("/a")},

@@ -30,7 +30,7 @@ const valueOf = (value) => {
   return s;
 };
 
-const COOKIE = "set-cookie";
+const COOKIE = "set-cookie", TYPE = "content-type";
 const secret = Symbol();
 let stateOf, make;
 
@@ -65,7 +65,7 @@ const fill = (s, init) => {
   if (typeof init !== "object" && typeof init !== "function" || init === null) throw new TypeError("Headers are made of Headers, a list of pairs or an object");
   const other = stateOf(init);
   if (other !== undefined && init[Symbol.iterator] === iterate) {
-    for (const [k, v] of all(other)) s.map.set(k, typeof v === "string" ? v : v.slice());
+    all(other).forEach((v, k) => { s.map.set(k, typeof v === "string" ? v : v.slice()); });
   } else if (typeof init[Symbol.iterator] === "function") {
     for (const pair of init) {
       if (typeof pair !== "object" || pair === null || typeof pair[Symbol.iterator] !== "function") throw new TypeError("each header of a list must be a pair of name and value");
@@ -76,8 +76,9 @@ const fill = (s, init) => {
   } else if (init[Symbol.iterator] !== undefined && init[Symbol.iterator] !== null) {
     throw new TypeError("Headers: what was given cannot be iterated");
   } else {
-    for (const k of Object.keys(init)) add(s, nameOf(k), valueOf(init[k]));
-    for (const k of Object.getOwnPropertySymbols(init)) if (Object.getOwnPropertyDescriptor(init, k)?.enumerable) throw new TypeError("a header's name cannot be a symbol");
+    const keys = Object.keys(init), symbols = Object.getOwnPropertySymbols(init);
+    for (let i = 0; i < keys.length; i++) add(s, nameOf(keys[i]), valueOf(init[keys[i]]));
+    for (let i = 0; i < symbols.length; i++) if (Object.getOwnPropertyDescriptor(init, symbols[i])?.enumerable) throw new TypeError("a header's name cannot be a symbol");
   }
 };
 
@@ -89,7 +90,7 @@ export class Headers {
   // One private field alone, without an initializer: both cost the engine as much as the
   // rest of an object.
   #s;
-  constructor(init = undefined) {
+  constructor(init) { // without a default, which costs half a microsecond
     const s = this.#s = { req: 0, map: undefined, frozen: false, sorted: undefined };
     if (init === secret) return;
     s.map = new Map();
@@ -147,6 +148,7 @@ export class Headers {
     make = () => new Headers(secret);
   }
 }
+Object.defineProperty(Headers, "length", { value: 0, configurable: true }); // init is optional
 expose(Headers);
 iterators(Headers, (h, i) => {
   const s = stateOf(h);
@@ -188,15 +190,26 @@ export const ofPairs = (pairs) => {
 // immutable has every change of the headers fail from now on.
 export const immutable = (h) => { stateOf(h).frozen = true; return h; };
 
+// withType adds a Content-Type to headers that have none and may be changed.
+export const withType = (h, type) => {
+  const s = stateOf(h), map = all(s);
+  if (map.has(TYPE)) return;
+  map.set(TYPE, type);
+  s.sorted = undefined;
+};
+
 // block is headers as they cross: name NUL value NUL ... without those that the edge
-// writes by itself.
+// writes by itself. They are gathered by one function for all: to iterate over a Map costs
+// five times as much.
 export const block = (h) => {
-  let text = "";
-  for (const [k, v] of all(stateOf(h))) {
-    if (framing.has(k)) continue;
-    if (typeof v === "string") text += k + "\0" + v + "\0";
-    else if (k === COOKIE) for (const one of v) text += k + "\0" + one + "\0";
-    else text += k + "\0" + v.join(", ") + "\0";
-  }
+  text = "";
+  all(stateOf(h)).forEach(gather);
   return text;
+};
+let text;
+const gather = (v, k) => {
+  if (framing.has(k)) return;
+  if (typeof v === "string") text += k + "\0" + v + "\0";
+  else if (k === COOKIE) for (const one of v) text += k + "\0" + one + "\0";
+  else text += k + "\0" + v.join(", ") + "\0";
 };

@@ -3,7 +3,7 @@ import { edge } from "../core/edge.js";
 import { check } from "../core/errors.js";
 import { start } from "../core/calls.js";
 import { signalOf } from "../core/task.js";
-import { Headers, changeableOfRequest, ofRequest } from "./headers.js";
+import { Headers, changeableOfRequest, ofRequest, withType } from "./headers.js";
 import { AbortSignal, follower } from "./abort.js";
 import { extract, isUnusable, isUsed, moved, ofSource, split, streamOf, usedError, withBody } from "./body.js";
 import { URL } from "./url.js";
@@ -87,7 +87,7 @@ const configure = (s, from, { method, redirect, cf, signal, headers, body }) => 
   if ((given || theirs !== null) && (s.method === "GET" || s.method === "HEAD")) throw new TypeError("Request with GET/HEAD method cannot have body.");
   if (given) {
     const p = s.payload = extract(body);
-    if (p.type !== null && !s.headers.has("content-type")) s.headers.append("content-type", p.type);
+    if (p.type !== null) withType(s.headers, p.type);
     return;
   }
   if (theirs !== null && isUnusable(theirs)) throw new TypeError("Cannot construct a Request with a Request object that has already been used.");

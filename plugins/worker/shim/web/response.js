@@ -1,7 +1,7 @@
 // Response (Fetch Standard, section 5.5), and the decisions that one can stand for.
 import { edge } from "../core/edge.js";
 import { check } from "../core/errors.js";
-import { Headers, block, immutable, ofPairs } from "./headers.js";
+import { Headers, block, immutable, ofPairs, withType } from "./headers.js";
 import { PLAIN, extract, isUnusable, ofSource, ofText, split, withBody } from "./body.js";
 import { URL } from "./url.js";
 import { isStream } from "./stream_readable.js";
@@ -81,7 +81,7 @@ export class Response {
     let type = PLAIN;
     if (typeof body === "string") s.payload = body;
     else type = (s.payload = extract(body)).type;
-    if (s.headers !== undefined && type !== null && !s.headers.has("content-type")) s.headers.append("content-type", type);
+    if (s.headers !== undefined && type !== null) withType(s.headers, type);
   }
   get status() { return stateOf(this).status; }
   get statusText() { return stateOf(this).text; }
@@ -91,7 +91,7 @@ export class Response {
     if (s.headers === undefined) {
       s.headers = new Headers();
       const p = payloadIn(s);
-      if (p !== null && p.type !== null) s.headers.append("content-type", p.type);
+      if (p !== null && p.type !== null) withType(s.headers, p.type);
       if (s.decision !== undefined) immutable(s.headers); // nobody would see a change
     }
     return s.headers;
@@ -137,7 +137,7 @@ export class Response {
     if (bodiless.includes(s.status)) throw new TypeError(`Response with null body status ${s.status} cannot have body`);
     s.payload = text;
     s.isJSON = true;
-    if (s.headers !== undefined && !s.headers.has("content-type")) s.headers.append("content-type", JSON_TYPE);
+    if (s.headers !== undefined) withType(s.headers, JSON_TYPE);
     return r;
   }
   static {
