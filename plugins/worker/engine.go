@@ -28,6 +28,8 @@ type Made struct {
 	// Said are the lines that the Worker wrote to the console meanwhile, as many as
 	// Built.Said keeps.
 	Said []string
+	// Warnings are what the runtime tells the author, a line each.
+	Warnings []string
 }
 
 // Section is what a Worker's module says of itself in its custom section "edge1"

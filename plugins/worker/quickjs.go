@@ -35,7 +35,13 @@ type quickJS struct {
 	// said are the lines of the Make under way, and room is for how many bytes more.
 	said []string
 	room int
+	// warnings are what the runtime tells the author meanwhile.
+	warnings []string
 }
+
+// noticeLevel is the level of lines with which the runtime tells the author what of the
+// Worker does not count (shim/sandbox/classes.js). No line of a console has it.
+const noticeLevel = 5
 
 var _ Engine = (*quickJS)(nil)
 
@@ -53,7 +59,11 @@ func newQuickJS(config Config) (*quickJS, error) {
 }
 
 // log keeps a line of the console, as far as there is room.
-func (q *quickJS) log(_ int, text string) {
+func (q *quickJS) log(level int, text string) {
+	if level == noticeLevel {
+		q.warnings = append(q.warnings, text)
+		return
+	}
 	room := q.room
 	q.room -= len(text) + 1
 	switch {
@@ -70,7 +80,7 @@ func (q *quickJS) Name() string { return quickJSName }
 
 // Make implements Engine.
 func (q *quickJS) Make(ctx context.Context, runtime link.Script, worker []link.Script, about Section) (Made, error) {
-	q.said, q.room = nil, maxSaid
+	q.said, q.room, q.warnings = nil, maxSaid, nil
 	if err := q.begin(ctx, runtime); err != nil {
 		return Made{Said: q.said}, err
 	}
@@ -88,7 +98,7 @@ func (q *quickJS) Make(ctx context.Context, runtime link.Script, worker []link.S
 			break
 		}
 	}
-	made := Made{Said: q.said}
+	made := Made{Said: q.said, Warnings: q.warnings}
 	if err == nil {
 		made.Module = q.module.Bake(memory, section)
 	}

@@ -91,9 +91,10 @@ func (b *bundler) options(file string) api.BuildOptions {
 	}
 	return api.BuildOptions{
 		// The default export is taken from the namespace: that there is none is told as
-		// a mistake of the source then, and not of this text.
+		// a mistake of the source then, and not of this text. The runtime looks at the
+		// others for classes that extend Sandbox.
 		Stdin: &api.StdinOptions{
-			Contents:   fmt.Sprintf("import { serve } from %q;\nimport * as worker from %q;\nserve(worker.default, %s, %t);\n", runtimeName, file, positionsMark, b.runtime.traces),
+			Contents:   fmt.Sprintf("import { serve } from %q;\nimport * as worker from %q;\nserve(worker.default, worker, %s, %t);\n", runtimeName, file, positionsMark, b.runtime.traces),
 			ResolveDir: b.dir, Sourcefile: entryName,
 		},
 		AbsWorkingDir: b.dir, Outfile: bundleName, Write: false, Bundle: true, Metafile: true,

@@ -122,6 +122,9 @@ func (b *Builder) Build(ctx context.Context, file string) (Built, error) {
 	if err != nil {
 		err = source.explain(err)
 	}
+	for _, w := range made.Warnings {
+		source.warnings = append(source.warnings, filepath.Base(path)+": "+w)
+	}
 	return Built{Module: made.Module, Inputs: source.inputs, Empty: source.empty, Warnings: source.warnings, Previews: source.previews, Said: made.Said}, err
 }
 

@@ -1,7 +1,7 @@
 // env and ctx: what a Worker is given besides its request.
 import { develop, edge, passThrough, waitUntil } from "./core/index.js";
 import { KVNamespace } from "./kv.js";
-import { Sandbox, nameBindings } from "./sandbox/sandbox.js";
+import { getSandbox, nameBindings } from "./sandbox/sandbox.js";
 import { invalid } from "./sandbox/errors.js";
 
 const hex = (bytes) => { let s = ""; for (const b of bytes) s += b.toString(16).padStart(2, "0"); return s; };
@@ -18,14 +18,14 @@ class SandboxId {
 // SandboxBinding is a binding of sandboxes, with the methods of the vendor's
 // namespaces.
 class SandboxBinding {
-  #name;
-  constructor(name) { this.#name = name; }
-  static { nameBindings((b) => typeof b === "object" && b !== null && #name in b ? b.#name : undefined); }
+  #name; #alias; // in the configuration, and in env
+  constructor(name, alias) { this.#name = name; this.#alias = alias; }
+  static { nameBindings((b) => typeof b === "object" && b !== null && #name in b ? b.#name : undefined, (b) => b.#alias); }
   idFromName(name) { return new SandboxId(String(name)); }
   idFromString(id) { return new SandboxId(String(id)); }
   newUniqueId() { return new SandboxId(hex(edge.random(16))); }
-  get(id) { return new Sandbox(this.#name, String(id)); }
-  getByName(name) { return new Sandbox(this.#name, String(name)); }
+  get(id) { return getSandbox(this, String(id)); }
+  getByName(name) { return getSandbox(this, String(name)); }
   jurisdiction() { throw invalid("jurisdiction", "an edge runs its sandboxes where it runs: take the binding itself"); }
 }
 
@@ -54,7 +54,7 @@ export const environment = () => {
   for (const name in config) set(name, config[name]);
   for (const name of secrets ?? []) Object.defineProperty(env, name, secret(name));
   for (const name in kv) set(name, new KVNamespace(kv[name]));
-  for (const name in sandboxes) set(name, new SandboxBinding(sandboxes[name]));
+  for (const name in sandboxes) set(name, new SandboxBinding(sandboxes[name], name));
   if (development === true) develop();
   return env;
 };

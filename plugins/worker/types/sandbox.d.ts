@@ -237,6 +237,13 @@ declare module "@cloudflare/sandbox" {
   /** A sandbox. Nothing starts before an operation needs it. */
   export class Sandbox<E = unknown> extends Commands {
     private readonly ofEnv?: E;
+    constructor(ctx?: unknown, env?: E);
+    /** Of a class that extends this one and is exported, these are the defaults of getSandbox. */
+    sleepAfter?: string | number;
+    keepAlive?: boolean;
+    envVars?: Record<string, string | undefined>;
+    /** The port of fetch and containerFetch without one. */
+    defaultPort?: number;
     start(): Promise<Api.SandboxState>;
     stop(options?: Api.Signal | Api.StopRequest): Promise<Api.SandboxState>;
     pause(): Promise<Api.SandboxState>;

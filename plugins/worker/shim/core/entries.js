@@ -12,19 +12,22 @@ import { incomingRequest } from "../web/request.js";
 import { isResponse, sendPlain } from "../web/response.js";
 import { environment, context } from "../env.js";
 import { SandboxError } from "../sandbox/errors.js";
+import { declare } from "../sandbox/classes.js";
+import { Sandbox } from "../sandbox/sandbox.js";
 
 let worker = null, Entrypoint = null, env = null;
 const unhandled = table(); // promise -> {reason, req}
 
-// serve takes the Worker's default export and the source map of its bundle. With
-// traced, failures tell where the Worker began what failed.
-export const serve = (w, map, traced = false) => {
+// serve takes the Worker's default export, all of them, and the source map of its bundle.
+// With traced, failures tell where the Worker began what failed.
+export const serve = (w, exports, map, traced = false) => {
   if (map) positions(map);
   if (traced) trace();
   if (typeof w === "function" && typeof w.prototype?.fetch === "function") Entrypoint = w;
   else if (typeof w?.fetch === "function") worker = w;
   else throw new TypeError(w === undefined || w === null ? "the Worker has no default export: it needs `export default { fetch(request, env, ctx) { ... } }`"
     : "the Worker's default export has no fetch(): it needs `export default { fetch(request, env, ctx) { ... } }`");
+  declare(exports, Sandbox);
 };
 
 // close ends a request for which nothing is left to do.

@@ -8,9 +8,9 @@ import { fill } from "./options.js";
 
 const value = (r) => r.value;
 
-// portOf is the port that a request is for: the argument, or what switchPort of
-// @cloudflare/containers wrote; 0 is the only exposed one.
-const portOf = (request, port) => port ?? (Number(request.headers.get("cf-container-target-port") ?? 0));
+// portOf is the port that a request is for: the argument, what switchPort of
+// @cloudflare/containers wrote, or that of the class; 0 is none.
+const portOf = (request, port, usual) => port ?? Number(request.headers.get("cf-container-target-port") ?? usual ?? 0);
 
 // bare has addresses without the "/" at their end: Workers append paths to them,
 // `${url}/health`.
@@ -45,12 +45,12 @@ export const connectable = {
   // fetch sends a request to a port of the sandbox; one for a WebSocket is connected.
   fetch(input, port) {
     const request = input instanceof Request ? input : new Request(input);
-    return containerFetch(this, request, portOf(request, typeof port === "number" ? port : undefined));
+    return containerFetch(this, request, portOf(request, typeof port === "number" ? port : undefined, this.defaultPort));
   },
   // containerFetch takes (request, port) or (url, init, port).
   containerFetch(input, portOrInit, port) {
     const init = typeof portOrInit === "object" ? portOrInit : undefined;
     const request = input instanceof Request && init === undefined ? input : new Request(input, init);
-    return containerFetch(this, request, portOf(request, typeof portOrInit === "number" ? portOrInit : port));
+    return containerFetch(this, request, portOf(request, typeof portOrInit === "number" ? portOrInit : port, this.defaultPort));
   },
 };

@@ -7,10 +7,12 @@ import { fill } from "./options.js";
 import { connectable } from "./ports.js";
 import { tunnels, withoutInterpreter } from "./absent.js";
 import { invalid } from "./errors.js";
+import { defaultsOf, over } from "./classes.js";
 
 // bindingName is the name of the binding that env gave; env.js sets it.
 let bindingName = (binding) => typeof binding === "string" ? binding : undefined;
-export const nameBindings = (f) => { bindingName = f; };
+let aliasOf = (binding) => binding; // the name in env
+export const nameBindings = (name, alias) => { bindingName = name; aliasOf = alias; };
 
 // sandboxOptions are the edge's of the vendor's: a number of sleepAfter is seconds, as
 // it is there, and what the edge has no need of is left out.
@@ -79,5 +81,14 @@ export const getSandbox = (binding, id, options) => {
   if (name === undefined) {
     throw invalid("getSandbox", "the first argument is no sandbox binding: give env.NAME, NAME being one of the configuration's sandboxes that the plugin is granted", "UNKNOWN_BINDING");
   }
+  const said = defaultsOf(binding, name, aliasOf);
+  if (said !== undefined) return settled(name, String(id), said, options);
   return construct(Handle, [name, typeof id === "string" ? id : String(id), options === undefined ? undefined : sandboxOptions(options)], Sandbox); // without the constructors in between
+};
+
+// settled is the sandbox of a class that extends Sandbox, as a handle of the edge's own.
+const settled = (name, id, said, options) => {
+  const h = construct(Handle, [name, id, sandboxOptions(over(said, options))], Sandbox);
+  if (said.defaultPort !== undefined) h.defaultPort = said.defaultPort;
+  return h;
 };
