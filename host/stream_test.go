@@ -126,6 +126,19 @@ func TestBodyEnds(t *testing.T) {
 	}
 }
 
+// leave asks, goes away once in says that the request is where it is to be left, and
+// wants it told as left by its client.
+func leave(t *testing.T, r *running, ev *events, in <-chan struct{}) {
+	t.Helper()
+	c := r.dial(t)
+	c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	<-in
+	_ = c.Close()
+	if e := ev.next(t); e.Status != 499 {
+		t.Errorf("event %+v", e)
+	}
+}
+
 // TestClientLeaves ends an exchange whose backend would go on for ever.
 func TestClientLeaves(t *testing.T) {
 	t.Parallel()
@@ -135,13 +148,7 @@ func TestClientLeaves(t *testing.T) {
 		close(in)
 		<-req.Context().Done()
 	})
-	c := r.dial(t)
-	c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	<-in
-	_ = c.Close()
-	if e := ev.next(t); e.Status != 499 {
-		t.Errorf("event %+v", e)
-	}
+	leave(t, r, ev, in)
 }
 
 // TestClientLeavesDuringADecision ends a decision that nobody waits for.
@@ -154,13 +161,7 @@ func TestClientLeavesDuringADecision(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})))
-	c := r.dial(t)
-	c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	<-in
-	_ = c.Close()
-	if e := ev.next(t); e.Status != 499 {
-		t.Errorf("event %+v", e)
-	}
+	leave(t, r, ev, in)
 }
 
 // TestClientLeavesAfterItsBody ends a decision that nobody waits for, of a request whose
@@ -267,13 +268,7 @@ func TestClientLeavesDuringAStart(t *testing.T) {
 			set(box, in)
 			pol := abi.Policy{Wait: abi.Duration(time.Hour)}
 			r := start(t, &Server{boxes: boxes(box), StartTimeout: time.Hour, Observe: ev.add}, all(always(&abi.Proxy{Sandbox: ref("a"), Port: 8080, Policy: pol})))
-			c := r.dial(t)
-			c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-			<-in
-			_ = c.Close()
-			if e := ev.next(t); e.Status != 499 {
-				t.Errorf("event %+v", e)
-			}
+			leave(t, r, ev, in)
 		})
 	}
 }

@@ -57,15 +57,7 @@ func (e *edge) answers(want string) func() error {
 // and starts `edge dev` in it.
 func newProject(t *testing.T) (e *edge, source string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "edge-new-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Errorf("leftovers: %v", err)
-		}
-	})
+	dir := newFolder(t)
 	cmd := exec.Command(binary, "plugin", "new", "chat")
 	cmd.Dir = dir
 	if err := output(cmd); err != nil {

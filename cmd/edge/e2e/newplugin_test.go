@@ -29,10 +29,9 @@ func TestReadmeTypeScript(t *testing.T) {
 	e.newProjectServes(t, project, "worker.ts", "true")
 }
 
-// followReadme writes a project into an empty folder with `edge plugin new`, and
-// says there what its README says, word for word: the first commands that it shows.
-// The last of them, which begins with "edge dev", runs when it returns.
-func followReadme(t *testing.T, lang string) (e *edge, project string) {
+// newFolder makes a folder for a project, in whose state folder sockets' paths are short
+// enough, and removes it at the end of the test.
+func newFolder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "edge-new-")
 	if err != nil {
@@ -43,6 +42,15 @@ func followReadme(t *testing.T, lang string) (e *edge, project string) {
 			t.Errorf("leftovers: %v", err)
 		}
 	})
+	return dir
+}
+
+// followReadme writes a project into an empty folder with `edge plugin new`, and
+// says there what its README says, word for word: the first commands that it shows.
+// The last of them, which begins with "edge dev", runs when it returns.
+func followReadme(t *testing.T, lang string) (e *edge, project string) {
+	t.Helper()
+	dir := newFolder(t)
 	bin := t.TempDir() // so that "edge" is the one under test
 	if err := os.Symlink(binary, filepath.Join(bin, "edge")); err != nil {
 		t.Fatal(err)

@@ -142,6 +142,15 @@ func (c *Client) read(ctx context.Context, path string, answer any) error {
 	return decode(resp, answer)
 }
 
+// print writes what a path answers, as it is but indented.
+func (c *Client) print(ctx context.Context, path string, out io.Writer) error {
+	var whole json.RawMessage
+	if err := c.read(ctx, path, &whole); err != nil {
+		return err
+	}
+	return writeJSON(out, whole)
+}
+
 // decode reads a JSON answer and closes its body.
 func decode(resp *http.Response, answer any) error {
 	defer resp.Body.Close()

@@ -3,7 +3,6 @@ package remote
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -105,11 +104,7 @@ func (v *connectionsLsCommand) Run(ctx context.Context, env *Env) error {
 		return err
 	}
 	if v.json() {
-		var whole json.RawMessage
-		if err := c.read(ctx, withQuery(connectionsPath, q), &whole); err != nil {
-			return err
-		}
-		return writeJSON(env.Out, whole)
+		return c.print(ctx, withQuery(connectionsPath, q), env.Out)
 	}
 	list, more, err := c.connections(ctx, q)
 	if err != nil {

@@ -96,11 +96,7 @@ func (v *pluginListCommand) Run(ctx context.Context, env *Env) error {
 	}
 	defer c.Close()
 	if v.json() {
-		var whole json.RawMessage
-		if err := c.read(ctx, pluginsPath, &whole); err != nil {
-			return err
-		}
-		return writeJSON(env.Out, whole)
+		return c.print(ctx, pluginsPath, env.Out)
 	}
 	list, err := c.plugins(ctx)
 	if err != nil {
