@@ -47,6 +47,32 @@ type polled struct {
 	raw  syscall.RawConn
 }
 
+// read reads what has come, and waits for it if nothing has. The calls are our own: those
+// of a file are announced to the scheduler.
+func (p *polled) read(b []byte) (n int, err error) {
+	e := p.raw.Read(func(fd uintptr) bool {
+		n, err = read(int(fd), b)
+		return err != syscall.EAGAIN
+	})
+	return n, cmp.Or(e, err)
+}
+
+// write is read for writing: all of b.
+func (p *polled) write(b []byte) (n int, err error) {
+	e := p.raw.Write(func(fd uintptr) bool {
+		for n < len(b) {
+			var m int
+			if m, err = write(int(fd), b[n:]); err != nil {
+				return err != syscall.EAGAIN
+			}
+			n += m
+		}
+		err = nil
+		return true
+	})
+	return n, cmp.Or(e, err)
+}
+
 var (
 	_ net.Conn     = (*Conn)(nil)
 	_ syscall.Conn = (*Conn)(nil)
@@ -143,14 +169,15 @@ func (c *Conn) Read(b []byte) (n int, err error) {
 	case e != nil:
 		n, err = 0, e
 	case p != nil:
-		n, err = p.file.Read(b)
-	case err == nil && n == 0:
-		err = io.EOF
+		n, err = p.read(b)
 	}
-	if err != nil && err != io.EOF {
+	switch {
+	case err != nil:
 		return max(n, 0), c.failed("read", err)
+	case n == 0:
+		return 0, io.EOF
 	}
-	return n, err
+	return n, nil
 }
 
 // Write writes all of b, and waits for room where there is none.
@@ -168,7 +195,7 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 		err = e
 	case p != nil:
 		var m int
-		m, err = p.file.Write(b[n:])
+		m, err = p.write(b[n:])
 		n += m
 	}
 	if err != nil {
