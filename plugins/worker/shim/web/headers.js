@@ -32,7 +32,7 @@ const valueOf = (value) => {
 
 const COOKIE = "set-cookie", TYPE = "content-type";
 const secret = Symbol();
-let stateOf, make;
+let stateOf;
 
 // What the edge writes by itself: a Worker's is dropped, as where Workers come from.
 const framing = new Set(["connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"]);
@@ -90,10 +90,12 @@ export class Headers {
   // One private field alone, without an initializer: both cost the engine as much as the
   // rest of an object.
   #s;
-  constructor(init) { // without a default, which costs half a microsecond
-    const s = this.#s = { req: 0, map: undefined, frozen: false, sorted: undefined };
-    if (init === secret) return;
-    s.map = new Map();
+  constructor(init, state) { // without a default, which costs half a microsecond
+    if (init === secret) {
+      this.#s = state;
+      return;
+    }
+    const s = this.#s = { req: 0, map: new Map(), frozen: false, sorted: undefined };
     if (init !== undefined) fill(s, init);
   }
   append(name, value) {
@@ -145,7 +147,6 @@ export class Headers {
   }
   static {
     stateOf = (h) => #s in h ? h.#s : undefined;
-    make = () => new Headers(secret);
   }
 }
 Object.defineProperty(Headers, "length", { value: 0, configurable: true }); // init is optional
@@ -167,18 +168,11 @@ iterators(Headers, (h, i) => {
 });
 const iterate = Headers.prototype[Symbol.iterator];
 
-const incoming = (req, frozen) => {
-  const h = make(), s = stateOf(h);
-  s.req = req;
-  s.frozen = frozen;
-  return h;
-};
-
 // ofRequest is a request's own headers, which cannot be changed.
-export const ofRequest = (req) => incoming(req, true);
+export const ofRequest = (req) => new Headers(secret, { req, map: undefined, frozen: true, sorted: undefined });
 
 // changeableOfRequest is a copy of them that can be; it is made when there is need.
-export const changeableOfRequest = (req) => incoming(req, false);
+export const changeableOfRequest = (req) => new Headers(secret, { req, map: undefined, frozen: false, sorted: undefined });
 
 // ofPairs makes Headers of a list of [name, value] from the host.
 export const ofPairs = (pairs) => {
