@@ -6,6 +6,7 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 
+	"edge/plugins/linear"
 	"edge/plugins/wasmbin"
 )
 
@@ -14,8 +15,9 @@ import (
 // those do that an engine was prepared for with one script or another, share their
 // compiled code.
 type contents struct {
-	pages    uint32 // of memory, at first
-	segments []segment
+	pages    uint32        // of memory, at first
+	image    *linear.Image // nil: each instance has a copy
+	segments []segment     // nil if there is an image
 }
 
 // segment is a piece of it.
@@ -106,14 +108,31 @@ func (c *contents) read(section []byte) bool {
 	return r.Done() == nil
 }
 
-// fill puts the contents into the memory of a new instance, in their order: later
-// segments may lie over earlier ones. It is false if there is no room.
-func (c *contents) fill(memory api.Memory) bool {
+// memory returns all of it.
+func (c *contents) memory() []byte {
+	b := make([]byte, uint64(c.pages)*wasmPage)
+	for _, s := range c.segments { // in their order: later ones may lie over earlier ones
+		copy(b[s.at:], s.bytes)
+	}
+	return b
+}
+
+// fill puts the contents into the memory of a new instance, unless it is mapped: they
+// are there then. It is false if there is no room.
+func (c *contents) fill(memory api.Memory, mapped bool) bool {
 	if c == nil {
 		return true
 	}
 	if _, ok := memory.Grow(c.pages); !ok {
 		return false
+	}
+	switch {
+	case mapped:
+		return true
+	case c.image != nil:
+		b, _ := memory.Read(0, memory.Size())
+		c.image.Copy(b, 0, uint64(len(b)))
+		return true
 	}
 	for _, s := range c.segments {
 		if !memory.Write(s.at, s.bytes) {

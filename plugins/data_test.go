@@ -128,7 +128,7 @@ func FuzzSplit(f *testing.F) {
 			return
 		}
 		memory := b.ExportedMemory(exportedMemory(whole))
-		if !c.fill(memory) {
+		if !c.fill(memory, false) {
 			t.Fatal("the contents do not fit")
 		}
 		want, _ := a.ExportedMemory(exportedMemory(whole)).Read(0, memory.Size())

@@ -50,8 +50,7 @@ type generation struct {
 	deaf     atomic.Bool // the module said that it wants no events
 	pool     *pool
 	slotLine slotLine
-	imageMu  sync.Mutex
-	image    *image         // of memory, for snapshots
+	kept     keptPages      // for snapshots
 	tasks    sync.WaitGroup // goroutines of instances and of calls
 	flood    flood
 	// complaints are the plugin's mistakes that the log was told of.
@@ -104,6 +103,7 @@ func (g *generation) build(ctx context.Context, module []byte) error {
 	if g.shape.async && g.spec.Isolation == IsolationPooled {
 		room = g.spec.MaxOpen
 	}
+	g.imageContents()
 	g.pool = newPool(g, room)
 	g.reach(StepStart)
 	return g.tryOut(ctx)
@@ -178,6 +178,7 @@ func (g *generation) close() {
 	g.flood.settle(g.tellDropped)
 	g.killAll()
 	g.reg.programs.release(g.program)
+	g.freeImage()
 }
 
 // kill stops every guest of the generation, so that its references go.

@@ -7,10 +7,10 @@ import (
 	"math"
 	"time"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
 	"edge/abi"
+	"edge/plugins/linear"
 	"edge/plugins/meter"
 )
 
@@ -31,6 +31,7 @@ type instance struct {
 	// Whoever enters the guest uses these, and host functions, which run within.
 	mod        api.Module
 	mem        api.Memory
+	mapped     *linear.Memory    // what mem is a view of; nil if it is Go's
 	fuel       api.MutableGlobal // the meter's counter
 	request    api.Function
 	complete   api.Function
@@ -115,15 +116,12 @@ func (in *instance) boot(selftest bool) error {
 }
 
 func (in *instance) start(selftest bool) error {
-	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
-	mod, err := in.gen.program.runtime.InstantiateModule(in.life, in.gen.program.code, config)
+	mod, err := in.instantiate()
+	in.mod = mod
 	if err != nil {
 		return &guestError{"instantiating it", err}
 	}
-	in.mod, in.mem, in.fuel = mod, mod.Memory(), counter(mod)
-	if !in.gen.contents.fill(in.mem) {
-		return &guestError{"instantiating it", errFault} // cannot be: split saw to it
-	}
+	in.mem, in.fuel = mod.Memory(), counter(mod)
 	for _, step := range []struct {
 		name   string
 		wanted bool
@@ -395,6 +393,7 @@ func (in *instance) end() {
 		in.output[i].flush(in, i+1)
 	}
 	if in.mod != nil {
-		_ = in.mod.Close(context.Background()) // it holds memory alone, which the collector frees
+		_ = in.mod.Close(context.Background()) // it holds memory alone
 	}
+	in.unmap()
 }

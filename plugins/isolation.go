@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"bytes"
+	"sync"
 
 	"github.com/tetratelabs/wazero/api"
 )
@@ -18,20 +19,22 @@ const imagePage = 4 << 10
 // snapshot is an instance after edge_init: what IsolationReset goes back to.
 //
 // Memory is compared with what it was, page by page, and what differs is written
-// anew. Globals of all types are kept in globals of the meter's, where the guest
-// does not reach them. Tables and segments cannot be brought back: the meter notes
-// when the guest changes them, and the instance is discarded, as it is when its
+// anew; of memory that is mapped, the pages alone that the guest ever wrote to, for the
+// others are the image's. Globals of all types are kept in globals of the meter's, where
+// the guest does not reach them. Tables and segments cannot be brought back: the meter
+// notes when the guest changes them, and the instance is discarded, as it is when its
 // memory has grown, which cannot shrink.
 type snapshot struct {
 	restore api.Function
-	size    uint32 // of memory
-	pages   [][]byte
+	size    uint32   // of memory
+	pages   [][]byte // nil: what the contents' image has
 	handle  uint32
 }
 
-// image is the memory of a generation's first instance, which the others' snapshots
+// keptPages is the memory of a generation's first instance, which the others' snapshots
 // share as far as theirs is the same.
-type image struct {
+type keptPages struct {
+	mu    sync.Mutex
 	pages [][]byte
 	zero  []byte
 }
@@ -48,35 +51,44 @@ func (in *instance) save() error {
 		return err
 	}
 	s := &snapshot{restore: in.mod.ExportedFunction(restoreExport), size: in.mem.Size(), handle: in.lastHandle}
+	s.pages = make([][]byte, s.size/imagePage) // whose size is a multiple
 	memory, _ := in.mem.Read(0, s.size)
-	s.pages = in.gen.keep(memory)
+	k := &in.gen.kept
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	in.written(func(at, n uint64) { k.keep(s.pages, memory, at, n) })
+	if k.pages == nil {
+		k.pages = s.pages
+	}
 	in.snapshot = s
 	return nil
 }
 
-// keep copies a memory, except for what the generation has a copy of already.
-func (g *generation) keep(memory []byte) [][]byte {
-	g.imageMu.Lock()
-	defer g.imageMu.Unlock()
-	if g.image == nil {
-		g.image = &image{zero: make([]byte, imagePage)}
+// written calls f for all pieces of memory that the guest may have written to since the
+// instance was made, n bytes from at on. It may call it for a piece again.
+func (in *instance) written(f func(at, n uint64)) {
+	if in.mapped == nil || !in.mapped.Written(f) {
+		f(0, uint64(in.mem.Size()))
 	}
-	pages := make([][]byte, len(memory)/imagePage) // whose size is a multiple
-	for i := range pages {
+}
+
+// keep copies pages of a memory, n bytes from at on, but for what there is a copy of
+// already. k.mu is held.
+func (k *keptPages) keep(pages [][]byte, memory []byte, at, n uint64) {
+	if k.zero == nil {
+		k.zero = make([]byte, imagePage)
+	}
+	for i := at / imagePage; i < (at+n)/imagePage; i++ {
 		now := memory[i*imagePage:][:imagePage]
 		switch {
-		case bytes.Equal(now, g.image.zero):
-			pages[i] = g.image.zero
-		case i < len(g.image.pages) && bytes.Equal(now, g.image.pages[i]):
-			pages[i] = g.image.pages[i]
+		case bytes.Equal(now, k.zero):
+			pages[i] = k.zero
+		case i < uint64(len(k.pages)) && bytes.Equal(now, k.pages[i]):
+			pages[i] = k.pages[i]
 		default:
 			pages[i] = bytes.Clone(now)
 		}
 	}
-	if g.image.pages == nil {
-		g.image.pages = pages
-	}
-	return pages
 }
 
 // renew makes an instance without requests ready for the next one. It is false if
@@ -91,6 +103,19 @@ func (in *instance) renew() bool {
 	return true
 }
 
+// rewrite writes anew what differs in n bytes of memory from at on, whole pages.
+func (s *snapshot) rewrite(c *contents, memory []byte, at, n uint64) {
+	for i := at / imagePage; i < (at+n)/imagePage; i++ {
+		now, was := memory[i*imagePage:][:imagePage], s.pages[i]
+		switch {
+		case was == nil:
+			c.image.Copy(memory, i*imagePage, imagePage)
+		case !bytes.Equal(now, was):
+			copy(now, was)
+		}
+	}
+}
+
 // bringBack resets the instance. Handles are numbered as before, too: how many a
 // request used is a thing that it could tell the next one.
 func (s *snapshot) bringBack(in *instance) bool {
@@ -101,11 +126,7 @@ func (s *snapshot) bringBack(in *instance) bool {
 		return false
 	}
 	memory, _ := in.mem.Read(0, s.size)
-	for i, was := range s.pages {
-		if now := memory[i*imagePage:][:imagePage]; !bytes.Equal(now, was) {
-			copy(now, was)
-		}
-	}
+	in.written(func(at, n uint64) { s.rewrite(in.gen.contents, memory, at, n) })
 	in.lastHandle, in.kept = s.handle, nil
 	for i := range in.output {
 		in.output[i].flush(in, i+1)

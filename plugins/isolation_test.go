@@ -91,16 +91,21 @@ func TestReset(t *testing.T) {
 		async     bool
 		requests  int
 		anywhere  bool
+		copies    bool // of memory, as where none can be mapped
 	}{
-		"reset":              {IsolationReset, false, 10_000, false},
-		"reset anywhere":     {IsolationReset, false, 10_000, true},
-		"reset asynchronous": {IsolationReset, true, 2000, true},
-		"fresh":              {IsolationFresh, false, 500, true},
-		"fresh asynchronous": {IsolationFresh, true, 500, true},
+		"reset":                 {IsolationReset, false, 10_000, false, false},
+		"reset anywhere":        {IsolationReset, false, 10_000, true, false},
+		"reset asynchronous":    {IsolationReset, true, 2000, true, false},
+		"fresh":                 {IsolationFresh, false, 500, true, false},
+		"fresh asynchronous":    {IsolationFresh, true, 500, true, false},
+		"reset copied":          {IsolationReset, false, 2000, false, true},
+		"reset anywhere copied": {IsolationReset, false, 2000, true, true},
+		"fresh copied":          {IsolationFresh, false, 500, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, Config{})
+			b.copiesMemory = tt.copies
 			p := b.load(t, hiding(tt.async), func(s *Spec) { s.Isolation = tt.isolation })
 			first := lastSpare(p)
 			if n, example := leaks(t, p, tt.requests, tt.anywhere); n > 0 {

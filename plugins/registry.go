@@ -62,6 +62,7 @@ type Registry struct {
 	changed   chan struct{} // poked when Watch should look at the sources anew
 
 	stopBy       stopBy        // byFuel, unless a benchmark compares
+	copiesMemory bool          // each instance has a copy of its memory, as where none can be mapped: for tests
 	tellsAll     bool          // guests' lines keep secrets: a test's guest tells it of them in the log
 	initDeadline time.Duration // the constants, for tests to change
 	settle       time.Duration

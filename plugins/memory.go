@@ -1,0 +1,92 @@
+package plugins
+
+import (
+	"context"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"edge/plugins/linear"
+)
+
+// maxSpareMemories bounds the memories that a generation keeps for instances to come, each
+// as large as what an instance writes.
+const maxSpareMemories = 8
+
+// imageContents puts what instances find in their memory into an image, so that each of
+// them has a private mapping of it. Where the system has no such thing, or refuses it,
+// each has a copy, in memory that is Go's.
+func (g *generation) imageContents() {
+	c := g.contents
+	if c == nil || g.reg.copiesMemory {
+		return
+	}
+	image, err := linear.NewImage(c.memory(), g.spec.Memory/wasmPage*wasmPage)
+	if err != nil {
+		g.log().Debug("each instance has a copy of the module's memory", "err", err)
+		return
+	}
+	if g.spec.Isolation != IsolationPooled { // instances are reset, or come and go
+		if err := image.Track(min(g.reg.slots.size+1, maxSpareMemories)); err != nil {
+			g.log().Debug("a reset looks at all of an instance's memory", "err", err)
+		}
+	}
+	c.image, c.segments = image, nil
+}
+
+// freeImage is the end of imageContents' work. The instances are gone.
+func (g *generation) freeImage() {
+	if g.contents == nil || g.contents.image == nil {
+		return
+	}
+	if err := g.contents.image.Close(); err != nil {
+		g.log().Debug("closing the image of the module's memory", "err", err)
+	}
+}
+
+// lent is an instance's mapping as wazero has it. A runtime that is closed closes its
+// modules, whoever is at work in them, and memory that is not Go's must not go while
+// anybody may look at it: so wazero frees nothing, and instance.end does.
+type lent struct{ *linear.Memory }
+
+// Free does nothing.
+func (lent) Free() {}
+
+var _ experimental.LinearMemory = lent{}
+
+// instantiate makes the instance's module with what is in its memory at first.
+func (in *instance) instantiate() (api.Module, error) {
+	p, ctx := in.gen.program, context.Context(in.life)
+	if c := in.gen.contents; c != nil && c.image != nil {
+		var err error
+		if in.mapped, err = c.image.Map(); err != nil {
+			in.gen.log().Debug("an instance has a copy of the module's memory", "err", err)
+		} else {
+			// No function of the host's runs meanwhile, which would look for the lifeline.
+			ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(in.lend))
+		}
+	}
+	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
+	mod, err := p.runtime.InstantiateModule(ctx, p.code, config)
+	if err != nil {
+		in.unmap()
+		return nil, err
+	}
+	if !in.gen.contents.fill(mod.Memory(), in.mapped != nil) {
+		return mod, errFault // cannot be: split saw to it
+	}
+	return mod, nil
+}
+
+// lend gives wazero the memory that was mapped.
+func (in *instance) lend(_, _ uint64) experimental.LinearMemory { return lent{in.mapped} }
+
+// unmap gives the instance's memory back, if it is mapped. Nobody looks at it any more:
+// host functions, which alone do, run within an entry, and what they leave to other
+// goroutines is copied.
+func (in *instance) unmap() {
+	if in.mapped != nil {
+		in.mapped.Free()
+	}
+}
