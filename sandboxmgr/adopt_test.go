@@ -70,12 +70,12 @@ func TestCrashDuringSetEnvVars(t *testing.T) {
 	w := newWorld(t)
 	e := newEdge(t, w, newMemory(), nil)
 	s, m, _ := e.start("s")
-	arrived := make(chan struct{})
+	arrived, ctx := make(chan struct{}), e.ctx
 	w.set(func() {
 		w.handle["setEnvVars"] = func(*machine, json.RawMessage) (any, error) {
 			close(arrived)
-			<-e.ctx.Done()
-			return nil, e.ctx.Err()
+			<-ctx.Done()
+			return nil, ctx.Err()
 		}
 	})
 	failed := make(chan error, 1)
