@@ -265,6 +265,7 @@ plugins:
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.Plugins[0].Development = true // of edge dev, which no key makes of an edge
 	v := reflect.ValueOf(c.Plugins[0].spec("x.wasm"))
 	for i := range v.NumField() {
 		if f := v.Type().Field(i); f.IsExported() && v.Field(i).IsZero() {
