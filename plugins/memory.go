@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"context"
+	"errors"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -13,6 +14,14 @@ import (
 // maxSpareMemories bounds the memories that a generation keeps for instances to come, each
 // as large as what an instance writes.
 const maxSpareMemories = 8
+
+// maxMapped bounds the instances whose memory is mapped, of all plugins: each takes up to
+// four of the 65,530 mappings that a process has by default (vm.max_map_count), and Go's
+// runtime ends the process when it finds none left for itself.
+const maxMapped = 8192
+
+// errManyMapped is the memory of one instance more than maxMapped.
+var errManyMapped = errors.New("as many are mapped as may be")
 
 // imageContents puts what instances find in their memory into an image, so that each of
 // them has a private mapping of it. Where the system has no such thing, or refuses it,
@@ -58,14 +67,9 @@ var _ experimental.LinearMemory = lent{}
 // instantiate makes the instance's module with what is in its memory at first.
 func (in *instance) instantiate() (api.Module, error) {
 	p, ctx := in.gen.program, context.Context(in.life)
-	if c := in.gen.contents; c != nil && c.image != nil {
-		var err error
-		if in.mapped, err = c.image.Map(); err != nil {
-			in.gen.log().Debug("an instance has a copy of the module's memory", "err", err)
-		} else {
-			// No function of the host's runs meanwhile, which would look for the lifeline.
-			ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(in.lend))
-		}
+	if in.mapMemory() {
+		// No function of the host's runs meanwhile, which would look for the lifeline.
+		ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(in.lend))
 	}
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	mod, err := p.runtime.InstantiateModule(ctx, p.code, config)
@@ -79,6 +83,23 @@ func (in *instance) instantiate() (api.Module, error) {
 	return mod, nil
 }
 
+// mapMemory maps the instance's memory, if there is an image of it and room.
+func (in *instance) mapMemory() bool {
+	c, r := in.gen.contents, in.gen.reg
+	if c == nil || c.image == nil {
+		return false
+	}
+	err := errManyMapped
+	if r.mapped.Add(1) <= r.maxMapped {
+		in.mapped, err = c.image.Map()
+	}
+	if err != nil {
+		r.mapped.Add(-1)
+		in.gen.log().Debug("an instance has a copy of the module's memory", "err", err)
+	}
+	return err == nil
+}
+
 // lend gives wazero the memory that was mapped.
 func (in *instance) lend(_, _ uint64) experimental.LinearMemory { return lent{in.mapped} }
 
@@ -88,5 +109,7 @@ func (in *instance) lend(_, _ uint64) experimental.LinearMemory { return lent{in
 func (in *instance) unmap() {
 	if in.mapped != nil {
 		in.mapped.Free()
+		in.mapped = nil
+		in.gen.reg.mapped.Add(-1)
 	}
 }

@@ -1,8 +1,10 @@
 package plugins
 
 import (
+	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"edge/plugins/wasmasm"
@@ -53,4 +55,69 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	if n := mappings(); n != before {
 		t.Errorf("%d mappings are left", n-before)
 	}
+}
+
+// TestMemoryIsRefused has the kernel refuse mappings: instances get copies, and serve as
+// well. It runs beside no other test, because the limit is the process's.
+func TestMemoryIsRefused(t *testing.T) {
+	b := newBench(t, Config{})
+	p := b.load(t, growing(), func(s *Spec) { s.Isolation, s.Memory, s.MaxInstances = IsolationFresh, 1<<32-wasmPage, 1 })
+	want := grown(t, p)
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_AS, &limit); err != nil {
+		t.Fatal(err)
+	}
+	lower := syscall.Rlimit{Cur: addresses(t) + 1<<30, Max: limit.Max}
+	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &lower); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := syscall.Setrlimit(syscall.RLIMIT_AS, &limit); err != nil {
+			t.Error(err)
+		}
+	}()
+	q := b.load(t, growing(), func(s *Spec) { s.Name, s.Isolation, s.Memory = "q", IsolationReset, 1<<32-wasmPage })
+	for range 5 { // the first of p may be mapped yet
+		for _, asked := range []*Plugin{p, q} {
+			if got := grown(t, asked); got != want {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		}
+	}
+	if log := b.book.String(); !strings.Contains(log, "an instance has a copy of the module's memory") {
+		t.Errorf("no mapping was refused; the log:\n%s", log)
+	}
+}
+
+// TestMemoryMappedByFew bounds how many instances have mappings, and counts those that have.
+func TestMemoryMappedByFew(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Config{})
+	b.maxMapped = 2
+	for i := range 4 {
+		p := b.load(t, growing(), func(s *Spec) { s.Name, s.MaxInstances = fmt.Sprint(i), 1 })
+		if is, want := lastSpare(p).mapped != nil, i < 2; is != want {
+			t.Errorf("that the memory of instance %d is mapped is %v", i, is)
+		}
+		grown(t, p)
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.mapped.Load(); n != 0 {
+		t.Errorf("%d instances are counted after the last has ended", n)
+	}
+}
+
+// addresses is how many bytes of them the process has.
+func addresses(t *testing.T) (bytes uint64) {
+	t.Helper()
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscan(string(statm), &bytes); err != nil {
+		t.Fatal(err)
+	}
+	return bytes * uint64(os.Getpagesize())
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"edge/plugins/archive"
@@ -59,6 +60,7 @@ type Registry struct {
 	started   time.Time
 	tasks     sync.WaitGroup // drains, and what else outlives a call
 	programs  *programs
+	mapped    atomic.Int32  // instances whose memory is
 	changed   chan struct{} // poked when Watch should look at the sources anew
 
 	stopBy       stopBy        // byFuel, unless a benchmark compares
@@ -67,6 +69,7 @@ type Registry struct {
 	initDeadline time.Duration // the constants, for tests to change
 	settle       time.Duration
 	maxHold      time.Duration
+	maxMapped    int32
 	stage        *stage // a trial's time and chance; nil: the machine's
 
 	mu       sync.Mutex
@@ -80,7 +83,7 @@ func NewRegistry(config Config) (*Registry, error) {
 	r := &Registry{
 		config: config, log: config.Log, guestLog: config.GuestLog, slots: newSlots(), functions: knownFunctions(), started: time.Now(),
 		programs: newPrograms(), changed: make(chan struct{}, 1), plugins: map[string]*Plugin{}, draining: map[*generation]struct{}{},
-		initDeadline: initDeadline, settle: settle, maxHold: maxHold,
+		initDeadline: initDeadline, settle: settle, maxHold: maxHold, maxMapped: maxMapped,
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
