@@ -121,7 +121,7 @@ func scanLines(r io.Reader, lines chan<- string) {
 // await returns the first line that matches.
 func (s *session) await(t *testing.T, pattern string) string {
 	t.Helper()
-	re, bound := regexp.MustCompile(pattern), time.After(4*patience)
+	re, bound := regexp.MustCompile(pattern), time.After(patience)
 	var seen []string
 	for {
 		select {

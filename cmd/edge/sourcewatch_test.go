@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// patience bounds waiting for events; none of them takes long.
-const patience = 30 * time.Second
+// patience bounds waiting for events. Under the race detector a module of Go takes half
+// a minute to compile on a busy machine.
+const patience = 2 * time.Minute
 
 // watchTree watches {dir}/src as "app" and {dir}/one.wasm as "one" until the
 // test ends.
