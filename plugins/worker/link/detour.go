@@ -62,7 +62,7 @@ func (g *glue) detour(first uint32) error {
 	return nil
 }
 
-// releasing lets go of a value. A request does that some thousand times, and most have no
+// releasing lets go of a value. A request does that hundreds of times, and most have no
 // count or other references: the engine's function, which makes itself a frame on the
 // stack first, is left the others.
 func (g *glue) releasing(of string) code {
