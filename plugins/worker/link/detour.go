@@ -21,13 +21,15 @@ const leastCounted = uint64(0xfffffff7_00000000)
 // freeing is how JS_FreeValueRT must begin, as the detour relies on it: a frame on the
 // stack, no more for a value without a count, one reference less, and no more if some are
 // left.
-var freeing = append([]byte{2, 4, 0x7f, 1, 0x7e}, do( // locals: four i32, one i64
-	code{0x23, 0}, i32(16), code{0x6b, 0x22, 4, 0x24, 0}, // global.get, i32.sub, local.tee, global.set
-	code{wasmbin.OpBlock, wasmbin.BlockEmpty},
-	brIf(0, op(0x54, get(1), i64(leastCounted))), // i64.lt_u
-	tee(3, sub(tee(2, wrap(get(1))), i32(4))), sub(tee(3, load(0, get(3))), i32(1)), memory(0x36, 2, 0),
-	brIf(0, op(0x4a, get(3), i32(1))), // i32.gt_s
-)...)
+func freeing() []byte {
+	return append([]byte{2, 4, 0x7f, 1, 0x7e}, do( // locals: four i32, one i64
+		code{0x23, 0}, i32(16), code{0x6b, 0x22, 4, 0x24, 0}, // global.get, i32.sub, local.tee, global.set
+		code{wasmbin.OpBlock, wasmbin.BlockEmpty},
+		brIf(0, op(0x54, get(1), i64(leastCounted))), // i64.lt_u
+		tee(3, sub(tee(2, wrap(get(1))), i32(4))), sub(tee(3, load(0, get(3))), i32(1)), memory(0x36, 2, 0),
+		brIf(0, op(0x4a, get(3), i32(1))), // i32.gt_s
+	)...)
+}
 
 // detoured returns the indices of the functions that have a detour, which are as it takes
 // them to be.
@@ -42,7 +44,7 @@ func (b *binary) detoured() ([]uint32, error) {
 	}
 	own := func(i int) []byte { return b.functions[found[i]-uint32(len(b.imports))].body }
 	// JS_FreeValue(ctx, v) is JS_FreeValueRT(ctx->rt, v).
-	if !bytes.HasPrefix(own(2), freeing) || !bytes.Equal(own(1), body("", load(8, get(0)), get(1), indexed(wasmbin.OpCall, found[2]))) {
+	if !bytes.HasPrefix(own(2), freeing()) || !bytes.Equal(own(1), body("", load(8, get(0)), get(1), indexed(wasmbin.OpCall, found[2]))) {
 		return nil, malformed("its values are freed otherwise")
 	}
 	return found, nil
