@@ -48,7 +48,25 @@ func newProgram(ctx context.Context, module []byte, o programOptions) (*program,
 	return p, err
 }
 
+// opening lets programs of a process be opened one after the other: wazero looks for its
+// version when it is first asked, and keeps it in a variable that nothing guards.
+var opening sync.Mutex
+
 func (p *program) compile(ctx context.Context, module []byte, o programOptions) error {
+	if err := p.open(ctx, module, o); err != nil {
+		return err
+	}
+	// Half the processors: the others go on serving.
+	workers := max(1, runtime.GOMAXPROCS(0)/2)
+	code, err := p.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, workers), module)
+	p.code = code
+	return err
+}
+
+// open makes the runtime, and opens the module's folder of machine code if there is one.
+func (p *program) open(ctx context.Context, module []byte, o programOptions) error {
+	opening.Lock()
+	defer opening.Unlock()
 	config := wazero.NewRuntimeConfig().
 		WithMemoryLimitPages(uint32(o.memory / wasmPage)).
 		WithCloseOnContextDone(o.stopBy == byOption)
@@ -61,11 +79,7 @@ func (p *program) compile(ctx context.Context, module []byte, o programOptions) 
 		config = config.WithCompilationCache(cache)
 	}
 	p.runtime = wazero.NewRuntimeWithConfig(ctx, config)
-	// Half the processors: the others go on serving.
-	workers := max(1, runtime.GOMAXPROCS(0)/2)
-	code, err := p.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, workers), module)
-	p.code = code
-	return err
+	return nil
 }
 
 // close frees the code. No instance of it is left.
