@@ -175,7 +175,7 @@ func (e *Evaluator) prepare(ctx context.Context, module []byte) error {
 	}
 	if err != nil {
 		p.close()
-		return refusal(&guestError{"compiling it", err})
+		return uncompiled(ctx, err)
 	}
 	e.last = &evaluable{bytes.Clone(module), p}
 	return nil

@@ -133,6 +133,15 @@ func refusal(err error) error {
 	return &RefusedError{Err: err}
 }
 
+// uncompiled is why a module was not compiled: the end of ctx, which says nothing of
+// the module, or what is wrong with it.
+func uncompiled(ctx context.Context, err error) error {
+	if ended := ctx.Err(); ended != nil {
+		return ended
+	}
+	return refusal(&guestError{"compiling it", err})
+}
+
 // unserved turns an error of pool.take into what Decide returns.
 func (g *generation) unserved(err error) *abi.Error {
 	var guest *guestError

@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -194,6 +195,28 @@ func TestLoadCanceled(t *testing.T) {
 	_, err := b.Load(ctx, Spec{Name: "p", Source: writeModule(t, withInit(wasmasm.Do(wasmasm.Forever(), wasmasm.I32(0))))})
 	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrRefused) {
 		t.Errorf("load: %v", err)
+	}
+}
+
+// TestCompilingCanceled loads with a context that has ended: that is no refusal, whether
+// the load has its turn to compile or not. A single worker does not look at the context;
+// several, with four processors or more, do.
+func TestCompilingCanceled(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := uncompiled(ctx, errFault); !errors.Is(err, ErrRefused) || !errors.Is(err, errFault) {
+		t.Errorf("compiling fails: %v", err)
+	}
+	cancel()
+	if err := uncompiled(ctx, context.Canceled); !errors.Is(err, context.Canceled) || errors.Is(err, ErrRefused) {
+		t.Errorf("compiling is interrupted: %v", err)
+	}
+	b := newBench(t, Config{})
+	for n := range 20 { // the turn, or the end, comes first
+		_, err := b.Load(ctx, Spec{Name: "p", Source: writeModule(t, responding(fmt.Sprint(n)))})
+		if !errors.Is(err, context.Canceled) || errors.Is(err, ErrRefused) {
+			t.Fatalf("load: %v", err)
+		}
 	}
 }
 

@@ -61,7 +61,7 @@ func (ps *programs) get(ctx context.Context, g *generation, code []byte) (*progr
 	p, err := newProgram(ctx, code, programOptions{g.reg.config.CacheDir, g.spec.Memory, g.reg.stopBy})
 	if err != nil {
 		p.close()
-		return nil, refusal(&guestError{"compiling it", err})
+		return nil, uncompiled(ctx, err)
 	}
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
