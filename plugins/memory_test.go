@@ -88,6 +88,40 @@ func TestMemoryGrows(t *testing.T) {
 	}
 }
 
+// TestMemoryGrownAtFirst resets a guest whose edge_init has memory grow, and writes to one
+// of the new pages: that one is reset, and so is another, to which requests write alone.
+func TestMemoryGrownAtFirst(t *testing.T) {
+	t.Parallel()
+	g := newAsm()
+	g.Memory(2, 0)
+	out := g.buffer(8)
+	g.Bytes([]byte("what memory has at first"))
+	const early, late = 2*wasmPage + 8, 3*wasmPage + 16
+	copyTo := func(n uint32, at int32) wasmasm.Code {
+		return wasmasm.Do(wasmasm.I32(int32(out.ptr+4*n)), wasmasm.I32(at), wasmasm.Load(), wasmasm.Store())
+	}
+	set := func(at, v int32) wasmasm.Code {
+		return wasmasm.Do(wasmasm.I32(at), wasmasm.I32(v), wasmasm.Store())
+	}
+	g.Func("edge1", "", "", "")
+	g.Func("edge_init", "", "i", "", wasmasm.I32(2), wasmasm.GrowMemory(), wasmasm.Drop(), set(early, 5), wasmasm.I32(0))
+	g.Func("edge_request", "i", "i", "", copyTo(0, early), copyTo(1, late), set(early, 6), set(late, 7),
+		g.drop("respond", req(), 200, "", out), wasmasm.I32(0))
+	module := g.Encode()
+	bothMemories(t, func(t *testing.T, b *bench) {
+		p := b.load(t, module, func(s *Spec) { s.Isolation = IsolationReset })
+		first := lastSpare(p)
+		for range 3 {
+			if got := bodyOf(t, decide(t, p, newRequest())); got != "\x05\x00\x00\x00\x00\x00\x00\x00" {
+				t.Errorf("got %q", got)
+			}
+		}
+		if lastSpare(p) != first {
+			t.Error("the instance was not used again")
+		}
+	})
+}
+
 // TestMemoryApart has instances that come and go beside each other begin alike.
 func TestMemoryApart(t *testing.T) {
 	t.Parallel()

@@ -106,10 +106,10 @@ func write(file int, b []byte) error {
 // Size is that of memory at first, in bytes.
 func (i *Image) Size() uint64 { return i.size }
 
-// Copy writes n bytes of the image, from at on, to the same place of memory. It panics
-// if they reach beyond either.
+// Copy writes n bytes of the image, from at on, to the same place of memory, with zeros
+// behind the image. It panics if memory is shorter.
 func (i *Image) Copy(memory []byte, at, n uint64) {
-	b := memory[at : min(at+n, i.size) : at+n]
+	b := memory[at : at+n]
 	from := min(max(at, i.at), at+n) - at
 	to := max(min(at+n, i.at+uint64(len(i.content))), at+from) - at
 	clear(b[:from])
