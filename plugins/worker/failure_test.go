@@ -71,7 +71,7 @@ func TestThrowsNull(t *testing.T) {
 // and where, and nobody else is.
 func TestTellsTheDeveloper(t *testing.T) {
 	t.Parallel()
-	source := "export default { fetch(r: Request) {\n  if (r.url.endsWith('/text')) throw 'a text';\n  throw new RangeError('of\\nours');\n} };\n"
+	source := "const cause = new Error('inner');\nexport default { fetch(r: Request) {\n  if (r.url.endsWith('/text')) throw 'a text';\n  if (r.url.endsWith('/cause')) throw new TypeError('outer', { cause });\n  throw new RangeError('of\\nours');\n} };\n"
 	const threw = "error PLUGIN_FAILED: the Worker threw an exception"
 	for name, tt := range map[string]struct {
 		path, remote, host string
@@ -79,12 +79,13 @@ func TestTellsTheDeveloper(t *testing.T) {
 		served             bool // not developed
 		want               string
 	}{
-		"here":            {"/", "127.0.0.1:1024", "localhost:8787", "", false, threw + ": RangeError: of\nours at fetch (worker.ts:3:13)"},
+		"here":            {"/", "127.0.0.1:1024", "localhost:8787", "", false, threw + ": RangeError: of\nours at fetch (worker.ts:5:13)"},
 		"a text":          {"/text", "[::1]:1024", "one.localhost", "", false, threw + ": a text"},
 		"by an address":   {"/text", "127.0.0.1:1024", "127.0.0.1:8787", "", false, threw + ": a text"},
 		"from elsewhere":  {"/", "192.0.2.1:1024", "localhost:8787", "", false, threw},
 		"by another name": {"/", "127.0.0.1:1024", "edge.example.com", "", false, threw},
-		"by a proxy":      {"/", "127.0.0.1:1024", "localhost:8787", "192.0.2.1", false, threw},
+		"by a proxy":      {"/", "127.0.0.1:1024", "localhost:8787", "1.1 tunnel", false, threw},
+		"a cause":         {"/cause", "127.0.0.1:1024", "localhost:8787", "", false, threw + ": TypeError: outer at fetch (worker.ts:4:43)"},
 		"served":          {"/", "127.0.0.1:1024", "localhost:8787", "", true, threw},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,7 +94,7 @@ func TestTellsTheDeveloper(t *testing.T) {
 			r := request(tt.path)
 			r.RemoteAddr, r.Host = tt.remote, tt.host
 			if tt.forwarded != "" {
-				r.Headers = append(r.Headers, header("X-Forwarded-For", tt.forwarded))
+				r.Headers = append(r.Headers, header("Via", tt.forwarded))
 			}
 			if got := ask(t, p, r); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
