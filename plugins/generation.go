@@ -141,6 +141,9 @@ func (g *generation) tryOut(ctx context.Context) error {
 	go in.come(true)
 	select {
 	case err := <-g.pool.first:
+		if err == nil {
+			return ctx.Err() // which may have ended before: an instance is made fast
+		}
 		return refusal(err)
 	case <-ctx.Done():
 		in.life.kill()
