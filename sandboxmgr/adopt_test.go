@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,7 +98,8 @@ func TestCrashDuringSetEnvVars(t *testing.T) {
 }
 
 // TestBindingWithAnotherRuntime restarts the edge with another runtime and back:
-// the sandbox is out of reach meanwhile, not lost and not made a second time.
+// the sandbox is out of reach meanwhile, not lost and not made a second time. The error
+// says so, and not that the runtime, which is well, does not answer.
 func TestBindingWithAnotherRuntime(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, newWorld(t), newMemory(), nil)
@@ -107,6 +109,9 @@ func TestBindingWithAnotherRuntime(t *testing.T) {
 	e = successor(t, e, func(c *Config) { c.Bindings["B"], c.OpenInit = Binding{Runtime: other}, other.openInit })
 	_, err := e.sandbox("s").Exec(t.Context(), &abi.ExecRequest{Command: "x"})
 	wantCode(t, err, abi.CodeRuntimeUnavailable)
+	if want := "made by the fake runtime, and its binding uses other now"; !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
 	if starts, _ := other.count(); starts != 0 {
 		t.Errorf("%d starts in the other runtime", starts)
 	}
@@ -116,6 +121,47 @@ func TestBindingWithAnotherRuntime(t *testing.T) {
 	if _, _, run := e.start("s"); run.Generation != 1 || run.Started {
 		t.Errorf("run %+v, want generation 1 again", run)
 	}
+}
+
+// TestDestroyWhatAnotherRuntimeMade: it has to go through the runtime that made it, also
+// if that was down meanwhile, and its name is free for the new one afterwards.
+func TestDestroyWhatAnotherRuntimeMade(t *testing.T) {
+	t.Parallel()
+	w, other := newWorld(t), newWorld(t)
+	other.name = "other"
+	e := newEdge(t, w, newMemory(), nil)
+	_, m, _ := e.start("s")
+	_, unopened, _ := e.start("u")
+	change := func(c *Config) { c.Bindings["B"], c.OpenInit = Binding{Runtime: other}, other.openInit }
+	e = successor(t, e, change)
+	_, err := e.sandbox("u").Destroy(t.Context(), &abi.Empty{})
+	wantCode(t, err, abi.CodeRuntimeUnavailable)
+
+	e = successor(t, e, func(c *Config) {
+		change(c)
+		c.Earlier = func(_ context.Context, name string) (Runtime, error) {
+			if name != w.name {
+				return nil, fmt.Errorf("there is no runtime %q", name)
+			}
+			return w, nil
+		}
+	})
+	eventually(t, "absent", func() bool { return e.state("u") == "absent" && !unopened.running() })
+	w.set(func() { w.down = true })
+	_, err = e.sandbox("s").Destroy(t.Context(), &abi.Empty{})
+	wantCode(t, err, abi.CodeRuntimeUnavailable)
+	w.set(func() { w.down = false })
+	if _, err := e.sandbox("s").Destroy(t.Context(), &abi.Empty{}); err != nil {
+		t.Fatal(err)
+	}
+	if m.running() || e.state("s") != "absent" {
+		t.Errorf("the machine runs: %v, the sandbox is %s", m.running(), e.state("s"))
+	}
+	eventually(t, "made by the other runtime", func() bool {
+		_, err := e.sandbox("s").Exec(t.Context(), &abi.ExecRequest{Command: "x"})
+		starts, _ := other.count()
+		return err == nil && starts == 1
+	})
 }
 
 func TestAdoptionFindsNothing(t *testing.T) {

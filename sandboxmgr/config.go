@@ -1,6 +1,7 @@
 package sandboxmgr
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -22,6 +23,10 @@ type Config struct {
 	Store Store
 	// Bindings are the kinds of sandboxes by name.
 	Bindings map[string]Binding
+	// Earlier opens, by its name, a runtime that made sandboxes whose binding has
+	// another one now, so that they can be destroyed. It stays the caller's, who
+	// closes it after Manager.Close. nil: nothing can be done with them.
+	Earlier func(ctx context.Context, name string) (Runtime, error)
 	// InitPath is the host path of the init's executable; InitArgs follow
 	// "/.edge/init" on its command line inside.
 	InitPath string

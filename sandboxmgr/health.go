@@ -39,6 +39,9 @@ func (h *health) note(rt Runtime, err error) {
 	if err != nil && !down {
 		return
 	}
+	if _, absent := rt.(absentRuntime); absent && !down {
+		return // what was destroyed there brings the rest not back
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {

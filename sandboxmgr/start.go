@@ -356,5 +356,8 @@ func (u *unit) runtimeError(err error) error {
 }
 
 func runtimeDown(rt Runtime) error {
+	if a, ok := rt.(absentRuntime); ok {
+		return unavailable("%s", a.why()).WithSuggestion("%s", a.suggestion())
+	}
 	return unavailable("the %s runtime does not answer", rt.Name()).WithSuggestion("try again later; the edge's log has the reason")
 }

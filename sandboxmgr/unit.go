@@ -114,7 +114,7 @@ func (u *unit) machineName() string {
 func (u *unit) recall(r *savedRecord) {
 	u.record, u.revision, u.state = r.record, r.revision, r.State
 	if now := u.binding.Runtime.Name(); r.Runtime != "" && r.Runtime != now {
-		u.binding.Runtime = absentRuntime{r.Runtime, now}
+		u.binding.Runtime = u.m.absent(r.Runtime, now)
 	}
 	last := r.LastActivityAt
 	if at := u.m.savedActivity[u.key.String()]; at.After(last) {

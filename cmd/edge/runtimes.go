@@ -94,6 +94,24 @@ func (r *runtimes) notDocker(ctx context.Context, b Sandbox) string {
 	return ""
 }
 
+// earlier opens the runtime with that name because a binding had it, to destroy what it
+// made.
+func (r *runtimes) earlier(ctx context.Context, name string) (sandboxmgr.Runtime, error) {
+	switch name {
+	case runtimeDocker:
+		if err := r.openDocker(ctx); err != nil {
+			return nil, err
+		}
+		return r.docker, nil
+	case runtimeProcess:
+		if err := r.newProcess(); err != nil {
+			return nil, err
+		}
+		return r.process, nil
+	}
+	return nil, fmt.Errorf("there is no runtime %q", name)
+}
+
 func (r *runtimes) openDocker(ctx context.Context) error {
 	if r.docker != nil {
 		return nil
@@ -112,15 +130,23 @@ func (r *runtimes) openDocker(ctx context.Context) error {
 }
 
 func (r *runtimes) openProcess(why string) (sandboxmgr.Runtime, error) {
-	if r.process == nil {
-		rt, err := process.New(process.Config{StateDir: r.state, Executable: r.stage, Log: r.log})
-		if err != nil {
-			return nil, fmt.Errorf("open the process runtime%s: %w", why, err)
-		}
-		r.process = rt
+	if err := r.newProcess(); err != nil {
+		return nil, fmt.Errorf("%w%s", err, why)
 	}
 	r.note(processMeans + why)
 	return r.process, nil
+}
+
+func (r *runtimes) newProcess() error {
+	if r.process != nil {
+		return nil
+	}
+	rt, err := process.New(process.Config{StateDir: r.state, Executable: r.stage, Log: r.log})
+	if err != nil {
+		return fmt.Errorf("open the process runtime: %w", err)
+	}
+	r.process = rt
+	return nil
 }
 
 // note keeps what a runtime means, once.

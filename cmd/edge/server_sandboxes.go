@@ -28,7 +28,7 @@ func (s *server) openSandboxes(ctx context.Context, o serverOptions, relay *brid
 		bindings[b.Name] = b.binding(rt)
 	}
 	s.manager, err = sandboxmgr.New(ctx, sandboxmgr.Config{
-		StateDir: s.settings.State, Store: s.store, Bindings: bindings,
+		StateDir: s.settings.State, Store: s.store, Bindings: bindings, Earlier: s.runtimes.earlier,
 		InitPath: program.Path, InitArgs: program.Args,
 		Previews:      s.previewConfig(),
 		ReservedPorts: o.config.ReservedPorts,
@@ -96,7 +96,7 @@ func (s *server) chooseRuntime(ctx context.Context, b Sandbox, keep bool) (sandb
 		return rt, err
 	}
 	if before != "" {
-		s.log.Warn("the binding's runtime is another one than before; sandboxes of the earlier one are left as they are",
+		s.log.Warn("the binding's runtime is another one than before; sandboxes of the earlier one are out of reach, but can be destroyed",
 			"binding", b.Name, "before", before, "now", rt.Name())
 	}
 	_, err = s.store.Commit(ctx, sandboxmgr.Change{Key: key, Value: []byte(rt.Name()), Expect: sandboxmgr.AnyRevision})
