@@ -85,41 +85,64 @@ func readVariables(dir string) (Secrets, error) {
 	return parseVariables(path, string(content))
 }
 
-// parseVariables reads lines NAME=VALUE. A value may be quoted with ' or "; \n stands
-// for a line's end between the latter. Lines that are empty or begin with # say
-// nothing, nor does "export" before a name. No value becomes part of an error.
+// parseVariables reads lines NAME=VALUE. A value may be quoted with ', " or `, and go on
+// for several lines then; \n stands for a line's end between ". What follows # is a
+// comment. Lines that are empty say nothing, nor does "export" before a name. No value
+// becomes part of an error.
 func parseVariables(file, text string) (Secrets, error) {
 	vars := Secrets{}
-	n := 0
-	for line := range strings.Lines(text) {
-		n++
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		name, v, ok := strings.Cut(strings.TrimPrefix(line, "export "), "=")
+	for n := 1; text != ""; n++ {
+		line, rest, _ := strings.Cut(text, "\n")
+		here := place{file, n, 1}
+		name, v, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
 		name = strings.TrimSpace(name)
-		if !ok || !secretName.MatchString(name) {
-			return nil, problem{place{file, n, 1}, "is no line of the form NAME=VALUE, the name of letters, digits and \"_\""}
+		switch {
+		case name == "" && !ok || name != "" && name[0] == '#':
+			text = rest
+			continue
+		case !ok || !secretName.MatchString(name):
+			return nil, problem{here, "is no line of the form NAME=VALUE, the name of letters, digits and \"_\""}
 		}
-		vars[name] = unquoteVariable(strings.TrimSpace(v))
+		if quoted, after, ok := quotedVariable(text[strings.Index(text, "=")+1:]); ok {
+			n += strings.Count(text[:len(text)-len(after)], "\n")
+			_, rest, _ = strings.Cut(after, "\n")
+			vars[name] = quoted
+		} else {
+			vars[name] = plainVariable(v)
+		}
 		if len(vars[name]) > maxSecret {
-			return nil, problem{place{file, n, 1}, fmt.Sprintf("the value of %s is larger than %d KiB", name, maxSecret>>10)}
+			return nil, problem{here, fmt.Sprintf("the value of %s is larger than %d KiB", name, maxSecret>>10)}
 		}
+		text = rest
 	}
 	return vars, nil
 }
 
-func unquoteVariable(v string) string {
-	if len(v) >= 2 && (v[0] == '"' || v[0] == '\'') && v[len(v)-1] == v[0] {
-		inner := v[1 : len(v)-1]
-		if v[0] == '"' {
-			inner = strings.ReplaceAll(inner, `\n`, "\n")
-		}
-		return inner
+// quotedVariable is what text begins with between quotation marks, and what follows
+// them. Nothing but a comment may follow in their line.
+func quotedVariable(text string) (value, after string, ok bool) {
+	text = strings.TrimLeft(text, " \t")
+	if text == "" || !strings.Contains("\"'`", text[:1]) {
+		return "", "", false
 	}
-	if i := strings.Index(v, " #"); i >= 0 { // a comment
-		v = strings.TrimSpace(v[:i])
+	value, after, ok = strings.Cut(text[1:], text[:1])
+	line, _, _ := strings.Cut(after, "\n")
+	if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+		return "", "", false
+	}
+	if text[0] == '"' {
+		value = strings.ReplaceAll(value, `\n`, "\n")
+	}
+	return value, after, ok
+}
+
+// plainVariable is the value of one line: without a comment, and without the quotation
+// marks around it that stand in it, too.
+func plainVariable(v string) string {
+	v, _, _ = strings.Cut(v, " #")
+	v = strings.TrimSpace(v)
+	if len(v) >= 2 && strings.Contains("\"'`", v[:1]) && v[0] == v[len(v)-1] {
+		return v[1 : len(v)-1]
 	}
 	return v
 }

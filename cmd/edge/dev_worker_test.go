@@ -200,16 +200,18 @@ func TestDevVariables(t *testing.T) {
 // TestParseVariables reads .dev.vars.
 func TestParseVariables(t *testing.T) {
 	t.Parallel()
-	got, err := parseVariables("f", "# all\n\nA=1\n export B = two words # not this\nC='it # is'\nD=\"line\\nline\"\nE=\n")
+	got, err := parseVariables("f", "# all\n\nA=1\n export B = two words # not this\nC='it # is'\nD=\"line\\nline\"\nE=\n"+
+		"F=\"two words # not a comment\" # a comment\nG='first\nsecond # of it'\r\nH=`it's`\nI=\"open\nJ=\"a\"b\"")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"A": "1", "B": "two words", "C": "it # is", "D": "line\nline", "E": ""} {
+	for name, want := range map[string]string{"A": "1", "B": "two words", "C": "it # is", "D": "line\nline", "E": "",
+		"F": "two words # not a comment", "G": "first\nsecond # of it", "H": "it's", "I": `"open`, "J": `a"b`} {
 		if v, ok := got[name]; !ok || v != want {
 			t.Errorf("%s is %q, want %q", name, v, want)
 		}
 	}
-	for _, text := range []string{"just a secret", "1A=secret", "A\nB=secret"} {
+	for _, text := range []string{"just a secret", "1A=secret", "A\nB=secret", "A='secret\nsecret'\nB"} {
 		if _, err := parseVariables("f", text); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", text, err)
 		}
