@@ -19,7 +19,8 @@ func userCache() string {
 }
 
 // privateCache makes a folder that is this user's alone, and returns its name; empty if
-// it cannot be that.
+// it cannot be that. A link has to be the user's, too: root would take, and close to all
+// others, whatever folder of its own somebody else's leads to.
 func privateCache(dir string) string {
 	if os.MkdirAll(dir, 0o700) != nil || !isOwn(dir) || os.Chmod(dir, 0o700) != nil {
 		return ""
@@ -27,9 +28,9 @@ func privateCache(dir string) string {
 	return dir
 }
 
-// isOwn tells whether a file belongs to this process' user.
+// isOwn tells whether a file, or the link that it is, belongs to this process' user.
 func isOwn(path string) bool {
-	st, err := os.Stat(path)
+	st, err := os.Lstat(path)
 	if err != nil {
 		return false
 	}

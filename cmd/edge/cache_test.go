@@ -29,18 +29,42 @@ func TestPrivateCache(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, st, err)
 		}
 	}
+}
+
+// TestPrivateCacheOfAnother takes no folder that is another user's, nor one that another
+// user's link leads to, whose mode stays as it is.
+func TestPrivateCacheOfAnother(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ours, theirs, link := filepath.Join(dir, "ours"), filepath.Join(dir, "theirs"), filepath.Join(dir, "link")
+	for _, path := range []string{ours, theirs} {
+		if err := os.Mkdir(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(ours, link); err != nil {
+		t.Fatal(err)
+	}
+	if got := privateCache(link); got != link {
+		t.Errorf("the user's own link is not taken: %q", got)
+	}
 	if os.Geteuid() != 0 {
-		return // only root can give files away
+		t.Log("the rest is not tested: only root can give files away")
+		return
 	}
-	theirs := filepath.Join(dir, "theirs")
-	if err := os.Mkdir(theirs, 0o700); err != nil {
+	if err := os.Chmod(ours, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chown(theirs, 65534, 65534); err != nil {
-		t.Fatal(err)
+	for _, path := range []string{theirs, link} {
+		if err := os.Lchown(path, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+		if got := privateCache(path); got != "" {
+			t.Errorf("what is another user's is taken: %q", got)
+		}
 	}
-	if got := privateCache(theirs); got != "" {
-		t.Errorf("another user's folder is taken: %q", got)
+	if st, err := os.Stat(ours); err != nil || st.Mode().Perm() != 0o755 {
+		t.Errorf("behind another user's link: %v, %v", st, err)
 	}
 }
 
