@@ -14,7 +14,7 @@ import (
 
 type initCommand struct {
 	FromWrangler bool   `help:"Make it of wrangler's configuration: wrangler.json, wrangler.jsonc or wrangler.toml."`
-	Env          string `placeholder:"NAME" help:"With --from-wrangler: the environment of that file to take, which as in wrangler has only containers and durable_objects of its own."`
+	Env          string `placeholder:"NAME" help:"With --from-wrangler: the environment of that file to take. As in wrangler, it inherits no containers, durable_objects, vars and secrets."`
 	Print        bool   `help:"Print the configuration instead of writing it."`
 	File         string `arg:"" optional:"" help:"The Worker's source, or wrangler's file; default is what stands here."`
 }
