@@ -18,6 +18,7 @@ func TestClasses(t *testing.T) {
 		"fields":            {two, "getSandbox(env.MY_SANDBOX, 'one')", `{"binding":"Sandbox","env":{"A":"class","B":"class"},"id":"one","sleepAfter":90000}`},
 		"from the binding":  {two, "env.MY_SANDBOX.get(env.MY_SANDBOX.idFromName('one'))", `{"binding":"Sandbox","env":{"A":"class","B":"class"},"id":"one","sleepAfter":90000}`},
 		"options come over": {two, "getSandbox(env.MY_SANDBOX, 'one', { sleepAfter: '5s', env: { B: 'given' }, labels: { a: 'b' } })", `{"binding":"Sandbox","env":{"A":"class","B":"given"},"id":"one","labels":{"a":"b"},"sleepAfter":"5s"}`},
+		"nothing given":     {two, "getSandbox(env.MY_SANDBOX, 'one', { sleepAfter: undefined, keepAlive: undefined })", `{"binding":"Sandbox","env":{"A":"class","B":"class"},"id":"one","sleepAfter":90000}`},
 		"another binding":   {two, "getSandbox(env.Sandbox, 'one')", `{"binding":"Sandbox","id":"one"}`},
 		"one class for all": {"export class Any extends Sandbox { constructor(ctx: any, env: any) { super(ctx, env); this.keepAlive = true } }\n", "getSandbox(env.Sandbox, 'one')", `{"binding":"Sandbox","id":"one","keepAlive":true}`},
 		"later of the two":  {"export class Any extends Sandbox { keepAlive = true }\n", "getSandbox(env.Sandbox, 'one', { sleepAfter: 5 })", `{"binding":"Sandbox","id":"one","sleepAfter":5000}`},

@@ -66,7 +66,8 @@ export const defaultsOf = (binding, name, aliasOf) => {
 // over are the options of getSandbox on top of a class's.
 export const over = (said, options) => {
   const { defaultPort, envVars, ...rest } = said, { env, envVars: vars, ...own } = options ?? {};
-  const all = { ...rest, ...own };
+  const all = { ...rest };
+  for (const name in own) if (own[name] !== undefined) all[name] = own[name];
   if (own.sleepAfter !== undefined && own.keepAlive === undefined) delete all.keepAlive; // the later of the two counts
   if (envVars !== undefined || env !== undefined || vars !== undefined) all.env = { ...envVars, ...(env ?? vars) };
   return all;
