@@ -22,6 +22,7 @@ async function read(box: any) {
 export default { async fetch(request: Request, env: any) {
   const { pathname } = new URL(request.url);
   if (pathname === "/wrong") return 5 as any;
+  if (pathname === "/nested") throw new TypeError("outer, of inner", { cause: new RangeError("inner") });
   await read(getSandbox(env.Sandbox, "one"));
 } };
 `
@@ -37,6 +38,7 @@ export default { async fetch(request: Request, env: any) {
 	}{
 		{"traced", traced, "/", `Uncaught FileNotFoundError: /nix does not exist; look with listFiles (FILE_NOT_FOUND of readFile)\n    at read (worker.ts:4:`},
 		{"not traced", builder(t), "/", `Uncaught FileNotFoundError: /nix does not exist; look with listFiles (FILE_NOT_FOUND of readFile)`},
+		{"a cause that was said", traced, "/nested", `Uncaught TypeError: outer, of inner\n    at fetch (worker.ts:9:83)\ncaused by RangeError\n    at fetch (worker.ts:9:`},
 		{"no Response", traced, "/wrong", `did not return a Response, but number`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -71,7 +73,7 @@ func TestThrowsNull(t *testing.T) {
 // and where, and nobody else is.
 func TestTellsTheDeveloper(t *testing.T) {
 	t.Parallel()
-	source := "const cause = new Error('inner');\nexport default { fetch(r: Request) {\n  if (r.url.endsWith('/text')) throw 'a text';\n  if (r.url.endsWith('/cause')) throw new TypeError('outer', { cause });\n  throw new RangeError('of\\nours');\n} };\n"
+	source := "const cause = new Error('inner');\nexport default { fetch(r: Request) {\n  if (r.url.endsWith('/text')) throw 'a text';\n  if (r.url.endsWith('/cause')) throw new TypeError('outer', { cause });\n  if (r.url.endsWith('/json')) JSON.parse('{');\n  if (r.url.endsWith('/none')) return;\n  throw new RangeError('of\\nours');\n} };\n"
 	const threw = "error PLUGIN_FAILED: the Worker threw an exception"
 	for name, tt := range map[string]struct {
 		path, remote, host string
@@ -79,13 +81,15 @@ func TestTellsTheDeveloper(t *testing.T) {
 		served             bool // not developed
 		want               string
 	}{
-		"here":            {"/", "127.0.0.1:1024", "localhost:8787", "", false, threw + ": RangeError: of\nours at fetch (worker.ts:5:13)"},
+		"here":            {"/", "127.0.0.1:1024", "localhost:8787", "", false, threw + ": RangeError: of\nours at fetch (worker.ts:7:13)"},
 		"a text":          {"/text", "[::1]:1024", "one.localhost", "", false, threw + ": a text"},
 		"by an address":   {"/text", "127.0.0.1:1024", "127.0.0.1:8787", "", false, threw + ": a text"},
 		"from elsewhere":  {"/", "192.0.2.1:1024", "localhost:8787", "", false, threw},
 		"by another name": {"/", "127.0.0.1:1024", "edge.example.com", "", false, threw},
 		"by a proxy":      {"/", "127.0.0.1:1024", "localhost:8787", "1.1 tunnel", false, threw},
 		"a cause":         {"/cause", "127.0.0.1:1024", "localhost:8787", "", false, threw + ": TypeError: outer at fetch (worker.ts:4:43)"},
+		"a text's place":  {"/json", "127.0.0.1:1024", "localhost:8787", "", false, threw + ": SyntaxError: Expected property name or '}' in JSON at position 1 (line 1 column 2) at fetch (worker.ts:5:37)"},
+		"ours":            {"/none", "127.0.0.1:1024", "localhost:8787", "", false, threw + ": TypeError: fetch() of the Worker did not return a Response, but undefined"},
 		"served":          {"/", "127.0.0.1:1024", "localhost:8787", "", true, threw},
 	} {
 		t.Run(name, func(t *testing.T) {

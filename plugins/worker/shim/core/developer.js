@@ -20,9 +20,9 @@ export const isDeveloper = (req) => development &&
   !brought.some((name) => typeof edge.req_header(req, name) === "string");
 
 // brief is of the log's text of an error what it says, without its causes, and the
-// innermost place.
+// innermost place of the Worker.
 export const brief = (text) => {
-  const place = /\n   ( at .*)/.exec(text), end = /\n(    at |caused by )/.exec(text);
+  const place = /\n   ( at (?!.*\((?:edge:|native\))).*)/.exec(text), end = /\n(    at |caused by )/.exec(text);
   const s = (end === null ? text : text.slice(0, end.index)) + (place === null ? "" : place[1]);
   return s.length > MOST ? s.slice(0, MOST).toWellFormed() + " ..." : s;
 };

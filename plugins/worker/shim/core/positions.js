@@ -33,10 +33,12 @@ export const positions = (m) => { map = m; rows = null; };
 
 // source replaces the places in a stack by those of the sources. Those of the runtime
 // are left out, because nobody can do anything there; if there are no others, the first
-// one stays.
+// one stays. A place in a text that was parsed, as JSON, is none: the message has it.
 export const source = (text) => {
   if (map === null) return text;
   const frames = text.split("\n"), own = [];
+  if (frames[0].startsWith("    at <input>:")) frames.shift();
+  if (frames.length === 0) return "";
   let length = 0; // up to the last place of the Worker
   for (const frame of frames) {
     if (frame.includes("(edge:")) continue;
