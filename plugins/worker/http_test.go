@@ -106,6 +106,7 @@ func TestRequests(t *testing.T) {
 const cases: Record<string, (r: Request) => any> = {
   line: (r) => [r.method, r.url, r.body === null, r.bodyUsed, r.redirect],
   headers: (r) => [[...r.headers], r.headers.get("X-Two"), r.headers.has("none"), r.headers.get("none")],
+  address: (r) => [r.headers.has("cf-connecting-ip"), ...[r, new Request(r), r].map((q) => q.headers.get("CF-Connecting-IP"))],
   latin: (r) => r.headers.get("x-latin"),
   immutable: (r) => { try { r.headers.append("a", "b"); return "changed" } catch (e: any) { return e.name } },
   copy: (r) => { const c = new Request(r, { headers: { a: "b" } }); c.headers.set("c", "d"); return [...c.headers] },
@@ -132,17 +133,21 @@ export default { async fetch(request: Request) {
 	two := []string{"X-Two", "1", "X-Two", "2"}
 	big := strings.Repeat("0123456789", 30000)
 	multipart := "--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a.bin\"\r\nContent-Type: a/b\r\n\r\n\x00\xff\r\n\x01\r\n--B\r\nContent-Disposition: form-data; name=\"t\"\r\n\r\nü\r\n--B--\r\n"
+	six := send("/address", nil)
+	six.RemoteAddr = "[2001:db8::1]:443"
 	for _, c := range []struct {
 		req  *abi.Request
 		want string
 	}{
+		{six, `[true,"2001:db8::1","2001:db8::1","2001:db8::1"]`},
 		{request("/line?a=%20b"), `["GET","http://localhost:8787/line?a=%20b",true,false,"follow"]`},
 		{send("/line", strings.NewReader("x")), `["POST","http://localhost:8787/line",false,false,"follow"]`},
 		{send("/line", strings.NewReader(""), "Content-Length", "0"), `["POST","http://localhost:8787/line",true,false,"follow"]`},
-		{send("/headers", nil, two...), `[[["accept","*/*"],["host","localhost:8787"],["user-agent","test/1"],["x-two","1, 2"]],"1, 2",false,null]`},
+		{send("/headers", nil, two...), `[[["accept","*/*"],["cf-connecting-ip","192.0.2.1"],["host","localhost:8787"],["user-agent","test/1"],["x-two","1, 2"]],"1, 2",false,null]`},
 		{send("/latin", nil, "X-Latin", "caf\xe9"), `"café"`},
 		{request("/immutable"), `"TypeError"`},
 		{request("/copy"), `[["a","b"],["c","d"]]`},
+		{send("/address", nil, "CF-Connecting-IP", "203.0.113.9"), `[true,"192.0.2.1","192.0.2.1","192.0.2.1"]`},
 		{send("/copied", nil, two...), `["d",null,"1, 2",true]`},
 		{send("/text", strings.NewReader("héllo")), `["héllo",true]`},
 		{send("/text", strings.NewReader("héllo"), "Content-Length", "6"), `["héllo",true]`},

@@ -40,6 +40,7 @@ export default { async fetch(request: Request) { return new Response(await paths
 func TestTopLevel(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, source, want string }{
+		{"fetch", "await fetch('https://api.example.com/');", "worker.ts:1:7: Error: fetch is not possible at the top level of a Worker"},
 		{"timers", "setInterval(() => {}, 1000);", "setInterval is not possible at the top level of a Worker"},
 		{"random values", "const key = crypto.getRandomValues(new Uint8Array(8));", "crypto.getRandomValues is not possible"},
 		{"names", "const id = crypto.randomUUID();", "crypto.randomUUID is not possible"},

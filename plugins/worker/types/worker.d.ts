@@ -61,6 +61,10 @@ interface KVList {
   cursor?: string;
 }
 
+interface Request {
+  /** What the vendor's network knows of the client: nothing here. */
+  readonly cf: Record<string, any>;
+}
 interface Response {
   /** Of a WebSocket's handshake: accept() it, or return the Response. */
   readonly webSocket: WebSocket | null;

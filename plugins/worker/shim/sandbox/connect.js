@@ -14,7 +14,7 @@ import { fill } from "./options.js";
 const METHOD = 1, PATH = 4, QUERY = 5, URL_FIELD = 8;
 
 // Headers that are the host's (abi/SPEC.md): of the connection, its framing and its handshake.
-const owned = /^(?:host|connection|upgrade|keep-alive|te|trailer|transfer-encoding|content-length|proxy-connection|proxy-authorization|sec-websocket-(?:key|version|extensions))$/;
+const owned = /^(?:cf-connecting-ip|host|connection|upgrade|keep-alive|te|trailer|transfer-encoding|content-length|proxy-connection|proxy-authorization|sec-websocket-(?:key|version|extensions))$/;
 
 export const isUpgrade = (value) => value === "websocket" || typeof value === "string" && value.toLowerCase() === "websocket";
 

@@ -6,6 +6,7 @@ import { Request, payload } from "./request.js";
 import { received } from "./response.js";
 import { adopt, connect, handshaken } from "./websocket.js";
 import { whenAborted } from "./abort.js";
+import { notAtTopLevel } from "./top_level.js";
 import { URL } from "./url.js";
 
 const PIECE = 64 << 10;
@@ -104,8 +105,8 @@ const answer = (req, handle, method, asked) => {
 };
 
 // Headers that are the edge's to write (abi/fetch.go): a request that is sent on has
-// them, and loses them.
-const owned = new Set(["host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "content-length", "upgrade", "expect", "proxy-connection", "proxy-authenticate", "proxy-authorization"]);
+// them, and loses them. Nobody else is told who the client is, either.
+const owned = new Set(["cf-connecting-ip", "host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "content-length", "upgrade", "expect", "proxy-connection", "proxy-authenticate", "proxy-authorization"]);
 
 const sendable = (headers) => {
   const list = [];
@@ -160,11 +161,12 @@ const aborted = (signal, promise) => new Promise((resolve, reject) => {
 export const fetch = (input, init) => {
   let request, signal, sent;
   try {
+    notAtTopLevel("fetch");
     request = input instanceof Request && init === undefined ? input : new Request(input, init);
     signal = init?.signal ?? (input instanceof Request ? input.signal : undefined);
     if (signal?.aborted) return Promise.reject(signal.reason);
     sent = isUpgrade(request.headers) ? handshake(request) : exchange(request);
-  } catch (e) { return Promise.reject(e instanceof TypeError ? e : failed(request?.url, e)); }
+  } catch (e) { return Promise.reject(e instanceof TypeError || request === undefined ? e : failed(request.url, e)); }
   const said = sent.then(undefined, (e) => { throw e instanceof TypeError ? e : failed(request.url, e); });
   return signal ? aborted(signal, said) : said;
 };

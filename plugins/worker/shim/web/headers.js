@@ -30,12 +30,23 @@ const valueOf = (value) => {
   return s;
 };
 
-const COOKIE = "set-cookie", TYPE = "content-type";
+const COOKIE = "set-cookie", TYPE = "content-type", ADDRESS = "cf-connecting-ip";
 const secret = Symbol();
 let stateOf;
 
 // What the edge writes by itself: a Worker's is dropped, as where Workers come from.
 const framing = new Set(["connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"]);
+
+const REMOTE_ADDRESS = 6;
+
+// client is the client's IP address, "" if it is not known. Workers look for it in a
+// header that clients can send, too: theirs is never believed.
+const client = (req) => {
+  const at = edge.req_get(req, REMOTE_ADDRESS);
+  if (typeof at !== "string") return "";
+  const ip = at.slice(0, Math.max(0, at.lastIndexOf(":")));
+  return ip[0] === "[" ? ip.slice(1, -1) : ip;
+};
 
 // The state of Headers is {req, map, frozen, sorted}. req is the request whose own they
 // are, until all of them are wanted; map has a value or the list of its values for each
@@ -49,6 +60,9 @@ const all = (s) => {
       const l = text.split("\0");
       for (let i = 0; i + 1 < l.length; i += 2) add(s, l[i].toLowerCase(), l[i + 1]);
     }
+    const address = client(s.req);
+    if (address !== "") s.map.set(ADDRESS, address);
+    else s.map.delete(ADDRESS);
   }
   return s.map;
 };
@@ -115,6 +129,7 @@ export class Headers {
     if (arguments.length < 1) need(0, 1, "Headers.get");
     const k = nameOf(name), s = this.#s;
     if (s.map === undefined) {
+      if (k === ADDRESS) return client(s.req) || null;
       const v = edge.req_header(s.req, k);
       if (typeof v === "string") return v.includes("\0") ? v.replaceAll("\0", ", ") : v;
       return v === -2 ? null : check(v, s.req);
@@ -130,6 +145,7 @@ export class Headers {
     need(arguments.length, 1, "Headers.has");
     const k = nameOf(name), s = this.#s;
     if (s.map !== undefined) return s.map.has(k);
+    if (k === ADDRESS) return client(s.req) !== "";
     const v = edge.req_header(s.req, k);
     return typeof v === "string" || v !== -2 && Boolean(check(v, s.req));
   }
