@@ -96,6 +96,15 @@ func TestTypes(t *testing.T) {
 			t.Errorf("with the libraries %s:\n%s", lib, said)
 		}
 	}
+	// The vendor's declarations, which a project that was made for it has, too.
+	put("vendor.d.ts", `declare namespace Rpc { const BRAND: "BRAND"; interface DurableObjectBranded { [BRAND]: never } }`)
+	put("branded.ts", `import type { Sandbox } from "@cloudflare/sandbox";
+type Branded<T extends Rpc.DurableObjectBranded> = T;
+export type Namespace = DurableObjectNamespace<Branded<Sandbox>>;
+`)
+	if said := check(`"ES2022", "WebWorker"`); strings.Contains(said, "error TS") {
+		t.Errorf("beside the vendor's declarations:\n%s", said)
+	}
 	put("wrong.ts", frame+`sandbox.exec("ls", { noSuchOption: 1 }); sandbox.exposePrt(8080); const p: string = (await sandbox.getExposedPorts()).ports[0].port;`+"\n} };")
 	if said := check(`"ES2022", "WebWorker"`); strings.Count(said, "wrong.ts") != 3 {
 		t.Errorf("of three mistakes were found:\n%s", said)

@@ -234,6 +234,7 @@ declare module "@cloudflare/sandbox" {
   /** A terminal for the client, and what the edge is to enforce on the connection. */
   export type TerminalOptions = Api.TerminalRequest & OfSession & { policy?: Api.Policy; wake?: Policy["wake"] };
 
+  export interface Sandbox<E = unknown> extends Rpc.DurableObjectBranded {}
   /** A sandbox. Nothing starts before an operation needs it. */
   export class Sandbox<E = unknown> extends Commands {
     private readonly ofEnv?: E;

@@ -32,6 +32,11 @@ interface DurableObjectNamespace<T = unknown> extends SandboxNamespace {
   readonly " of"?: T;
 }
 
+/** What the vendor's declarations want of a Durable Object's class, where both are in use. */
+declare namespace Rpc {
+  interface DurableObjectBranded {}
+}
+
 /** A key-value namespace: env.KV, and what the configuration binds. */
 interface KVNamespace {
   get(key: string, options?: "text" | { type?: "text"; cacheTtl?: number }): Promise<string | null>;
