@@ -350,7 +350,7 @@ func (d *developer) reconfigure(ctx context.Context, since time.Time) {
 	if isWorkerSource(d.file) {
 		what = workerVariables
 	}
-	if err != nil && d.halfWritten(ctx, configSource) {
+	if (err != nil || cleared(d.config, config)) && d.halfWritten(ctx, configSource) {
 		return
 	}
 	if err != nil {

@@ -11,8 +11,9 @@ import (
 
 // secondLook is how long edge dev waits for the rest of a source before it tells that
 // the source is wrong. Whoever saves a file empties it and then writes it, and what is
-// read in between is no mistake of the author's. What builds waits for nothing.
-const secondLook = 60 * time.Millisecond
+// read in between is no mistake of the author's. What builds waits for nothing. Of the
+// rest the watcher tells when it has been quiet, so this is longer than that.
+const secondLook = 2 * quiet
 
 // errHalfWritten is what became of a build whose sources were still being written.
 var errHalfWritten = errors.New("the source is being written")
@@ -63,4 +64,16 @@ func (c change) with(later change) change {
 // can be built of: what it would export is undefined.
 func emptied(before, now worker.Built) bool {
 	return slices.ContainsFunc(now.Empty, func(file string) bool { return !slices.Contains(before.Empty, file) })
+}
+
+// cleared tells whether a configuration names no plugin or, as a Worker's variables are
+// read into it, no secret any more. An empty file is none that is wrong.
+func cleared(before, now *Config) bool {
+	secrets := func(c *Config) (n int) {
+		for _, p := range c.Plugins {
+			n += len(p.Secrets)
+		}
+		return n
+	}
+	return len(before.Plugins) > 0 && len(now.Plugins) == 0 || secrets(before) > 0 && secrets(now) == 0
 }

@@ -270,3 +270,43 @@ func TestEmptied(t *testing.T) {
 		}
 	}
 }
+
+// TestDevLooksTwiceAtConfig has a configuration be read when it is empty, or not all of it
+// is there: what was in force stays, and the rest is taken next.
+func TestDevLooksTwiceAtConfig(t *testing.T) {
+	t.Parallel()
+	one := func(secrets Secrets) *Config { return &Config{Plugins: []Plugin{{Name: "app", Secrets: secrets}}} }
+	for name, read := range map[string]func(string) (*Config, error){
+		"no plugin": func(string) (*Config, error) { return &Config{}, nil },
+		"no secret": func(string) (*Config, error) { return one(nil), nil },
+		"half":      func(string) (*Config, error) { return nil, errors.New("half of it") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			before, changes := one(Secrets{"KEY": "x"}), make(chan change, 1)
+			changes <- change{names: []string{configSource}}
+			d := developer{file: configSource, load: read, config: before, changes: changes, secondLook: patience}
+			d.reconfigure(t.Context(), time.Now())
+			if d.config != before || !slices.Equal(d.next.names, []string{configSource}) {
+				t.Errorf("the configuration is %v, next comes %v", d.config, d.next.names)
+			}
+		})
+	}
+}
+
+// TestCleared tells a configuration that has lost all plugins, or all secrets.
+func TestCleared(t *testing.T) {
+	t.Parallel()
+	none, plain, secret := &Config{}, &Config{Plugins: []Plugin{{}}}, &Config{Plugins: []Plugin{{Secrets: Secrets{"KEY": "x"}}}}
+	for _, tt := range []struct {
+		before, now *Config
+		want        bool
+	}{
+		{none, none, false}, {none, plain, false}, {plain, plain, false}, {plain, secret, false}, {secret, secret, false},
+		{plain, none, true}, {secret, plain, true},
+	} {
+		if got := cleared(tt.before, tt.now); got != tt.want {
+			t.Errorf("%d plugins, then %d: %t, want %t", len(tt.before.Plugins), len(tt.now.Plugins), got, tt.want)
+		}
+	}
+}
