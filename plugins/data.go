@@ -17,6 +17,7 @@ import (
 type contents struct {
 	pages    uint32        // of memory, at first
 	image    *linear.Image // nil: each instance has a copy
+	spares   int32         // memories that the image may keep
 	segments []segment     // nil if there is an image
 }
 

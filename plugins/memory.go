@@ -15,10 +15,14 @@ import (
 // as large as what an instance writes.
 const maxSpareMemories = 8
 
-// maxMapped bounds the instances whose memory is mapped, of all plugins: each takes up to
-// four of the 65,530 mappings that a process has by default (vm.max_map_count), and Go's
-// runtime ends the process when it finds none left for itself.
-const maxMapped = 8192
+// maxMapped bounds the instances whose memory is mapped, of all plugins, and maxSpares the
+// memories that all generations may keep besides: each takes up to four of the 65,530
+// mappings that a process has by default (vm.max_map_count), and Go's runtime ends the
+// process when it finds none left for itself.
+const (
+	maxMapped = 8192
+	maxSpares = 2048
+)
 
 // errManyMapped is the memory of one instance more than maxMapped.
 var errManyMapped = errors.New("as many are mapped as may be")
@@ -37,11 +41,22 @@ func (g *generation) imageContents() {
 		return
 	}
 	if g.spec.Isolation != IsolationPooled { // instances are reset, or come and go
-		if err := image.Track(min(g.reg.slots.size+1, maxSpareMemories)); err != nil {
+		c.spares = g.reg.maySpare(int32(min(g.reg.slots.size+1, maxSpareMemories)))
+		if err := image.Track(int(c.spares)); err != nil {
 			g.log().Debug("a reset looks at all of an instance's memory", "err", err)
 		}
 	}
 	c.image, c.segments = image, nil
+}
+
+// maySpare returns n if a generation may keep so many memories, and else 0; freeImage lets
+// others have them again.
+func (r *Registry) maySpare(n int32) int32 {
+	if r.sparable.Add(-n) < 0 {
+		r.sparable.Add(n)
+		return 0
+	}
+	return n
 }
 
 // freeImage is the end of imageContents' work. The instances are gone.
@@ -52,6 +67,7 @@ func (g *generation) freeImage() {
 	if err := g.contents.image.Close(); err != nil {
 		g.log().Debug("closing the image of the module's memory", "err", err)
 	}
+	g.reg.sparable.Add(g.contents.spares)
 }
 
 // lent is an instance's mapping as wazero has it. A runtime that is closed closes its

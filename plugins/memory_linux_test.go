@@ -109,6 +109,30 @@ func TestMemoryMappedByFew(t *testing.T) {
 	}
 }
 
+// TestMemoryKeptByFew bounds how many memories generations keep together. Those of a version
+// that ended may be kept by others.
+func TestMemoryKeptByFew(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Config{})
+	each := int32(min(b.slots.size+1, maxSpareMemories))
+	b.sparable.Store(2*each + each - 1)
+	for i := range 4 {
+		p := b.load(t, growing(), func(s *Spec) { s.Name, s.Isolation = fmt.Sprint(i), IsolationFresh })
+		if n := p.current.Load().contents.spares; i < 2 && n != each || i >= 2 && n != 0 {
+			t.Errorf("version %d may keep %d memories", i, n)
+		}
+		for range 3 {
+			grown(t, p)
+		}
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.sparable.Load(); n != 3*each-1 {
+		t.Errorf("%d may be kept after the last version has ended, want %d", n, 3*each-1)
+	}
+}
+
 // addresses is how many bytes of them the process has.
 func addresses(t *testing.T) (bytes uint64) {
 	t.Helper()

@@ -61,6 +61,7 @@ type Registry struct {
 	tasks     sync.WaitGroup // drains, and what else outlives a call
 	programs  *programs
 	mapped    atomic.Int32  // instances whose memory is
+	sparable  atomic.Int32  // memories that further generations may keep
 	changed   chan struct{} // poked when Watch should look at the sources anew
 
 	stopBy       stopBy        // byFuel, unless a benchmark compares
@@ -85,6 +86,7 @@ func NewRegistry(config Config) (*Registry, error) {
 		programs: newPrograms(), changed: make(chan struct{}, 1), plugins: map[string]*Plugin{}, draining: map[*generation]struct{}{},
 		initDeadline: initDeadline, settle: settle, maxHold: maxHold, maxMapped: maxMapped,
 	}
+	r.sparable.Store(maxSpares)
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
