@@ -22,6 +22,7 @@ async function read(box: any) {
 export default { async fetch(request: Request, env: any) {
   const { pathname } = new URL(request.url);
   if (pathname === "/wrong") return 5 as any;
+  if (pathname === "/text") await request.json();
   if (pathname === "/nested") throw new TypeError("outer, of inner", { cause: new RangeError("inner") });
   await read(getSandbox(env.Sandbox, "one"));
 } };
@@ -38,7 +39,8 @@ export default { async fetch(request: Request, env: any) {
 	}{
 		{"traced", traced, "/", `Uncaught FileNotFoundError: /nix does not exist; look with listFiles (FILE_NOT_FOUND of readFile)\n    at read (worker.ts:4:`},
 		{"not traced", builder(t), "/", `Uncaught FileNotFoundError: /nix does not exist; look with listFiles (FILE_NOT_FOUND of readFile)`},
-		{"a cause that was said", traced, "/nested", `Uncaught TypeError: outer, of inner\n    at fetch (worker.ts:9:83)\ncaused by RangeError\n    at fetch (worker.ts:9:`},
+		{"a cause that was said", traced, "/nested", `Uncaught TypeError: outer, of inner\n    at fetch (worker.ts:10:83)\ncaused by RangeError\n    at fetch (worker.ts:10:`},
+		{"a text's place", traced, "/text", `Uncaught SyntaxError: Unexpected end of JSON input\n    at fetch (worker.ts:9:`},
 		{"no Response", traced, "/wrong", `did not return a Response, but number`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

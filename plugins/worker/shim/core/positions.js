@@ -33,20 +33,20 @@ export const positions = (m) => { map = m; rows = null; };
 
 // source replaces the places in a stack by those of the sources. Those of the runtime
 // are left out, because nobody can do anything there; if there are no others, the first
-// one stays. A place in a text that was parsed, as JSON, is none: the message has it.
+// one stays. A place in a text that was parsed, as JSON, is none: the message
+// has it. Nor are those of the engine's own functions between it and the Worker.
 export const source = (text) => {
   if (map === null) return text;
   const frames = text.split("\n"), own = [];
-  if (frames[0].startsWith("    at <input>:")) frames.shift();
-  if (frames.length === 0) return "";
+  const parsed = frames[0].startsWith("    at <input>:");
   let length = 0; // up to the last place of the Worker
   for (const frame of frames) {
-    if (frame.includes("(edge:")) continue;
+    if (frame.includes("(edge:") || parsed && length === 0 && /at <input>:|\(native\)$/.test(frame)) continue;
     const shown = frame.replace(/worker\.js:(\d+):(\d+)/, (whole, line, column) => find(line - 1, column - 1) || whole);
     if (shown.includes("(edge:")) continue;
     own.push(shown);
     if (shown !== frame) length = own.length;
   }
   if (own.length === frames.length) return own.join("\n");
-  return length > 0 ? own.slice(0, length).join("\n") : frames[0];
+  return length > 0 ? own.slice(0, length).join("\n") : parsed ? "" : frames[0];
 };
