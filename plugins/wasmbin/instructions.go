@@ -23,7 +23,6 @@ const (
 	OpLocalTee     = 0x22
 	OpGlobalGet    = 0x23
 	OpGlobalSet    = 0x24
-	OpTableGet     = 0x25
 	OpTableSet     = 0x26
 	OpI32Load      = 0x28
 	OpI64Store32   = 0x3e
