@@ -127,6 +127,9 @@ func (s newSandbox) write(w io.Writer) {
 	case s.context != "":
 		lines = append(lines, fmt.Sprintf("build: {context: %s, dockerfile: %s}", yamlText(s.context), yamlText(s.dockerfile)))
 	case s.image != "":
+		if !isVendorImage(s.image) { // its programs are not this machine's
+			lines = append(lines, "runtime: docker   # left out, sandboxes use this machine's files where the engine lacks the image")
+		}
 		lines = append(lines, "image: "+yamlText(s.image))
 	}
 	if s.entrypoint {
