@@ -40,7 +40,7 @@ func (h *health) note(rt Runtime, err error) {
 		return
 	}
 	if _, absent := rt.(absentRuntime); absent && !down {
-		return // what was destroyed there brings the rest not back
+		return // that one was destroyed does not bring the others back
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
