@@ -216,7 +216,7 @@ func suggestion(err error) string {
 	case errors.As(err, &n):
 		return n.Suggestion()
 	case errors.As(err, &none):
-		return `the line "sandboxes: {Sandbox: {}}" is enough for one; edge plugin new DIR writes a project that has one`
+		return `the line "sandboxes: {Sandbox: {}}" is enough for one; edge init writes it for a Worker (edge dev worker.ts needs none), edge plugin new DIR a whole project`
 	}
 	return ""
 }

@@ -75,7 +75,7 @@ type serverOptions struct {
 // is not found.
 func (f Flags) configure(file string, load func(string) (*Config, error), t *terminal, state func(*Config) string, level string) (serverOptions, error) {
 	config, err := load(file)
-	if _, none := os.Stat(file); errors.Is(none, fs.ErrNotExist) && err != nil {
+	if _, none := os.Stat(file); errors.Is(none, fs.ErrNotExist) && err != nil && !isWorkerSource(file) {
 		err = noConfig{err}
 	}
 	if err != nil {
