@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -60,6 +61,17 @@ func (h *hostile) park() net.Conn {
 		h.t.Fatalf("no welcome: %v", err)
 	}
 	return c
+}
+
+// awaitParked waits until the link has parked n connections, which it does after it
+// has welcomed them.
+func (h *hostile) awaitParked(n int) {
+	h.t.Helper()
+	until(h.t, fmt.Sprintf("%d connections are parked", n), func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return len(h.parked) == n
+	})
 }
 
 func (h *hostile) tryPark() (net.Conn, error) {
@@ -259,6 +271,7 @@ func TestHostileUnasked(t *testing.T) {
 	h := newHostile(t)
 	good := h.park()
 	serve(good, func(string) string { return frame(initproto.TypeResult, "{}") + frame(initproto.TypeEnd, "") })
+	h.awaitParked(1) // the one that is parked last is taken first
 	flooder := h.park()
 	answer := frame(initproto.TypeResult, "{}") + frame(initproto.TypeEnd, "")
 	flooder.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
@@ -267,7 +280,7 @@ func TestHostileUnasked(t *testing.T) {
 			break
 		}
 	}
-	until(t, "both are parked", func() bool { h.mu.Lock(); defer h.mu.Unlock(); return len(h.parked) == 2 })
+	h.awaitParked(2)
 	if err := h.Call(within(t), "ping", nil, nil); err != nil {
 		t.Error(err)
 	}
