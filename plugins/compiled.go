@@ -13,7 +13,7 @@ import (
 const (
 	// compiledName is the folder with machine code, a folder for each module.
 	compiledName = "compiled"
-	// maxCompiled bounds the modules in it; those that were used last stay.
+	// maxCompiled is how many modules of it are kept; those that were used last stay.
 	maxCompiled = 64
 )
 

@@ -19,7 +19,7 @@ import (
 const (
 	// meteredName is the folder with metered code, in the one with compiled code.
 	meteredName = "metered"
-	// maxMetered bounds the files in it; those that were used last stay.
+	// maxMetered is how many files of it are kept; those that were used last stay.
 	maxMetered = 64
 )
 
@@ -64,12 +64,24 @@ func keepMetered(path string, code []byte) {
 	prune(dir, maxMetered)
 }
 
-// prune removes the entries of a folder that were not used for longest, all but so many.
+const (
+	// pruneAfter is how long an entry of a folder with code that is one too many stays
+	// after its last use: a process that starts with more modules than are kept must not
+	// remove what it is about to open, nor what another process has just opened.
+	pruneAfter = 24 * time.Hour
+	// maxCrowd is how many times as many entries as are kept there may be at most.
+	maxCrowd = 8
+)
+
+// prune removes the entries of a folder that were not used for longest, all but so many,
+// unless they were used in the last day; of those, too, what is beyond maxCrowd times as
+// many.
 func prune(dir string, keep int) {
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) <= keep {
 		return
 	}
+	old := time.Now().Add(-pruneAfter)
 	var files []fs.FileInfo
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil {
@@ -77,7 +89,9 @@ func prune(dir string, keep int) {
 		}
 	}
 	slices.SortFunc(files, func(a, b fs.FileInfo) int { return cmp.Compare(b.ModTime().UnixNano(), a.ModTime().UnixNano()) })
-	for _, f := range files[min(keep, len(files)):] {
-		_ = os.RemoveAll(filepath.Join(dir, f.Name()))
+	for i, f := range files {
+		if i >= keep && (f.ModTime().Before(old) || i >= maxCrowd*keep) {
+			_ = os.RemoveAll(filepath.Join(dir, f.Name()))
+		}
 	}
 }

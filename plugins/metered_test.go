@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"edge/plugins/meter"
 )
@@ -60,11 +61,19 @@ func TestMetered(t *testing.T) {
 func TestMeteredIsBounded(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for i := range maxMetered + 10 {
-		if _, err := metered(dir, sha256.Sum256(fmt.Append(nil, i)), responding("x"), meterOptions()); err != nil {
+	made := 0
+	add := func() {
+		t.Helper()
+		made++
+		if _, err := metered(dir, sha256.Sum256(fmt.Append(nil, made)), responding("x"), meterOptions()); err != nil {
 			t.Fatal(err)
 		}
 	}
+	for range maxMetered + 10 {
+		add()
+	}
+	age(t, filepath.Join(dir, meteredName))
+	add()
 	if files, _ := filepath.Glob(filepath.Join(dir, meteredName, "*")); len(files) != maxMetered {
 		t.Errorf("%d files are kept, want %d", len(files), maxMetered)
 	}
@@ -74,5 +83,54 @@ func TestMeteredIsBounded(t *testing.T) {
 	}
 	if b, err := metered(file, sha256.Sum256(nil), responding("x"), meterOptions()); err != nil || len(b) == 0 {
 		t.Errorf("without a folder: %v", err)
+	}
+}
+
+// age has the entries of a folder be used last two days ago.
+func age(t *testing.T, dir string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-2 * pruneAfter)
+	for _, e := range entries {
+		if err := os.Chtimes(filepath.Join(dir, e.Name()), old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestPrune keeps what may be needed at once, as long as it is not far too much.
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	const keep = 3
+	for name, tt := range map[string]struct{ old, used, want int }{
+		"few":              {old: 2, want: 2},
+		"all of this day":  {used: 10, want: 10},
+		"some older":       {old: 4, used: 6, want: 6},
+		"old ones to keep": {old: 4, used: 1, want: keep},
+		"far too many":     {used: maxCrowd*keep + 5, want: maxCrowd * keep},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			add := func(kind string, n int) {
+				for i := range n {
+					if err := os.MkdirAll(filepath.Join(dir, fmt.Sprint(kind, i), "within"), 0o700); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			add("old", tt.old)
+			age(t, dir)
+			add("used", tt.used)
+			prune(dir, keep)
+			used, _ := filepath.Glob(filepath.Join(dir, "used*"))
+			all, _ := filepath.Glob(filepath.Join(dir, "*"))
+			if len(all) != tt.want || len(used) != min(tt.used, tt.want) {
+				t.Errorf("%d are kept, %d of them used today; want %d", len(all), len(used), tt.want)
+			}
+		})
 	}
 }
