@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -87,7 +88,8 @@ func TestEnginePingHammer(t *testing.T) {
 		t.Logf("seed %d", seed)
 		const interval = 50 * time.Millisecond
 		r := e.rig(t, Policy{PingInterval: interval})
-		sent := make(chan error, 1)
+		sent, first := make(chan error, 1), make(chan struct{}) // first is closed by the client's first ping
+		ended := make(chan struct{})
 		go func() {
 			defer r.backend.CloseWrite()
 			said, pace := newTraffic(seed, false), rand.New(rand.NewPCG(seed, 1))
@@ -110,9 +112,18 @@ func TestEnginePingHammer(t *testing.T) {
 				}
 			}
 			sent <- said.send(r.backend, said.sent, pace)
+			select { // all pauses may have been within frames
+			case <-first:
+			case <-ended: // it was cut, or the client has lost patience
+			}
 		}()
 		heard := newTraffic(seed, false)
-		pings, err := heard.pinged(r.client.br, func() { r.client.Write(pong) })
+		hear := sync.OnceFunc(func() { close(first) })
+		pings, err := heard.pinged(r.client.br, func() {
+			hear()
+			r.client.Write(pong)
+		})
+		close(ended)
 		if err != nil {
 			t.Errorf("after %d bytes and %d pings: %v", heard.sent, pings, err)
 		}
