@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// How many goroutines that serve connections may wait for the next one, and how
-// long.
+// How many goroutines that serve connections may wait for the next one, how long, and
+// how often they are looked through at most.
 const (
 	maxIdleServers = 128
 	idleServerFor  = 5 * time.Second
+	dismissEvery   = time.Second
 )
 
 // crew are the goroutines that serve connections, one each. One whose connection
@@ -90,7 +91,7 @@ func (c *crew) dismiss() {
 	}
 	c.idle = append([]*server(nil), c.idle[n:]...)
 	if c.timer = nil; len(c.idle) > 0 && !c.closed {
-		c.timer = time.AfterFunc(idleServerFor, c.dismiss)
+		c.timer = time.AfterFunc(max(idleServerFor-time.Since(c.idle[0].since), dismissEvery), c.dismiss)
 	}
 }
 
