@@ -145,9 +145,12 @@ func (x *exchange) bodyReader(ctx context.Context, stall time.Duration) (body io
 
 // leaveBody bounds what the server does with a body that was not read: to use
 // the connection again it reads the rest, and would wait for it as long as the
-// client likes.
+// client likes. If it closes the connection instead, it lingers.
 func (x *exchange) leaveBody() {
 	if !x.bodyRead && x.r.ContentLength != 0 && x.status != http.StatusSwitchingProtocols {
+		if c := connOf(x.r.Context()); c != nil {
+			c.lingers.Store(true)
+		}
 		_ = x.control.SetReadDeadline(time.Now().Add(x.s.pace.drain))
 	}
 }

@@ -24,7 +24,7 @@ type pace struct {
 	body   time.Duration // a client's silence in the middle of a call's body
 	upload time.Duration // and of an upload's
 	answer time.Duration // how long a piece of an answer may stay unread
-	drain  time.Duration // how long the rest of a body that is not wanted is awaited
+	drain  time.Duration // how long the rest of a body that is not wanted is awaited, and taken after the answer
 	first  time.Duration // until a WebSocket's first message
 	// keepAlive is how often a silent event stream says that it is alive, ping
 	// how often a WebSocket is pinged: it keeps proxies from closing them, and
@@ -68,7 +68,8 @@ func (s *Server) prepare() {
 		IdleTimeout:       s.pace.idle,
 		MaxHeaderBytes:    maxHeadBytes,
 		BaseContext:       func(net.Listener) context.Context { return s.base },
-		ConnContext:       withPeer,
+		ConnContext:       withConn,
+		ConnState:         connState,
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 		// OPTIONS * would be answered without a look at who asks.
 		DisableGeneralOptionsHandler: true,
@@ -83,7 +84,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		_ = ln.Close()
 		return fmt.Errorf("serve admin API on %s: a token of at least %d characters is needed there", ln.Addr(), minTokenLength)
 	}
-	return s.accept(ln)
+	return s.accept(listener{ln, s, false})
 }
 
 // ServeUnix answers root and the user that the edge runs as, and no token is
@@ -95,7 +96,7 @@ func (s *Server) ServeUnix(ln net.Listener) error {
 		_ = ln.Close()
 		return fmt.Errorf("serve admin API on %s: %w", ln.Addr(), errNoPeers)
 	}
-	return s.accept(peerListener{ln})
+	return s.accept(listener{ln, s, true})
 }
 
 func (s *Server) accept(ln net.Listener) error {

@@ -111,31 +111,6 @@ func TestHalfUpload(t *testing.T) {
 	}
 }
 
-// TestUploadFailsEarly wants a failure told while the client still sends.
-func TestUploadFailsEarly(t *testing.T) {
-	t.Parallel()
-	w := start(t, &Server{Operations: opening(t, func(s *fakeStream, _ json.RawMessage) error {
-		_, _ = s.next()
-		return abi.Errorf(abi.CodeQuotaExceeded, "disk full")
-	})})
-	body, feed := io.Pipe()
-	fed := make(chan struct{})
-	go func() {
-		defer close(fed)
-		for { // as much as is taken, and never an end
-			if _, err := feed.Write(make([]byte, 32<<10)); err != nil {
-				return
-			}
-		}
-	}()
-	got := w.do(w.request("PUT", box+"/writeFileStream?path=a", body))
-	_ = body.Close()
-	await(t, "the client", fed)
-	if got.StatusCode != 429 || got.code() != abi.CodeQuotaExceeded {
-		t.Errorf("%d %s", got.StatusCode, got.body)
-	}
-}
-
 // TestUploadRefusedBeforeBytes wants a client that asks first (Expect) refused
 // before it sends anything.
 func TestUploadRefusedBeforeBytes(t *testing.T) {
