@@ -100,6 +100,11 @@ func (p *public) served(t testing.TB, name string) []string {
 	return state.PeerCertificates[0].DNSNames
 }
 
+// ownName is a name that no other test has. certmagic keeps challenges under way, and
+// failures, by name for the whole process: two managers that ask for one name at a time
+// show each other's challenge to their authorities, and are refused.
+func ownName(prefix string) string { return prefix + "-" + newSerial().Text(36) + ".test" }
+
 // allowing allows these names.
 func allowing(names ...string) func(string) bool {
 	return func(n string) bool { return slices.Contains(names, n) }
@@ -109,8 +114,9 @@ func allowing(names ...string) func(string) bool {
 // authority never learns them.
 func TestWildcard(t *testing.T) {
 	t.Parallel()
-	p := startPublic(t, asking{domains: []string{"preview.test", "other.test"}, email: "ops@example.com", dns: true, allow: allowing("preview.test", "8080-open.preview.test", "app.test")})
-	for _, d := range []string{"preview.test", "other.test"} {
+	preview, other, app := ownName("preview"), ownName("other"), ownName("app")
+	p := startPublic(t, asking{domains: []string{preview, other}, email: "ops@example.com", dns: true, allow: allowing(preview, "8080-open."+preview, app)})
+	for _, d := range []string{preview, other} {
 		if !p.CoversPreviews(d) {
 			t.Errorf("the names under %s have no certificate", d)
 		}
@@ -123,13 +129,13 @@ func TestWildcard(t *testing.T) {
 	if p.CoversPreviews("foreign.test") {
 		t.Error("a foreign domain is said to have a certificate")
 	}
-	flood(p, 200, func(i int) string { return fmt.Sprintf("80%02d-b%d-secret%d.preview.test", i%90, i, i) })
-	flood(p, 100, func(i int) string { return fmt.Sprintf("x.80-b%d-secret%d.preview.test", i, i) })
-	p.served(t, "8080-open.preview.test") // public: the wildcard is for it too
-	if got := p.served(t, "app.test"); !slices.Equal(got, []string{"app.test"}) {
+	flood(p, 200, func(i int) string { return fmt.Sprintf("80%02d-b%d-secret%d.%s", i%90, i, i, preview) })
+	flood(p, 100, func(i int) string { return fmt.Sprintf("x.80-b%d-secret%d.%s", i, i, preview) })
+	p.served(t, "8080-open."+preview) // public: the wildcard is for it too
+	if got := p.served(t, app); !slices.Equal(got, []string{app}) {
 		t.Errorf("a route's host is served a certificate for %q", got)
 	}
-	want := []string{"*.other.test", "*.preview.test", "app.test", "other.test", "preview.test"}
+	want := []string{"*." + other, "*." + preview, app, other, preview}
 	if got := slices.Sorted(slices.Values(p.Orders())); !slices.Equal(got, want) {
 		t.Errorf("the authority was asked for %q, want %q", got, want)
 	}
@@ -171,9 +177,11 @@ func TestOnDemand(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			tt.q.domains, tt.q.allow = []string{"preview.test"}, allowing("preview.test", "8080-open.preview.test", "app.test")
+			preview := ownName("preview")
+			open := "8080-open." + preview
+			tt.q.domains, tt.q.allow = []string{preview}, allowing(preview, open, "app.test")
 			p := startPublic(t, tt.q)
-			if p.CoversPreviews("preview.test") {
+			if p.CoversPreviews(preview) {
 				t.Error("all names under the domain are said to have a certificate")
 			}
 			if n := p.Requests(); n != 0 {
@@ -182,18 +190,18 @@ func TestOnDemand(t *testing.T) {
 			var work sync.WaitGroup
 			for range 20 {
 				work.Go(func() {
-					if state, err := p.to("8080-open.preview.test"); err != nil || !slices.Equal(state.PeerCertificates[0].DNSNames, []string{"8080-open.preview.test"}) {
+					if state, err := p.to(open); err != nil || !slices.Equal(state.PeerCertificates[0].DNSNames, []string{open}) {
 						t.Errorf("a client of 20: %v", err)
 					}
 				})
 			}
-			flood(p, 200, func(i int) string { return fmt.Sprintf("8080-a-secret%d.preview.test", i) })
+			flood(p, 200, func(i int) string { return fmt.Sprintf("8080-a-secret%d.%s", i, preview) })
 			work.Wait()
-			p.served(t, "8080-Open.Preview.test")
-			if got := p.Orders(); !slices.Equal(got, []string{"8080-open.preview.test"}) {
+			p.served(t, "8080-Open.P"+preview[1:])
+			if got := p.Orders(); !slices.Equal(got, []string{open}) {
 				t.Errorf("the authority was asked for %q\n%s", got, p.log)
 			}
-			if _, err := p.to("8080-a-secret1.preview.test"); !unserved(err) {
+			if _, err := p.to("8080-a-secret1." + preview); !unserved(err) {
 				t.Errorf("a name with a token: %v", err)
 			}
 		})
@@ -204,17 +212,18 @@ func TestOnDemand(t *testing.T) {
 func TestKeptOverRestarts(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "tls")
-	p := startPublic(t, asking{domains: []string{"preview.test"}, dns: true, allow: allowing("app.test"), dir: dir})
+	preview, app := ownName("preview"), ownName("app")
+	p := startPublic(t, asking{domains: []string{preview}, dns: true, allow: allowing(app), dir: dir})
 	within(t, "the certificates", func() bool {
-		_, a := p.to("x.preview.test")
-		_, b := p.to("preview.test")
-		_, c := p.to("app.test")
+		_, a := p.to("x." + preview)
+		_, b := p.to(preview)
+		_, c := p.to(app)
 		return a == nil && b == nil && c == nil
 	})
 	before := p.Orders()
 	p.Manager.Close()
 	again := open(t, Config{
-		Dir: dir, Domains: []string{"preview.test"}, Allow: allowing("app.test"), Log: p.log.log(),
+		Dir: dir, Domains: []string{preview}, Allow: allowing(app), Log: p.log.log(),
 		ACME: &ACME{CA: p.URL, Roots: trusting(p.Certificate), DNS: &DNS{Command: []string{"/bin/false"}}},
 	})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -222,7 +231,7 @@ func TestKeptOverRestarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	greet(t, ln, again.Config())
-	for _, name := range []string{"x.preview.test", "preview.test", "app.test"} {
+	for _, name := range []string{"x." + preview, preview, app} {
 		within(t, "the certificate of "+name, func() bool {
 			_, err := dial(ln.Addr().String(), &tls.Config{InsecureSkipVerify: true, ServerName: name})
 			return err == nil
@@ -249,9 +258,7 @@ func TestKeptOverRestarts(t *testing.T) {
 func TestRenewal(t *testing.T) {
 	t.Parallel()
 	var gone atomic.Bool
-	// certmagic remembers failures by name for as long as the process lives.
-	tag := newSerial().Text(36)
-	domain, app, open := "preview-"+tag+".test", "app-"+tag+".test", "8080-"+tag+".example.test"
+	domain, app, open := ownName("preview"), ownName("app"), "8080-"+ownName("example")
 	p := startPublic(t, asking{
 		domains: []string{domain}, dns: true, seconds: 600, pace: pace{look: 300 * time.Millisecond, remaining: 0.999, retry: []time.Duration{300 * time.Millisecond}},
 		allow: func(n string) bool { return n == app || n == open && !gone.Load() },
@@ -291,19 +298,20 @@ func unservedBy(p *public, name string) bool {
 func TestFailuresBackOff(t *testing.T) {
 	t.Parallel()
 	// With one kind of challenge there is one order for an attempt.
-	p := startPublic(t, asking{domains: []string{"preview.test"}, noHTTPS: true, allow: allowing("missing.test"), pace: pace{retry: []time.Duration{time.Hour}}})
-	if _, err := p.to("missing.test"); err == nil {
+	missing := ownName("missing")
+	p := startPublic(t, asking{domains: []string{"preview.test"}, noHTTPS: true, allow: allowing(missing), pace: pace{retry: []time.Duration{time.Hour}}})
+	if _, err := p.to(missing); err == nil {
 		t.Fatal("there is a certificate")
 	}
-	if n := p.Ordered("missing.test"); n != 1 {
+	if n := p.Ordered(missing); n != 1 {
 		t.Fatalf("it was asked for %d times\n%s", n, p.log)
 	}
 	before := p.Requests()
-	flood(p, 50, func(int) string { return "missing.test" })
+	flood(p, 50, func(int) string { return missing })
 	if n := p.Requests() - before; n != 0 {
 		t.Errorf("50 clients more had the authority asked %d times", n)
 	}
-	if log := p.log.String(); strings.Count(log, "there is no certificate") != 1 || !strings.Contains(log, "name=missing.test") || !strings.Contains(log, "again=1h") {
+	if log := p.log.String(); strings.Count(log, "there is no certificate") != 1 || !strings.Contains(log, "name="+missing) || !strings.Contains(log, "again=1h") {
 		t.Errorf("the log does not tell of it once:\n%s", log)
 	}
 }
@@ -312,12 +320,13 @@ func TestFailuresBackOff(t *testing.T) {
 // asked no more often than that after a failure.
 func TestRenewalsBackOff(t *testing.T) {
 	t.Parallel()
-	p := startPublic(t, asking{domains: []string{"preview.test"}, noHTTPS: true, allow: allowing("missing-renewed.test"), pace: pace{retry: []time.Duration{time.Hour}}})
+	missing := ownName("missing")
+	p := startPublic(t, asking{domains: []string{"preview.test"}, noHTTPS: true, allow: allowing(missing), pace: pace{retry: []time.Duration{time.Hour}}})
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: []string{"missing-renewed.test"}}, key)
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: []string{missing}}, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +340,7 @@ func TestRenewalsBackOff(t *testing.T) {
 			t.Errorf("attempt %d: %v", i+1, err)
 		}
 	}
-	if n := p.Ordered("missing-renewed.test"); n != 1 {
+	if n := p.Ordered(missing); n != 1 {
 		t.Errorf("it was asked for %d times", n)
 	}
 }
