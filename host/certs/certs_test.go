@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long tests wait for what has to come.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // record is a log that a test reads.
 type record struct {
