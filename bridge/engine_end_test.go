@@ -8,6 +8,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestEngineClientGoneFromATalker: a backend that never stops talking does not keep
@@ -73,6 +74,7 @@ func TestEngineHalfCloseThroughTheRelay(t *testing.T) {
 		answer := frame(0x82, text(3<<20), false)
 		x := e.edge(t, backend(t, func(c *raw) {
 			c.head()
+			time.Sleep(3 * watchAfter) // the backend's slowness: the client of a plain request would be watched by now
 			c.send(upgradeAnswer)
 			asked, _ := io.ReadAll(c.br) // to the client's end
 			if !bytes.Equal(asked, frame(0x81, "all?", true)) {

@@ -124,6 +124,9 @@ func (t *trip) look(now time.Time) {
 	case !t.answered && (t.ctx.Err() != nil || now.Sub(since) >= t.timeout):
 		t.woken = true
 		t.c.SetDeadline(past)
+	case t.upgrade && !t.answered:
+		// A client may have ended its half with its handshake, and hear all the same. One
+		// that has left is found when the handshake is over, within its HandshakeTimeout.
 	case t.w == nil && now.Sub(t.since) >= watchAfter && t.u.ended():
 		t.w = startWatch(t.x.client, t.x.gone)
 	}

@@ -25,8 +25,9 @@ const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 // upstream is an *UpstreamError; StageAccept is a 101 that is not the answer to
 // this handshake (RFC 6455, section 4.1). On nil done is called once, when both
 // connections are closed. The handshake has HandshakeTimeout; ctx bounds the
-// call, not the bridge. After nil the connection is hijacked, or was yielded: the
-// caller returns from its handler and writes nothing.
+// call, not the bridge. A client may end its half before the handshake is over, and
+// one that leaves then is found when it is. After nil the connection is hijacked, or
+// was yielded: the caller returns from its handler and writes nothing.
 func (r *Relay) WebSocket(ctx context.Context, rc *fasthttp.RequestCtx, head *Head, up Upstream, own Owner, pol Policy, done func(Summary)) error {
 	x, err := r.begin(rc, own, true, done)
 	if err != nil {
