@@ -77,7 +77,7 @@ func transient(err error) bool {
 
 // admit starts serving one connection.
 func (s *Server) admit(c net.Conn, e *entry) {
-	cc := &clientConn{Conn: c, raw: c, entry: e, stall: s.BodyTimeout}
+	cc := &clientConn{Conn: c, raw: c, entry: e, stall: s.BodyTimeout, patience: s.patience}
 	if !s.conns.add(cc) {
 		_ = c.Close()
 		return

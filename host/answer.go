@@ -181,6 +181,7 @@ func (a *answerStream) Close() error {
 		return nil
 	}
 	err := a.stream.Close()
+	a.x.leaveUnread()
 	a.x.finish(bridge.Summary{Status: a.status, BytesOut: a.sent, Err: a.err})
 	return err
 }

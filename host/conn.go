@@ -32,7 +32,9 @@ type clientConn struct {
 	reads    readDeadline
 	busy     atomic.Bool
 	given    atomic.Bool   // the connection is a bridge's
+	unread   atomic.Bool   // the client was answered and may still be sending
 	stall    time.Duration // how long one write may wait for the client to read
+	patience time.Duration // how long a client that was answered may go on sending
 }
 
 // errGiven is what fasthttp finds of a connection that was given away.
@@ -48,12 +50,32 @@ func (c *clientConn) Yield() (net.Conn, []byte) {
 	return c.Conn, rest
 }
 
-// Close closes the connection, unless it was given away.
+// Close closes the connection, unless it was given away. It lingers first if the
+// client may still be sending.
 func (c *clientConn) Close() error {
 	if c.given.Load() {
 		return nil
 	}
+	if c.unread.Swap(false) {
+		c.linger()
+	}
 	return c.Conn.Close()
+}
+
+// linger says that nothing more comes, and takes what the client still sends, for
+// a while: to close on unread bytes resets the connection, which takes the
+// answer away from who has not read it (RFC 9112, section 9.6). A cut ends it.
+func (c *clientConn) linger() {
+	w, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok || w.CloseWrite() != nil || c.SetReadDeadline(time.Now().Add(c.patience)) != nil {
+		return
+	}
+	buf := make([]byte, 16<<10)
+	for {
+		if _, err := c.readSocket(buf); err != nil {
+			return
+		}
+	}
 }
 
 // cut closes the connection, unless it was given away, with no farewell of TLS: that

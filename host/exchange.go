@@ -211,6 +211,7 @@ func (x *exchange) settle() {
 	}
 	x.showAnswer()
 	if !x.handed {
+		x.leaveUnread()
 		x.finish(bridge.Summary{Status: x.rc.Response.StatusCode(), BytesOut: int64(len(x.rc.Response.Body()))})
 	}
 }
@@ -235,6 +236,14 @@ func (x *exchange) unusable() bool {
 		return !x.body.drain(drainBytes, drainTime)
 	}
 	return !x.body.through()
+}
+
+// leaveUnread has a connection linger on which more of the request may come than
+// was read. Who carried the request elsewhere sees to that himself.
+func (x *exchange) leaveUnread() {
+	if x.conn != nil && (x.head == nil || x.body != nil && !x.body.through()) {
+		x.conn.unread.Store(true)
+	}
 }
 
 const (

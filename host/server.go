@@ -87,6 +87,9 @@ type Server struct {
 	// boxes and carrier are what tests put in the place of Sandboxes and Relay.
 	boxes   sandboxes
 	carrier carrier
+	// patience is how long a client may go on sending after it was answered;
+	// default 1s, tests change it.
+	patience time.Duration
 
 	once   sync.Once
 	http   *fasthttp.Server
@@ -124,6 +127,7 @@ func (s *Server) prepare() {
 	s.IdleTimeout = or(s.IdleTimeout, 75*time.Second)
 	s.BodyTimeout = or(s.BodyTimeout, 5*time.Minute)
 	s.DrainTimeout = or(s.DrainTimeout, 10*time.Second)
+	s.patience = or(s.patience, time.Second)
 	if s.carrier == nil {
 		s.carrier = or(s.Relay, &bridge.Relay{})
 	}
