@@ -348,8 +348,8 @@ func TestCrashDuringStopAndDestroy(t *testing.T) {
 			w := newWorld(t)
 			e := newEdge(t, w, newMemory(), nil)
 			s, m, _ := e.start("s")
-			arrived := make(chan struct{})
-			hang := func() error { close(arrived); <-e.ctx.Done(); return e.ctx.Err() }
+			arrived, ctx := make(chan struct{}), e.ctx
+			hang := func() error { close(arrived); <-ctx.Done(); return ctx.Err() }
 			w.set(func() {
 				w.handle["shutdown"] = func(*machine, json.RawMessage) (any, error) { return nil, abi.Errorf(abi.CodeUnsupported, "no") }
 				w.onStop = func(context.Context) error { return hang() }
@@ -431,7 +431,7 @@ func TestCallsDuringClose(t *testing.T) {
 			select {
 			case err := <-answered:
 				answered <- err
-			case <-time.After(10 * time.Second):
+			case <-time.After(waitBound):
 				t.Error("a call waits for Close, which waits for the machine")
 			}
 		}

@@ -33,7 +33,7 @@ func TestChaos(t *testing.T) {
 		c.ReconcileEvery = 20 * time.Millisecond
 		binding(func(b *Binding) { b.SleepAfter, b.Warm, b.DeleteAfter = 50*time.Millisecond, 2, time.Second })(c)
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	var wg sync.WaitGroup
 	for caller := range chaosCallers {

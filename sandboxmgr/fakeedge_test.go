@@ -143,9 +143,12 @@ func (e *edge) state(id string) string {
 	return string(st.State)
 }
 
+// waitBound is long beyond anything that a test waits for.
+const waitBound = time.Minute
+
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(waitBound); time.Now().Before(deadline); {
 		if ok() {
 			return
 		}

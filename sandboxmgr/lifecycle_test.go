@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"edge/abi"
@@ -43,40 +44,36 @@ func TestFirstUseStartsOnce(t *testing.T) {
 
 func TestStartGoesOnWhenItsCallerGoesAway(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	arrived, proceed := make(chan struct{}), make(chan struct{})
-	w.onStart = func(ctx context.Context, _ MachineSpec) error {
-		close(arrived)
-		select {
-		case <-proceed:
-		case <-ctx.Done():
+	synctest.Test(t, func(t *testing.T) { // which knows when both wait
+		w := newWorld(t)
+		arrived, proceed := make(chan struct{}), make(chan struct{})
+		w.onStart = func(ctx context.Context, _ MachineSpec) error {
+			close(arrived)
+			select {
+			case <-proceed:
+			case <-ctx.Done():
+			}
+			return ctx.Err()
 		}
-		return ctx.Err()
-	}
-	e := newEdge(t, w, newMemory(), nil)
-	first, cancel := context.WithCancel(t.Context())
-	gone, stays := make(chan error, 1), make(chan Run, 1)
-	go func() { _, err := e.sandbox("s").Running(first); gone <- err }()
-	<-arrived
-	if st := e.state("s"); st != "starting" {
-		t.Errorf("state %s while it starts", st)
-	}
-	go func() { r, _ := e.sandbox("s").Running(t.Context()); stays <- r }()
-	u := e.acquire(key{"B", "s"})
-	eventually(t, "both wait", func() bool { // two callers, the step, this test
-		e.Manager.mu.Lock()
-		defer e.Manager.mu.Unlock()
-		return u.refs == 4
+		e := newEdge(t, w, newMemory(), nil)
+		first, cancel := context.WithCancel(t.Context())
+		gone, stays := make(chan error, 1), make(chan Run, 1)
+		go func() { _, err := e.sandbox("s").Running(first); gone <- err }()
+		<-arrived
+		if st := e.state("s"); st != "starting" {
+			t.Errorf("state %s while it starts", st)
+		}
+		go func() { r, _ := e.sandbox("s").Running(t.Context()); stays <- r }()
+		synctest.Wait()
+		cancel()
+		if err := <-gone; !errors.Is(err, context.Canceled) {
+			t.Errorf("the caller that went away got %v", err)
+		}
+		close(proceed)
+		if r := <-stays; r.Generation != 1 || !r.Started {
+			t.Errorf("the other one got %+v", r)
+		}
 	})
-	e.release(u)
-	cancel()
-	if err := <-gone; !errors.Is(err, context.Canceled) {
-		t.Errorf("the caller that went away got %v", err)
-	}
-	close(proceed)
-	if r := <-stays; r.Generation != 1 || !r.Started {
-		t.Errorf("the other one got %+v", r)
-	}
 }
 
 func TestMachineSpec(t *testing.T) {
@@ -428,10 +425,11 @@ func TestFailedStart(t *testing.T) {
 			w.mute = true
 			w.onStart = func(_ context.Context, spec MachineSpec) error {
 				go func() {
-					for w.machine("s") == nil {
+					m := w.machine("s")
+					for ; m == nil; m = w.machine("s") {
 						_ = sleep(context.Background(), time.Millisecond)
 					}
-					w.machine("s").end(1, false)
+					m.end(1, false)
 				}()
 				return nil
 			}

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"edge/abi"
@@ -389,22 +390,22 @@ func TestBrokenInit(t *testing.T) {
 
 func TestSharedStartErrorIsEachCallersOwn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	arrived, proceed := make(chan struct{}), make(chan struct{})
-	w.onStart = func(context.Context, MachineSpec) error { close(arrived); <-proceed; return ErrNoImage }
-	e := newEdge(t, w, newMemory(), nil)
-	errs := make(chan error, 2)
-	go func() { _, err := e.sandbox("s").Exec(t.Context(), &abi.ExecRequest{Command: "x"}); errs <- err }()
-	<-arrived
-	go func() { _, err := e.sandbox("s").ListProcesses(t.Context(), &abi.Empty{}); errs <- err }()
-	u := e.acquire(key{"B", "s"})
-	eventually(t, "both wait", func() bool { e.Manager.mu.Lock(); defer e.Manager.mu.Unlock(); return u.refs == 4 })
-	e.release(u)
-	close(proceed)
-	a, b := wantCode(t, <-errs, abi.CodeImageNotFound), wantCode(t, <-errs, abi.CodeImageNotFound)
-	if a.Operation == b.Operation {
-		t.Errorf("both say %s", a.Operation)
-	}
+	synctest.Test(t, func(t *testing.T) { // which knows when both wait
+		w := newWorld(t)
+		arrived, proceed := make(chan struct{}), make(chan struct{})
+		w.onStart = func(context.Context, MachineSpec) error { close(arrived); <-proceed; return ErrNoImage }
+		e := newEdge(t, w, newMemory(), nil)
+		errs := make(chan error, 2)
+		go func() { _, err := e.sandbox("s").Exec(t.Context(), &abi.ExecRequest{Command: "x"}); errs <- err }()
+		<-arrived
+		go func() { _, err := e.sandbox("s").ListProcesses(t.Context(), &abi.Empty{}); errs <- err }()
+		synctest.Wait()
+		close(proceed)
+		a, b := wantCode(t, <-errs, abi.CodeImageNotFound), wantCode(t, <-errs, abi.CodeImageNotFound)
+		if a.Operation == b.Operation {
+			t.Errorf("both say %s", a.Operation)
+		}
+	})
 }
 
 func TestFollowOutput(t *testing.T) {

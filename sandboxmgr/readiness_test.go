@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"edge/abi"
@@ -65,36 +67,38 @@ func TestWaitForPort(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			for _, noDial := range []bool{false, true} {
-				w := newWorld(t)
-				w.noDial = noDial
-				e := newEdge(t, w, newMemory(), nil)
-				s, m, _ := e.start("s")
-				if tt.serve != nil {
-					m.serve(8080, tt.serve)
-				}
-				if tt.other {
-					m.serve(9001, nil)
-					m.serve(9000, nil)
-				}
-				var req abi.WaitForPortRequest
-				if err := json.Unmarshal([]byte(tt.request), &req); err != nil {
-					t.Fatal(err)
-				}
-				if tt.diagnosis != "" {
-					req.Timeout = abi.Duration(60 * time.Millisecond)
-				}
-				resp, err := s.WaitForPort(t.Context(), &req)
-				if tt.diagnosis == "" {
-					if err != nil || resp.Port != 8080 {
-						t.Fatalf("waitForPort = %+v, %v", resp, err)
+				synctest.Test(t, func(t *testing.T) { // no try is cut short because the machine is slow
+					w := newWorld(t)
+					w.noDial = noDial
+					e := newEdge(t, w, newMemory(), nil)
+					s, m, _ := e.start("s")
+					if tt.serve != nil {
+						m.serve(8080, tt.serve)
 					}
-					continue
-				}
-				got := wantCode(t, err, abi.CodeProcessReadyTimeout)
-				var n abi.NotReady
-				if err := json.Unmarshal(got.Details, &n); err != nil || n.Diagnosis != tt.diagnosis {
-					t.Errorf("details %s, want %s", got.Details, tt.diagnosis)
-				}
+					if tt.other {
+						m.serve(9001, nil)
+						m.serve(9000, nil)
+					}
+					var req abi.WaitForPortRequest
+					if err := json.Unmarshal([]byte(tt.request), &req); err != nil {
+						t.Fatal(err)
+					}
+					if tt.diagnosis != "" {
+						req.Timeout = abi.Duration(60 * time.Millisecond)
+					}
+					resp, err := s.WaitForPort(t.Context(), &req)
+					if tt.diagnosis == "" {
+						if err != nil || resp.Port != 8080 {
+							t.Fatalf("waitForPort = %+v, %v", resp, err)
+						}
+						return
+					}
+					got := wantCode(t, err, abi.CodeProcessReadyTimeout)
+					var n abi.NotReady
+					if err := json.Unmarshal(got.Details, &n); err != nil || n.Diagnosis != tt.diagnosis {
+						t.Errorf("details %s, want %s", got.Details, tt.diagnosis)
+					}
+				})
 			}
 		})
 	}
@@ -177,19 +181,21 @@ func TestWaitForPortEndsWithTheSandbox(t *testing.T) {
 // A caller whose own deadline comes first is told what was missing before it.
 func TestWaitsEndBeforeTheCallersDeadline(t *testing.T) {
 	t.Parallel()
-	e := newEdge(t, newWorld(t), newMemory(), nil)
-	s, m, _ := e.start("s")
-	m.serve(9000, nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	_, err := s.WaitForPort(ctx, &abi.WaitForPortRequest{Port: 8080})
-	got := wantCode(t, err, abi.CodeProcessReadyTimeout)
-	if !strings.Contains(got.Message, "listening_on:[9000]") {
-		t.Errorf("message %q", got.Message)
-	}
-	if ctx.Err() != nil {
-		t.Error("it came after the deadline")
-	}
+	synctest.Test(t, func(t *testing.T) { // its clock stands still while anybody has something to do
+		e := newEdge(t, newWorld(t), newMemory(), nil)
+		s, m, _ := e.start("s")
+		m.serve(9000, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		_, err := s.WaitForPort(ctx, &abi.WaitForPortRequest{Port: 8080})
+		got := wantCode(t, err, abi.CodeProcessReadyTimeout)
+		if !strings.Contains(got.Message, "listening_on:[9000]") {
+			t.Errorf("message %q", got.Message)
+		}
+		if ctx.Err() != nil {
+			t.Error("it came after the deadline")
+		}
+	})
 	ended, cancel := context.WithTimeout(t.Context(), -time.Second)
 	defer cancel()
 	if got := patience(ended, time.Hour); got != time.Millisecond {
@@ -209,23 +215,19 @@ func TestWaitForPortEndsWithTheCallerAndWithDestroy(t *testing.T) {
 	_, err := s.WaitForPort(ctx, &abi.WaitForPortRequest{Port: 8080})
 	wantCode(t, err, abi.CodeCanceled)
 
+	tried := make(chan struct{})
+	once := sync.OnceFunc(func() { close(tried) })
+	e.w.set(func() { e.w.onDial = func() error { once(); return syscall.ECONNREFUSED } })
 	got := make(chan error, 1)
 	go func() {
 		_, err := s.WaitForPort(t.Context(), &abi.WaitForPortRequest{Port: 8080, Timeout: abi.Duration(time.Hour)})
 		got <- err
 	}()
+	<-tried
 	if _, err := s.Destroy(t.Context(), &abi.Empty{}); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case err := <-got: // before the destroy it ends with it; after it, it starts the sandbox anew
-		wantCode(t, err, abi.CodeSandboxExited)
-	case <-time.After(50 * time.Millisecond):
-		if _, err := s.Destroy(t.Context(), &abi.Empty{}); err != nil {
-			t.Fatal(err)
-		}
-		wantCode(t, <-got, abi.CodeSandboxExited)
-	}
+	wantCode(t, <-got, abi.CodeSandboxExited)
 }
 
 func TestDial(t *testing.T) {

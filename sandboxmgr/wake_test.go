@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"edge/abi"
@@ -93,56 +94,56 @@ func TestWake(t *testing.T) {
 // TestWakersShareOneStart holds a crowd, some of whom give up.
 func TestWakersShareOneStart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	arrived, proceed := make(chan struct{}), make(chan struct{})
-	w.onStart = func(ctx context.Context, _ MachineSpec) error {
-		close(arrived)
-		select {
-		case <-proceed:
-		case <-ctx.Done():
+	synctest.Test(t, func(t *testing.T) { // nobody's hold ends because the machine is slow
+		w := newWorld(t)
+		arrived, proceed := make(chan struct{}), make(chan struct{})
+		w.onStart = func(ctx context.Context, _ MachineSpec) error {
+			close(arrived)
+			select {
+			case <-proceed:
+			case <-ctx.Done():
+			}
+			return ctx.Err()
 		}
-		return ctx.Err()
-	}
-	e := newEdge(t, w, newMemory(), nil)
-	s := e.sandbox("s")
-	_, release, err := s.Wake(t.Context(), "hold(5ms)", false)
-	release()
-	if got := wantCode(t, err, abi.CodeTimeout); got.Code.Status() != 504 {
-		t.Errorf("status %d", got.Code.Status())
-	}
-	<-arrived
-	if st := e.look("s"); st.State != abi.StateStarting || st.Why[0] != "a start" {
-		t.Errorf("state %+v", st)
-	}
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, release, err := s.Wake(gone, "", false); !errors.Is(err, context.Canceled) {
-		t.Errorf("the one who went away: %v", err)
-	} else {
+		e := newEdge(t, w, newMemory(), nil)
+		s := e.sandbox("s")
+		_, release, err := s.Wake(t.Context(), "hold(5ms)", false)
 		release()
-	}
-	var wg sync.WaitGroup
-	for i := range 50 {
-		wg.Go(func() {
-			wake := abi.Wake("hold(30s)")
-			if i%5 == 0 {
-				wake = abi.WakeNever // joins what others began
-			}
-			run, release, err := s.Wake(t.Context(), wake, i%2 == 0)
-			defer release()
-			if err != nil || run.Generation != 1 {
-				t.Errorf("%+v, %v", run, err)
-			}
-		})
-	}
-	u := e.acquire(key{"B", "s"})
-	eventually(t, "all wait", func() bool { e.Manager.mu.Lock(); defer e.Manager.mu.Unlock(); return u.refs == 52 })
-	e.release(u)
-	close(proceed)
-	wg.Wait()
-	if starts, _ := w.count(); starts != 1 {
-		t.Errorf("%d starts", starts)
-	}
+		if got := wantCode(t, err, abi.CodeTimeout); got.Code.Status() != 504 {
+			t.Errorf("status %d", got.Code.Status())
+		}
+		<-arrived
+		if st := e.look("s"); st.State != abi.StateStarting || st.Why[0] != "a start" {
+			t.Errorf("state %+v", st)
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, release, err := s.Wake(gone, "", false); !errors.Is(err, context.Canceled) {
+			t.Errorf("the one who went away: %v", err)
+		} else {
+			release()
+		}
+		var wg sync.WaitGroup
+		for i := range 50 {
+			wg.Go(func() {
+				wake := abi.Wake("hold(30s)")
+				if i%5 == 0 {
+					wake = abi.WakeNever // joins what others began
+				}
+				run, release, err := s.Wake(t.Context(), wake, i%2 == 0)
+				defer release()
+				if err != nil || run.Generation != 1 {
+					t.Errorf("%+v, %v", run, err)
+				}
+			})
+		}
+		synctest.Wait() // all of them wait
+		close(proceed)
+		wg.Wait()
+		if starts, _ := e.w.count(); starts != 1 {
+			t.Errorf("%d starts", starts)
+		}
+	})
 }
 
 // TestWhatIsGoneIsNotLookedForInAnEmptySandbox wants operations on something that
