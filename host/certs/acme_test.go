@@ -288,6 +288,40 @@ func TestRenewal(t *testing.T) {
 	})
 }
 
+// TestNotServedAfterARenewal: a renewal that ends after its name was forgotten brings
+// the certificate back, which is served to nobody and goes with the next look.
+func TestNotServedAfterARenewal(t *testing.T) {
+	t.Parallel()
+	var gone atomic.Bool
+	open := ownName("open")
+	p := startPublic(t, asking{domains: []string{"preview.test"}, noHTTPS: true, allow: func(n string) bool { return n == open && !gone.Load() }})
+	p.served(t, open)
+	c := p.source.(*client)
+	renewal := func() { // its last step
+		if _, err := c.single.CacheManagedCertificate(t.Context(), open); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone.Store(true)
+	c.forget()
+	renewal()
+	if !unservedBy(p, open) {
+		t.Error("a name that is not allowed any more is served")
+	}
+	c.forget()
+	if n := len(c.cache.AllMatchingCertificates(open)); n != 0 {
+		t.Errorf("%d certificates of it are kept", n)
+	}
+	c.forget()
+	if len(c.tries) != 0 {
+		t.Error("the name is remembered for ever")
+	}
+	gone.Store(false)
+	if got := p.served(t, open); !slices.Equal(got, []string{open}) || p.Ordered(open) != 1 {
+		t.Errorf("allowed again it is served a certificate for %q and was asked for %d times", got, p.Ordered(open))
+	}
+}
+
 func unservedBy(p *public, name string) bool {
 	_, err := p.to(name)
 	return unserved(err)

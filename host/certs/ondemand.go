@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,14 +22,14 @@ func (a *client) certificate(hello *tls.ClientHelloInfo, name string) (*tls.Cert
 	if name == "" {
 		name = a.domains[0]
 	}
+	if a.maySingle(name) != nil && !a.byWildcard(name) {
+		return nil, nil // there may still be one of when it was allowed
+	}
 	if cert := a.have(hello, name); cert != nil {
 		return cert, nil
 	}
 	if a.byWildcard(name) {
 		return nil, errWaiting
-	}
-	if a.maySingle(name) != nil {
-		return nil, nil
 	}
 	done, err := a.ask(name)
 	if err != nil {
@@ -217,7 +218,9 @@ func (a *client) runTidy() {
 	}
 }
 
-// forget drops single names that are not allowed any more.
+// forget drops single names that are not allowed any more. A renewal that was under way
+// puts its certificate in the place of one that was dropped, and so a name is remembered
+// until there was none to drop.
 func (a *client) forget() {
 	a.mu.Lock()
 	maps.DeleteFunc(a.refused, func(name string, s *setback) bool {
@@ -234,7 +237,10 @@ func (a *client) forget() {
 		if a.allow(name) {
 			continue
 		}
-		a.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: name}})
+		if slices.ContainsFunc(a.cache.AllMatchingCertificates(name), func(c certmagic.Certificate) bool { return slices.Contains(c.Names, name) }) {
+			a.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: name}})
+			continue
+		}
 		a.mu.Lock()
 		if t := a.tries[name]; t != nil && t.done == nil {
 			delete(a.tries, name)
