@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	"edge/cmd/edge/testport"
 	"edge/plugins/wasmasm"
 	"edge/sandboxmgr/process"
 )
@@ -116,12 +116,10 @@ func freePort(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: port NAME")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := testport.Hold()
 	ts.Check(err)
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	ts.Check(err)
-	ts.Check(l.Close())
-	ts.Setenv(args[0], port)
+	ts.Defer(func() { ts.Check(port.Release()) })
+	ts.Setenv(args[0], port.Number())
 }
 
 func getURL(ts *testscript.TestScript, neg bool, args []string) {

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"edge/cmd/edge/testport"
 )
 
 // domain is what the previews are under. It is nobody's (RFC 6761, section 6.2), and
@@ -39,8 +41,9 @@ func bindings() map[string]string {
 type edge struct {
 	scheme string
 	binary string
-	// addr is where it listens: a loopback address.
+	// addr is where it listens: a loopback address, whose port is held until the end.
 	addr string
+	held *testport.Port
 	// dir has everything of it: edge.yaml and the state, s.
 	dir string
 	// roots vouch for it; nil over http.
@@ -52,18 +55,18 @@ type edge struct {
 
 // startEdge runs an edge whose files are in dir, and waits until it serves.
 func startEdge(binary, scheme, dir string) (*edge, error) {
-	addr, err := freeAddr()
+	port, err := testport.Hold()
 	if err != nil {
 		return nil, err
 	}
-	e := &edge{scheme: scheme, binary: binary, addr: addr, dir: dir, log: &transcript{}, exited: make(chan struct{})}
+	e := &edge{scheme: scheme, binary: binary, addr: port.Addr(), held: port, dir: dir, log: &transcript{}, exited: make(chan struct{})}
 	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(e.config(), e.yaml(), 0o600)); err != nil {
-		return nil, err
+		return nil, errors.Join(err, port.Release())
 	}
 	e.cmd = exec.Command(binary, "serve", "--config", e.config())
 	e.cmd.Stdout, e.cmd.Stderr = e.log, e.log
 	if err := e.cmd.Start(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, port.Release())
 	}
 	go e.wait()
 	if err := errors.Join(e.ready(), e.readRoot()); err != nil {
@@ -106,15 +109,6 @@ func (e *edge) yaml() []byte {
 	return b.Bytes()
 }
 
-func freeAddr() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
-}
-
 func (e *edge) wait() {
 	_ = e.cmd.Wait() // its exit code is read from ProcessState
 	close(e.exited)
@@ -151,7 +145,7 @@ func (e *edge) end() error {
 	if s := e.log.since(0); strings.Contains(s, "DATA RACE") {
 		err = errors.Join(err, fmt.Errorf("data race in the edge:\n%s", s))
 	}
-	return errors.Join(err, said(exec.Command(e.binary, "clean", "--config", e.config())))
+	return errors.Join(err, said(exec.Command(e.binary, "clean", "--config", e.config())), e.held.Release())
 }
 
 // port is the one that it listens on.

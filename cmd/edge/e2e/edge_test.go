@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/fasthttp/websocket"
+
+	"edge/cmd/edge/testport"
 )
 
 // patience bounds every wait for an event. It is generous on purpose: a test
@@ -176,14 +178,20 @@ func (s settings) yaml(e *edge) []byte {
 	return b.Bytes()
 }
 
+// freeAddr is an address of this machine that is the test's own until its end: an
+// edge may be started on it, be killed and started again.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := testport.Hold()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Cleanup(func() {
+		if err := port.Release(); err != nil {
+			t.Error(err)
+		}
+	})
+	return port.Addr()
 }
 
 // start runs the binary and waits until it is ready.
