@@ -116,12 +116,17 @@ func (e *Evaluator) forget() {
 
 // Run is Evaluate.
 func (e *Evaluator) Run(ctx context.Context, module []byte, run func(Guest) error) error {
+	return e.RunFor(ctx, e.options.Compute, module, run)
+}
+
+// RunFor is Run with a bound of its own in place of Compute.
+func (e *Evaluator) RunFor(ctx context.Context, compute time.Duration, module []byte, run func(Guest) error) error {
 	code, err := e.hold(ctx, module)
 	if err != nil {
 		return err
 	}
 	defer e.mu.RUnlock()
-	ev := &evaluation{Context: ctx, options: &e.options, end: time.Now().Add(e.options.Compute)}
+	ev := &evaluation{Context: ctx, options: &e.options, compute: compute, end: time.Now().Add(compute)}
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	mod, err := code.program.runtime.InstantiateModule(ev, code.program.code, config)
 	if err != nil {
@@ -186,7 +191,8 @@ func (e *Evaluator) prepare(ctx context.Context, module []byte) error {
 type evaluation struct {
 	context.Context
 	options *EvaluateOptions
-	end     time.Time
+	compute time.Duration // how long it may take
+	end     time.Time     // when that is over
 	looked  time.Time // since when it has the processor
 	mod     api.Module
 	mem     api.Memory
@@ -235,7 +241,7 @@ func (ev *evaluation) check(now time.Time) error {
 		return err
 	}
 	if !now.Before(ev.end) {
-		return fmt.Errorf("%w: %s", ErrEvaluateTime, ev.options.Compute)
+		return fmt.Errorf("%w: %s", ErrEvaluateTime, ev.compute)
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func TestAttackKeptHandle(t *testing.T) {
 		if got != "did /second" {
 			t.Errorf("the second request got %q; log:\n%s", got, log)
 		}
-	case <-time.After(25 * time.Second):
+	case <-time.After(patience):
 		t.Error("the second request is not answered")
 	}
 }

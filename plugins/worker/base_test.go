@@ -2,10 +2,12 @@ package worker
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"edge/plugins"
 	"edge/plugins/worker/link"
 )
 
@@ -47,6 +49,19 @@ func TestBaseStore(t *testing.T) {
 	}
 }
 
+// TestRuntimeThatIsLate has the runtime take longer than it may: no Worker is to blame.
+func TestRuntimeThatIsLate(t *testing.T) {
+	t.Parallel()
+	b := New(Config{Engine: builder(t).config.Engine})
+	defer b.Close()
+	b.bounds.runtime = 1
+	var source *SourceError
+	_, err := b.Build(t.Context(), write(t, "worker.ts", "const x = 1;\n"+answers))
+	if !errors.Is(err, errRuntime) || !errors.Is(err, plugins.ErrEvaluateTime) || errors.As(err, &source) {
+		t.Errorf("got %v, want the runtime to be named alone", err)
+	}
+}
+
 // TestBaseIsKept makes the same module with the runtime's memory from a file.
 func TestBaseIsKept(t *testing.T) {
 	t.Parallel()
@@ -57,7 +72,7 @@ func TestBaseIsKept(t *testing.T) {
 	file, dir := write(t, "worker.ts", "const x = 1;\n"+answers), t.TempDir()
 	var modules [][]byte
 	for range 2 {
-		b := New(Config{Engine: engine, CacheDir: dir})
+		b := patient(Config{Engine: engine, CacheDir: dir})
 		built, err := b.Build(t.Context(), file)
 		if err != nil {
 			t.Fatal(err)

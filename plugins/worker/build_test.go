@@ -63,7 +63,11 @@ func TestSourceErrors(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			built, err := builder(t).Build(t.Context(), write(t, "worker.ts", tt.source, "a.yaml", "a: 1\n"))
+			b := builder(t)
+			if strings.HasPrefix(tt.name, "too long") {
+				b = hurried(t)
+			}
+			built, err := b.Build(t.Context(), write(t, "worker.ts", tt.source, "a.yaml", "a: 1\n"))
 			var first *SourceError
 			if !errors.As(err, &first) || built.Module != nil {
 				t.Fatalf("got %d bytes and the error %v, want a SourceError", len(built.Module), err)
@@ -167,7 +171,7 @@ func TestSameSourceSameModule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := New(Config{Engine: engine})
+	other := patient(Config{Engine: engine})
 	defer other.Close()
 	second, err := other.Build(t.Context(), write(t, "worker.ts", source))
 	if err != nil {

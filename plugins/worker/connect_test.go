@@ -132,7 +132,7 @@ export default { async fetch(request: Request, env: any, ctx: any) {
 				if got != want {
 					t.Errorf("%s asked for %s, want %s", c.path, got, want)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(patience):
 				t.Fatalf("%s never asked for %s\n%s", c.path, want, log)
 			}
 		}

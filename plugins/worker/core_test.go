@@ -14,12 +14,12 @@ import (
 	"edge/plugins"
 )
 
-// patience bounds every wait for something that happens at once.
-const patience = 30 * time.Second
-
-// long has no test wait for the deadline: what is answered before is answered by the
-// runtime itself.
-func long(s *plugins.Spec) { s.Deadline = 10 * time.Minute }
+const (
+	// patience bounds every wait for something that happens at once.
+	patience = 2 * time.Minute
+	// forever is a bound that no test waits for.
+	forever = time.Hour
+)
 
 // errorOf is the error that Decide returns.
 func errorOf(t testing.TB, p *plugins.Plugin, r *abi.Request) *abi.Error {
@@ -79,7 +79,7 @@ export default { fetch(request: Request) {
   return new Response("served " + ++served);
 } };
 `
-	p, log := serve(t, build(t, source), nil, long)
+	p, log := serve(t, build(t, source), nil)
 	post := func(path string) *abi.Request {
 		r := request(path)
 		r.Method, r.Body, r.ContentLength = "POST", strings.NewReader("once"), 4
@@ -130,7 +130,7 @@ export default { async fetch(request: Request, env: any, ctx: any) {
   return new Response("went on");
 } };
 `
-	p, log := serve(t, build(t, source), nil, long)
+	p, log := serve(t, build(t, source), nil)
 	for _, path := range []string{"/unhandled", "/late", "/until"} {
 		if got := ask(t, p, request(path)); got != "went on" {
 			t.Error(path, got)
@@ -172,7 +172,7 @@ export default { async fetch(request: Request, env: any) {
 		t.Run(c.path, func(t *testing.T) {
 			t.Parallel()
 			started, release := make(chan struct{}, 1), make(chan struct{})
-			p, log := serve(t, module, held(started, release), long, func(s *plugins.Spec) { s.Compute, s.Memory = c.compute, 32<<20 })
+			p, log := serve(t, module, held(started, release), func(s *plugins.Spec) { s.Compute, s.Memory = c.compute, 32<<20 })
 			waited := make(chan string, 1)
 			var waiting sync.WaitGroup
 			waiting.Go(func() { waited <- ask(t, p, request("/wait")) })
@@ -222,7 +222,7 @@ export default { async fetch(request: Request, env: any) {
 `
 	p, log := serve(t, build(t, source), func(context.Context, string, json.RawMessage) (json.RawMessage, error) {
 		return json.RawMessage(`{"stdout": "", "exitCode": 0, "success": true}`), nil
-	}, long)
+	})
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
@@ -268,7 +268,7 @@ export default { fetch(request: Request, env: any, ctx: any) {
 		commands <- q.Command
 		<-release
 		return json.RawMessage(`{"stdout": "", "exitCode": 0, "success": true}`), nil
-	}, long)
+	})
 	if got := ask(t, p, request("/a")); got != "answered" {
 		t.Fatal(got, log)
 	}
@@ -303,7 +303,7 @@ export default { async fetch(request: Request, env: any) {
 		started <- struct{}{}
 		<-ctx.Done()
 		return nil, ctx.Err()
-	}, long)
+	})
 	ctx, leave := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { _, _ = p.Decide(ctx, request("/")) })

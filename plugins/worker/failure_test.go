@@ -30,7 +30,7 @@ export default { async fetch(request: Request, env: any) {
 	op := func(context.Context, string, json.RawMessage) (json.RawMessage, error) {
 		return nil, &abi.Error{Code: abi.CodeFileNotFound, Message: "/nix does not exist", Operation: "readFile", Suggestion: "look with listFiles"}
 	}
-	traced := New(Config{Engine: builder(t).config.Engine, CacheDir: cacheDir, Traces: true})
+	traced := patient(Config{Engine: builder(t).config.Engine, CacheDir: cacheDir, Traces: true})
 	t.Cleanup(func() { _ = traced.Close() })
 	for _, test := range []struct {
 		name string
@@ -63,7 +63,7 @@ export default { async fetch(request: Request, env: any) {
 func TestThrowsNull(t *testing.T) {
 	t.Parallel()
 	source := "export default { fetch(r: Request) { if (r.url.endsWith('/late')) return Promise.reject(null); throw null } };\n"
-	p, log := serve(t, build(t, source), nil, long)
+	p, log := serve(t, build(t, source), nil)
 	for _, path := range []string{"/", "/late"} {
 		if got := ask(t, p, request(path)); got != "error PLUGIN_FAILED: the Worker threw an exception" || !strings.Contains(log.String(), `"Uncaught null"`) {
 			t.Errorf("%s: got %s; log:\n%s", path, got, log)
@@ -113,7 +113,7 @@ func TestTellsTheDeveloper(t *testing.T) {
 func TestPassThrough(t *testing.T) {
 	t.Parallel()
 	source := "export default { fetch(r: Request, env: any, ctx: any) { ctx.passThroughOnException(); throw new Error('on purpose') } };\n"
-	p, log := serve(t, build(t, source), nil, long)
+	p, log := serve(t, build(t, source), nil)
 	d, err := p.Decide(t.Context(), request("/"))
 	if _, ok := d.(*abi.Next); !ok {
 		t.Errorf("got %v, %v", d, err)

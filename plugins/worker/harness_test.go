@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"edge/abi"
 	"edge/plugins"
@@ -24,15 +25,32 @@ const engineFile = "../../cmd/edge/assets/quickjs.wasm"
 var (
 	// cacheDir keeps compiled code from one run of the tests to the next.
 	cacheDir = filepath.Join(userCache(), "edge-worker-test")
-	// shared is the Builder of all tests: the engine is compiled once.
+	// shared is the Builder of all tests but those of top levels that compute for too
+	// long, which have hasty: the engine is compiled once for each.
 	shared = sync.OnceValues(func() (*Builder, error) {
 		engine, err := os.ReadFile(engineFile)
 		if err != nil {
 			return nil, fmt.Errorf("%w: make fetches it", err)
 		}
-		return New(Config{Engine: engine, CacheDir: cacheDir}), os.MkdirAll(cacheDir, 0o700)
+		return patient(Config{Engine: engine, CacheDir: cacheDir}), os.MkdirAll(cacheDir, 0o700)
+	})
+	hasty = sync.OnceValues(func() (*Builder, error) {
+		b, err := shared()
+		if err != nil {
+			return nil, err
+		}
+		h := patient(b.config)
+		h.bounds.worker = time.Second
+		return h, nil
 	})
 )
+
+// patient makes a Builder that has time for every Worker, however busy the machine is.
+func patient(config Config) *Builder {
+	b := New(config)
+	b.bounds = bounds{runtime: forever, worker: forever}
+	return b
+}
 
 func userCache() string {
 	if dir, err := os.UserCacheDir(); err == nil {
@@ -45,6 +63,16 @@ func userCache() string {
 func builder(t testing.TB) *Builder {
 	t.Helper()
 	b, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// hurried returns the Builder of tests whose top level does not end.
+func hurried(t testing.TB) *Builder {
+	t.Helper()
+	b, err := hasty()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,14 +176,15 @@ func register(t testing.TB, services plugins.Services) (*plugins.Registry, *book
 	return r, log
 }
 
-// load has a registry serve a module, as the plugin w.
+// load has a registry serve a module, as the plugin w. It has time for whatever it does
+// unless change says otherwise: what it answers is its own doing and no deadline's.
 func load(t testing.TB, r *plugins.Registry, module []byte, change ...func(*plugins.Spec)) *plugins.Plugin {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "worker.wasm")
 	if err := os.WriteFile(path, module, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	spec := plugins.Spec{Name: "w", Source: path, MaxInstances: 1, Bindings: plugins.Bindings{Sandboxes: map[string]string{"Sandbox": "Sandbox"}}}
+	spec := plugins.Spec{Name: "w", Source: path, MaxInstances: 1, Deadline: forever, Compute: forever, Queue: forever, Bindings: plugins.Bindings{Sandboxes: map[string]string{"Sandbox": "Sandbox"}}}
 	for _, f := range change {
 		f(&spec)
 	}

@@ -216,7 +216,7 @@ export default { fetch(request: Request) {
 // TestStreamedAnswers reads bodies that the Worker makes piece by piece.
 func TestStreamedAnswers(t *testing.T) {
 	t.Parallel()
-	p, log := serve(t, build(t, streamSource), nil, long)
+	p, log := serve(t, build(t, streamSource), nil)
 	for _, c := range []struct{ name, want, broken string }{
 		{name: "three", want: "piece 0\npiece 1\npiece 2\n"},
 		{name: "views", want: "abc"},
@@ -245,7 +245,7 @@ func TestStreamedAnswers(t *testing.T) {
 // is told when the client goes away.
 func TestBackPressure(t *testing.T) {
 	t.Parallel()
-	p, log := serve(t, build(t, streamSource), nil, long)
+	p, log := serve(t, build(t, streamSource), nil)
 	r := answerOf(t, p, request("/endless"))
 	if n, err := io.ReadFull(r.Stream, make([]byte, 50_000)); err != nil {
 		t.Fatal(n, err, log)
@@ -260,7 +260,7 @@ func TestBackPressure(t *testing.T) {
 // TestHead has no body sent, and the stream cancelled.
 func TestHead(t *testing.T) {
 	t.Parallel()
-	p, log := serve(t, build(t, streamSource), nil, long)
+	p, log := serve(t, build(t, streamSource), nil)
 	q := request("/endless")
 	q.Method = "HEAD"
 	if r := answerOf(t, p, q); r.Stream != nil || len(r.Body) != 0 || r.Status != 203 {
@@ -273,7 +273,7 @@ func TestHead(t *testing.T) {
 // is not read from whoever sends it.
 func TestBodyIsPulled(t *testing.T) {
 	t.Parallel()
-	p, log := serve(t, build(t, streamSource), nil, long)
+	p, log := serve(t, build(t, streamSource), nil)
 	body := &pieces{size: 10_000}
 	body.n.Store(10_000)
 	r := answerOf(t, p, send("/read", body))
@@ -291,7 +291,7 @@ func TestBodyIsPulled(t *testing.T) {
 func TestSlowBody(t *testing.T) {
 	t.Parallel()
 	source := "export default { async fetch(r: Request) { return new Response(r.method + ' ' + await r.text()) } };\n"
-	p, log := serve(t, build(t, source), nil, long)
+	p, log := serve(t, build(t, source), nil)
 	from, to := io.Pipe()
 	done := make(chan string, 1)
 	var asking sync.WaitGroup

@@ -51,7 +51,7 @@ func TestRequestsLeaveNothing(t *testing.T) {
 		}
 		return json.RawMessage(`{"stdout": "", "stderr": "", "exitCode": 0, "success": true}`), nil
 	})
-	trial, err := plugins.OpenTrial(t.Context(), plugins.Config{CacheDir: cacheDir}, plugins.Spec{Name: "w", Bindings: plugins.Bindings{Sandboxes: map[string]string{"Sandbox": "Sandbox"}}}, build(t, leaky))
+	trial, err := plugins.OpenTrial(t.Context(), plugins.Config{CacheDir: cacheDir}, plugins.Spec{Name: "w", Deadline: forever, Compute: forever, Bindings: plugins.Bindings{Sandboxes: map[string]string{"Sandbox": "Sandbox"}}}, build(t, leaky))
 	if err != nil {
 		t.Fatal(err)
 	}

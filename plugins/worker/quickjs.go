@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -20,6 +22,9 @@ const quickJSName = "QuickJS-NG (quickjs-wasi 3.6.2)"
 const (
 	buildCompute = 5 * time.Second
 	buildMemory  = 64 << 20
+	// runtimeCompute bounds the runtime, which needs a fifth of a second and no mistake of
+	// the Worker's can make longer: a machine that has no time for it may take its time.
+	runtimeCompute = time.Minute
 	// maxSaid bounds what is kept of the console, in bytes.
 	maxSaid = 256 << 10
 )
@@ -28,6 +33,7 @@ const (
 type quickJS struct {
 	module    *link.Module
 	evaluator *plugins.Evaluator
+	bounds    bounds
 	// base is the memory after the runtime, the same for every Worker.
 	base  []byte
 	bases baseStore
@@ -39,22 +45,31 @@ type quickJS struct {
 	warnings []string
 }
 
+// bounds are how long code may compute while a Worker is built.
+type bounds struct {
+	runtime time.Duration // what is evaluated before any Worker, each of its two parts
+	worker  time.Duration // each of the Worker's scripts
+}
+
+// errRuntime is that a Worker cannot be built for a reason that has nothing to do with it.
+var errRuntime = errors.New("the runtime of Workers does not start")
+
 // noticeLevel is the level of lines with which the runtime tells the author what of the
 // Worker does not count (shim/sandbox/classes.js). No line of a console has it.
 const noticeLevel = 5
 
 var _ Engine = (*quickJS)(nil)
 
-func newQuickJS(config Config) (*quickJS, error) {
+func newQuickJS(config Config, b bounds) (*quickJS, error) {
 	module, err := link.Link(config.Engine)
 	if err != nil {
 		return nil, err
 	}
-	q := &quickJS{module: module, warn: config.Log}
+	q := &quickJS{module: module, bounds: b, warn: config.Log}
 	if config.CacheDir != "" {
 		q.bases.dir = filepath.Join(config.CacheDir, "worker")
 	}
-	q.evaluator = plugins.NewEvaluator(plugins.EvaluateOptions{CacheDir: config.CacheDir, Memory: buildMemory, Compute: buildCompute, Log: q.log})
+	q.evaluator = plugins.NewEvaluator(plugins.EvaluateOptions{CacheDir: config.CacheDir, Memory: buildMemory, Log: q.log})
 	return q, nil
 }
 
@@ -90,7 +105,7 @@ func (q *quickJS) Make(ctx context.Context, runtime link.Script, worker []link.S
 	}
 	memory := q.base
 	for _, script := range worker {
-		err = q.evaluator.Run(ctx, q.module.Building(), func(g plugins.Guest) (err error) {
+		err = q.evaluator.RunFor(ctx, q.bounds.worker, q.module.Building(), func(g plugins.Guest) (err error) {
 			memory, err = q.module.Continue(g, memory, []link.Script{script})
 			return err
 		})
@@ -116,7 +131,7 @@ func (q *quickJS) begin(ctx context.Context, runtime link.Script) error {
 	}
 	base, err := q.start(ctx, runtime)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errRuntime, err)
 	}
 	q.base = base
 	if err := q.bases.keep(key, base); err != nil {
@@ -128,14 +143,14 @@ func (q *quickJS) begin(ctx context.Context, runtime link.Script) error {
 // start makes the base in two guests: what compiling leaves in memory would stay there.
 func (q *quickJS) start(ctx context.Context, runtime link.Script) (base []byte, err error) {
 	var code []byte
-	err = q.evaluator.Run(ctx, q.module.Building(), func(g plugins.Guest) (err error) {
+	err = q.evaluator.RunFor(ctx, q.bounds.runtime, q.module.Building(), func(g plugins.Guest) (err error) {
 		code, err = q.module.Compile(g, runtime)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	err = q.evaluator.Run(ctx, q.module.Building(), func(g plugins.Guest) (err error) {
+	err = q.evaluator.RunFor(ctx, q.bounds.runtime, q.module.Building(), func(g plugins.Guest) (err error) {
 		base, err = q.module.Start(g, code)
 		return err
 	})

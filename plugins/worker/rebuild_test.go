@@ -14,7 +14,7 @@ func TestBuildAgain(t *testing.T) {
 	t.Parallel()
 	file := write(t, "worker.ts", "import { x } from './lib';\n"+answers, "lib.ts", "export const x = 1;\n")
 	dir := filepath.Dir(file)
-	b := New(Config{Engine: builder(t).config.Engine, CacheDir: cacheDir})
+	b := patient(Config{Engine: builder(t).config.Engine, CacheDir: cacheDir})
 	defer b.Close()
 	for i, step := range []struct{ file, text, want string }{
 		{"lib.ts", "export const x = 2;\n", "2"},
@@ -40,7 +40,7 @@ func TestBuildAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(i, err)
 		}
-		fresh := New(b.config)
+		fresh := patient(b.config)
 		once, err := fresh.Build(t.Context(), file)
 		if err := errors.Join(err, fresh.Close()); err != nil {
 			t.Fatal(err)

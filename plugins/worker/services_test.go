@@ -291,7 +291,7 @@ func (s *played) log(t testing.TB) string {
 	t.Helper()
 	select {
 	case <-s.closed:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the stream is open still")
 	}
 	s.mu.Lock()

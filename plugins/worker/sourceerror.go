@@ -147,6 +147,8 @@ func snippet(line int, text string, column, n int) string {
 func (s *bundled) explain(err error) error {
 	var thrown *link.ScriptError
 	switch {
+	case errors.Is(err, errRuntime):
+		return err
 	case errors.Is(err, plugins.ErrEvaluateTime):
 		return &SourceError{File: filepath.Base(s.file), Text: tooLong}
 	case !errors.As(err, &thrown):

@@ -126,7 +126,7 @@ export default { async fetch(request: Request, env: any) {
 		close(begun)
 		<-release
 		return json.RawMessage(`{"stdout": "", "exitCode": 0, "success": true}`), nil
-	}, long)
+	})
 	slow := make(chan string)
 	go func() { slow <- ask(t, p, request("/slow")) }()
 	<-begun

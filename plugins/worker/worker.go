@@ -66,6 +66,7 @@ type Built struct {
 // builds happen one after the other. The owner calls Close.
 type Builder struct {
 	config Config
+	bounds bounds // the constants, for tests to change
 
 	// mu guards what follows, and has builds wait for each other.
 	mu      sync.Mutex
@@ -79,7 +80,7 @@ func New(config Config) *Builder {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Builder{config: config}
+	return &Builder{config: config, bounds: bounds{runtime: runtimeCompute, worker: buildCompute}}
 }
 
 // Close releases the compiled code. It waits for a build under way.
@@ -145,7 +146,7 @@ func (b *Builder) open() error {
 		b.runtime = r
 	}
 	if b.engine == nil {
-		e, err := newQuickJS(b.config)
+		e, err := newQuickJS(b.config, b.bounds)
 		if err != nil {
 			return fmt.Errorf("the JavaScript engine: %w", err)
 		}

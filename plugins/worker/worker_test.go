@@ -68,7 +68,7 @@ func TestStopped(t *testing.T) {
 	p, log := serve(t, build(t, served(`
   loop: () => { try { for (;;) {} } catch (e) { return "caught " + e } finally { served += 1000 } },
   lateloop: async () => { await null; try { for (;;) {} } catch (e) { return "caught " + e } },
-  regexp: () => /^(a+)+$/.test("a".repeat(40) + "b"),`)), nil, long, func(s *plugins.Spec) { s.Compute = time.Second })
+  regexp: () => /^(a+)+$/.test("a".repeat(40) + "b"),`)), nil, func(s *plugins.Spec) { s.Compute = time.Second })
 	for i, c := range []string{"loop", "lateloop", "regexp"} {
 		if e := errorOf(t, p, request("/"+c)); e.Code != abi.CodeTimeout || e.Message != "the Worker computed for longer than a request may" {
 			t.Errorf("%s: got %v", c, e)
@@ -95,7 +95,7 @@ func TestExhausted(t *testing.T) {
   closures: () => { let f: any = () => 0; for (;;) { const g = f; f = () => g() } },
   map: () => { const m = new Map(); for (let i = 0;; i++) m.set("k" + i, i) },
   promises: async () => { const l: any[] = []; for (;;) { const p = new Promise(() => {}); l.push(p.then(() => 1)) } },`)),
-		nil, long, func(s *plugins.Spec) { s.Compute, s.Memory = 5*time.Minute, 24<<20 })
+		nil, func(s *plugins.Spec) { s.Compute, s.Memory = 5*time.Minute, 24<<20 })
 	answers := 0
 	for _, c := range []struct{ name, want string }{
 		{"stack", "caught RangeError: Maximum call stack size exceeded"},
@@ -176,7 +176,7 @@ export default { async fetch(request: Request, env: any) {
 // TestPlain has a trial decide a request that needs nothing.
 func TestPlain(t *testing.T) {
 	t.Parallel()
-	trial, err := plugins.OpenTrial(t.Context(), plugins.Config{}, plugins.Spec{Name: "p"}, build(t, "testdata/plain.ts"))
+	trial, err := plugins.OpenTrial(t.Context(), plugins.Config{}, plugins.Spec{Name: "p", Deadline: forever, Compute: forever}, build(t, "testdata/plain.ts"))
 	if err != nil {
 		t.Fatal(err)
 	}
