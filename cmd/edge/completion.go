@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -89,12 +90,19 @@ func (c *completionCommand) Run(t *terminal) error {
 	return err
 }
 
+// completionTime bounds the questions to the edge while a person waits for the shell. An
+// edge that runs answers within milliseconds, and where none does a socket says so at
+// once: it is for one that hangs, and long enough for a machine with much else to do.
+const completionTime = 3 * time.Second
+
 type completeCommand struct {
 	Words []string `arg:"" optional:""`
 }
 
 // Run prints what the last word may become.
 func (c *completeCommand) Run(ctx context.Context, t *terminal, parser *kong.Kong) error {
+	ctx, cancel := context.WithTimeout(ctx, completionTime)
+	defer cancel()
 	words := c.Words
 	if len(words) == 0 {
 		words = []string{""}

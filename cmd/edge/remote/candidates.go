@@ -7,15 +7,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"edge/abi"
 )
-
-// completionTime bounds the questions to the edge while a person waits for the
-// shell.
-const completionTime = 300 * time.Millisecond
 
 // Candidate is what a word of a command line may become.
 type Candidate struct{ Word, About string }
@@ -23,7 +18,7 @@ type Candidate struct{ Word, About string }
 // Candidates returns what may stand where an argument of the kind is due (the
 // complete tag of the verbs), asking the edge where it takes that. word is what
 // is written of it, sandbox the sandbox or plugin that the command line names so far. An
-// edge that does not answer in time has nothing to offer, and nothing is started.
+// edge that does not answer before ctx ends has nothing to offer, and nothing is started.
 func Candidates(ctx context.Context, env *Env, c Connection, kind, word, sandbox string) []Candidate {
 	switch kind {
 	case "operation":
@@ -37,8 +32,6 @@ func Candidates(ctx context.Context, env *Env, c Connection, kind, word, sandbox
 	case "filter":
 		return words("binding=", "id=", "state=", "runtime=", "label=")
 	}
-	ctx, cancel := context.WithTimeout(ctx, completionTime)
-	defer cancel()
 	client, err := c.open(ctx, env)
 	if err != nil {
 		return nil
