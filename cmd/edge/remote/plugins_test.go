@@ -66,18 +66,19 @@ func TestPluginList(t *testing.T) {
 // pointer to the rest.
 func TestPluginRemarks(t *testing.T) {
 	t.Parallel()
+	before := time.Now().Add(-20 * time.Hour) // as it is told for an hour
 	p := plugin{Name: "p", Generation: 2, Generations: []generation{{Number: 2, State: "serving"}}}
 	for n := range int64(6) {
-		p.Generations = append(p.Generations, generation{Number: 10 - n, State: "quarantined", Step: "quarantine", Why: "an \x1b[31mold\nreason", LoadedAt: time.Now()})
+		p.Generations = append(p.Generations, generation{Number: 10 - n, State: "quarantined", Step: "quarantine", Why: "an \x1b[31mold\nreason", LoadedAt: before})
 	}
 	got := p.remarks()
-	if len(got) != maxRemarks+1 || got[maxRemarks] != "and 3 more before: edge plugin history p" || !strings.HasPrefix(got[0], "generation 10 was quarantined at quarantine 0s ago: ") {
+	if len(got) != maxRemarks+1 || got[maxRemarks] != "and 3 more before: edge plugin history p" || !strings.HasPrefix(got[0], "generation 10 was quarantined at quarantine 20h ago: ") {
 		t.Errorf("%q", got)
 	}
-	now, digest := time.Now(), strings.Repeat("d", 64)
-	p = plugin{Name: "p", Generations: []generation{{Number: 1, Digest: digest, State: "rolled-back", LoadedAt: now.Add(-time.Hour), Why: "it failed"}},
-		Quarantine: []givenUp{{Digest: "other", Since: now.Add(-time.Minute)}, {Digest: digest, Since: now}}}
-	if got := p.remarks(); len(got) != 1 || got[0] != "generation 1 (dddddddddddd) was rolled back 0s ago: it failed" {
+	digest := strings.Repeat("d", 64)
+	p = plugin{Name: "p", Generations: []generation{{Number: 1, Digest: digest, State: "rolled-back", LoadedAt: before.Add(-time.Hour), Why: "it failed"}},
+		Quarantine: []givenUp{{Digest: "other", Since: before.Add(-time.Minute)}, {Digest: digest, Since: before}}}
+	if got := p.remarks(); len(got) != 1 || got[0] != "generation 1 (dddddddddddd) was rolled back 20h ago: it failed" {
 		t.Errorf("%q", got)
 	}
 	p = plugin{Name: "p\x1b", Source: "s", SourceProblem: "an \x1b[31mold\nreason"}
