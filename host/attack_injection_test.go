@@ -74,7 +74,7 @@ func TestNothingIsInjected(t *testing.T) {
 			}
 		}
 	}
-	for deadline := time.Now().Add(20 * time.Second); strings.Count(a.accessLog(), "\n") < requests && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); strings.Count(a.accessLog(), "\n") < requests && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 	}
 	log := a.accessLog()
 	if n := strings.Count(log, "\n"); n != requests {

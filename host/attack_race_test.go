@@ -72,7 +72,7 @@ func TestTenThousandOperations(t *testing.T) {
 	enough := func() bool {
 		return done.operations.Load() >= want && done.inside.Load() >= 3 && done.refused.Load() >= want/100
 	}
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(5 * time.Minute)
 	for !enough() && time.Now().Before(deadline) && !t.Failed() {
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -88,7 +88,7 @@ func TestTenThousandOperations(t *testing.T) {
 	for i := range boxes {
 		a.unexpose(t, fmt.Sprint("race-", i), 8080)
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		a.slots.mu.Lock()
 		held := a.slots.all + len(a.slots.exposures)
 		a.slots.mu.Unlock()
@@ -154,7 +154,7 @@ func (a *arena) own(t *testing.T, id string, ten *tenancy, done *outcome, stop <
 // expireNow has the exposure expire, and waits until it is gone.
 func (a *arena) expireNow(t *testing.T, id string) {
 	a.expose(t, id, abi.ExposePortRequest{Port: 8080, TTL: 1})
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Microsecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Microsecond) {
 		got, err := a.box(t, id).IsPortExposed(t.Context(), &abi.PortRequest{Port: 8080})
 		if err == nil && !got.Value {
 			return
@@ -218,7 +218,7 @@ func (a *arena) knock(t *testing.T, label, path, head string) int {
 		return 0
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(60 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s.localhost\r\n%s\r\n", path, label, head); err != nil {
 		t.Errorf("send: %v", err)
 		return 0

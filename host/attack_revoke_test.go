@@ -111,7 +111,7 @@ var waysOut = map[string]func(t *testing.T, a *arena, id string){
 	},
 	"expiry": func(t *testing.T, a *arena, id string) {
 		a.expose(t, id, abi.ExposePortRequest{Port: 8080, TTL: 1})
-		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 			got, err := a.box(t, id).GetExposedPorts(t.Context(), &abi.Empty{})
 			if err == nil && len(got.Ports) == 0 && a.table.CountSandbox("Sandbox", id, nil) == 0 || time.Now().After(deadline) {
 				return
@@ -197,7 +197,7 @@ func (a *arena) flowing(t *testing.T, c *client, l *listener, kind string) {
 	t.Helper()
 	switch kind {
 	case "upload", "chunks":
-		for deadline := time.Now().Add(20 * time.Second); l.begun.Load() == 0; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(patience); l.begun.Load() == 0; time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("the backend saw no request")
 			}
@@ -259,7 +259,7 @@ func lateFrames(t *testing.T, a *arena, dial func(testing.TB) *client) {
 	a.unexpose(t, "busy", 8080)
 	over.Store(true)
 	senders.Wait()
-	for deadline := time.Now().Add(20 * time.Second); a.table.Count(nil) > 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); a.table.Count(nil) > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d connections are open", a.table.Count(nil))
 		}

@@ -98,7 +98,7 @@ func TestSecretsOfPreviews(t *testing.T) {
 	}
 	a.unexpose(t, "a", 8080)
 	a.expose(t, "a", abi.ExposePortRequest{Port: 8081, Token: "another_one", TokenIn: abi.TokenInRequest})
-	for deadline := time.Now().Add(20 * time.Second); a.table.Count(nil) > 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); a.table.Count(nil) > 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 	}
 	var told strings.Builder
 	a.events.mu.Lock()

@@ -70,7 +70,7 @@ func (s *fakeStream) ends(t *testing.T) {
 	t.Helper()
 	select {
 	case <-s.closed:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the stream was not closed")
 	}
 }
@@ -80,7 +80,7 @@ func (s *fakeStream) say(t *testing.T, m streamMessage) {
 	t.Helper()
 	select {
 	case s.out <- m:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("nobody receives from the stream")
 	}
 }
@@ -91,7 +91,7 @@ func (s *fakeStream) heard(t *testing.T) streamMessage {
 	select {
 	case m := <-s.in:
 		return m
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the stream was sent nothing")
 		return streamMessage{}
 	}

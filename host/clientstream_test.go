@@ -92,7 +92,7 @@ func TestClientStreamEnds(t *testing.T) {
 			Connections{Table: s.table}.CloseMatching(ConnectionFilter{Plugin: "p"}, 1008, "by hand")
 		}, "", 1008, "by hand"},
 		{"shutdown", abi.Policy{}, func(t *testing.T, s *streaming, _ *bridge.Socket) {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 			t.Cleanup(cancel)
 			go func() { _ = s.Shutdown(ctx) }()
 		}, "", 1001, ""},

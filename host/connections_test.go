@@ -141,7 +141,7 @@ func TestConnectionsHammer(t *testing.T) {
 		})
 	}
 	clients.Wait()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for conns.Count("Sandbox", "a", 0) > 0 && time.Now().Before(deadline) {
 		runtime.Gosched()
 	}

@@ -22,6 +22,9 @@ import (
 	"edge/sandboxmgr"
 )
 
+// patience is how long tests wait for what has to come.
+const patience = 2 * time.Minute
+
 // decide is a Decider that is a function.
 type decide func(ctx context.Context, req *abi.Request) (abi.Decision, error)
 
@@ -273,7 +276,7 @@ func startOn(t testing.TB, s *Server, routes []Route, ln net.Listener, serve fun
 	}
 	go func() { r.stopped <- serve() }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)
@@ -283,6 +286,19 @@ func startOn(t testing.TB, s *Server, routes []Route, ln net.Listener, serve fun
 		}
 	})
 	return r
+}
+
+// startBehind is start with a client whose first bytes lie in the kernel before the
+// server accepts it, and so come within any time that it has for them.
+func startBehind(t testing.TB, s *Server, routes []Route, bytes string) (*running, *client) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := (&running{addr: ln.Addr().String()}).dial(t)
+	c.send(bytes)
+	return startOn(t, s, routes, ln, func() error { return s.Serve(ln) }), c
 }
 
 // accessLog returns the lines of the exchanges that ended.
@@ -311,7 +327,7 @@ func (r *running) dial(t testing.TB) *client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	return &client{Conn: c, t: t, r: bufio.NewReader(c)}

@@ -167,7 +167,7 @@ func TestBehindAProxy(t *testing.T) {
 		t.Errorf("the plugin saw %s", got)
 	}
 	log := r.accessLog() // the line is written when the answer is on its way
-	for end := time.Now().Add(20 * time.Second); log == "" && time.Now().Before(end); log = r.accessLog() {
+	for end := time.Now().Add(patience); log == "" && time.Now().Before(end); log = r.accessLog() {
 		time.Sleep(time.Millisecond)
 	}
 	if !strings.Contains(log, "remote=[2001:db8::7]:0 ") {

@@ -129,7 +129,7 @@ func TestInsideStreams(t *testing.T) {
 	}
 	select {
 	case <-gone:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Error("the sandbox still answers a client that left")
 	}
 }

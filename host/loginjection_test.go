@@ -60,7 +60,7 @@ func TestLogLinesStayWhole(t *testing.T) {
 				}
 				return n
 			}
-			for deadline := time.Now().Add(20 * time.Second); count() < requests && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			for deadline := time.Now().Add(patience); count() < requests && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 			}
 			if n := count(); n != requests {
 				t.Errorf("%d lines of %d requests", n, requests)

@@ -54,7 +54,7 @@ func (b *rogue) start() {
 
 func (b *rogue) serve(c *net.TCPConn) {
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	_, _ = io.WriteString(c, b.greet)
 	for r := bufio.NewReader(c); ; {
 		head, err := readHead(r)

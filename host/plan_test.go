@@ -123,7 +123,7 @@ func (b *planBox) WaitForPort(ctx context.Context, req *abi.WaitForPortRequest) 
 // steps is a plan with every step.
 func steps(then string) *abi.Plan {
 	return &abi.Plan{
-		Sandbox: ref("a"), Then: then, Port: 8080, Timeout: abi.Duration(20 * time.Second),
+		Sandbox: ref("a"), Then: then, Port: 8080, Timeout: abi.Duration(patience),
 		Files:   []abi.PlanFile{{Path: "server.ts", Content: "code", Mode: "0755"}, {Path: "b", Content: ""}},
 		Process: &abi.PlanProcess{ProcessID: "web", Command: "run"}, Ready: &abi.PlanReady{Path: "/health"},
 	}
@@ -330,7 +330,7 @@ func TestPlanClientGoesAway(t *testing.T) {
 	r := start(t, &Server{boxes: box.boxes()}, all(always(steps(abi.PlanProxy))))
 	waiting := func(n int) {
 		t.Helper()
-		for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 			r.plans.mu.Lock()
 			got := 0
 			for _, run := range r.plans.runs {

@@ -52,7 +52,7 @@ func TestPlanHoldsAThousandUpgrades(t *testing.T) {
 		}
 		conns[i] = c
 	}
-	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		r.plans.mu.Lock()
 		runs, waiting := len(r.plans.runs), 0
 		for _, run := range r.plans.runs {
@@ -79,7 +79,7 @@ func TestPlanHoldsAThousandUpgrades(t *testing.T) {
 	var joined atomic.Int64
 	for _, c := range conns {
 		wg.Go(func() {
-			_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+			_ = c.SetReadDeadline(time.Now().Add(patience))
 			if line, err := bufio.NewReaderSize(c, 16).ReadString(' '); err == nil && line == "HTTP/1.1 " {
 				joined.Add(1)
 			}

@@ -168,7 +168,7 @@ func TestGenerationsShareNoConnection(t *testing.T) {
 	Connections{Relay: relay}.CloseSandbox("Sandbox", "a", 1, 1012, "restarted")
 	select {
 	case <-closed:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Error("the connection to the old run stayed open")
 	}
 	ask("new")

@@ -26,7 +26,7 @@ func lost() *abi.Error {
 // wanted waits until the box is kept awake by n.
 func (b *fakeBox) wanted(t *testing.T, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		b.mu.Lock()
 		held := b.held
 		b.mu.Unlock()
