@@ -12,7 +12,8 @@ import (
 // longer than a head may take.
 func TestBothWays(t *testing.T) {
 	t.Parallel()
-	r := toBackend(t, &Server{HeadTimeout: time.Second}, func(w http.ResponseWriter, req *http.Request) {
+	s := &Server{HeadTimeout: time.Second}
+	routes := fromBackend(t, s, func(w http.ResponseWriter, req *http.Request) {
 		rc := http.NewResponseController(w)
 		_ = rc.EnableFullDuplex()
 		buf := make([]byte, 100)
@@ -25,8 +26,7 @@ func TestBothWays(t *testing.T) {
 			}
 		}
 	})
-	c := r.dial(t)
-	c.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+	_, c := startBehind(t, s, routes, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
 	resp, err := http.ReadResponse(c.r, nil)
 	if err != nil {
 		t.Fatal(err)

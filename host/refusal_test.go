@@ -14,7 +14,7 @@ import (
 // may take longer than one write may wait, as any other.
 func TestLongRefusalOfAHandshake(t *testing.T) {
 	t.Parallel()
-	const stall, parts = 300 * time.Millisecond, 8
+	const stall, parts = time.Second, 8
 	box := newBox("a", map[int]string{8080: backend(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 		for i := range parts {

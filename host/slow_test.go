@@ -94,7 +94,7 @@ func dialMany(t *testing.T, addr string, begin []string) []net.Conn {
 			t.Fatalf("connection %d: %v (the limit of descriptors must be above %d)", i, err, 3*slowClients)
 		}
 		t.Cleanup(func() { c.Close() })
-		_ = c.SetDeadline(time.Now().Add(60 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(patience))
 		if i%8 != 0 { // the others say nothing
 			_, _ = io.WriteString(c, begin[i%len(begin)])
 		}
@@ -115,7 +115,7 @@ func dripOn(conns []net.Conn, piece string, stop <-chan struct{}) {
 		select {
 		case <-stop:
 			return
-		case <-time.After(100 * time.Millisecond): // the clients' slowness
+		case <-time.After(250 * time.Millisecond): // the clients' slowness
 		}
 	}
 }
@@ -136,7 +136,7 @@ func readAll(conns []net.Conn) (told []string, ended int) {
 // whole, and nobody waits for them but who sends them.
 func TestSlowBodies(t *testing.T) {
 	t.Parallel()
-	const clients, size, silence = 100, 20, 2 * time.Second
+	const clients, size, silence = 100, 20, 5 * time.Second
 	r := toBackend(t, &Server{BodyTimeout: silence}, func(w http.ResponseWriter, req *http.Request) {
 		b, err := io.ReadAll(req.Body)
 		fmt.Fprint(w, len(b), " ", err)
@@ -162,9 +162,7 @@ func TestSlowBodies(t *testing.T) {
 		if got := r.get(t, "a", "/other", ""); got.StatusCode != 200 || got.body != "0 <nil>" {
 			t.Errorf("another client got %d %s behind byte %d", got.StatusCode, got.body, n)
 		}
-		if rest := silence/8 - time.Since(begun)/time.Duration(n+1); rest > 0 {
-			time.Sleep(rest) // the clients' slowness
-		}
+		time.Sleep(time.Duration(n+1)*silence/16 - time.Since(begun)) // the clients' slowness
 	}
 	t.Logf("the bodies took %s, a silence may take %s", time.Since(begun).Round(time.Millisecond), silence)
 	for i, c := range conns {

@@ -15,19 +15,26 @@ import (
 
 // toBackend serves all requests from one backend in a sandbox.
 func toBackend(t *testing.T, s *Server, h http.HandlerFunc) *running {
+	routes := fromBackend(t, s, h)
+	return start(t, s, routes)
+}
+
+// fromBackend gives a server that is not started yet such a backend, and returns the
+// routes to it.
+func fromBackend(t *testing.T, s *Server, h http.HandlerFunc) []Route {
 	s.boxes = boxes(newBox("a", map[int]string{8080: backend(t, h)}))
-	return start(t, s, all(always(&abi.Proxy{Sandbox: ref("a"), Port: 8080})))
+	return all(always(&abi.Proxy{Sandbox: ref("a"), Port: 8080}))
 }
 
 func TestUpload(t *testing.T) {
 	t.Parallel()
-	r := toBackend(t, &Server{HeadTimeout: time.Second}, func(w http.ResponseWriter, req *http.Request) {
+	s := &Server{HeadTimeout: time.Second}
+	routes := fromBackend(t, s, func(w http.ResponseWriter, req *http.Request) {
 		n, err := io.Copy(io.Discard, req.Body)
 		fmt.Fprint(w, n, err, req.ContentLength, req.Trailer.Get("X-Sum"))
 	})
 	const size = 20 << 20
-	c := r.dial(t)
-	c.send(fmt.Sprintf("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", size))
+	_, c := startBehind(t, s, routes, fmt.Sprintf("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", size))
 	if _, err := io.CopyN(c, zeros{}, size); err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +100,7 @@ func TestHalfAnUpload(t *testing.T) {
 func TestSilentBody(t *testing.T) {
 	t.Parallel()
 	ev := newEvents()
-	r := start(t, &Server{BodyTimeout: 100 * time.Millisecond, Observe: ev.add}, all(decide(func(_ context.Context, req *abi.Request) (abi.Decision, error) {
+	r := start(t, &Server{BodyTimeout: time.Second, Observe: ev.add}, all(decide(func(_ context.Context, req *abi.Request) (abi.Decision, error) {
 		_, err := io.Copy(io.Discard, req.Body)
 		return nil, err
 	})))
