@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -78,6 +79,7 @@ func swapRoutes(t *testing.T, r *running, stop <-chan struct{}, wg *sync.WaitGro
 		case <-stop:
 			return
 		default:
+			runtime.Gosched() // it never waits, and would leave nobody else a processor
 		}
 		if err := r.SetRoutes(all(always(text(200, fmt.Sprint(i))))); err != nil {
 			t.Error(err)
