@@ -18,11 +18,13 @@ func TestRevokedBeforeAKeptConnection(t *testing.T) {
 	f := previews(t)
 	box := f.boxes["my-app"]
 	box.ports[8080] = backend(t, func(http.ResponseWriter, *http.Request) { served.Add(1) })
-	r := start(t, &Server{boxes: f}, all(always(text(200, ""))))
+	ev := newEvents()
+	r := start(t, &Server{boxes: f, Observe: ev.add}, all(always(text(200, ""))))
 	const host = "8080-my-app-s3cret_token.localhost"
 	if got := r.get(t, host, "/", ""); got.StatusCode != 200 {
 		t.Fatalf("before: %d %s", got.StatusCode, got.body)
 	}
+	ev.next(t) // the connection is kept when the request is over, and not when it is answered
 	dials := box.dialled()
 	box.onRunning = func() { delete(f.labels, "8080-my-app-s3cret_token") }
 	got := r.get(t, host, "/", "")
