@@ -45,7 +45,7 @@ func TestHeldRequestsAreBoundedAndRevoked(t *testing.T) {
 				c.send("GET / HTTP/1.1\r\nHost: " + label + ".localhost\r\n" + upgrade + "\r\n")
 				held = append(held, c)
 			}
-			for deadline := time.Now().Add(20 * time.Second); a.slotsHeld() < 3; time.Sleep(time.Millisecond) {
+			for deadline := time.Now().Add(patience); a.slotsHeld() < 3; time.Sleep(time.Millisecond) {
 				if time.Now().After(deadline) {
 					t.Fatalf("%d requests are held", a.slotsHeld())
 				}
@@ -85,12 +85,17 @@ func TestExpiryOfWhatIsOpen(t *testing.T) {
 	a := newArena(t, &Server{}, nil)
 	l := &listener{}
 	a.machines.set("Sandbox.short", 8080, backend(t, l.ServeHTTP))
-	label, p := a.expose(t, "short", abi.ExposePortRequest{Port: 8080, TTL: abi.Duration(1500 * time.Millisecond)})
+	label, _ := a.expose(t, "short", abi.ExposePortRequest{Port: 8080})
 	var open []*client
-	for _, kind := range []string{"WebSocket", "events", "upload"} {
+	for _, kind := range []string{"upload", "WebSocket", "events"} {
 		c := a.dial(t)
 		c.send(fmt.Sprintf(traffic[kind].head, label+".localhost") + traffic[kind].first)
+		a.flowing(t, c, l, kind)
 		open = append(open, c)
+	}
+	again, p := a.expose(t, "short", abi.ExposePortRequest{Port: 8080, TTL: abi.Duration(1500 * time.Millisecond)})
+	if again != label {
+		t.Fatalf("%s has become %s", label, again)
 	}
 	inside, outside := 0, 0
 	for outside < 3 {
@@ -102,7 +107,7 @@ func TestExpiryOfWhatIsOpen(t *testing.T) {
 		case got.StatusCode == 404 && !time.Now().Before(*p.ExpiresAt):
 			outside++
 		}
-		if got.StatusCode != 404 && !begun.Before(*p.ExpiresAt) || got.StatusCode == 404 && time.Now().Before(*p.ExpiresAt) || time.Since(*p.ExpiresAt) > 20*time.Second {
+		if got.StatusCode != 404 && !begun.Before(*p.ExpiresAt) || got.StatusCode == 404 && time.Now().Before(*p.ExpiresAt) || time.Since(*p.ExpiresAt) > patience {
 			t.Fatalf("a request of %s after the end is answered %d", begun.Sub(*p.ExpiresAt), got.StatusCode)
 		}
 	}
