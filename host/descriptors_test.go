@@ -88,7 +88,7 @@ type starved struct {
 func startStarved(t *testing.T, backend, listener string) *starved {
 	t.Helper()
 	s := &starved{log: new(bytes.Buffer)}
-	s.cmd = exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestStarvedServer$", "-test.timeout=60s")
+	s.cmd = exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestStarvedServer$", "-test.timeout=5m")
 	s.cmd.Env = append(os.Environ(), starvedBackend+"="+backend, starvedListener+"="+listener)
 	s.cmd.Stderr = s.log
 	in, err := s.cmd.StdinPipe()
@@ -170,6 +170,12 @@ func starve(t *testing.T, s *starved) {
 	wantStarved(t, upgrading.answer("GET"))
 
 	for _, c := range idle {
+		_ = c.Conn.(*net.TCPConn).CloseWrite()
+	}
+	for _, c := range idle { // the server has closed its end of each, those included that waited
+		if _, err := io.Copy(io.Discard, c.r); err != nil {
+			t.Fatalf("an idle connection ended with %v", err)
+		}
 		_ = c.Close()
 	}
 	// Whom the pause kept waiting is served after all.
