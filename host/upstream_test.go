@@ -31,11 +31,13 @@ func TestWait(t *testing.T) {
 		box    func(b *fakeBox)
 		status int
 		code   string
+		// wait is for the port, start for the sandbox: short where they run out.
+		wait, start time.Duration
 	}{
-		{"started by the request", func(b *fakeBox) { b.started = true; openAfter(b, 4) }, 200, ""},
-		{"started meanwhile", func(b *fakeBox) { b.startedAt = time.Now().Add(time.Hour); openAfter(b, 4) }, 200, ""},
-		{"running before", func(b *fakeBox) { openAfter(b, 4) }, 502, "PORT_NOT_LISTENING"},
-		{"never opens", func(b *fakeBox) { b.started = true }, 502, "PORT_NOT_LISTENING"},
+		{"started by the request", func(b *fakeBox) { b.started = true; openAfter(b, 4) }, 200, "", patience, patience},
+		{"started meanwhile", func(b *fakeBox) { b.startedAt = time.Now().Add(time.Hour); openAfter(b, 4) }, 200, "", patience, patience},
+		{"running before", func(b *fakeBox) { openAfter(b, 4) }, 502, "PORT_NOT_LISTENING", patience, patience},
+		{"never opens", func(b *fakeBox) { b.started = true }, 502, "PORT_NOT_LISTENING", time.Second, patience},
 		{"ends meanwhile", func(b *fakeBox) {
 			b.started = true
 			b.onDial = func(i int) {
@@ -43,16 +45,16 @@ func TestWait(t *testing.T) {
 					close(b.ended)
 				}
 			}
-		}, 502, "SANDBOX_EXITED"},
-		{"does not start", func(b *fakeBox) { b.block = true }, 504, "TIMEOUT"},
+		}, 502, "SANDBOX_EXITED", patience, patience},
+		{"does not start", func(b *fakeBox) { b.block = true }, 504, "TIMEOUT", patience, 200 * time.Millisecond},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			box := newBox("a", nil)
 			tt.box(box)
-			pol := abi.Policy{Wait: abi.Duration(time.Second)}
-			r := start(t, &Server{boxes: boxes(box), StartTimeout: 200 * time.Millisecond}, all(always(&abi.Proxy{Sandbox: ref("a"), Port: 8080, Policy: pol})))
+			pol := abi.Policy{Wait: abi.Duration(tt.wait)}
+			r := start(t, &Server{boxes: boxes(box), StartTimeout: tt.start}, all(always(&abi.Proxy{Sandbox: ref("a"), Port: 8080, Policy: pol})))
 			got := r.get(t, "a", "/", "")
 			if got.StatusCode != tt.status || !strings.Contains(got.body, tt.code) {
 				t.Errorf("answer %d %s, want %d %s", got.StatusCode, got.body, tt.status, tt.code)
@@ -121,11 +123,11 @@ func TestSilentBackend(t *testing.T) {
 			t.Parallel()
 			box := newBox("a", nil)
 			box.ports = map[int]string{8080: backend(t, func(_ http.ResponseWriter, req *http.Request) {
-				if tt.ends {
-					close(box.ended)
-				}
 				<-req.Context().Done()
 			})}
+			if tt.ends {
+				box.onDial = func(int) { close(box.ended) }
+			}
 			relay := &bridge.Relay{HandshakeTimeout: 300 * time.Millisecond, ResponseTimeout: 300 * time.Millisecond}
 			r := start(t, &Server{boxes: boxes(box), Relay: relay}, all(always(&abi.Proxy{Sandbox: ref("a"), Port: 8080})))
 			extra := ""
