@@ -125,6 +125,13 @@ func (b *countingBackend) of(id int) []upstreamRequest {
 	return append([]upstreamRequest(nil), b.cases[id]...)
 }
 
+// forget has a case begin anew.
+func (b *countingBackend) forget(id int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.cases, id)
+}
+
 // readHead reads up to and with the empty line.
 func readHead(r *bufio.Reader) (string, error) {
 	var head []byte
@@ -205,7 +212,7 @@ type smugglingTarget struct {
 }
 
 // shortPatience is how long each of the proxies waits for what does not come.
-const shortPatience = time.Second
+const shortPatience = 3 * time.Second
 
 // edgeTarget is the edge itself.
 func edgeTarget(t *testing.T) *smugglingTarget {
@@ -269,17 +276,17 @@ func nginxTarget(t *testing.T) *smugglingTarget {
 	if os.Geteuid() == 0 {
 		user = "user root;\n"
 	}
-	text := fmt.Sprintf(`%sdaemon off; master_process off; pid %[2]s/pid; error_log %[2]s/error crit;
+	text := fmt.Sprintf(`%[1]sdaemon off; master_process off; pid %[2]s/pid; error_log %[2]s/error crit;
 events { worker_connections 4096; }
 http {
-%[3]s  access_log off; client_header_timeout 1s; client_body_timeout 1s; keepalive_timeout 2s; lingering_timeout 1s; reset_timedout_connection off;
+%[3]s  access_log off; client_header_timeout %[6]s; client_body_timeout %[6]s; keepalive_timeout %[6]s; lingering_timeout %[6]s; reset_timedout_connection off;
   upstream backend { server %[4]s; keepalive 64; }
   server {
     listen unix:%[5]s;
     location / { proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host; proxy_next_upstream off; }
   }
 }
-`, user, dir, temps.String(), b.addr, socket)
+`, user, dir, temps.String(), b.addr, socket, shortPatience)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +308,7 @@ http {
 			c.Close()
 			return &smugglingTarget{"nginx", b, dial}
 		}
-		if time.Since(begun) > 20*time.Second {
+		if time.Since(begun) > patience {
 			more, _ := os.ReadFile(filepath.Join(dir, "error"))
 			t.Fatalf("nginx does not listen: %s %s", said.String(), more)
 		}
