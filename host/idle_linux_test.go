@@ -5,6 +5,7 @@ import (
 	"net"
 	"runtime"
 	"testing"
+	"time"
 
 	"edge/abi"
 	"edge/bridge"
@@ -61,10 +62,12 @@ func TestIdleBehindProxies(t *testing.T) { // not parallel: it looks at the heap
 			}
 			open(frame(1, "early", true))
 			given[tt.name] = <-engine.given
+			r.handlersEnded(t)
 			before := liveHeap()
 			for range bridges {
 				open("")
 			}
+			r.handlersEnded(t)
 			costs[tt.name] = (liveHeap() - before) / bridges
 			t.Logf("%d bytes of heap a bridge, both ends of the test's own included", costs[tt.name])
 		})
@@ -75,6 +78,16 @@ func TestIdleBehindProxies(t *testing.T) { // not parallel: it looks at the heap
 		}
 		if costs[name] > costs[""]+1<<10 {
 			t.Errorf("%s: %d bytes a bridge, without a header %d", name, costs[name], costs[""])
+		}
+	}
+}
+
+// handlersEnded waits until no handler has a connection: bridges have them all.
+func (r *running) handlersEnded(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(patience); r.conns.count() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d handlers have not ended", r.conns.count())
 		}
 	}
 }
