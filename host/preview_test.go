@@ -1,6 +1,7 @@
 package host
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -161,7 +162,7 @@ func TestEventStream(t *testing.T) {
 		if ev != "data: 1\n\n" {
 			next <- ev
 		}
-		if _, err := resp.Body.Read(buf); err != nil || string(buf) != ev {
+		if _, err := io.ReadFull(resp.Body, buf); err != nil || string(buf) != ev {
 			t.Fatalf("event %q, %v", buf, err)
 		}
 	}
