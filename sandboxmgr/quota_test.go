@@ -59,6 +59,23 @@ func TestMaxSandboxes(t *testing.T) {
 	full("c")
 }
 
+// TestLostSandboxFreesItsPlace by the time that it shows as lost, whatever is still to be
+// done about its end.
+func TestLostSandboxFreesItsPlace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := newEdge(t, w, newMemory(), binding(func(b *Binding) { b.MaxSandboxes = 1 }))
+	_, m, _ := e.start("s")
+	proceed := make(chan struct{})
+	defer close(proceed)
+	w.set(func() { w.onLetGo = func() { <-proceed } })
+	m.end(1, false)
+	eventually(t, "lost", func() bool { return e.state("s") == "lost" })
+	if _, err := e.sandbox("another").Start(t.Context(), &abi.Empty{}); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestFailedStartThatCannotBeEndedKeepsItsPlace: its machine runs on.
 func TestFailedStartThatCannotBeEndedKeepsItsPlace(t *testing.T) {
 	t.Parallel()

@@ -249,6 +249,7 @@ func (u *unit) mind(g *generation) {
 		if s == nil {
 			u.current, u.state, u.paused = nil, abi.StateLost, false
 			u.record.Exit, u.record.Why = g.exit, whyLost(g.exit)
+			u.m.dismiss(u) // who sees it lost can start another in its place
 			u.begin(stepLose, func(ctx context.Context, _ *step) error { return u.lose(ctx, g) })
 			u.mu.Unlock()
 			return
