@@ -214,11 +214,13 @@ func (x *exchange) meaning(err error) error {
 	case errors.Is(x.ctx.Err(), context.Canceled):
 		return x.ctx.Err()
 	case errors.Is(err, initproto.ErrProtocol):
+	case isTimeout(err) && x.timed.begun && !x.timed.between && x.late():
+		return context.DeadlineExceeded // the rest was on its way: no breach of an init that sends
 	case isTimeout(err) && x.timed.begun:
 		err = fmt.Errorf("%w: the answer stalled", initproto.ErrProtocol)
-	case isTimeout(err) && x.ctx.Err() != nil:
+	case isTimeout(err) && x.late():
 		x.link.violation(fmt.Errorf("%s: no answer %s after the deadline", x.op, x.link.times.grace))
-		return x.ctx.Err()
+		return context.DeadlineExceeded
 	case isTimeout(err):
 		err = fmt.Errorf("%w: the init does not read", initproto.ErrProtocol)
 	default:
@@ -228,20 +230,29 @@ func (x *exchange) meaning(err error) error {
 	return err
 }
 
+// late tells whether the caller's deadline has passed. Its context may not say so yet:
+// that has a timer of its own beside the connection's.
+func (x *exchange) late() bool {
+	d, ok := x.ctx.Deadline()
+	return ok && !time.Now().Before(d)
+}
+
 // timedReader bounds every read of an answer: the first byte may take until the
 // call's own deadline, after it each piece must follow soon and the whole be
 // there in time.
 type timedReader struct {
-	conn  *conn
-	times *timing
-	by    time.Time // the latest moment for the answer; zero is none
-	begun bool
+	conn    *conn
+	times   *timing
+	by      time.Time // the latest moment for the answer; zero is none
+	begun   bool
+	between bool // the last read was bounded by what may lie between two pieces
 }
 
 func (t *timedReader) Read(p []byte) (int, error) {
 	deadline := t.by
 	if t.begun {
-		if soon := time.Now().Add(t.times.frame); deadline.IsZero() || soon.Before(deadline) {
+		soon := time.Now().Add(t.times.frame)
+		if t.between = deadline.IsZero() || soon.Before(deadline); t.between {
 			deadline = soon
 		}
 	}

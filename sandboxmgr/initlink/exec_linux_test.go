@@ -39,7 +39,7 @@ func TestExec(t *testing.T) {
 		{"truncated", abi.ExecRequest{Command: "echo 123456789; echo x >&2", MaxOutput: 4}, abi.ExecResponse{Success: true, Stdout: "1234", Stderr: "x\n", Truncated: true}},
 		{"truncated in a character", abi.ExecRequest{Command: "printf abcä", MaxOutput: 4}, abi.ExecResponse{Success: true, Stdout: "abc", Truncated: true}},
 		{"own group", abi.ExecRequest{Command: `test $(ps -o pgid= -p $$) = $$`}, abi.ExecResponse{Success: true}},
-		{"worse out-of-memory score", abi.ExecRequest{Command: "sleep 0.05; cat /proc/self/oom_score_adj"}, abi.ExecResponse{Success: true, Stdout: "500\n"}},
+		{"worse out-of-memory score", abi.ExecRequest{Command: "until grep -q '^500$' /proc/self/oom_score_adj; do sleep 0.01; done; cat /proc/self/oom_score_adj"}, abi.ExecResponse{Success: true, Stdout: "500\n"}},
 		{"no new privileges", abi.ExecRequest{Command: "grep -c 'NoNewPrivs:.*1' /proc/self/status"}, abi.ExecResponse{Success: true, Stdout: "1\n"}},
 	}
 	for _, tt := range tests {
@@ -136,6 +136,10 @@ func TestExecBackgroundChild(t *testing.T) {
 	}
 }
 
+// struckLater is a timeout that strikes when a command has long done what it does
+// before it waits.
+const struckLater = 5 * time.Second
+
 // TestExecTimeout: while output flows, with children of other sessions, of
 // which one has an empty environment and one lost its parent.
 func TestExecTimeout(t *testing.T) {
@@ -143,7 +147,7 @@ func TestExecTimeout(t *testing.T) {
 	s := newSandbox(t)
 	_, err := try(t, s.Link, abi.Exec, abi.ExecRequest{
 		Command: "trap '' TERM; setsid sleep 621 & env -i setsid sleep 622 & (setsid sleep 623 &) ; while :; do echo tick; sleep 0.01; done",
-		Timeout: abi.Duration(400 * time.Millisecond),
+		Timeout: abi.Duration(struckLater),
 	})
 	e := wantCode(t, err, abi.CodeTimeout)
 	var got abi.ExecResponse
@@ -165,7 +169,7 @@ func TestExecTimeoutLargeDetails(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t)
 	_, err := try(t, s.Link, abi.Exec, abi.ExecRequest{
-		Command: "head -c 900000 /dev/zero | tr '\\0' x; sleep 631", Timeout: abi.Duration(time.Second),
+		Command: "head -c 900000 /dev/zero | tr '\\0' x; sleep 631", Timeout: abi.Duration(struckLater),
 	})
 	var got abi.ExecResponse
 	if err := json.Unmarshal(wantCode(t, err, abi.CodeTimeout).Details, &got); err != nil || len(got.Stdout) != 900000 {
@@ -178,7 +182,7 @@ func TestExecTimeoutLargeDetails(t *testing.T) {
 func TestCallersDeadline(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), struckLater)
 	defer cancel()
 	err := s.Call(ctx, "exec", abi.ExecRequest{Command: "echo so far; sleep 641"}, nil)
 	e := wantCode(t, err, abi.CodeTimeout)
@@ -211,14 +215,15 @@ func TestCancelKills(t *testing.T) {
 	}
 }
 
-// TestManyCalls has more callers than connections may be open.
 // TestManyLargeCalls makes more calls with large bodies than the init reads at a
 // time, each longer than a link waits for an init that does not read.
 func TestManyLargeCalls(t *testing.T) {
 	t.Parallel()
-	s := newSandbox(t)
+	times := unhurried()
+	times.write = usualTiming.write
+	s := newTimed(t, times)
 	const callers = initproto.MaxLarge + 2
-	seconds := (usualTiming.write + time.Second).Seconds()
+	seconds := (times.write + time.Second).Seconds()
 	errs := make(chan error, callers)
 	for range callers {
 		go func() {
@@ -238,6 +243,7 @@ func TestManyLargeCalls(t *testing.T) {
 	call(t, s.Link, abi.Exists, abi.PathRequest{Path: s.init.work}) // the link is whole
 }
 
+// TestManyCalls has more callers than connections may be open.
 func TestManyCalls(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t)

@@ -224,7 +224,7 @@ func TestExecStreamTimeout(t *testing.T) {
 	s := newSandbox(t)
 	st := opened(t, s.Link, abi.ExecStream, abi.ExecStreamRequest{
 		Command: "trap '' TERM; setsid sleep 671 & (setsid sleep 672 &); while :; do echo tick; sleep 0.01; done",
-		Timeout: abi.Duration(400 * time.Millisecond),
+		Timeout: abi.Duration(struckLater),
 	})
 	stdout, _, exit, err := execEvents(t, st)
 	e := wantCode(t, err, abi.CodeTimeout)
@@ -235,8 +235,8 @@ func TestExecStreamTimeout(t *testing.T) {
 		t.Error("something was left")
 	}
 	// A flood that nobody reads before the timeout: what the pipes held is told.
-	st = opened(t, s.Link, abi.ExecStream, abi.ExecStreamRequest{Command: "yes", Timeout: abi.Duration(200 * time.Millisecond)})
-	until(t, "the flood was killed", func() bool { return !alive(t, "yes ") })
+	st = opened(t, s.Link, abi.ExecStream, abi.ExecStreamRequest{Argv: []string{"yes", "yyyyyyyy"}, Timeout: abi.Duration(struckLater)})
+	until(t, "the flood was killed", func() bool { return !alive(t, "yes yyyyyyyy") })
 	stdout, _, _, err = execEvents(t, st)
 	wantCode(t, err, abi.CodeTimeout)
 	if len(stdout) == 0 || strings.Trim(stdout, "y\n") != "" {
@@ -296,8 +296,10 @@ func TestExecStreamSlowReader(t *testing.T) {
 		size = 32 << 20
 	}
 	st := opened(t, s.Link, abi.ExecStream, abi.ExecStreamRequest{Command: fmt.Sprintf("head -c %d /dev/zero | tr '\\0' x; echo done >&2", size)})
+	flood := fmt.Sprintf("head -c %d /dev/zero", size)
+	until(t, "the command runs", func() bool { return alive(t, flood) })
 	time.Sleep(200 * time.Millisecond) // nobody reads
-	if !alive(t, "tr ") {
+	if !alive(t, flood) {
 		t.Error("the command was not held up")
 	}
 	var got, peak int

@@ -29,15 +29,14 @@ type hostile struct {
 
 func newHostile(t *testing.T) *hostile {
 	t.Helper()
+	return newHostileTimed(t, unhurried())
+}
+
+// newHostileTimed is for tests in which a bound is to strike.
+func newHostileTimed(t *testing.T, times timing) *hostile {
+	t.Helper()
 	dir := shortDir(t)
-	l, err := open(Config{Dir: dir, Token: testToken}, timing{
-		hello: 300 * time.Millisecond, frame: 300 * time.Millisecond, write: 300 * time.Millisecond, dial: 300 * time.Millisecond,
-		answer: 5 * time.Second, grace: 100 * time.Millisecond, peer: time.Second,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
+	l := openTimed(t, dir, times)
 	l.SetPeer(os.Getpid())
 	return &hostile{l, t, dir}
 }
@@ -114,7 +113,7 @@ func frame(typ initproto.Type, body string) string {
 // TestHostileHello: each kind of bad hello costs its connection and counts.
 func TestHostileHello(t *testing.T) {
 	t.Parallel()
-	tests := []struct{ name, bytes string }{
+	tests := []struct{ name, bytes string }{ // two of them wait for a hello's bound
 		{"garbage", strings.Repeat("garbage", 100)},
 		{"huge length", "\xff\xff\xff\xff\x01"},
 		{"longer than a hello", frame(initproto.TypeHello, strings.Repeat(" ", initproto.MaxHello+1))},
@@ -131,7 +130,11 @@ func TestHostileHello(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHostile(t)
+			times := unhurried()
+			if tt.name == "half a frame" || tt.name == "silence" {
+				times.hello = 3 * time.Second // enough for the good one
+			}
+			h := newHostileTimed(t, times)
 			good := h.park()
 			c := h.dial()
 			io.WriteString(c, tt.bytes)
@@ -193,14 +196,18 @@ func TestHostileAnswer(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHostile(t)
+			times := unhurried()
+			if strings.HasPrefix(tt.name, "half") || tt.name == "no end" {
+				times.frame = 300 * time.Millisecond // nothing follows
+			}
+			h := newHostileTimed(t, times)
 			c := h.park()
 			serve(c, func(string) string { return tt.bytes })
 			err := h.Call(within(t), tt.op, nil, &struct{}{})
 			if tt.name == "more after the end" && err == nil {
 				// The surplus came later than the answer was read: it is found
 				// when the connection is taken again.
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 				defer cancel()
 				err = h.Call(ctx, tt.op, nil, nil)
 				if errors.Is(err, context.DeadlineExceeded) {
@@ -246,9 +253,11 @@ func TestHostileMillion(t *testing.T) {
 // caller half a second beyond its deadline.
 func TestHostileSilence(t *testing.T) {
 	t.Parallel()
-	h := newHostile(t)
+	times := unhurried()
+	times.write, times.dial, times.grace = time.Second, time.Second, 100*time.Millisecond
+	h := newHostileTimed(t, times)
 	serve(h.park(), func(string) string { return "" })
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	if err := h.Call(ctx, "ping", nil, nil); !errors.Is(err, context.DeadlineExceeded) || h.violations() != 1 {
 		t.Errorf("got %v, %d violations", err, h.violations())
@@ -264,6 +273,61 @@ func TestHostileSilence(t *testing.T) {
 	}
 }
 
+// TestLateAnswer: an init that is still sending when the caller's time is over is
+// late, and breaks nothing.
+func TestLateAnswer(t *testing.T) {
+	t.Parallel()
+	times := unhurried()
+	times.grace = 50 * time.Millisecond
+	h := newHostileTimed(t, times)
+	c := h.park()
+	sending := make(chan struct{})
+	go func() {
+		defer close(sending)
+		var call initproto.Call
+		r := initproto.NewReader(c)
+		err := r.Head(initproto.TypeCall, initproto.MaxFrame, &call)
+		if err == nil {
+			_, err = r.Body(initproto.MaxBody, nil)
+		}
+		for said := frame(initproto.TypeResult, "{}"); err == nil; said = frame(initproto.TypeData, " ") {
+			_, err = io.WriteString(c, said) // until the connection is closed
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if err := h.Call(ctx, initproto.OpPing, nil, nil); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, initproto.ErrProtocol) {
+		t.Errorf("got %v", err)
+	}
+	if n := h.violations(); n != 0 {
+		t.Errorf("%d violations", n)
+	}
+	<-sending
+}
+
+// drowsy is a context that has not noticed yet that its deadline has passed.
+type drowsy struct {
+	context.Context
+	deadline time.Time
+}
+
+func (d drowsy) Deadline() (time.Time, bool) { return d.deadline, true }
+
+// TestDeadlineBeforeItsContext: that an init is late is told by the clock, whoever
+// notices it first.
+func TestDeadlineBeforeItsContext(t *testing.T) {
+	t.Parallel()
+	times := unhurried()
+	times.grace = 50 * time.Millisecond
+	h := newHostileTimed(t, times)
+	serve(h.park(), func(string) string { return "" })
+	err := h.Call(drowsy{t.Context(), time.Now().Add(50 * time.Millisecond)}, initproto.OpPing, nil, nil)
+	if !errors.Is(err, context.DeadlineExceeded) || h.violations() != 1 {
+		t.Errorf("got %v, %d violations", err, h.violations())
+	}
+}
+
 // TestHostileUnasked: bytes on a parked connection cost it, and the call that
 // finds them is carried out on another.
 func TestHostileUnasked(t *testing.T) {
@@ -274,11 +338,9 @@ func TestHostileUnasked(t *testing.T) {
 	h.awaitParked(1) // the one that is parked last is taken first
 	flooder := h.park()
 	answer := frame(initproto.TypeResult, "{}") + frame(initproto.TypeEnd, "")
-	flooder.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
-	for { // until the kernel takes no more: the link reads nothing
-		if _, err := io.WriteString(flooder, strings.Repeat(answer, 1000)); err != nil {
-			break
-		}
+	for err := error(nil); err == nil; { // until the kernel takes no more: the link reads nothing
+		_, err = io.WriteString(flooder, strings.Repeat(answer, 1000))
+		flooder.SetWriteDeadline(time.Now().Add(200 * time.Millisecond)) // of the next
 	}
 	h.awaitParked(2)
 	if err := h.Call(within(t), "ping", nil, nil); err != nil {

@@ -28,7 +28,13 @@ const envRole = "INITLINK_TEST_ROLE"
 const nobody = 65534
 
 // patience bounds waiting for what must happen; nothing is said by its length.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
+
+// unhurried are a link's bounds where none of them is the subject: an init on a
+// machine that has much else to do is as good as any.
+func unhurried() timing {
+	return timing{hello: patience, frame: patience, write: patience, dial: patience, answer: patience, grace: patience, peer: patience}
+}
 
 const testToken = "0123456789abcdef"
 
@@ -79,7 +85,12 @@ func shortDir(t testing.TB) string {
 
 func openLink(t testing.TB, dir string) *Link {
 	t.Helper()
-	l, err := Open(Config{Dir: dir, Token: testToken})
+	return openTimed(t, dir, unhurried())
+}
+
+func openTimed(t testing.TB, dir string, times timing) *Link {
+	t.Helper()
+	l, err := open(Config{Dir: dir, Token: testToken}, times)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,8 +161,13 @@ type sandbox struct {
 
 func newSandbox(t testing.TB) *sandbox {
 	t.Helper()
+	return newTimed(t, unhurried())
+}
+
+func newTimed(t testing.TB, times timing) *sandbox {
+	t.Helper()
 	dir := shortDir(t)
-	l := openLink(t, dir)
+	l := openTimed(t, dir, times)
 	p := startInit(t, dir)
 	l.SetPeer(p.cmd.Process.Pid)
 	if _, err := l.Ready(within(t)); err != nil {

@@ -275,7 +275,7 @@ func TestShutdownWithoutCaller(t *testing.T) {
 	ctx, goAway := context.WithCancel(t.Context())
 	asked := make(chan error, 1)
 	go func() {
-		asked <- s.Call(ctx, initproto.OpShutdown, abi.StopRequest{Grace: abi.Duration(300 * time.Millisecond)}, nil)
+		asked <- s.Call(ctx, initproto.OpShutdown, abi.StopRequest{Grace: abi.Duration(struckLater)}, nil)
 	}()
 	call(t, s.Link, abi.WaitForLog, abi.WaitForLogRequest{ProcessID: "stubborn", Pattern: "asked"})
 	goAway()
@@ -298,7 +298,7 @@ func TestShutdown(t *testing.T) {
 	start(t, s, "stubborn", "trap '' TERM; setsid sleep 771 & while :; do sleep 0.01; done")
 	call(t, s.Link, abi.WaitForLog, abi.WaitForLogRequest{ProcessID: "p", Pattern: "up"})
 	until(t, "the child runs", func() bool { return alive(t, "sleep 771") })
-	err := s.Call(within(t), initproto.OpShutdown, abi.StopRequest{Grace: abi.Duration(300 * time.Millisecond)}, nil)
+	err := s.Call(within(t), initproto.OpShutdown, abi.StopRequest{Grace: abi.Duration(struckLater)}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

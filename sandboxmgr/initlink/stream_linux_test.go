@@ -154,10 +154,26 @@ func TestStreamWaits(t *testing.T) {
 	if _, _, err := s.Receive(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	time.Sleep(400 * time.Millisecond) // longer than a frame may take: silence has no bound
 	go io.WriteString(c, frame(initproto.TypeEnd, ""))
 	_, _, err := s.Receive(within(t))
 	wantClosed(t, err, 1000)
+}
+
+// TestStreamSilence: it has no bound, however short that of a frame is.
+func TestStreamSilence(t *testing.T) {
+	t.Parallel()
+	times := unhurried()
+	times.frame = 100 * time.Millisecond
+	s, c := newHostileTimed(t, times).playStream()
+	for range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), 4*times.frame)
+		if _, _, err := s.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("got %v", err)
+		}
+		cancel()
+		io.WriteString(c, frame(initproto.TypeText, "{}"))
+		receive(t, s, abi.OpcodeText, "{}")
+	}
 }
 
 // TestStreamOpenFails: an error before the stream has begun is answered like any
@@ -234,7 +250,11 @@ func TestHostileStream(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHostile(t)
+			times := unhurried()
+			if strings.HasPrefix(tt.name, "half") {
+				times.frame = 300 * time.Millisecond // nothing follows
+			}
+			h := newHostileTimed(t, times)
 			s, c := h.playStream()
 			io.WriteString(c, frame(initproto.TypeText, "{}")+tt.bytes)
 			if !strings.HasPrefix(tt.name, "half") {
@@ -267,7 +287,6 @@ func TestHostileFlood(t *testing.T) {
 	for _, message := range []string{frame(initproto.TypeText, `{"a":1}`), frame(initproto.TypeData, strings.Repeat("x", initproto.MaxFrame))} {
 		s, c := h.playStream()
 		written := make(chan int, 1)
-		c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
 		go func() {
 			n, err := 0, error(nil)
 			for err == nil {
@@ -282,6 +301,7 @@ func TestHostileFlood(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
 		if n := <-written; n > 4<<20 {
 			t.Errorf("%d bytes went nowhere", n)
 		}

@@ -149,15 +149,29 @@ func TestTunnelClose(t *testing.T) {
 	until(t, "no tunnel is counted", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.tunnels == 0 })
 }
 
-func TestTunnelRefused(t *testing.T) {
-	t.Parallel()
-	s := newSandbox(t)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+// refusing returns a loopback port that is taken, so that nobody else can listen on it
+// meanwhile, and on which nobody listens.
+func refusing(t testing.TB) int {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := ln.Addr().(*net.TCPAddr).Port
-	ln.Close()
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	addr, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addr.(*syscall.SockaddrInet4).Port
+}
+
+func TestTunnelRefused(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t)
+	port := refusing(t)
 	for range 20 { // the connection stays good for calls
 		if _, err := s.Tunnel(within(t), port); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Fatalf("got %v", err)
