@@ -193,7 +193,7 @@ type evaluation struct {
 	options *EvaluateOptions
 	compute time.Duration // how long it may take
 	end     time.Time     // when that is over
-	looked  time.Time // since when it has the processor
+	looked  time.Time     // since when it has the processor
 	mod     api.Module
 	mem     api.Memory
 }

@@ -55,6 +55,7 @@ func refuelEvaluation(ctx context.Context, stack []uint64) {
 	if now.Sub(ev.looked) >= yieldEvery {
 		runtime.Gosched()
 		ev.looked = time.Now()
+		ev.end = ev.end.Add(ev.looked.Sub(now)) // what others did meanwhile is not its time
 	}
 	stack[0] = meter.DefaultQuantum
 }

@@ -219,17 +219,27 @@ func (in *instance) share(now time.Time) {
 	case now.Sub(s.slot) >= slotEvery:
 		in.handOver(now)
 	case now.Sub(s.looked) >= yieldEvery:
-		runtime.Gosched()
-		s.looked = time.Now()
+		s.looked = in.standAside(now)
 	}
+}
+
+// standAside lets other goroutines have the processor, and returns when the guest has
+// it back. What they did meanwhile is not the guest's computing.
+func (in *instance) standAside(now time.Time) time.Time {
+	runtime.Gosched()
+	resumed := time.Now()
+	away := resumed.Sub(now)
+	in.stint.since = in.stint.since.Add(away)
+	in.stint.end = in.stint.end.Add(away)
+	in.asked = in.asked.Add(away)
+	return resumed
 }
 
 // handOver lets another guest have the slot, if one waits for it.
 func (in *instance) handOver(now time.Time) {
 	slots := in.gen.reg.slots
 	if slots.waiting.Load() == 0 {
-		runtime.Gosched()
-		now = time.Now()
+		now = in.standAside(now)
 		in.stint.slot, in.stint.looked = now, now
 		return
 	}
