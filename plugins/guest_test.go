@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
@@ -24,8 +25,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds what a test waits for; it never decides a result.
-const patience = 20 * time.Second
+const (
+	// patience bounds what a test waits for; it never decides a result.
+	patience = time.Minute
+	// ample is the time that guests have which are not to be stopped, for a machine
+	// that is busy with other things.
+	ample = 5 * time.Minute
+)
 
 // asm is a hand-written guest: a module that imports all of edge1, but for what a
 // plugin without secrets may not.
@@ -217,6 +223,7 @@ func newBench(t testing.TB, config Config) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.initDeadline = ample
 	b.Registry = r
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -226,6 +233,29 @@ func newBench(t testing.TB, config Config) *bench {
 		}
 	})
 	return b
+}
+
+// Load is the registry's, with ample time where a test says nothing of a request's.
+func (b *bench) Load(ctx context.Context, spec Spec) (*Plugin, error) {
+	return b.Registry.Load(ctx, unhurried(spec))
+}
+
+// unhurried gives requests ample time where a specification says nothing of it.
+func unhurried(spec Spec) Spec {
+	for _, d := range []*time.Duration{&spec.Deadline, &spec.Compute, &spec.Queue} {
+		if *d == 0 {
+			*d = ample
+		}
+	}
+	return spec
+}
+
+// still runs a test in a bubble whose time passes only while every goroutine waits
+// (package testing/synctest): what is to come before a deadline or a timer does, however
+// busy the machine is. A guest that computes without an end would stop its time.
+func still(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, test)
 }
 
 // event waits for the next event of a kind.

@@ -82,7 +82,7 @@ func hostileGuests() []hostile {
 	late := []abi.Code{abi.CodeTimeout, abi.CodePluginOverloaded}
 	failed := []abi.Code{abi.CodePluginFailed, abi.CodePluginOverloaded} // the crash loop sends some away
 	whatever := slices.Concat(late, failed, []abi.Code{""})
-	unhurried := deadline(patience) // it ends by itself, however busy the machine is
+	own := deadline(ample) // it ends by itself, however busy the machine is
 	return []hostile{
 		{"loops", forever(quietly), late, nil},
 		{"loops within its compute", forever(quietly), slices.Concat(late, failed), func(s *Spec) { s.Deadline, s.Compute = time.Minute, hostileDeadline }},
@@ -109,10 +109,10 @@ func hostileGuests() []hostile {
 		{"floods the log", forever(func(g *asm) wasmasm.Code { return g.drop("log", req(), 0, strings.Repeat("spam ", 1600), "") }), late, nil},
 		{"parks for ever", once(func(g *asm) wasmasm.Code { return g.drop("op", req(), "hang", "{}", 0, 0) }), late, nil},
 		{"parks each call for ever", asynchronous(quietly, quietly), late, func(s *Spec) { s.Name = "hangs" }},
-		{"decides never", once(quietly), failed, unhurried},
+		{"decides never", once(quietly), failed, own},
 		{"decides twice", once(func(g *asm) wasmasm.Code {
 			return wasmasm.Do(g.drop("respond", req(), 200, "", "fine"), g.drop("respond", req(), 500, "", "worse"), g.drop("next", req()))
-		}), []abi.Code{""}, unhurried},
+		}), []abi.Code{""}, own},
 		{"goes on after its decision", once(func(g *asm) wasmasm.Code {
 			return wasmasm.Do(g.drop("respond", req(), 200, "", "fine"), wasmasm.Forever())
 		}), late, nil},
@@ -121,17 +121,17 @@ func hostileGuests() []hostile {
 		}), whatever, nil},
 		{"answers with all its memory", once(func(g *asm) wasmasm.Code {
 			return g.drop("respond", req(), 200, "", region{0, 16 * wasmPage})
-		}), []abi.Code{""}, unhurried},
+		}), []abi.Code{""}, own},
 		{"asks for 64 MiB", once(func(g *asm) wasmasm.Code {
 			return wasmasm.Do(g.drop("op", req(), "huge", "{}", 0, 0), g.drop("next", req()))
 		}), whatever, nil},
 		{"opens all that it can", forever(func(g *asm) wasmasm.Code { return g.drop("op_open", req(), "execStream", "{}") }), late, nil},
-		{"traps in edge_request", once(trap), failed, unhurried},
+		{"traps in edge_request", once(trap), failed, own},
 		{"exits", func() []byte {
 			g := wasiAsm()
 			return g.module(g.call("proc_exit", 0), wasmasm.I32(0))
-		}, failed, unhurried},
-		{"traps in edge_complete", asynchronous(trap, quietly), failed, unhurried},
+		}, failed, own},
+		{"traps in edge_complete", asynchronous(trap, quietly), failed, own},
 		{"loops in edge_complete", asynchronous(spins, quietly), slices.Concat(late, failed), nil},
 		{"traps in edge_cancel", asynchronous(quietly, trap), slices.Concat(late, failed), func(s *Spec) { s.Name = "hangs" }},
 		{"loops in edge_cancel", asynchronous(quietly, spins), slices.Concat(late, failed), func(s *Spec) { s.Name = "hangs" }},
