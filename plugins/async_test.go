@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"edge/abi"
@@ -72,6 +73,7 @@ func TestAsyncHoldsManyRequests(t *testing.T) {
 		}
 		return []byte("result of " + string(body)), nil
 	})}})
+	b.slots.size = 1 // where more guests can run at once there are as many instances
 	p := b.load(t, waiting())
 	var wg sync.WaitGroup
 	answers := make([]string, n)
@@ -121,39 +123,41 @@ func TestAsyncCancel(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			started, ended := make(chan struct{}, 1), make(chan struct{}, 1)
-			b := newBench(t, Config{Services: Services{Operations: operateFunc(func(ctx context.Context, _ string, body []byte) ([]byte, error) {
-				if string(body) == "quick" {
-					return body, nil
+			still(t, func(t *testing.T) {
+				started, ended := make(chan struct{}, 1), make(chan struct{}, 1)
+				b := newBench(t, Config{Services: Services{Operations: operateFunc(func(ctx context.Context, _ string, body []byte) ([]byte, error) {
+					if string(body) == "quick" {
+						return body, nil
+					}
+					started <- struct{}{}
+					<-ctx.Done()
+					ended <- struct{}{}
+					return nil, ctx.Err()
+				})}})
+				p := b.load(t, waiting(), deadline(tt.deadline))
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				go func() {
+					<-started
+					if tt.code == abi.CodeCanceled {
+						cancel()
+					}
+				}()
+				_, err := p.Decide(ctx, newRequest())
+				wantCode(t, err, tt.code)
+				<-ended
+				r := newRequest()
+				r.ID = "quick"
+				if got := bodyOf(t, decide(t, p, r)); got != "quick" {
+					t.Errorf("the next request got %q", got)
 				}
-				started <- struct{}{}
-				<-ctx.Done()
-				ended <- struct{}{}
-				return nil, ctx.Err()
-			})}})
-			p := b.load(t, waiting(), deadline(tt.deadline))
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			go func() {
-				<-started
-				if tt.code == abi.CodeCanceled {
-					cancel()
+				old := p.current.Load()
+				b.load(t, responding("new"))
+				<-old.idle
+				if log := b.book.String(); strings.Count(log, "edge_cancel") != 1 || strings.Contains(log, "plugin failed") {
+					t.Errorf("log:\n%s", log)
 				}
-			}()
-			_, err := p.Decide(ctx, newRequest())
-			wantCode(t, err, tt.code)
-			<-ended
-			r := newRequest()
-			r.ID = "quick"
-			if got := bodyOf(t, decide(t, p, r)); got != "quick" {
-				t.Errorf("the next request got %q", got)
-			}
-			old := p.current.Load()
-			b.load(t, responding("new"))
-			<-old.idle
-			if log := b.book.String(); strings.Count(log, "edge_cancel") != 1 || strings.Contains(log, "plugin failed") {
-				t.Errorf("log:\n%s", log)
-			}
+			})
 		})
 	}
 }
@@ -285,6 +289,10 @@ func TestAsyncEndAfterStartedWrites(t *testing.T) {
 // the instance lives on.
 func TestAsyncStreamBroken(t *testing.T) {
 	t.Parallel()
+	still(t, testAsyncStreamBroken)
+}
+
+func testAsyncStreamBroken(t *testing.T) {
 	g := newAsm()
 	p := newBench(t, Config{}).load(t, g.async(
 		wasmasm.Do(g.drop("respond_begin", req(), 200, ""), g.drop("respond_write_start", req(), "half"), wasmasm.I32(0)), nil, nil),
@@ -299,6 +307,7 @@ func TestAsyncStreamBroken(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
+		synctest.Wait() // the guest has been told: no other instance is made for the next request
 	}
 	if n := p.current.Load().pool.size(); n != 1 {
 		t.Errorf("%d instances, want 1", n)
@@ -309,6 +318,10 @@ func TestAsyncStreamBroken(t *testing.T) {
 // instance lives on.
 func TestAsyncStreamFailed(t *testing.T) {
 	t.Parallel()
+	still(t, testAsyncStreamFailed)
+}
+
+func testAsyncStreamFailed(t *testing.T) {
 	g := newAsm()
 	p := newBench(t, Config{}).load(t, g.async(
 		wasmasm.Do(g.drop("respond_begin", req(), 200, ""), g.drop("respond_write_start", req(), "half"), wasmasm.I32(0)),
@@ -323,6 +336,7 @@ func TestAsyncStreamFailed(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
+		synctest.Wait() // as above
 	}
 	if n := p.current.Load().pool.size(); n != 1 {
 		t.Errorf("%d instances, want 1", n)
@@ -346,7 +360,7 @@ func TestAsyncSocket(t *testing.T) {
 		pending(g.drop("ws_open_start", req(), "Sandbox", "u1", 8080, "")),
 		wasmasm.Do(
 			on(0, g.drop("result_read", req(), wasmasm.Get(1), 0, handle), g.drop("ws_send_start", req(), ws, 1, "ping")),
-			on(1, g.drop("ws_recv_start", req(), ws, 1000)),
+			on(1, g.drop("ws_recv_start", req(), ws, 60_000)),
 			on(2, g.answerResult(buf))),
 		nil))
 	if got := bodyOf(t, decide(t, p, newRequest())); got != "\x01pong" {

@@ -60,6 +60,10 @@ func TestTimerOutlivesItsRequest(t *testing.T) {
 // it does not ring, and one of another request cannot be stopped.
 func TestTimersEndWithTheirRequest(t *testing.T) {
 	t.Parallel()
+	still(t, testTimersEndWithTheirRequest)
+}
+
+func testTimersEndWithTheirRequest(t *testing.T) {
 	d := newDesk()
 	b := newBench(t, Config{Services: d.services()})
 	g := newAsm()
@@ -159,6 +163,10 @@ func TestTimersEndWithTheirVersion(t *testing.T) {
 // rings.
 func TestTimerOfAnOpenRequest(t *testing.T) {
 	t.Parallel()
+	still(t, testTimerOfAnOpenRequest)
+}
+
+func testTimerOfAnOpenRequest(t *testing.T) {
 	d := newDesk()
 	b := newBench(t, Config{Services: d.services()})
 	g := newAsm()
@@ -207,6 +215,10 @@ func TestBackgroundCall(t *testing.T) {
 // its deadline.
 func TestBackgroundCallIsBounded(t *testing.T) {
 	t.Parallel()
+	still(t, testBackgroundCallIsBounded)
+}
+
+func testBackgroundCallIsBounded(t *testing.T) {
 	d := newDesk()
 	b := newBench(t, Config{Services: d.services()})
 	g := newAsm()
@@ -242,38 +254,40 @@ func TestBackgroundIsolated(t *testing.T) {
 	for _, mode := range []Isolation{IsolationReset, IsolationFresh} {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
-			d, begun := newDesk(), make(chan struct{}, 1)
-			b := newBench(t, Config{Services: Services{Operations: operateFunc(func(ctx context.Context, name string, body []byte) ([]byte, error) {
-				switch name {
-				case "slow":
-					begun <- struct{}{}
-				case "gate": // the request goes on when the other one is under way
-					<-begun
-					return nil, nil
+			still(t, func(t *testing.T) {
+				d, begun := newDesk(), make(chan struct{}, 1)
+				b := newBench(t, Config{Services: Services{Operations: operateFunc(func(ctx context.Context, name string, body []byte) ([]byte, error) {
+					switch name {
+					case "slow":
+						begun <- struct{}{}
+					case "gate": // the request goes on when the other one is under way
+						<-begun
+						return nil, nil
+					}
+					return d.operate(ctx, name, body)
+				})}})
+				p := b.load(t, answered(onTimer("rang"), tell("slow"), after(0, 20),
+					func(g *asm) wasmasm.Code { return g.drop("op", req(), "gate", "", 0, 0) }), func(s *Spec) { s.Isolation = mode })
+				for range 2 {
+					if got := bodyOf(t, decide(t, p, newRequest())); got != "done" {
+						t.Errorf("got %q", got)
+					}
+					d.want(t, "slow")
+					if err := <-d.ended; err == nil {
+						t.Error("the operation came to its end")
+					}
 				}
-				return d.operate(ctx, name, body)
-			})}})
-			p := b.load(t, answered(onTimer("rang"), tell("slow"), after(0, 20),
-				func(g *asm) wasmasm.Code { return g.drop("op", req(), "gate", "", 0, 0) }), func(s *Spec) { s.Isolation = mode })
-			for range 2 {
-				if got := bodyOf(t, decide(t, p, newRequest())); got != "done" {
-					t.Errorf("got %q", got)
+				time.Sleep(50 * time.Millisecond)
+				d.silent(t)
+				old := p.current.Load()
+				b.load(t, responding("new"))
+				<-old.idle
+				b.event(t, EventDrained)
+				log := b.book.String()
+				if strings.Count(log, "timers were dropped") != 1 || !strings.Contains(log, "isolation is "+string(mode)) || strings.Contains(log, "timers ended") {
+					t.Errorf("log:\n%s", log)
 				}
-				d.want(t, "slow")
-				if err := <-d.ended; err == nil {
-					t.Error("the operation came to its end")
-				}
-			}
-			time.Sleep(50 * time.Millisecond)
-			d.silent(t)
-			old := p.current.Load()
-			b.load(t, responding("new"))
-			<-old.idle
-			b.event(t, EventDrained)
-			log := b.book.String()
-			if strings.Count(log, "timers were dropped") != 1 || !strings.Contains(log, "isolation is "+string(mode)) || strings.Contains(log, "timers ended") {
-				t.Errorf("log:\n%s", log)
-			}
+			})
 		})
 	}
 }
@@ -301,14 +315,15 @@ func TestBackgroundTrap(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		complete wasmasm.Code
+		compute  time.Duration
 		timeouts uint64
-	}{"trap": {wasmasm.Unreachable(), 0}, "endless": {wasmasm.Forever(), 1}} {
+	}{"trap": {wasmasm.Unreachable(), ample, 0}, "endless": {wasmasm.Forever(), time.Second, 1}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := newDesk()
 			b := newBench(t, Config{Services: d.services()})
 			p := b.load(t, answered(func(*asm) wasmasm.Code { return tt.complete }, tell("quick")),
-				func(s *Spec) { s.Compute, s.MaxInstances = 20*time.Millisecond, 1 })
+				func(s *Spec) { s.Compute, s.MaxInstances = tt.compute, 1 })
 			bodyOf(t, decide(t, p, newRequest()))
 			d.want(t, "quick")
 			g := p.current.Load()
@@ -327,6 +342,10 @@ func TestBackgroundTrap(t *testing.T) {
 // TestBackgroundExplained notes what a request began for later with the request.
 func TestBackgroundExplained(t *testing.T) {
 	t.Parallel()
+	still(t, testBackgroundExplained)
+}
+
+func testBackgroundExplained(t *testing.T) {
 	d := newDesk()
 	b := newBench(t, Config{Services: d.services()})
 	g := newAsm()

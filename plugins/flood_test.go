@@ -13,6 +13,10 @@ import (
 
 func TestFloodTellsWhatItDropped(t *testing.T) {
 	t.Parallel()
+	still(t, testFloodTellsWhatItDropped)
+}
+
+func testFloodTellsWhatItDropped(t *testing.T) {
 	told := make(chan int, 10)
 	f := &flood{since: time.Now().Add(-logWindow / 2)}
 	said := 0

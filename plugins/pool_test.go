@@ -87,6 +87,10 @@ func TestPoolIsBounded(t *testing.T) {
 // instance that did not get to it is as good as before.
 func TestSlots(t *testing.T) {
 	t.Parallel()
+	still(t, testSlots)
+}
+
+func testSlots(t *testing.T) {
 	b := newBench(t, Config{})
 	p := b.load(t, responding("x"), deadline(100*time.Millisecond))
 	for range b.slots.size {

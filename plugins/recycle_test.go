@@ -69,6 +69,10 @@ func TestMinInstances(t *testing.T) {
 // TestQueue bounds the wait for an instance, whatever the deadline.
 func TestQueue(t *testing.T) {
 	t.Parallel()
+	still(t, testQueue)
+}
+
+func testQueue(t *testing.T) {
 	gate := newGate()
 	b := newBench(t, Config{Services: Services{Operations: operateFunc(gate.operate)}})
 	p := b.load(t, parking(), deadline(time.Hour), instances(1), func(s *Spec) { s.Queue = 20 * time.Millisecond })

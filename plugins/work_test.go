@@ -62,6 +62,10 @@ func TestWork(t *testing.T) {
 // TestWorkMoves puts the end off: what hangs on the work lives on.
 func TestWorkMoves(t *testing.T) {
 	t.Parallel()
+	still(t, testWorkMoves)
+}
+
+func testWorkMoves(t *testing.T) {
 	w := newWork(t.Context(), time.Now().Add(10*time.Millisecond))
 	defer w.end(context.Canceled)
 	later := time.Now().Add(time.Hour)
