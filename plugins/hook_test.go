@@ -249,10 +249,10 @@ func TestOperationStreams(t *testing.T) {
 	stream := wasmasm.Get(1)
 	a := b.run(t, g, newRequest(),
 		g.call("op_open", req(), "execStream", `{"sandbox":{}}`), wasmasm.Wrap(), wasmasm.Set(1),
-		g.record("ws_recv", req(), stream, 1000, first),
-		g.record("ws_recv", req(), stream, 1000, second),
+		g.record("ws_recv", req(), stream, 60_000, first),
+		g.record("ws_recv", req(), stream, 60_000, second),
 		g.record("ws_send", req(), stream, 2, "input"),
-		g.record("ws_recv", req(), stream, 1000, 0, 0),
+		g.record("ws_recv", req(), stream, 60_000, 0, 0),
 		g.record("last_error", req(), failure),
 		g.record("ws_close", req(), stream, 1000, ""),
 		g.record("op_open", req(), "exec", "{}"),

@@ -266,7 +266,7 @@ func TestWatch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// Long enough for a writer that the machine holds up in the middle.
-			b, p, path := watched(t, time.Second)
+			b, p, path := watched(t, 2*time.Second)
 			change(t, path)
 			b.event(t, EventReloaded)
 			if got := bodyOf(t, decide(t, p, newRequest())); got != "1" {
