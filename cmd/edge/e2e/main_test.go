@@ -41,10 +41,7 @@ func prepare() error {
 	if err := run("make", "-C", root, "setup"); err != nil {
 		return err
 	}
-	if !raceEnabled {
-		return nil
-	}
-	if err := compileExamples(); err != nil {
+	if err := compileExamples(); err != nil || !raceEnabled {
 		return err
 	}
 	binary = filepath.Join(root, "bin", "edge-race")
@@ -53,8 +50,9 @@ func prepare() error {
 	return output(cmd)
 }
 
-// compileExamples has the binary without the race detector, which is much
-// faster, fill the compilation cache that all tests share.
+// compileExamples fills the compilation cache that all tests share, so that none of
+// them waits for a compiler: a module in Go takes seconds of a processor. The binary
+// without the race detector does it, which is much faster.
 func compileExamples() error {
 	r, err := os.MkdirTemp("", "edge-warm-")
 	if err != nil {
