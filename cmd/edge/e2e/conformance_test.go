@@ -12,6 +12,10 @@ import (
 	"edge/abi"
 )
 
+// inTime bounds what is to end by its timeout, but not before it has begun to print,
+// or was asked once: a hundred times of what that takes.
+const inTime = "2s"
+
 // object is JSON as the table writes it.
 type object = map[string]any
 
@@ -86,7 +90,7 @@ var execSteps = []step{
 	{op: "exec", in: object{"command": `printf '\377\000'`, "encoding": "base64"}, want: object{"stdout": "/wA="}},
 	{op: "exec", in: object{"command": "echo 123456", "maxOutput": 4}, want: object{"stdout": "1234", "truncated": true}},
 	{op: "exec", in: object{"command": "kill -9 $$"}, want: object{"success": false, "exitCode": 137, "signal": "SIGKILL"}},
-	{op: "exec", in: object{"command": "echo so far; sleep 60", "timeout": "200ms"}, code: abi.CodeTimeout, details: object{"stdout": "so far\n"}},
+	{op: "exec", in: object{"command": "echo so far; sleep 600", "timeout": inTime}, code: abi.CodeTimeout, details: object{"stdout": "so far\n"}},
 	{op: "exec", in: object{"argv": []string{"no-such-program"}}, code: abi.CodeCommandNotFound, says: "no-such-program"},
 	{op: "exec", in: object{"command": "true", "cwd": "/no/such"}, code: abi.CodeFileNotFound, says: "/no/such"},
 	{op: "exec", in: object{"command": "true", "cwd": "/etc/passwd"}, code: abi.CodeNotDirectory},
@@ -98,11 +102,7 @@ var execSteps = []step{
 	{op: "exec", in: object{"command": "true", "timeout": "soon"}, code: abi.CodeInvalidRequest, says: "soon"},
 	{op: "exec", in: object{"command": "true", "user": "nobody-of-that-name"}, code: abi.CodeInvalidRequest, says: "nobody-of-that-name"},
 
-	{op: "execStream", in: object{"command": "echo one; sleep 0.05; echo two >&2; sleep 0.05; printf three; exit 4"}, want: []any{
-		object{"type": "start", "pid": check(some)},
-		object{"type": "stdout", "data": "one\n"}, object{"type": "stderr", "data": "two\n"}, object{"type": "stdout", "data": "three"},
-		object{"type": "exit", "exitCode": 4},
-	}},
+	{op: "execStream", in: object{"command": "echo one; echo two >&2; printf three; exit 4"}, events: ran("one\nthree", "two\n", 4)},
 	{op: "execStream", in: object{"argv": []string{"cat"}, "input": true}, send: []message{{Bytes: []byte("typed")}, text(`{"type":"end"}`)}, want: []any{
 		object{"type": "start"}, object{"type": "stdout", "data": "typed"}, object{"type": "exit", "exitCode": 0},
 	}},
@@ -111,6 +111,30 @@ var execSteps = []step{
 	{op: "execStream", in: object{"argv": []string{"true"}, "session": "none"}, code: abi.CodeSessionNotFound},
 	{op: "execStream", in: object{"argv": []string{"true"}, "cwd": "/no/such"}, code: abi.CodeFileNotFound},
 	{op: "execStream", in: object{"argv": []string{"true"}, "cwd": "/etc/passwd"}, code: abi.CodeNotDirectory},
+}
+
+// ran wants a command's start, then what it printed on each stream, then its exit.
+// Between the two streams, which are two pipes, there is no order.
+func ran(stdout, stderr string, exitCode int) func([]message) error {
+	return func(messages []message) error {
+		if len(messages) < 2 {
+			return fmt.Errorf("got %d messages", len(messages))
+		}
+		last := len(messages) - 1
+		got := map[abi.ExecEventType]string{}
+		for _, m := range messages[1:last] {
+			var ev abi.ExecEvent
+			if err := json.Unmarshal(m.Text, &ev); err != nil {
+				return err
+			}
+			got[ev.Type] += ev.Data
+		}
+		if got[abi.ExecStdout] != stdout || got[abi.ExecStderr] != stderr || len(got) != 2 {
+			return fmt.Errorf("got %q", got)
+		}
+		return errors.Join(subset(object{"type": "start", "pid": check(some)}, decoded(messages[0])),
+			subset(object{"type": "exit", "exitCode": exitCode}, decoded(messages[last])))
+	}
 }
 
 var sessionSteps = []step{
@@ -147,6 +171,7 @@ var processSteps = []step{
 	{op: "waitForLog", in: object{"processId": "nobody", "pattern": "x"}, code: abi.CodeProcessNotFound, says: "nobody"},
 	{op: "waitForPort", in: object{"port": 9000, "processId": "nobody"}, code: abi.CodeProcessNotFound},
 	{op: "waitForExit", in: object{"processId": "nobody"}, code: abi.CodeProcessNotFound},
+	{op: "waitForLog", in: object{"processId": "web", "pattern": "loud"}, want: object{"line": "loud"}},
 	{op: "getLogs", in: object{"processId": "web"}, want: object{"stdout": "ready 42\n", "stderr": "loud\n", "cursor": check(some), "dropped": 0}},
 	{op: "getLogs", in: object{"processId": "web", "tail": 1}, want: object{"stdout": "ready 42\n"}},
 	{op: "getLogs", in: object{"processId": "web", "since": "nonsense"}, code: abi.CodeInvalidRequest, says: "nonsense"},
@@ -164,8 +189,8 @@ var processSteps = []step{
 		want: object{"id": "http"}},
 	{op: "waitForPort", in: object{"port": 9000, "processId": "http"}, want: object{"port": 9000, "elapsed": check(anything)}},
 	{op: "waitForPort", in: object{"port": 9000, "path": "/", "status": object{"min": 200, "max": 204}}, want: object{"port": 9000}},
-	{op: "waitForPort", in: object{"port": 9000, "path": "/bad", "timeout": "100ms"}, code: abi.CodeProcessReadyTimeout, details: object{"diagnosis": "wrong_status:503"}},
-	{op: "waitForPort", in: object{"port": 9001, "timeout": "100ms"}, code: abi.CodeProcessReadyTimeout, details: object{"diagnosis": "listening_on:[9000]"}},
+	{op: "waitForPort", in: object{"port": 9000, "path": "/bad", "timeout": inTime}, code: abi.CodeProcessReadyTimeout, details: object{"diagnosis": "wrong_status:503"}},
+	{op: "waitForPort", in: object{"port": 9001, "timeout": inTime}, code: abi.CodeProcessReadyTimeout, details: object{"diagnosis": "listening_on:[9000]"}},
 	{op: "waitForPort", in: object{"port": 80}, code: abi.CodeInvalidPort, says: "80"},
 	{op: "waitForPort", in: object{"port": 9002, "processId": "web"}, code: abi.CodeProcessExitedBeforeReady, details: object{"exitCode": 130, "signal": "SIGINT"}},
 	{op: "waitForLog", in: object{"processId": "web", "pattern": "never"}, code: abi.CodeProcessExitedBeforeReady, details: object{"exitCode": 130}},
