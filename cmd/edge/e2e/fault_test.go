@@ -54,7 +54,13 @@ func TestRestart(t *testing.T) {
 		if err := echo(ws, "before"); err != nil {
 			t.Fatal(err)
 		}
-		before := e.probe(t, "keep")
+		var before observation
+		e.eventually("what its server said is in the logs", func() error {
+			if before = e.probe(t, "keep"); !strings.Contains(before.Stdout, "client connected") {
+				return fmt.Errorf("they hold %q", before.Stdout)
+			}
+			return nil
+		})
 		e.kill()
 		e.start()
 		if err := echo(e.dial("/ws/echo?id=keep"), "after"); err != nil {
