@@ -43,7 +43,7 @@ func startBrowser(dir string, roots ...string) (*browser, error) {
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("host-resolver-rules", fmt.Sprintf("MAP *.%s 127.0.0.1, MAP %[1]s 127.0.0.1", domain)),
-		chromedp.WindowSize(1000, 700), chromedp.WSURLReadTimeout(patience))
+		chromedp.WindowSize(1000, 700), chromedp.WSURLReadTimeout(patience), chromedp.ModifyCmdFunc(keepStill))
 	b := &browser{}
 	alloc, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
 	b.cancel = append(b.cancel, cancel)

@@ -44,6 +44,9 @@ func TestMain(m *testing.M) {
 
 // run runs the tests between the start and the end of what they share.
 func run(m *testing.M) (code int, err error) {
+	if err := becomeBrowser(); err != nil {
+		return 0, err
+	}
 	wd, err := os.Getwd()
 	if err != nil {
 		return 0, err
