@@ -46,7 +46,7 @@ func TestWorkerReloadUnderLoad(t *testing.T) {
 	b := w.box("reloaded")
 	b.write(t, "/tmp/server.ts", exampleServer(t, "echo"))
 	b.must(t, "startProcess", &abi.StartProcessRequest{Command: "bun run /tmp/server.ts"}, nil)
-	b.must(t, "waitForPort", &abi.WaitForPortRequest{Port: 8080}, nil)
+	b.listens(t, 8080, "")
 	var open []*websocket.Conn
 	for range sockets {
 		open = append(open, w.dial("/numbered"))

@@ -28,7 +28,7 @@ END`)
 		ProcessID: "git", Argv: []string{"git", "daemon", "--export-all", "--base-path=/tmp/git", "--listen=127.0.0.1"},
 		Env: map[string]string{"GIT_CONFIG_GLOBAL": "/tmp/gitconfig"},
 	}, nil)
-	b.must(t, "waitForPort", &abi.WaitForPortRequest{Port: 9418, ProcessID: "git"}, nil)
+	b.listens(t, 9418, "git")
 }
 
 // TestSeedExposeFirst runs the guide's fragments about one port of one sandbox in
@@ -128,8 +128,9 @@ func TestSeedReady(t *testing.T) {
 //
 // Substitutions: express, ws and Vite are installed beforehand; https://github.com is
 // a git server in the sandbox; the projects that npm runs are written beforehand, and
-// what Vite prints has single blanks (frontendFiles). After the WebSocket pattern the
-// Worker's socket is used, which the guide leaves open.
+// what Vite prints has single blanks (frontendFiles), and npm with Vite has ten minutes
+// to come up and not 30 seconds. After the WebSocket pattern the Worker's socket is
+// used, which the guide leaves open.
 func TestSeedServers(t *testing.T) {
 	needTools(t)
 	const used = `await new Promise((resolve, reject) => {
@@ -140,11 +141,11 @@ func TestSeedServers(t *testing.T) {
 	eachRuntime(t, func(t *testing.T, runtime string) {
 		s := settings{runtime: runtime, files: withNode(t, runtime), binding: "env: {GIT_CONFIG_GLOBAL: /tmp/gitconfig}"}
 		w := newWorkers(t, s, map[string]string{
-			"dev":      framed(inSandbox("dev"), seed(t, "expose-dev-server.ts"), "null"),
+			"dev":      framed(inSandbox("dev"), seed(t, "expose-dev-server.ts", "(\\d+)/)", "(\\d+)/, 600000)"), "null"),
 			"api":      framed(inSandbox("express"), seed(t, "expose-api-server.ts"), "Response.json({ url: exposed.url, data })"),
 			"socket":   framed(inSandbox("socket"), seed(t, "expose-websocket-server.ts"), used),
 			"static":   framed(inSandbox("static"), seed(t, "expose-static-site.ts"), "null"),
-			"multiple": framed(inSandbox("multiple"), seed(t, "expose-multiple.ts"), "null"),
+			"multiple": framed(inSandbox("multiple"), seed(t, "expose-multiple.ts", "(5173)", "(5173, { timeout: 600000 })", "(3000)", "(3000, { timeout: 600000 })"), "null"),
 		})
 		var told struct {
 			Message, URL, Frontend, Backend, Answer string
@@ -306,7 +307,7 @@ func TestSeedTimers(t *testing.T) {
 		b := w.box("health")
 		b.write(t, "server.js", healthServer, "/tmp/health", "200")
 		b.must(t, "startProcess", &abi.StartProcessRequest{ProcessID: "server", Command: "node server.js"}, nil)
-		b.must(t, "waitForPort", &abi.WaitForPortRequest{Port: 3000}, nil)
+		b.listens(t, 3000, "server")
 		w.ask("/health", nil)
 		w.ask("/health-soon", nil)
 		b.write(t, "/tmp/health", "503")
@@ -349,5 +350,5 @@ func names(ports []abi.ExposedPort) (names []string) {
 func (b *box) serve(t testing.TB, port int) {
 	t.Helper()
 	b.must(t, "startProcess", &abi.StartProcessRequest{ProcessID: "files", Argv: []string{"python3", "-m", "http.server", fmt.Sprint(port)}}, nil)
-	b.must(t, "waitForPort", &abi.WaitForPortRequest{Port: port, ProcessID: "files"}, nil)
+	b.listens(t, port, "files")
 }

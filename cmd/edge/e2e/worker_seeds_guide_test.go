@@ -189,7 +189,7 @@ func TestSeedRoutesPreviews(t *testing.T) {
 		w.box("sandbox-id").write(t, "ws-server.ts", seed(t, "guide-echo-server.ts"))
 		var told struct{ ExposedAt string }
 		w.ask("/start", &told)
-		w.box("sandbox-id").must(t, "waitForPort", map[string]any{"port": 8080}, nil)
+		w.box("sandbox-id").listens(t, 8080, "")
 		exchange(t, told.ExposedAt, "Hello!", "Echo: Hello!")
 		exchange(t, "ws://"+w.addr+"/worker", "Hello!", "Echo: Hello!")
 	})

@@ -44,7 +44,7 @@ func TestSeedPorts(t *testing.T) {
 		var exposed []abi.ExposedPort
 		w.ask("/expose", &exposed)
 		for _, port := range []int{8000, 3000, 5173} {
-			b.must(t, "waitForPort", &abi.WaitForPortRequest{Port: port}, nil)
+			b.listens(t, port, "")
 		}
 		w.said("Available at: " + exposed[0].URL)
 		for i, want := range []string{"Vite in a sandbox", `"port":3000`, "/@vite/client"} {

@@ -173,7 +173,7 @@ func TestSeedReconnect(t *testing.T) {
 	b := &box{e: e, id: "closing"}
 	b.write(t, "/tmp/server.ts", bunServer("", `  websocket: { open(ws) { ws.close(1012, "again"); }, message() {} },`))
 	b.must(t, "startProcess", &abi.StartProcessRequest{ProcessID: "server", Command: "bun run /tmp/server.ts"}, nil)
-	b.must(t, "waitForPort", &abi.WaitForPortRequest{Port: 8080}, nil)
+	b.listens(t, 8080, "server")
 	program := fmt.Sprintf("const url = %q;\nlet opened = 0;\n", "ws://"+e.addr+"/probe/connect?id=closing&port=8080") +
 		seed(t, "readme-reconnect-client.js", "reconnectAttempts = 0;\n  };", "reconnectAttempts = 0;\n    console.log(`opened ${++opened}`);\n  };") + "\nconnect();\n"
 	clientProgram(t, program, "opened 3")
@@ -217,7 +217,7 @@ func TestSeedFragments(t *testing.T) {
 			name := fmt.Sprintf("/tmp/server-%d.ts", port)
 			b.write(t, name, strings.NewReplacer("8080", fmt.Sprint(port), "Echo:", fmt.Sprint(id, " ", port, ":")).Replace(script))
 			b.must(t, "startProcess", &abi.StartProcessRequest{Command: "bun run " + name}, nil)
-			b.must(t, "waitForPort", &abi.WaitForPortRequest{Port: port}, nil)
+			b.listens(t, port, "")
 		}
 		for i, path := range []string{"chat", "terminal", "game"} {
 			listen("ports", 8080+i)
@@ -323,7 +323,7 @@ func TestSeedSandboxServers(t *testing.T) {
 			if p.file != "" {
 				w.box(p.id).write(t, p.file, p.content)
 				w.box(p.id).must(t, "startProcess", &abi.StartProcessRequest{ProcessID: "server", Command: p.command}, nil)
-				w.box(p.id).must(t, "waitForPort", &abi.WaitForPortRequest{Port: 8080, ProcessID: "server"}, nil)
+				w.box(p.id).listens(t, 8080, "server")
 			}
 			exchange(t, "ws://"+w.addr+"/to?id="+p.id, p.send, p.want)
 		}
@@ -347,7 +347,7 @@ func TestSeedSandboxServers(t *testing.T) {
 			b.write(t, strings.Fields(printed[0])[len(strings.Fields(printed[0]))-1], printed[1])
 			var p abi.Process
 			b.must(t, "startProcess", &abi.StartProcessRequest{Command: printed[0]}, &p)
-			err := b.call("waitForPort", &abi.WaitForPortRequest{Port: 8080, ProcessID: p.ID}, nil)
+			err := b.call("waitForPort", &abi.WaitForPortRequest{Port: 8080, ProcessID: p.ID, Timeout: abi.Duration(patience)}, nil)
 			if failure := abi.AsError(err); err == nil || failure.Code != abi.CodeProcessExitedBeforeReady || !strings.Contains(fmt.Sprint(string(failure.Details)), printed[2]) {
 				t.Errorf("%s as printed: %v", printed[0], err)
 			}

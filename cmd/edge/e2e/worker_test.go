@@ -3,6 +3,7 @@ package e2e
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,10 +29,18 @@ type workers struct {
 	dir string
 }
 
-// newWorkers starts an edge with Workers of these sources, by name.
+// newWorkers starts an edge with Workers of these sources, by name. A bound of a
+// request that s does not set is one that none reaches: on a machine that has no time
+// for them, the defaults would end requests.
 func newWorkers(t testing.TB, s settings, sources map[string]string) *workers {
 	t.Helper()
 	w := &workers{dir: t.TempDir()}
+	for _, bound := range [][2]string{{", deadline: ", "10m"}, {", compute: ", "1m"}, {", queue: ", "10m"}} {
+		if key, far := bound[0], bound[1]; !strings.Contains(s.pluginKeys, key) {
+			s.pluginKeys += key + far
+		}
+	}
+	s.limits = cmp.Or(s.limits, "headTimeout: 10m, handshakeTimeout: 10m")
 	s.plugins = map[string]string{}
 	for name, source := range sources {
 		file := filepath.Join(w.dir, name+".ts")
@@ -137,6 +146,13 @@ func (b *box) write(t testing.TB, files ...string) {
 	for i := 0; i+1 < len(files); i += 2 {
 		b.must(t, "writeFile", &abi.WriteFileRequest{Path: files[i], Content: files[i+1]}, nil)
 	}
+}
+
+// listens waits until the sandbox listens on a port. A process that is named must not
+// end before.
+func (b *box) listens(t testing.TB, port int, process string) {
+	t.Helper()
+	b.must(t, "waitForPort", &abi.WaitForPortRequest{Port: port, ProcessID: process, Timeout: abi.Duration(patience)}, nil)
 }
 
 // run runs a command line that must succeed.
