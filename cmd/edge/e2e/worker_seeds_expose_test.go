@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -264,9 +265,8 @@ func fetchAuthorized(t testing.TB, url, authorization string) (string, error) {
 		return "", err
 	}
 	defer resp.Body.Close()
-	body := make([]byte, 500)
-	n, _ := resp.Body.Read(body)
-	return string(body[:n]), nil
+	body, err := io.ReadAll(resp.Body)
+	return string(body), err
 }
 
 // TestSeedTimers runs what the guide leaves running after the answer: a port that is
