@@ -95,7 +95,8 @@ http.createServer((req, res) => {
 // two that do not.
 //
 // Substitutions: the server.js that they start, and the process of those that begin
-// with one. The last waits for 1.5 seconds instead of 30.
+// with one. The last waits for 1.5 seconds instead of 30, which begin once the
+// process has printed.
 func TestSeedReady(t *testing.T) {
 	server := func(id, command string) string {
 		return inSandbox(id) + fmt.Sprintf("\n    const server = await sandbox.startProcess(%q);", command)
@@ -105,7 +106,7 @@ func TestSeedReady(t *testing.T) {
 			"ready":   framed(inSandbox("ready"), seed(t, "expose-ready.ts"), "Response.json(exposed)"),
 			"options": framed(server("options", "node server.js"), seed(t, "expose-ready-options.ts"), `new Response("ready")`),
 			"ended":   framed(server("ended", "echo it broke >&2; exit 3"), seed(t, "expose-not-ready.ts"), `new Response("caught")`),
-			"silent":  framed(server("silent", "echo still here >&2; sleep 600"), seed(t, "expose-not-ready.ts", "timeout: 30000", "timeout: 1500"), `new Response("caught")`),
+			"silent":  framed(server("silent", "echo still here >&2; sleep 600")+"\n    await server.waitForLog(\"still here\");", seed(t, "expose-not-ready.ts", "timeout: 30000", "timeout: 1500"), `new Response("caught")`),
 		})
 		for _, id := range []string{"ready", "options"} {
 			w.box(id).write(t, "server.js", healthServer, "/tmp/health", "200")
