@@ -43,9 +43,10 @@ func exampleServer(t testing.TB, name string, changes ...string) string {
 // TestSeedPattern serves the README's pattern, which writes, starts and connects in one
 // request, to ten clients at once, of whom nine find the process there already.
 //
-// Substitutions: the line that makes it the Worker's fetch.
+// Substitutions: the line that makes it the Worker's fetch; where the server is given a
+// second, it is given what it takes besides.
 func TestSeedPattern(t *testing.T) {
-	program := seed(t, "readme-pattern.ts") + "\nexport { Sandbox };\nexport default { fetch: handleWebSocket };\n"
+	program := seed(t, "readme-pattern.ts", "  // 5. Route", "  await sandbox.waitForPort(port, { timeout: 600000 });\n\n  // 5. Route") + "\nexport { Sandbox };\nexport default { fetch: handleWebSocket };\n"
 	eachRuntime(t, func(t *testing.T, runtime string) {
 		w := newWorkers(t, settings{runtime: runtime}, map[string]string{"pattern": program})
 		var wg sync.WaitGroup
@@ -183,7 +184,8 @@ func TestSeedReconnect(t *testing.T) {
 //
 // Substitutions: the values that they take for granted (pathname, userId, port,
 // verifyToken); the two halves of the one about shared sandboxes, which give one name to
-// two things, are two programs; one second of delay stays.
+// two things, are two programs; where a server is given a second, that stays, and it is
+// given what it takes besides.
 func TestSeedFragments(t *testing.T) {
 	shared, isolated, ok := strings.Cut(seed(t, "readme-shared.ts"), "\n\n")
 	if !ok {
@@ -196,14 +198,15 @@ func TestSeedFragments(t *testing.T) {
     const port = 8080;
     const verifyToken = async (token: string | null) => token === "let-me-in";
 `
+	const wait, listening = "setTimeout(resolve, 1000));", "setTimeout(resolve, 1000));\nawait sandbox.waitForPort(8080, { timeout: 600000 });"
 	script := seed(t, "guide-echo-server.ts")
 	programs := map[string]string{
 		"ports":    framed(server+inSandbox("ports"), seed(t, "readme-ports.ts"), `new Response("no such path", { status: 404 })`),
 		"shared":   framed(server, shared, "connect(sandbox, request, 8080)"),
 		"isolated": framed(server, isolated, "connect(sandbox, request, 8080)"),
-		"manage":   framed(server+inSandbox("manage"), seed(t, "readme-manage.ts"), "null"),
+		"manage":   framed(server+inSandbox("manage"), seed(t, "readme-manage.ts", wait, listening), "null"),
 		"once":     framed(server+inSandbox("once"), seed(t, "readme-once.ts"), "Response.json((await sandbox.listProcesses()).length)"),
-		"delay":    framed(server+inSandbox("delay"), seed(t, "readme-delay.ts"), "null"),
+		"delay":    framed(server+inSandbox("delay"), seed(t, "readme-delay.ts", wait, listening), "null"),
 		"errors":   framed(server+inSandbox("errors"), seed(t, "readme-errors.ts"), "null"),
 		"thrown":   framed(strings.Replace(server, "port = 8080", "port = 80", 1)+inSandbox("errors"), seed(t, "readme-errors.ts"), "null"),
 		"auth":     framed(server+inSandbox("auth")+seed(t, "readme-auth.ts"), "", "handleWebSocket(request, env)"),
