@@ -347,26 +347,33 @@ func answers(t testing.TB, ws *websocket.Conn, send, want string) {
 // it has printed the text.
 func clientProgram(t testing.TB, program, want string) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "client.ts")
-	if err := os.WriteFile(file, []byte(program), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(filepath.Join(root, "bin", "tools", "bun"), "run", file)
-	said := &logBuffer{}
-	cmd.Stdout, cmd.Stderr = said, said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	exited := make(chan struct{})
-	go wait(cmd, exited)
-	defer func() {
-		_ = cmd.Process.Kill() // it may have ended
-		<-exited
-	}()
+	said, end := startClient(t, program)
+	defer end()
 	eventually(t, fmt.Sprintf("the client prints %q", want), func() error {
 		if !strings.Contains(said.String(), want) {
 			return fmt.Errorf("it printed %q", said)
 		}
 		return nil
 	})
+}
+
+// startClient runs such a client until end is called. What it prints is in said.
+func startClient(t testing.TB, program string) (said *logBuffer, end func()) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "client.ts")
+	if err := os.WriteFile(file, []byte(program), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(root, "bin", "tools", "bun"), "run", file)
+	said = &logBuffer{}
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	go wait(cmd, exited)
+	return said, func() {
+		_ = cmd.Process.Kill() // it may have ended
+		<-exited
+	}
 }
