@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -140,6 +141,20 @@ func (w *workers) refusesTerminals(t *testing.T) {
 	}
 }
 
+// closesTerminal has an administrator close the terminal of a session, beside one
+// whose connection has this number.
+func (w *workers) closesTerminal(t *testing.T, beside int64) {
+	t.Helper()
+	p := w.sit(t, "session")
+	p.types(`echo "$WHO"; pwd`, "the session\r\n/tmp\r\n")
+	live := slices.DeleteFunc(w.connections("?id=term"), func(c liveConnection) bool { return c.ID == beside })
+	if len(live) != 1 {
+		t.Fatalf("live beside %d are %+v", beside, live)
+	}
+	w.edge.ask("DELETE", fmt.Sprintf("/v1/connections/%d?code=4001&reason=enough", live[0].ID), 200)
+	wantClosed(t, p.Conn, 4001, "enough")
+}
+
 // TestWorkerTerminal has clients talk to terminals that a Worker gave them, in a
 // sandbox that would sleep after a second, until they end in each way.
 func TestWorkerTerminal(t *testing.T) {
@@ -154,13 +169,14 @@ func TestWorkerTerminal(t *testing.T) {
 
 		live := w.connections("?binding=Sandbox&id=term&plugin=terminal")
 		if len(live) != 1 || live[0].Kind != "websocket" || live[0].Port != 0 || live[0].Preview {
-			t.Errorf("live are %+v", live)
+			t.Fatalf("live are %+v", live)
 		}
 		var state abi.SandboxState
 		w.box("term").must(t, "getState", &abi.Empty{}, &state)
 		if state.State != abi.StateRunning || !slices.ContainsFunc(state.Why, func(s string) bool { return strings.Contains(s, "terminal") }) {
 			t.Errorf("the sandbox is %s, because of %q", state.State, state.Why)
 		}
+		w.closesTerminal(t, live[0].ID) // meanwhile the sandbox does not sleep, and has the session
 		generation := state.Generation
 		p.types("sleep 3; echo stay'ed'", "stayed\r\n") // longer than sleepAfter
 		if w.box("term").must(t, "getState", &abi.Empty{}, &state); state.Generation != generation {
@@ -174,12 +190,6 @@ func TestWorkerTerminal(t *testing.T) {
 		wantClosed(t, p.Conn, websocket.CloseNormalClosure, "")
 		p.Close()
 		w.wantConnections(0)
-
-		s := w.sit(t, "session")
-		s.types(`echo "$WHO"; pwd`, "the session\r\n/tmp\r\n")
-		id := w.connections("?id=term")[0].ID
-		w.edge.ask("DELETE", fmt.Sprintf("/v1/connections/%d?code=4001&reason=enough", id), 200)
-		wantClosed(t, s.Conn, 4001, "enough")
 
 		p = w.sit(t, "")
 		if err := p.WriteMessage(websocket.TextMessage, []byte("no JSON")); err != nil {
@@ -196,9 +206,11 @@ func TestWorkerTerminal(t *testing.T) {
 		w.refusesTerminals(t)
 
 		p = w.sit(t, "")
-		go w.stop()
+		var stopping sync.WaitGroup
+		stopping.Go(w.stop)
 		if code := p.ends(); code != websocket.CloseGoingAway {
 			t.Errorf("the edge's end ended it with %d", code)
 		}
+		stopping.Wait()
 	})
 }
