@@ -137,18 +137,24 @@ func (w *workers) post(t testing.TB, path, body string) (status int, answer stri
 	return resp.StatusCode, string(b)
 }
 
-// waitingWorker waits for the sandbox in each request and tells how many do.
+// waitingWorker holds requests until it is told to begin. Then each waits for the
+// sandbox. It tells how many are held, and how many of those wait.
 const waitingWorker = sdk + `
-let waiting = 0;
+let held = 0, waiting = 0, begun = false;
 let isolate: string | undefined;
 
 export default {
   async fetch(request: Request, env: any): Promise<Response> {
     isolate ??= crypto.randomUUID();
     const url = new URL(request.url);
-    if (url.pathname.endsWith("/count")) return new Response(String(waiting));
+    if (url.pathname === "/waiting/begin") begun = true;
+    if (url.pathname !== "/waiting") return new Response(held + " " + waiting);
+    held++;
+    while (!begun) await new Promise((resolve) => setTimeout(resolve, 200));
+    const up = getSandbox(env.Sandbox, "cold").exec("echo up", { timeout: 600000 });
     waiting++;
-    const { stdout } = await getSandbox(env.Sandbox, "cold").exec("echo up", { timeout: 600000 });
+    const { stdout } = await up;
+    held--;
     waiting--;
     return new Response(isolate + " " + url.searchParams.get("n") + " " + stdout);
   },
@@ -164,7 +170,7 @@ func gatedWorkers(t testing.TB) (w *workers, open func()) {
 		t.Fatal(err)
 	}
 	s := settings{
-		runtime: "process", files: fmt.Sprintf("tools: [%q, %q]", filepath.Join(root, "bin", "tools"), tools), pluginKeys: oneIsolate + ", deadline: 10m",
+		runtime: "process", files: fmt.Sprintf("tools: [%q, %q]", filepath.Join(root, "bin", "tools"), tools), pluginKeys: oneIsolate,
 		binding: `pids: 4096, start: [{processId: gate, command: "until command -v gate-is-open; do sleep 0.1; done; exec bun -e 'Bun.serve({port: 8080, fetch: () => new Response()})'", port: 8080}]`,
 	}
 	w = newWorkers(t, s, map[string]string{"waiting": waitingWorker})
@@ -175,14 +181,23 @@ func gatedWorkers(t testing.TB) (w *workers, open func()) {
 	}
 }
 
-// waits checks how many requests the Worker has waiting.
-func (w *workers) waits(n int) func() error {
-	return func() error {
-		if have := w.ask("/waiting/count", nil); have != strconv.Itoa(n) {
-			return errors.New(have)
+// waitTogether makes n requests that wait for the sandbox. They ask for it when all
+// are there: a start may take half a minute, which is not for making connections. The
+// function that it returns waits for their answers.
+func (w *workers) waitTogether(n int) (answers func() []string) {
+	counts := func(held, waiting int) func() error {
+		return func() error {
+			if have, want := w.ask("/waiting/count", nil), fmt.Sprint(held, waiting); have != want {
+				return fmt.Errorf("held and waiting are %s, want %s", have, want)
+			}
+			return nil
 		}
-		return nil
 	}
+	answers = w.begin(n, "/waiting?n=")
+	w.eventually("all are there", counts(n, 0))
+	w.ask("/waiting/begin", nil)
+	w.eventually("all wait", counts(n, n))
+	return answers
 }
 
 // TestThousandInFlight has a thousand requests wait in one isolate for the start of one
@@ -190,8 +205,7 @@ func (w *workers) waits(n int) func() error {
 func TestThousandInFlight(t *testing.T) {
 	const clients = 1000
 	w, open := gatedWorkers(t)
-	others := w.begin(clients, "/waiting?n=")
-	w.eventually("all wait", w.waits(clients))
+	others := w.waitTogether(clients)
 	open()
 	all := others()
 	isolate, _, _ := strings.Cut(all[0], " ")
