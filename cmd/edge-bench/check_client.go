@@ -13,7 +13,7 @@ import (
 )
 
 // checkBound bounds each step of a check.
-const checkBound = 20 * time.Second
+const checkBound = time.Minute
 
 // client is a plain WebSocket client for the checks, which are about behaviour
 // and not about speed.

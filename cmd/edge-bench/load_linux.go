@@ -51,11 +51,12 @@ type target struct {
 var errStuck = errors.New("nothing was answered in the time measured")
 
 // On a machine that is very busy with others, a measurement takes longer than it
-// was meant to: it is looked every patience whether anything was answered, for at
-// most stuckBound. The warm-up lasts until warmOperations are done.
+// was meant to: it is looked every patience whether anything was answered, and the
+// proxy had the processor, for at most stuckBound. The warm-up lasts until
+// warmOperations are done.
 const (
 	patience       = 20 * time.Millisecond
-	stuckBound     = 15 * time.Second
+	stuckBound     = time.Minute
 	warmOperations = 64
 )
 
@@ -101,20 +102,25 @@ func driveHere(ctx context.Context, t target, w window, ld load) (s sample, err 
 	if err := l.until(ctx, ld, before.at+int64(w.measure)); err != nil {
 		return s, err
 	}
-	for end := l.clock.now() + int64(stuckBound); ld.done() == count && l.clock.now() < end; {
-		if err := l.until(ctx, ld, l.clock.now()+int64(patience)); err != nil {
-			return s, err
+	after, err := t.usage(l.clock)
+	for end := after.at + int64(stuckBound); err == nil && after.at < end && (ld.done() == count || t.rested(before, after)); {
+		if err = l.until(ctx, ld, l.clock.now()+int64(patience)); err == nil {
+			after, err = t.usage(l.clock)
 		}
 	}
-	count = ld.done() - count
-	after, err := t.usage(l.clock)
 	if err != nil {
 		return s, err
 	}
-	if count == 0 {
+	if count = ld.done() - count; count == 0 || t.rested(before, after) {
 		return s, errStuck
 	}
 	return after.since(before, count), nil
+}
+
+// rested tells whether there is a proxy and it did nothing between two moments: what was
+// answered then had been under way before, and tells nothing of what it costs.
+func (t target) rested(before, after usage) bool {
+	return len(t.pids) > 0 && after.proxy == before.proxy
 }
 
 // warm handles events until end, and until the connections are there: until

@@ -12,8 +12,8 @@ import (
 
 // How long a process may take to be ready, and to end once it is told to.
 const (
-	startBound = 60 * time.Second
-	endBound   = 20 * time.Second
+	startBound = 3 * time.Minute
+	endBound   = time.Minute
 )
 
 // process is one that was started here, in a group of its own.
