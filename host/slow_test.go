@@ -165,10 +165,10 @@ func TestSlowBodies(t *testing.T) {
 		time.Sleep(time.Duration(n+1)*silence/16 - time.Since(begun)) // the clients' slowness
 	}
 	t.Logf("the bodies took %s, a silence may take %s", time.Since(begun).Round(time.Millisecond), silence)
+	for i := 1; i < len(conns); i += 2 {
+		conns[i].send("0\r\n\r\n")
+	}
 	for i, c := range conns {
-		if i%2 == 1 {
-			c.send("0\r\n\r\n")
-		}
 		if got := c.answer("POST"); got.StatusCode != 200 || got.body != fmt.Sprint(size, " <nil>") {
 			t.Errorf("client %d got %d %s", i, got.StatusCode, got.body)
 		}
