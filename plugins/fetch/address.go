@@ -21,7 +21,7 @@ type guardKey struct{}
 
 // dial makes a connection, whose address is judged when the name was resolved.
 func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	d := net.Dialer{Timeout: dialTimeout, Resolver: c.resolver, ControlContext: judge}
+	d := net.Dialer{Timeout: c.connectTime(), Resolver: c.resolver, ControlContext: judge}
 	return d.DialContext(ctx, network, address)
 }
 

@@ -41,7 +41,7 @@ func (c *Client) reach(ctx context.Context, r plugins.SocketRequest) (net.Conn, 
 		return conn, err
 	}
 	secure := tls.Client(conn, &tls.Config{RootCAs: c.Roots, ServerName: u.Hostname(), MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
-	bound, cancel := context.WithTimeout(ctx, tlsTimeout)
+	bound, cancel := context.WithTimeout(ctx, c.connectTime())
 	defer cancel()
 	if err := secure.HandshakeContext(bound); err != nil {
 		_ = conn.Close() // it is of no use

@@ -15,6 +15,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -39,9 +40,8 @@ const (
 	maxIdle        = 64  // unused connections of one plugin
 	maxIdlePerHost = 8
 	idleTimeout    = 30 * time.Second
-	dialTimeout    = 10 * time.Second
-	tlsTimeout     = 10 * time.Second
-	userAgent      = "edge" // unless the plugin sends one
+	connectTime    = 10 * time.Second // of a dial, and of a handshake of TLS
+	userAgent      = "edge"           // unless the plugin sends one
 )
 
 // Inside answers requests for the edge's own previews.
@@ -67,6 +67,7 @@ type Client struct {
 	Log *slog.Logger
 
 	resolver *net.Resolver // nil is the system's
+	connect  time.Duration // 0 is connectTime; for tests to change
 
 	mu     sync.Mutex
 	pools  map[string]*pool
@@ -139,7 +140,7 @@ func (c *Client) newTransport() *http.Transport {
 	return &http.Transport{
 		DialContext:            c.dial,
 		TLSClientConfig:        &tls.Config{RootCAs: c.Roots, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    tlsTimeout,
+		TLSHandshakeTimeout:    c.connectTime(),
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true, // the bytes are handed on as they were sent
 		MaxIdleConns:           maxIdle,
@@ -149,6 +150,9 @@ func (c *Client) newTransport() *http.Transport {
 		MaxResponseHeaderBytes: MaxHeaderBytes,
 	}
 }
+
+// connectTime bounds a dial, and a handshake of TLS.
+func (c *Client) connectTime() time.Duration { return cmp.Or(c.connect, connectTime) }
 
 // once makes connections of which none is used twice: each stands for the request that
 // it was made for.
