@@ -24,10 +24,9 @@ func ExampleRewrite() {
 		fmt.Println(err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
-	defer cancel()
+	ctx := context.Background()
 	r := wazero.NewRuntime(ctx)
-	defer r.Close(context.Background())
+	defer r.Close(ctx)
 	i32 := []api.ValueType{api.ValueTypeI32}
 	refuel := func(ctx context.Context, fuel []uint64) {
 		if err := ctx.Err(); err != nil {
@@ -46,7 +45,9 @@ func ExampleRewrite() {
 		fmt.Println(err)
 		return
 	}
-	_, err = m.ExportedFunction("spin").Call(ctx)
+	short, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+	defer cancel()
+	_, err = m.ExportedFunction("spin").Call(short)
 	fmt.Println(errors.Is(err, context.DeadlineExceeded))
 	// Output: true
 }
