@@ -19,10 +19,24 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(settling{m}) }
+
+// settling is a package's tests, and the time that goroutines have to end after them:
+// goleak waits for half a second, which may be too little on a busy machine.
+type settling struct{ *testing.M }
+
+// Run runs the tests and waits until none of their goroutines is left, for as long as
+// patience.
+func (s settling) Run() int {
+	code := s.M.Run()
+	for end := time.Now().Add(patience); code == 0 && goleak.Find() != nil && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	return code
+}
 
 // patience bounds what a test waits for; it never decides a result.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // module is a module's bytes, as far as sources look at them.
 func module(text string) []byte { return append([]byte("\x00asm\x01\x00\x00\x00"), text...) }
