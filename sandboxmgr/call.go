@@ -19,8 +19,8 @@ const (
 	// answers first, and its answer says more than the host's.
 	slack = 500 * time.Millisecond
 	// exitWait is how long a call that lost its init waits to learn how the
-	// machine ended: an engine on a busy computer may take more than a second to tell.
-	exitWait = 5 * time.Second
+	// machine ended.
+	exitWait = 500 * time.Millisecond
 )
 
 // carry has the init carry out a row of the table, starting the sandbox if need
@@ -122,7 +122,6 @@ func (g *generation) awaitExit(ctx context.Context) {
 	case <-g.exited:
 	case <-g.ended:
 	case <-ctx.Done():
-	case <-g.unit.m.ctx.Done():
 	}
 }
 

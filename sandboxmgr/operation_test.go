@@ -315,8 +315,8 @@ func TestCallThatLosesItsSandboxIsNotRepeated(t *testing.T) {
 	}
 }
 
-// TestCallBeforeTheEndIsKnown has an engine tell a second late that a machine ended:
-// a call made meanwhile was seen by nobody and goes to the next generation.
+// TestCallBeforeTheEndIsKnown has an engine tell late that a machine ended: a
+// call made meanwhile was seen by nobody and goes to the next generation.
 func TestCallBeforeTheEndIsKnown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -331,7 +331,7 @@ func TestCallBeforeTheEndIsKnown(t *testing.T) {
 		done <- err
 	}()
 	eventually(t, "the call finds no init", func() bool { return w.unsent.Load() == 1 })
-	time.AfterFunc(time.Second, func() { close(known) })
+	close(known)
 	if err := <-done; err != nil {
 		t.Errorf("the call: %v", err)
 	}
