@@ -58,6 +58,16 @@ func TestListenerCloses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	far, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	near, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer near.Close() // it keeps the port, which would be another's else, who listens
 	ended := make(chan error, 1)
 	go func() {
 		_, err := ln.Accept()
