@@ -60,7 +60,7 @@ func serveChild(name, backend, files string) error {
 		return err
 	}
 	e := engines()[i]
-	x := &edge{relay: &Relay{Table: &Table{}, Engine: e.make()}, backend: backend, wrap: e.wrap, quiet: true, failed: make(chan error, 1<<20)}
+	x := &edge{relay: &Relay{Table: &Table{}, Engine: e.make(), HandshakeTimeout: wait}, backend: backend, wrap: e.wrap, quiet: true, failed: make(chan error, 1<<20)}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err

@@ -115,7 +115,7 @@ func TestEngineStuckIsClosed(t *testing.T) {
 // the rest of it passes through little memory.
 func TestEngineHugeMessage(t *testing.T) { // not parallel: it looks at the heap
 	eachEngine(t, func(t *testing.T, e engineCase) {
-		const size, bridges = 128 << 20, 8
+		const size, middle, bridges = 128 << 20, 1 << 20, 8
 		e.wrap = chain(shallow, e.wrap)
 		block := noise()
 		var unfinished []side
@@ -133,14 +133,17 @@ func TestEngineHugeMessage(t *testing.T) { // not parallel: it looks at the heap
 		var wg sync.WaitGroup
 		for _, s := range unfinished { // to the middle of it, and then nobody reads
 			wg.Go(func() {
-				s.from.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
-				for {
-					if _, err := s.from.Write(block); err != nil {
+				for sent := 0; ; {
+					if sent >= middle {
+						s.from.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+					}
+					n, err := s.from.Write(block)
+					if sent += n; err != nil {
 						return
 					}
 				}
 			})
-			wg.Go(func() { io.CopyN(io.Discard, s.to, 1<<20) })
+			wg.Go(func() { io.CopyN(io.Discard, s.to, middle) })
 		}
 		wg.Wait()
 		held := heapNow() - before
