@@ -148,7 +148,12 @@ func TestBackendThatIsNoBackend(t *testing.T) {
 				if tc.hold {
 					c.br.ReadByte()
 				}
-			}), func(e *edge) { e.relay.HandshakeTimeout = 300 * time.Millisecond })
+			}), func(e *edge) {
+				if tc.timeout { // of what comes before the silence nothing is to be late
+					e.relay.HandshakeTimeout = 300 * time.Millisecond
+					e.wrap = func(c net.Conn) net.Conn { return &dueAfter{Conn: c, reading: tc.answer != ""} }
+				}
+			})
 			c := e.dial()
 			c.send(upgradeRequest)
 			c.expect("HTTP/1.1 502 Bad Gateway\r\n")
@@ -164,12 +169,52 @@ func TestBackendThatIsNoBackend(t *testing.T) {
 	}
 }
 
+// dueAfter is a connection of which no deadline counts before one step was made on
+// it, however long a busy machine takes for that.
+type dueAfter struct {
+	net.Conn
+	reading bool // the step is a read, else a write
+
+	mu   sync.Mutex // guards what follows
+	made bool
+	due  time.Time
+}
+
+func (c *dueAfter) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.did(c.reading)
+	return n, err
+}
+
+func (c *dueAfter) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.did(!c.reading)
+	return n, err
+}
+
+func (c *dueAfter) SetDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.due = t
+	if !c.made {
+		return nil
+	}
+	return c.Conn.SetDeadline(t)
+}
+
+// did notes a step.
+func (c *dueAfter) did(it bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if it && !c.made {
+		c.made = true
+		c.Conn.SetDeadline(c.due)
+	}
+}
+
 func TestDialFails(t *testing.T) {
 	t.Parallel()
-	ln := listen(t)
-	addr := ln.Addr().String()
-	ln.Close()
-	e := newEdge(t, addr)
+	e := newEdge(t, deaf(t))
 	for _, request := range []string{upgradeRequest, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"} {
 		c := e.dial()
 		c.send(request)
@@ -179,6 +224,13 @@ func TestDialFails(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	}
+}
+
+// deaf is an address that nobody listens at, and nobody comes to before the test has
+// ended: a connection to somewhere else has it.
+func deaf(t *testing.T) string {
+	t.Helper()
+	return dialRaw(t, listen(t).Addr().String()).LocalAddr().String()
 }
 
 // TestCloseCodes: what one side says at the end is what the other hears.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -140,7 +141,10 @@ func TestBadAnswers(t *testing.T) {
 
 func TestResponseTimeout(t *testing.T) {
 	t.Parallel()
-	e := newEdge(t, backend(t, func(c *raw) { c.head(); c.br.ReadByte() }), func(e *edge) { e.relay.ResponseTimeout = 200 * time.Millisecond })
+	e := newEdge(t, backend(t, func(c *raw) { c.head(); c.br.ReadByte() }), func(e *edge) {
+		e.relay.ResponseTimeout = 200 * time.Millisecond
+		e.wrap = func(c net.Conn) net.Conn { return &dueAfter{Conn: c} } // the request goes out first
+	})
 	c := e.dial()
 	c.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
 	c.expect("HTTP/1.1 502")

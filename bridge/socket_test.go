@@ -36,6 +36,7 @@ func open(t *testing.T, addr string, opts SocketOptions) *Socket {
 	if err != nil {
 		t.Fatal(err)
 	}
+	opts.Limits.Handshake = wait
 	s, err := OpenSocket(t.Context(), conn, opts)
 	if err != nil {
 		t.Fatal(err)
@@ -178,7 +179,12 @@ func TestSocketRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = OpenSocket(t.Context(), conn, SocketOptions{Limits: SocketLimits{Handshake: 300 * time.Millisecond}})
+			limits := SocketLimits{Handshake: wait}
+			if tc.timeout {
+				limits.Handshake = 300 * time.Millisecond
+				conn = &dueAfter{Conn: conn} // the handshake goes out first
+			}
+			_, err = OpenSocket(t.Context(), conn, SocketOptions{Limits: limits})
 			var ue *UpstreamError
 			if !errors.As(err, &ue) || ue.Timeout() != tc.timeout {
 				t.Errorf("OpenSocket: %v", err)
