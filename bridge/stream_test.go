@@ -318,8 +318,9 @@ func TestStreamLimits(t *testing.T) {
 		pol  Policy
 		is   error
 	}{
-		{"idle", Policy{IdleTimeout: 500 * time.Millisecond}, ErrPolicy},
-		{"duration", Policy{MaxDuration: 500 * time.Millisecond}, ErrPolicy},
+		// Counted from the beginning, and long enough for the head to be there first.
+		{"idle", Policy{IdleTimeout: 5 * time.Second}, ErrPolicy},
+		{"duration", Policy{MaxDuration: 5 * time.Second}, ErrPolicy},
 		{"bytes", Policy{MaxBytes: 3}, ErrPolicy},
 		{"revoked", Policy{}, ErrClosed},
 	} {
