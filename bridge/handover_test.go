@@ -4,9 +4,9 @@ import (
 	"errors"
 	"io"
 	"net"
-	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // given is a client's connection that is given away in the handler (yielding).
@@ -103,18 +103,16 @@ func TestCloseWaitsForItsBridge(t *testing.T) {
 		e.relay.Table = &table
 		e.accept = func(c net.Conn) net.Conn { return &given{Conn: c} }
 		e.relay.Engine = engineFunc(func(client, backend net.Conn, done func(Summary)) Live {
-			begun := make(chan struct{})
 			go func() {
 				defer close(closed)
-				close(begun)
 				table.Close(nil, 1008, "over")
 				if !heard.Load() {
 					t.Error("Close returned before the bridge knew of it")
 				}
 			}()
-			<-begun
-			for range 1000 {
-				runtime.Gosched()
+			select {
+			case <-closed: // it has said so
+			case <-time.After(50 * time.Millisecond): // in which a Close that does not wait returns
 			}
 			return liveFunc(func(int, string) {
 				heard.Store(true)
