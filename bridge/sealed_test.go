@@ -18,7 +18,7 @@ import (
 
 // sealedRig is a bridge of the own engine whose client speaks TLS, with little room
 // in the kernel's buffers.
-func sealedRig(t *testing.T, pol Policy) (client *tls.Conn, backend *raw, live Live, ended chan Summary) {
+func sealedRig(t *testing.T, pol Policy) (client *tls.Conn, backend *raw, live Live, looks chan struct{}, ended chan Summary) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -29,8 +29,9 @@ func sealedRig(t *testing.T, pol Policy) (client *tls.Conn, backend *raw, live L
 	if err != nil {
 		t.Fatal(err)
 	}
-	near, far := tcpPair(t)
-	shallow(near)
+	plain, far := tcpPair(t)
+	shallow(plain)
+	near := &lookedAt{plain.(*net.TCPConn), make(chan struct{}, 1)}
 	far.SetReadBuffer(64 << 10)
 	far.SetDeadline(time.Now().Add(6 * wait))
 	server := tls.Server(near, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
@@ -47,14 +48,29 @@ func sealedRig(t *testing.T, pol Policy) (client *tls.Conn, backend *raw, live L
 	live = engine.Bridge(server, nearBackend, nil, pol, func(s Summary) { ended <- s })
 	// The kernel takes a reader for dead whose window opens by less than a segment, and
 	// one of the loopback is 64 KiB: here only the edge is to look.
-	findDead(near, time.Hour)
-	return client, backend, live, ended
+	findDead(plain, time.Hour)
+	return client, backend, live, near.looks, ended
+}
+
+// lookedAt is a socket that tells when somebody asks for its descriptor, which a
+// bridge does to look whether its peer takes anything.
+type lookedAt struct {
+	*net.TCPConn
+	looks chan struct{}
+}
+
+func (c *lookedAt) SyscallConn() (syscall.RawConn, error) {
+	select {
+	case c.looks <- struct{}{}:
+	default:
+	}
+	return c.TCPConn.SyscallConn()
 }
 
 // TestSealed: a client behind TLS is carried, told of the end, and takes its leave.
 func TestSealed(t *testing.T) {
 	t.Parallel()
-	client, backend, live, ended := sealedRig(t, Policy{DeadPeer: deadPeerOfTest})
+	client, backend, live, _, ended := sealedRig(t, Policy{DeadPeer: wait})
 	up, down := frame(0x82, text(70000), true), frame(0x82, text(90000), false)
 	go client.Write(up)
 	backend.expect(string(up))
@@ -75,15 +91,12 @@ func TestSealed(t *testing.T) {
 	}
 }
 
-// deadPeerOfTest is short, and long enough for a reader that lives.
-const deadPeerOfTest = 4 * time.Second
-
 // TestSealedSlowReader: a reader behind TLS for whom single writes take longer than
 // the looks at it is not cut, and loses nothing; a deadline that passed would have
 // broken its TLS.
 func TestSealedSlowReader(t *testing.T) {
 	t.Parallel()
-	client, backend, _, ended := sealedRig(t, Policy{DeadPeer: deadPeerOfTest})
+	client, backend, _, looks, ended := sealedRig(t, Policy{DeadPeer: 8 * time.Second})
 	said, heard := newTraffic(1, false), newTraffic(1, false)
 	go func() {
 		defer backend.CloseWrite()
@@ -107,21 +120,20 @@ func TestSealedSlowReader(t *testing.T) {
 		}
 	}
 	buf := make([]byte, 16<<10)
-	for begun := time.Now(); time.Since(begun) < 2*deadPeerOfTest; {
-		n, err := client.Read(buf)
-		if err != nil {
-			t.Fatalf("after %d bytes: %v", heard.sent, err)
+	read := func(upTo int64) {
+		for heard.sent < upTo {
+			n, err := client.Read(buf)
+			if err != nil {
+				t.Fatalf("after %d bytes: %v", heard.sent, err)
+			}
+			check(buf[:n])
 		}
-		check(buf[:n])
-		time.Sleep(deadPeerOfTest / 20) // the reader's slowness
 	}
-	for heard.sent < 4<<20 {
-		n, err := client.Read(buf)
-		if err != nil {
-			t.Fatalf("after %d bytes: %v", heard.sent, err)
-		}
-		check(buf[:n])
+	for i := range int64(8) { // the reader's slowness: it takes more than the kernel holds, but waits for a look each time
+		within(t, looks, "nobody looks at the reader")
+		read((i + 1) * (200 << 10))
 	}
+	read(4 << 20)
 	client.Close()
 	backend.Close()
 	within(t, ended, "the bridge did not end")
@@ -130,7 +142,7 @@ func TestSealedSlowReader(t *testing.T) {
 // TestSealedNeverReads: one that takes nothing does not keep the bridge.
 func TestSealedNeverReads(t *testing.T) {
 	t.Parallel()
-	_, backend, _, ended := sealedRig(t, Policy{DeadPeer: deadPeerOfTest})
+	_, backend, _, _, ended := sealedRig(t, Policy{DeadPeer: 4 * time.Second})
 	go func() {
 		for said := newTraffic(1, false); ; {
 			n, err := backend.Write(said.ahead())
