@@ -53,17 +53,23 @@ func TestEngineTimeLimits(t *testing.T) {
 // TestEngineNotIdle: traffic of either side alone keeps a bridge from being idle.
 func TestEngineNotIdle(t *testing.T) {
 	everyEngine(t, func(t *testing.T, e engineCase) {
-		e.bothSides(t, Policy{IdleTimeout: 2 * time.Second}, func(t *testing.T, r *rig, s side) {
+		const bound = 4 * time.Second
+		e.bothSides(t, Policy{IdleTimeout: bound}, func(t *testing.T, r *rig, s side) {
 			f := frame(0x82, text(100), s.masked)
-			sent := 0
-			for begun := time.Now(); time.Since(begun) < 3*time.Second; sent++ {
-				s.from.Write(f)
+			c, heard := r.chat(), 0
+			for begun := time.Now(); time.Since(begun) < 3*bound/2; heard++ {
+				c.says(s, f)
+				head, _ := s.to.br.Peek(1)
+				c.quiet(c.before)
+				if bytes.Equal(head, []byte{bitFin | opClose}) && c.silence >= bound {
+					break // this machine let it be idle
+				}
 				s.to.expect(string(f))
 				time.Sleep(50 * time.Millisecond) // well below the bound: the pace of the talk
 			}
 			s.to.expectClose(s.masked, 1008, "idle for too long") // now it is
-			if got := r.summary(); got.BytesIn+got.BytesOut != int64(sent*len(f)) {
-				t.Errorf("%d frames, %+v", sent, got)
+			if got := r.summary(); got.BytesIn+got.BytesOut != int64(heard*len(f)) {
+				t.Errorf("%d frames, %+v", heard, got)
 			}
 		})
 	})

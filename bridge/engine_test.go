@@ -78,6 +78,7 @@ func eachEngine(t *testing.T, f func(t *testing.T, e engineCase)) {
 type rig struct {
 	client, backend *raw
 	live            Live
+	made            time.Time // no later than the bridge began
 	ended           chan Summary
 	t               testing.TB
 }
@@ -98,7 +99,7 @@ func (e engineCase) rig(t testing.TB, pol Policy, early ...[]byte) *rig {
 		up = early[0]
 		nearBackend = &earlyConn{Conn: nearBackend, early: early[1]}
 	}
-	r := &rig{client: client, backend: backend, ended: make(chan Summary, 2), t: t}
+	r := &rig{client: client, backend: backend, made: time.Now(), ended: make(chan Summary, 2), t: t}
 	r.live = e.engine.Bridge(nearClient, nearBackend, up, pol, func(s Summary) { r.ended <- s })
 	t.Cleanup(func() { // no engine outlives its test
 		client.Close()
@@ -162,10 +163,11 @@ func (r *rig) fromBackend() side { return side{r.backend, r.client, "backend", f
 // sides are both directions of r.
 func (r *rig) sides() []side { return []side{r.fromClient(), r.fromBackend()} }
 
-// bothSides runs f for a fresh bridge and each direction of it.
+// bothSides runs f for a fresh bridge and each direction of it, at the same time.
 func (e engineCase) bothSides(t *testing.T, pol Policy, f func(t *testing.T, r *rig, s side)) {
 	for i, name := range []string{"client", "backend"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := e.rig(t, pol)
 			f(t, r, r.sides()[i])
 		})
