@@ -130,22 +130,26 @@ func (t *traffic) make() {
 // fill sends until nothing is taken any more for some time.
 func fill(t testing.TB, c *raw, tr *traffic) {
 	t.Helper()
-	for {
+	if err := full(c, tr); err != nil {
+		t.Errorf("fill: %v", err)
+	}
+}
+
+// full is fill that tells why nothing more could be sent; nil if nothing is taken.
+func full(c *raw, tr *traffic) error {
+	for tr.sent <= 256<<20 {
 		c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
 		n, err := c.Write(tr.ahead())
 		tr.took(n)
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			c.SetWriteDeadline(time.Now().Add(3 * wait))
-			return
+			return nil
 		case err != nil:
-			t.Errorf("fill: %v", err)
-			return
-		case tr.sent > 256<<20:
-			t.Error("256 MiB were taken for a peer that does not read")
-			return
+			return err
 		}
 	}
+	return errors.New("256 MiB were taken for a peer that does not read")
 }
 
 // send sends total bytes, and what is missing of the last frame, in random slices
