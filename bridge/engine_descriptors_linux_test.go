@@ -56,26 +56,26 @@ func echoes(r *raw, nonce string) bool {
 // cannot carry, keeps what it carries, and carries more when there are some again.
 func TestEngineFewDescriptors(t *testing.T) {
 	everyEngine(t, func(t *testing.T, e engineCase) {
-		c := e.child(t, backend(t, echoFrames), 80)
+		const files = 80
+		c := e.child(t, backend(t, echoFrames), files)
 		var live []*raw
 		refused := 0
 		for refused < 20 {
 			r := dialRaw(t, c.addr)
-			r.SetDeadline(time.Now().Add(time.Second)) // a connection that cannot be accepted waits
-			if r.upgraded() {
-				r.SetDeadline(time.Now().Add(6 * wait))
+			r.SetDeadline(time.Now().Add(6 * wait))
+			if c.carries(r, files) {
 				live = append(live, r)
 			} else {
 				r.Close()
 				refused++
 			}
-			if len(live) > 80 {
+			if len(live) > files {
 				t.Fatal("more bridges than descriptors")
 			}
 		}
-		t.Logf("%d bridges in 80 descriptors", len(live))
+		t.Logf("%d bridges in %d descriptors", len(live), files)
 		if len(live) < 20 {
-			t.Errorf("%d bridges in 80 descriptors", len(live))
+			t.Errorf("%d bridges in %d descriptors", len(live), files)
 		}
 		for i, r := range live {
 			echoes(r, strconv.Itoa(i))
@@ -102,6 +102,26 @@ func TestEngineFewDescriptors(t *testing.T) {
 			r.Close()
 		}
 	})
+}
+
+// carries says whether the edge, which may have so many descriptors, makes a bridge
+// of r. It refuses one, or has none left to accept it with.
+func (c *childEdge) carries(r *raw, files int) bool {
+	c.t.Helper()
+	answered := make(chan bool, 1)
+	go func() { answered <- r.upgraded() }()
+	for {
+		select {
+		case ok := <-answered:
+			return ok
+		case <-time.After(500 * time.Millisecond):
+			if c.count().files >= files {
+				r.Close()
+				<-answered
+				return false
+			}
+		}
+	}
 }
 
 // upgraded sends a handshake and says whether it was accepted.
