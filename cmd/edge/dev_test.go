@@ -149,7 +149,18 @@ func edit(t *testing.T, file, old, new string) {
 	if !strings.Contains(string(b), old) {
 		t.Fatalf("%s does not hold %q", file, old)
 	}
-	if err := os.WriteFile(file, []byte(strings.Replace(string(b), old, new, 1)), 0o644); err != nil {
+	replace(t, file, []byte(strings.Replace(string(b), old, new, 1)))
+}
+
+// replace writes a file in one step: who watches it never reads a part of it. Tests that
+// are about such parts write them.
+func replace(t *testing.T, file string, content []byte) {
+	t.Helper()
+	whole := filepath.Join(t.TempDir(), filepath.Base(file))
+	if err := os.WriteFile(whole, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(whole, file); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -39,9 +39,7 @@ func writeFiles(t *testing.T, dir string, files ...string) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(files[i+1]), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		replace(t, path, []byte(files[i+1]))
 	}
 }
 

@@ -65,18 +65,6 @@ func (s *serving) stop(t *testing.T) {
 	}
 }
 
-// putModule writes a module in one step, as a build does.
-func putModule(t *testing.T, path string, module []byte) {
-	t.Helper()
-	hidden := filepath.Join(filepath.Dir(path), "."+filepath.Base(path))
-	if err := os.WriteFile(hidden, module, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(hidden, path); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestUploadedPlugin has modules loaded over the admin API: one that is not taken
 // leaves the last one serving, and a restart brings back what served.
 func TestUploadedPlugin(t *testing.T) {
@@ -87,9 +75,9 @@ func TestUploadedPlugin(t *testing.T) {
 	s.serves(t, url, "edge plugin load app FILE")
 	s.does(t, []string{"plugin", "list"}, "app       -  -       none", "it has no module yet: edge plugin load app FILE")
 	one, two, bad := filepath.Join(s.dir, "one.wasm"), filepath.Join(s.dir, "app.wasm"), filepath.Join(s.dir, "bad.wasm")
-	putModule(t, one, answeringModule("module one"))
-	putModule(t, two, answeringModule("module two"))
-	putModule(t, bad, []byte("no module"))
+	replace(t, one, answeringModule("module one"))
+	replace(t, two, answeringModule("module two"))
+	replace(t, bad, []byte("no module"))
 
 	s.does(t, []string{"plugin", "load", "app", one}, "app: generation 1, "+digestOf(answeringModule("module one"))[:12]+", serving")
 	s.serves(t, url, "module one")
@@ -132,7 +120,7 @@ func TestFolderOfVersions(t *testing.T) {
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	put := func(name, text string) { putModule(t, filepath.Join(folder, name), answeringModule(text)) }
+	put := func(name, text string) { replace(t, filepath.Join(folder, name), answeringModule(text)) }
 	put("v9.wasm", "version nine")
 	put("v10.wasm", "version ten")
 	s := serveIn(t, dir, sourcedConfig("./versions"))
@@ -140,7 +128,7 @@ func TestFolderOfVersions(t *testing.T) {
 	s.serves(t, url, "version ten")
 	put("v11.wasm", "version eleven")
 	s.serves(t, url, "version eleven")
-	putModule(t, filepath.Join(folder, "v12.wasm"), []byte("no module"))
+	replace(t, filepath.Join(folder, "v12.wasm"), []byte("no module"))
 	s.logged(t, "plugin module refused")
 	s.serves(t, url, "version eleven")
 	s.does(t, []string{"plugin", "list"}, "was refused at meter", folder)
@@ -246,20 +234,20 @@ func TestSourceChanges(t *testing.T) {
 	t.Parallel()
 	s := startServing(t, sourcedConfig("upload"))
 	url := s.url(t)
-	putModule(t, filepath.Join(s.dir, "other.wasm"), answeringModule("uploaded"))
+	replace(t, filepath.Join(s.dir, "other.wasm"), answeringModule("uploaded"))
 	s.does(t, []string{"plugin", "load", "app", filepath.Join(s.dir, "other.wasm")}, ", serving")
 	s.serves(t, url, "uploaded")
 	if err := os.Mkdir(filepath.Join(s.dir, "versions"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	putModule(t, filepath.Join(s.dir, "versions", "v1.wasm"), answeringModule("a version"))
+	replace(t, filepath.Join(s.dir, "versions", "v1.wasm"), answeringModule("a version"))
 	edit(t, s.config, `"upload"`, `"versions"`)
 	s.signal(syscall.SIGHUP)
 	s.serves(t, url, "a version")
 	edit(t, s.config, `"versions"`, `"app.wasm"`)
 	s.signal(syscall.SIGHUP)
 	s.serves(t, url, "hello")
-	putModule(t, filepath.Join(s.dir, "versions", "v2.wasm"), answeringModule("a version that nobody follows"))
+	replace(t, filepath.Join(s.dir, "versions", "v2.wasm"), answeringModule("a version that nobody follows"))
 	edit(t, s.config, `"app.wasm"`, `"upload"`)
 	s.signal(syscall.SIGHUP)
 	s.loggedTimes(t, "msg=reloaded", 3)

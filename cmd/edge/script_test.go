@@ -94,7 +94,10 @@ func writeAnswering(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: answering file text")
 	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), answeringModule(args[1]), 0o644))
+	file := ts.MkAbs(args[0])
+	whole := file + ".whole" // an edge may watch the file, and must not read a part of it
+	ts.Check(os.WriteFile(whole, answeringModule(args[1]), 0o644))
+	ts.Check(os.Rename(whole, file))
 }
 
 // answeringModule is a plugin of a few bytes: 200 and the text, whatever is

@@ -171,9 +171,7 @@ func TestSignalDuringReload(t *testing.T) {
 	t.Parallel()
 	s := startServe(t)
 	s.logged(t, "msg=serving")
-	if err := os.WriteFile(filepath.Join(s.dir, "app.wasm"), endlessModule(), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	replace(t, filepath.Join(s.dir, "app.wasm"), endlessModule())
 	s.signal(syscall.SIGHUP)
 	s.signal(syscall.SIGTERM)
 	if err := s.end(t); err != nil {
