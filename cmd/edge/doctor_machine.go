@@ -170,7 +170,7 @@ func (x *examination) port(name, address, keys string, running bool, level strin
 }
 
 // healthTime bounds the question whether an edge listens somewhere.
-const healthTime = 2 * time.Second
+const healthTime = 5 * time.Second
 
 // answersHealth tells whether an edge listens at the address: /healthz is
 // answered at the public one and at that of the admin API.
