@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -44,7 +45,7 @@ func (r *record) log() *slog.Logger {
 func open(t testing.TB, c Config) *Manager {
 	t.Helper()
 	if c.Dir == "" {
-		c.Dir = filepath.Join(t.TempDir(), "tls")
+		c.Dir = filepath.Join(tempDir(t), "tls")
 	}
 	m, err := Open(c)
 	if err != nil {
@@ -52,6 +53,18 @@ func open(t testing.TB, c Config) *Manager {
 	}
 	t.Cleanup(m.Close)
 	return m
+}
+
+// tempDir is t.TempDir for those into which somebody may still write at the test's end:
+// what certmagic has begun to renew ends in its own time.
+func tempDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "certs-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { within(t, "removing "+dir, func() bool { return os.RemoveAll(dir) == nil }) })
+	return dir
 }
 
 // listen greets whoever connects with a handshake, and closes. It returns the
