@@ -85,7 +85,8 @@ func run(m *testing.M) (code int, err error) {
 // build makes what the tests need and returns the path of the binary under test:
 // bin/edge, or one built with the race detector when the tests are.
 func build() (binary string, err error) {
-	if err := command("make", "-C", root, "setup", "tools"); err != nil || !raceEnabled {
+	// The tests of another package may ask make at the same time for the same files.
+	if err := command("flock", "-o", root, "make", "-C", root, "setup", "tools"); err != nil || !raceEnabled {
 		return filepath.Join(root, "bin", "edge"), err
 	}
 	binary = filepath.Join(root, "bin", "edge-race")

@@ -38,7 +38,7 @@ func prepare() error {
 	}
 	root = filepath.Join(wd, "..", "..", "..")
 	binary = filepath.Join(root, "bin", "edge")
-	if err := run("make", "-C", root, "setup"); err != nil {
+	if err := makeTargets("setup"); err != nil {
 		return err
 	}
 	if err := compileExamples(); err != nil || !raceEnabled {
@@ -84,6 +84,12 @@ func compileExamples() error {
 		return fmt.Errorf("%s: served: %t, %w", cmd, served, err)
 	}
 	return nil
+}
+
+// makeTargets asks make for what tests need, one package's tests at a time: two makes
+// beside each other would write the same files.
+func makeTargets(targets ...string) error {
+	return run("flock", append([]string{"-o", root, "make", "-C", root}, targets...)...)
 }
 
 func run(name string, args ...string) error {

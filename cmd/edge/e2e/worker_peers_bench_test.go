@@ -68,7 +68,7 @@ export const proxyToSandbox = (request, server) => server.fetch(request);
 func startWorkerd(b *testing.B, server string) *edge {
 	program := filepath.Join(root, "bin", "peers", "workerd")
 	if _, err := os.Stat(program); err != nil {
-		if err := run("make", "-C", root, "bin/peers/workerd"); err != nil {
+		if err := makeTargets("bin/peers/workerd"); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -282,7 +282,7 @@ func addFile(archive *tar.Writer, header *tar.Header, content []byte) error {
 // that runs them where there is no image.
 func needTools(t testing.TB) {
 	t.Helper()
-	if err := run("make", "-C", root, "tools"); err != nil {
+	if err := makeTargets("tools"); err != nil {
 		t.Fatal(err)
 	}
 }
