@@ -4,7 +4,7 @@ GO      ?= go
 NPM     ?= npm
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 # Packages and their tests run two at a time: many of them start real sandboxes.
-TESTFLAGS ?= -p 2 -timeout 20m
+TESTFLAGS ?= -p 2 -timeout 40m
 FUZZTIME  ?= 20s
 BENCHTIME ?= 2s
 # For edge-bench run: -quick, -only mode,..., -peers name,..., -rounds n
@@ -180,15 +180,13 @@ node_modules/.package-lock.json: package.json package-lock.json
 	$(NPM) ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-# npm installs all anew. What was made of the same packages before is not made again,
-# above all not by tests that run beside others: its time stays what it was.
+# The packages that are there already are installed again, the same ones: what was
+# made of them stays up to date, or everybody who asks for it next makes it again,
+# several at the same time where packages' tests run beside each other.
 node_modules/.dev: node_modules/.package-lock.json
-	@if [ ! -d node_modules/vite ]; then \
-		before=$$(mktemp) && touch -r $< "$$before" && \
-		$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error && \
-		touch -r "$$before" $< && rm "$$before"; \
-	fi
-	@touch $@
+	@mkdir -p build && touch -r $< build/.npm
+	@[ -d node_modules/vite ] || $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch -r build/.npm $< && touch $@
 
 bin/node/node: sandboxmgr/docker/image/package.json sandboxmgr/docker/image/package-lock.json
 	@command -v $(NPM) >/dev/null || { echo "make: there is no npm here: install Node.js with npm"; exit 1; }
