@@ -48,8 +48,7 @@ func TestChaos(t *testing.T) {
 	if ctx.Err() != nil {
 		t.Fatal("somebody hung")
 	}
-	starts, _ := w.count()
-	t.Logf("%d machines were started, %d removed", starts, w.removes)
+	w.set(func() { t.Logf("%d machines were started, %d removed", w.starts, w.removes) })
 	nothingIsLeft(t, e)
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"edge/abi"
@@ -137,20 +138,22 @@ func TestStopAndDestroyOfAPausedOne(t *testing.T) {
 // What is paused stays as it was left: it does not sleep before it runs on.
 func TestAPausedOneDoesNotSleep(t *testing.T) {
 	t.Parallel()
-	const after = 10 * time.Millisecond
-	e := newEdge(t, newWorld(t), newMemory(), binding(func(b *Binding) { b.SleepAfter = after }))
-	s, _ := e.pause("s")
-	if st := e.look("s"); st.SleepsAt != nil || !slices.Contains(st.Why, "paused") {
-		t.Errorf("it sleeps at %v; kept awake by %v", st.SleepsAt, st.Why)
-	}
-	u := e.units[s.key]
-	if _, ok := u.drowse(time.Now().Add(time.Hour)); ok || e.state("s") != "running" {
-		t.Errorf("an hour later it is %s", e.state("s"))
-	}
-	if _, err := s.Resume(t.Context(), &abi.Empty{}); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "sleep", func() bool { return e.state("s") == "stopped" })
+	synctest.Test(t, func(t *testing.T) { // or it might sleep before it is paused
+		const after = 10 * time.Millisecond
+		e := newEdge(t, newWorld(t), newMemory(), binding(func(b *Binding) { b.SleepAfter = after }))
+		s, _ := e.pause("s")
+		if st := e.look("s"); st.SleepsAt != nil || !slices.Contains(st.Why, "paused") {
+			t.Errorf("it sleeps at %v; kept awake by %v", st.SleepsAt, st.Why)
+		}
+		u := e.units[s.key]
+		if _, ok := u.drowse(time.Now().Add(time.Hour)); ok || e.state("s") != "running" {
+			t.Errorf("an hour later it is %s", e.state("s"))
+		}
+		if _, err := s.Resume(t.Context(), &abi.Empty{}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "sleep", func() bool { return e.state("s") == "stopped" })
+	})
 }
 
 func TestAdoptionOfAPausedOne(t *testing.T) {

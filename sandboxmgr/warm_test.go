@@ -271,13 +271,15 @@ func TestWarmMachineThatEndsWhileItIsTaken(t *testing.T) {
 	w := newWorld(t)
 	e := newEdge(t, w, newMemory(), binding(func(b *Binding) { b.Warm = 1 }))
 	name := e.awaitWarm(1)[0]
-	w.handle["setEnvVars"] = func(m *machine, _ json.RawMessage) (any, error) {
-		if m.spec.Name == name {
-			m.end(1, false)
-			return nil, abi.Errorf(abi.CodeSandboxExited, "gone")
+	w.set(func() {
+		w.handle["setEnvVars"] = func(m *machine, _ json.RawMessage) (any, error) {
+			if m.spec.Name == name {
+				m.end(1, false)
+				return nil, abi.Errorf(abi.CodeSandboxExited, "gone")
+			}
+			return abi.Empty{}, nil
 		}
-		return abi.Empty{}, nil
-	}
+	})
 	s := e.handle(abi.SandboxRef{Binding: "B", ID: "s", SandboxOptions: abi.SandboxOptions{Env: map[string]string{"A": "b"}}})
 	run, err := s.Running(t.Context())
 	if err != nil || run.Generation != 1 {

@@ -253,7 +253,7 @@ func manyPorts(t *testing.T, k *keeper) {
 // portsSleep: that ports are watched keeps no sandbox awake, nor does asking for them.
 func portsSleep(t *testing.T, k *keeper) {
 	k.close(t)
-	k.sleep = time.Second
+	k.sleep = 5 * time.Second // longer than between two calls
 	k.open(t)
 	k.start(t, "web", 8080, "serve", "127.0.0.1:8080")
 	k.until(t, "sleep", func() (string, bool) {
