@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"edge/sandboxmgr/runtimetest"
 )
@@ -81,16 +82,7 @@ func (e *secondEngine) stop(t *testing.T) {
 // files.
 func (e *secondEngine) clean(t *testing.T) {
 	t.Helper()
-	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		t.Error(err)
-	}
-	for _, path := range lines {
-		line, err := os.ReadFile(path)
-		pid, perr := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if err == nil && perr == nil && bytes.Contains(line, []byte(e.dir+"/")) {
-			_ = syscall.Kill(pid, syscall.SIGKILL) // it may be ending
-		}
+	for end := time.Now().Add(time.Minute); e.killRest(t) && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 	}
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
@@ -104,6 +96,25 @@ func (e *secondEngine) clean(t *testing.T) {
 	if err := os.RemoveAll(e.dir); err != nil {
 		t.Error(err)
 	}
+}
+
+// killRest kills what still runs of the engine, and tells whether anything did: it may
+// write into the engine's folder until it has ended.
+func (e *secondEngine) killRest(t *testing.T) (found bool) {
+	t.Helper()
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Error(err)
+	}
+	for _, path := range lines {
+		line, err := os.ReadFile(path)
+		pid, perr := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err == nil && perr == nil && bytes.Contains(line, []byte(e.dir+"/")) {
+			found = true
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may be ending
+		}
+	}
+	return found
 }
 
 func (e *secondEngine) runtime(t *testing.T) *Runtime {
