@@ -134,7 +134,7 @@ func TestTools(t *testing.T) {
 	}
 	defer c.Close()
 	fmt.Fprint(c, "GET /x HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\n\r\n")
-	c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	c.SetReadDeadline(time.Now().Add(time.Minute))
 	if text, err := io.ReadAll(c); !strings.Contains(string(text), "from bun /x") {
 		t.Errorf("bun answered %q, %v", text, err)
 	}
