@@ -125,7 +125,7 @@ func TestExhausted(t *testing.T) {
 func TestFuel(t *testing.T) {
 	t.Parallel()
 	source := "export default { async fetch(r: Request) { if (r.url.includes('loop')) for (;;) {}\n return new Response('fine') } }\n"
-	p, log := serve(t, build(t, source), nil, func(s *plugins.Spec) { s.Fuel = 200e6 })
+	p, log := serve(t, build(t, source), nil, func(s *plugins.Spec) { s.Fuel = 1e9 })
 	if e := errorOf(t, p, request("/loop")); e.Code != abi.CodeTimeout || !strings.Contains(log.String(), "interrupted") {
 		t.Errorf("got %v; log:\n%s", e, log)
 	}
