@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // patience is how long tests wait for what has to come.
@@ -141,6 +144,29 @@ func within(t testing.TB, what string, holds func() bool) {
 		if time.Now().After(end) {
 			t.Fatalf("%s: not within %s", what, patience)
 		}
+	}
+}
+
+// TestStorageInALog: what certmagic logs of its storage is the folder, and not the locks,
+// which others take meanwhile.
+func TestStorageInALog(t *testing.T) {
+	t.Parallel()
+	s, log := newStorage("/a/folder"), new(record)
+	var work sync.WaitGroup
+	work.Go(func() {
+		for i := range 100 {
+			name := fmt.Sprint("lock-", i)
+			if err := errors.Join(s.Lock(t.Context(), name), s.Unlock(t.Context(), name)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 100 {
+		quietly(log.log()).Info("cleaning", zap.Any("storage", s))
+	}
+	work.Wait()
+	if said := log.String(); strings.Count(said, "storage=/a/folder\n") != 100 {
+		t.Errorf("the log holds\n%.500s", said)
 	}
 }
 

@@ -3,6 +3,7 @@ package certs
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"github.com/caddyserver/certmagic"
@@ -17,11 +18,18 @@ type storage struct {
 	held map[string]chan struct{} // closed when the lock is given up
 }
 
-var _ certmagic.Storage = (*storage)(nil)
+var (
+	_ certmagic.Storage = (*storage)(nil)
+	_ slog.LogValuer    = (*storage)(nil)
+)
 
 func newStorage(dir string) *storage {
 	return &storage{files: certmagic.FileStorage{Path: dir}, held: map[string]chan struct{}{}}
 }
+
+// LogValue is the folder: certmagic logs its storage, and to print all of it would be to
+// read the locks while others take them.
+func (s *storage) LogValue() slog.Value { return slog.StringValue(s.files.Path) }
 
 // Lock waits for the lock of that name.
 func (s *storage) Lock(ctx context.Context, name string) error {
