@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"edge/abi"
@@ -29,39 +30,41 @@ func successor(t *testing.T, old *edge, change func(*Config)) *edge {
 
 func TestAdoption(t *testing.T) {
 	t.Parallel()
-	e := newEdge(t, newWorld(t), newMemory(), nil)
-	s, m, _ := e.start("s")
-	if _, err := s.StartProcess(t.Context(), &abi.StartProcessRequest{ProcessID: "server", Command: "serve"}); err != nil {
-		t.Fatal(err)
-	}
-	m.print("server", "up\n", "")
-	exposed, err := s.ExposePort(t.Context(), &abi.ExposePortRequest{Port: 8080})
-	if err != nil {
-		t.Fatal(err)
-	}
+	synctest.Test(t, func(t *testing.T) { // processes are counted within countTimeout
+		e := newEdge(t, newWorld(t), newMemory(), nil)
+		s, m, _ := e.start("s")
+		if _, err := s.StartProcess(t.Context(), &abi.StartProcessRequest{ProcessID: "server", Command: "serve"}); err != nil {
+			t.Fatal(err)
+		}
+		m.print("server", "up\n", "")
+		exposed, err := s.ExposePort(t.Context(), &abi.ExposePortRequest{Port: 8080})
+		if err != nil {
+			t.Fatal(err)
+		}
 
-	e = successor(t, e, nil)
-	s, _, run := e.start("s")
-	if run.Generation != 1 || run.Started {
-		t.Errorf("run %+v, want generation 1 again", run)
-	}
-	logs, err := s.GetLogs(t.Context(), &abi.LogsRequest{ProcessID: "server"})
-	if err != nil || logs.Stdout != "up\n" {
-		t.Errorf("logs %+v, %v", logs, err)
-	}
-	list, err := s.GetExposedPorts(t.Context(), &abi.Empty{})
-	if err != nil || len(list.Ports) != 1 || list.Ports[0].URL != exposed.URL {
-		t.Errorf("exposed %+v, %v; want %s", list, err, exposed.URL)
-	}
-	if starts, _ := e.w.count(); starts != 1 {
-		t.Errorf("%d starts", starts)
-	}
-	if st, err := s.GetState(t.Context(), &abi.Empty{}); err != nil || st.State != "running" || st.Processes != 1 {
-		t.Errorf("state %+v, %v", st, err)
-	}
-	eventually(t, "event", func() bool { return slices.Equal(e.kinds(), []EventKind{EventAdopted}) })
-	m.end(0, false) // an adopted machine is watched like any other
-	<-run.Ended
+		e = successor(t, e, nil)
+		s, _, run := e.start("s")
+		if run.Generation != 1 || run.Started {
+			t.Errorf("run %+v, want generation 1 again", run)
+		}
+		logs, err := s.GetLogs(t.Context(), &abi.LogsRequest{ProcessID: "server"})
+		if err != nil || logs.Stdout != "up\n" {
+			t.Errorf("logs %+v, %v", logs, err)
+		}
+		list, err := s.GetExposedPorts(t.Context(), &abi.Empty{})
+		if err != nil || len(list.Ports) != 1 || list.Ports[0].URL != exposed.URL {
+			t.Errorf("exposed %+v, %v; want %s", list, err, exposed.URL)
+		}
+		if starts, _ := e.w.count(); starts != 1 {
+			t.Errorf("%d starts", starts)
+		}
+		if st, err := s.GetState(t.Context(), &abi.Empty{}); err != nil || st.State != "running" || st.Processes != 1 {
+			t.Errorf("state %+v, %v", st, err)
+		}
+		eventually(t, "event", func() bool { return slices.Equal(e.kinds(), []EventKind{EventAdopted}) })
+		m.end(0, false) // an adopted machine is watched like any other
+		<-run.Ended
+	})
 }
 
 // TestCrashDuringSetEnvVars ends the edge between the record of a variable and its

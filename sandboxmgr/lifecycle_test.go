@@ -560,24 +560,26 @@ func TestAutostart(t *testing.T) {
 
 func TestAutostartThatFailsFailsTheStart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.handle["startProcess"] = func(m *machine, body json.RawMessage) (any, error) {
-		p, err := m.startProcess(body)
-		m.print("server", "", "no such module")
-		m.exitProcess("server", 3)
-		return p, err
-	}
-	e := newEdge(t, w, newMemory(), func(c *Config) {
-		b := c.Bindings["B"]
-		b.Start = []Autostart{{StartProcessRequest: abi.StartProcessRequest{ProcessID: "server", Command: "serve"}, Port: 8080}}
-		c.Bindings["B"] = b
+	synctest.Test(t, func(t *testing.T) { // what it printed is asked for within diagnoseTimeout
+		w := newWorld(t)
+		w.handle["startProcess"] = func(m *machine, body json.RawMessage) (any, error) {
+			p, err := m.startProcess(body)
+			m.print("server", "", "no such module")
+			m.exitProcess("server", 3)
+			return p, err
+		}
+		e := newEdge(t, w, newMemory(), func(c *Config) {
+			b := c.Bindings["B"]
+			b.Start = []Autostart{{StartProcessRequest: abi.StartProcessRequest{ProcessID: "server", Command: "serve"}, Port: 8080}}
+			c.Bindings["B"] = b
+		})
+		_, err := e.sandbox("s").Running(t.Context())
+		got := wantCode(t, err, abi.CodeProcessExitedBeforeReady)
+		if !strings.Contains(string(got.Details), `"exitCode":3`) || !strings.Contains(string(got.Details), "no such module") {
+			t.Errorf("details %s", got.Details)
+		}
+		if _, running := w.count(); running != 0 || e.state("s") != "absent" {
+			t.Errorf("%d machines, state %s", running, e.state("s"))
+		}
 	})
-	_, err := e.sandbox("s").Running(t.Context())
-	got := wantCode(t, err, abi.CodeProcessExitedBeforeReady)
-	if !strings.Contains(string(got.Details), `"exitCode":3`) || !strings.Contains(string(got.Details), "no such module") {
-		t.Errorf("details %s", got.Details)
-	}
-	if _, running := w.count(); running != 0 || e.state("s") != "absent" {
-		t.Errorf("%d machines, state %s", running, e.state("s"))
-	}
 }

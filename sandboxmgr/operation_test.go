@@ -294,25 +294,27 @@ func TestCallersOwnEnd(t *testing.T) {
 
 func TestCallThatLosesItsSandboxIsNotRepeated(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	e := newEdge(t, w, newMemory(), nil)
-	s, _, _ := e.start("s")
-	calls := 0
-	w.set(func() {
-		w.handle["exec"] = func(m *machine, _ json.RawMessage) (any, error) { calls++; m.end(137, true); return nil, errLinkLost }
+	synctest.Test(t, func(t *testing.T) { // how it ended is waited for no longer than exitWait
+		w := newWorld(t)
+		e := newEdge(t, w, newMemory(), nil)
+		s, _, _ := e.start("s")
+		calls := 0
+		w.set(func() {
+			w.handle["exec"] = func(m *machine, _ json.RawMessage) (any, error) { calls++; m.end(137, true); return nil, errLinkLost }
+		})
+		_, err := s.Exec(t.Context(), &abi.ExecRequest{Command: "x"})
+		got := wantCode(t, err, abi.CodeSandboxExited)
+		if got.Started != abi.StartedMaybe || !strings.Contains(string(got.Details), `"oomKilled":true`) || calls != 1 {
+			t.Errorf("error %+v, details %s, %d calls", got, got.Details, calls)
+		}
+		w.set(func() { delete(w.handle, "exec") })
+		if _, err := s.Exec(t.Context(), &abi.ExecRequest{Command: "x"}); err != nil {
+			t.Errorf("the next use: %v", err)
+		}
+		if st, err := s.GetState(t.Context(), &abi.Empty{}); err != nil || st.Generation != 2 {
+			t.Errorf("state %+v, %v", st, err)
+		}
 	})
-	_, err := s.Exec(t.Context(), &abi.ExecRequest{Command: "x"})
-	got := wantCode(t, err, abi.CodeSandboxExited)
-	if got.Started != abi.StartedMaybe || !strings.Contains(string(got.Details), `"oomKilled":true`) || calls != 1 {
-		t.Errorf("error %+v, details %s, %d calls", got, got.Details, calls)
-	}
-	w.set(func() { delete(w.handle, "exec") })
-	if _, err := s.Exec(t.Context(), &abi.ExecRequest{Command: "x"}); err != nil {
-		t.Errorf("the next use: %v", err)
-	}
-	if st, err := s.GetState(t.Context(), &abi.Empty{}); err != nil || st.Generation != 2 {
-		t.Errorf("state %+v, %v", st, err)
-	}
 }
 
 // TestCallBeforeTheEndIsKnown has an engine tell late that a machine ended: a

@@ -131,26 +131,28 @@ func TestWaitForPortSeesAServerThatComesLater(t *testing.T) {
 
 func TestWaitForPortEndsWithTheProcess(t *testing.T) {
 	t.Parallel()
-	e := newEdge(t, newWorld(t), newMemory(), nil)
-	s, m, _ := e.start("s")
-	for _, id := range []string{"before", "during"} {
-		if _, err := s.StartProcess(t.Context(), &abi.StartProcessRequest{ProcessID: id, Command: "x"}); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) { // what it printed is asked for within diagnoseTimeout
+		e := newEdge(t, newWorld(t), newMemory(), nil)
+		s, m, _ := e.start("s")
+		for _, id := range []string{"before", "during"} {
+			if _, err := s.StartProcess(t.Context(), &abi.StartProcessRequest{ProcessID: id, Command: "x"}); err != nil {
+				t.Fatal(err)
+			}
+			m.print(id, "", "Error: no such file\n")
 		}
-		m.print(id, "", "Error: no such file\n")
-	}
-	m.serve(8080, silent) // an http try hangs on it
-	m.exitProcess("before", 1)
-	for _, id := range []string{"before", "during"} {
-		if id == "during" {
-			time.AfterFunc(5*time.Millisecond, func() { m.exitProcess(id, 1) })
+		m.serve(8080, silent) // an http try hangs on it
+		m.exitProcess("before", 1)
+		for _, id := range []string{"before", "during"} {
+			if id == "during" {
+				time.AfterFunc(5*time.Millisecond, func() { m.exitProcess(id, 1) })
+			}
+			_, err := s.WaitForPort(t.Context(), &abi.WaitForPortRequest{Port: 8080, ProcessID: id, Mode: "http", Timeout: abi.Duration(time.Hour)})
+			got := wantCode(t, err, abi.CodeProcessExitedBeforeReady)
+			if want := `{"exitCode":1,"stderrTail":"Error: no such file\n"}`; string(got.Details) != want || got.Started != abi.StartedYes {
+				t.Errorf("details %s, want %s", got.Details, want)
+			}
 		}
-		_, err := s.WaitForPort(t.Context(), &abi.WaitForPortRequest{Port: 8080, ProcessID: id, Mode: "http", Timeout: abi.Duration(time.Hour)})
-		got := wantCode(t, err, abi.CodeProcessExitedBeforeReady)
-		if want := `{"exitCode":1,"stderrTail":"Error: no such file\n"}`; string(got.Details) != want || got.Started != abi.StartedYes {
-			t.Errorf("details %s, want %s", got.Details, want)
-		}
-	}
+	})
 }
 
 func TestWaitForPortEndsWithTheSandbox(t *testing.T) {
@@ -235,40 +237,43 @@ func TestDial(t *testing.T) {
 	for _, noDial := range []bool{false, true} {
 		t.Run(fmt.Sprint("runtime cannot dial: ", noDial), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			w.noDial = noDial
-			e := newEdge(t, w, newMemory(), func(c *Config) { c.ReservedPorts = []int{3000} })
-			s := e.sandbox("s")
-			_, run, err := s.Dial(t.Context(), 8080)
-			got := wantCode(t, err, abi.CodePortNotListening)
-			if string(got.Details) != `{"diagnosis":"not_listening"}` || got.Suggestion == "" || got.Code.Status() != 502 || !run.Started {
-				t.Errorf("error %+v, details %s, run %+v", got, got.Details, run)
-			}
-			m := w.machine("s")
-			m.serve(9000, nil)
-			_, _, err = s.Dial(t.Context(), 8080)
-			got = wantCode(t, err, abi.CodePortNotListening)
-			if string(got.Details) != `{"diagnosis":"listening_on:[9000]"}` || !strings.Contains(got.Suggestion, "9000") {
-				t.Errorf("details %s, suggestion %s", got.Details, got.Suggestion)
-			}
-			m.serve(8080, answer("hello"))
-			before, err := s.GetState(t.Context(), &abi.Empty{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			conn, run, err := s.Dial(t.Context(), 8080)
-			if err != nil || run.Generation != 1 || run.Started {
-				t.Fatalf("dial: %+v, %v", run, err)
-			}
-			_ = conn.Close()
-			for _, port := range []int{0, 1023, 65536, 3000} {
-				_, _, err = s.Dial(t.Context(), port)
-				wantCode(t, err, abi.CodeInvalidPort)
-			}
-			st, err := s.GetState(t.Context(), &abi.Empty{})
-			if want := map[bool]string{false: "namespace", true: "init"}[noDial]; err != nil || st.Dial != want || st.Runtime != "fake" || !st.LastActivityAt.After(*before.LastActivityAt) {
-				t.Errorf("state %+v, %v; want dial %s", st, err, want)
-			}
+			synctest.Test(t, func(t *testing.T) { // what listens is asked for within diagnoseTimeout
+				w := newWorld(t)
+				w.noDial = noDial
+				e := newEdge(t, w, newMemory(), func(c *Config) { c.ReservedPorts = []int{3000} })
+				s := e.sandbox("s")
+				_, run, err := s.Dial(t.Context(), 8080)
+				got := wantCode(t, err, abi.CodePortNotListening)
+				if string(got.Details) != `{"diagnosis":"not_listening"}` || got.Suggestion == "" || got.Code.Status() != 502 || !run.Started {
+					t.Errorf("error %+v, details %s, run %+v", got, got.Details, run)
+				}
+				m := w.machine("s")
+				m.serve(9000, nil)
+				_, _, err = s.Dial(t.Context(), 8080)
+				got = wantCode(t, err, abi.CodePortNotListening)
+				if string(got.Details) != `{"diagnosis":"listening_on:[9000]"}` || !strings.Contains(got.Suggestion, "9000") {
+					t.Errorf("details %s, suggestion %s", got.Details, got.Suggestion)
+				}
+				m.serve(8080, answer("hello"))
+				before, err := s.GetState(t.Context(), &abi.Empty{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Nanosecond)
+				conn, run, err := s.Dial(t.Context(), 8080)
+				if err != nil || run.Generation != 1 || run.Started {
+					t.Fatalf("dial: %+v, %v", run, err)
+				}
+				_ = conn.Close()
+				for _, port := range []int{0, 1023, 65536, 3000} {
+					_, _, err = s.Dial(t.Context(), port)
+					wantCode(t, err, abi.CodeInvalidPort)
+				}
+				st, err := s.GetState(t.Context(), &abi.Empty{})
+				if want := map[bool]string{false: "namespace", true: "init"}[noDial]; err != nil || st.Dial != want || st.Runtime != "fake" || !st.LastActivityAt.After(*before.LastActivityAt) {
+					t.Errorf("state %+v, %v; want dial %s", st, err, want)
+				}
+			})
 		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"edge/abi"
 )
@@ -139,35 +140,37 @@ func TestTouchStartsNothing(t *testing.T) {
 
 func TestInspect(t *testing.T) {
 	t.Parallel()
-	e := newEdge(t, newWorld(t), newMemory(), nil)
-	s := e.handle(abi.SandboxRef{Binding: "B", ID: "s", SandboxOptions: abi.SandboxOptions{
-		KeepAlive: true, Env: map[string]string{"KEY": "secret"}, Labels: map[string]string{"team": "x"},
-	}})
-	in, err := s.Inspect(t.Context(), &abi.Empty{})
-	if err != nil || in.State != abi.StateAbsent || in.Binding != "B" || in.ID != "s" || in.Machine != "" || in.Image != "img" || in.Network != "none" || in.Preset != "default" {
-		t.Errorf("absent: %+v, %v", in, err)
-	}
-	if starts, _ := e.w.count(); starts != 0 {
-		t.Error("it was started")
-	}
-	if _, err := s.Start(t.Context(), &abi.Empty{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.ExposePort(t.Context(), &abi.ExposePortRequest{Port: 8080}); err != nil {
-		t.Fatal(err)
-	}
-	in, err = s.Inspect(t.Context(), &abi.Empty{})
-	if err != nil || in.Machine != "edge."+e.owner+".B.s" || !in.KeepAlive || in.Labels["team"] != "x" || len(in.Ports) != 1 ||
-		len(in.Limits) != 1 || in.Facts["engine"] != "fake" || in.Persist != "all" || in.State != abi.StateRunning {
-		t.Errorf("running: %+v, %v", in, err)
-	}
-	if _, err := s.Stop(t.Context(), &abi.StopRequest{}); err != nil {
-		t.Fatal(err)
-	}
-	in, err = s.Inspect(t.Context(), &abi.Empty{})
-	if err != nil || in.Machine == "" || len(in.Limits) != 0 || len(in.Ports) != 1 || in.Why[0] != "stopped" {
-		t.Errorf("stopped: %+v, %v", in, err)
-	}
+	synctest.Test(t, func(t *testing.T) { // the machine is described within describeTimeout
+		e := newEdge(t, newWorld(t), newMemory(), nil)
+		s := e.handle(abi.SandboxRef{Binding: "B", ID: "s", SandboxOptions: abi.SandboxOptions{
+			KeepAlive: true, Env: map[string]string{"KEY": "secret"}, Labels: map[string]string{"team": "x"},
+		}})
+		in, err := s.Inspect(t.Context(), &abi.Empty{})
+		if err != nil || in.State != abi.StateAbsent || in.Binding != "B" || in.ID != "s" || in.Machine != "" || in.Image != "img" || in.Network != "none" || in.Preset != "default" {
+			t.Errorf("absent: %+v, %v", in, err)
+		}
+		if starts, _ := e.w.count(); starts != 0 {
+			t.Error("it was started")
+		}
+		if _, err := s.Start(t.Context(), &abi.Empty{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.ExposePort(t.Context(), &abi.ExposePortRequest{Port: 8080}); err != nil {
+			t.Fatal(err)
+		}
+		in, err = s.Inspect(t.Context(), &abi.Empty{})
+		if err != nil || in.Machine != "edge."+e.owner+".B.s" || !in.KeepAlive || in.Labels["team"] != "x" || len(in.Ports) != 1 ||
+			len(in.Limits) != 1 || in.Facts["engine"] != "fake" || in.Persist != "all" || in.State != abi.StateRunning {
+			t.Errorf("running: %+v, %v", in, err)
+		}
+		if _, err := s.Stop(t.Context(), &abi.StopRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		in, err = s.Inspect(t.Context(), &abi.Empty{})
+		if err != nil || in.Machine == "" || len(in.Limits) != 0 || len(in.Ports) != 1 || in.Why[0] != "stopped" {
+			t.Errorf("stopped: %+v, %v", in, err)
+		}
+	})
 }
 
 func TestSelect(t *testing.T) {
