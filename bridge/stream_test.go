@@ -213,6 +213,46 @@ func TestEarlyAnswer(t *testing.T) {
 	}
 }
 
+// TestEarlyAnswerToASlowReader: a client that goes on sending and is slow to take an
+// early answer gets all of it, although the edge closes on what it sends.
+func TestEarlyAnswerToASlowReader(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells what a client has not taken")
+	}
+	t.Parallel()
+	body := text(400 << 10)
+	e := newEdge(t, backend(t, func(c *raw) {
+		c.head()
+		c.send(fmt.Sprintf("HTTP/1.1 413 Too Big\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+		io.Copy(io.Discard, c.br)
+	}))
+	c := e.dial()
+	c.SetReadBuffer(32 << 10)
+	c.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10000000000\r\n\r\n")
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for p := make([]byte, 64<<10); ; {
+			if _, err := c.Write(p); err != nil {
+				return
+			}
+		}
+	})
+	c.head()
+	got := make([]byte, len(body))
+	for at := 0; at < len(got); {
+		time.Sleep(3 * lingerWait / 2) // the client's slowness
+		n, err := io.ReadFull(c.br, got[at:min(at+200<<10, len(got))])
+		if at += n; err != nil {
+			t.Fatalf("after %d bytes: %v", at, err)
+		}
+	}
+	if string(got) != body {
+		t.Error("bytes differ")
+	}
+	wg.Wait()
+	e.summary()
+}
+
 // bounded is a host's connection that bounds each write by a deadline, and here
 // counts them.
 type bounded struct {

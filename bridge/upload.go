@@ -14,10 +14,14 @@ import (
 // smallBody is what is read whole before it is sent, in one piece with the head.
 const smallBody = 16 << 10
 
-// lingerWait is how long a client may go on sending after it was answered
-// before its request was complete. Closing at once would reset the connection
-// and could take the answer with it.
-const lingerWait = time.Second
+// How long a client may go on sending after it was answered before its request was
+// complete. Closing at once would reset the connection and could take the answer with
+// it.
+const (
+	lingerWait = time.Second      // once nothing of the answer waits to be taken
+	takingWait = 5 * time.Second  // while something does and nothing is taken
+	takingMost = 30 * time.Second // while something is
+)
 
 // upload sends a request body while the answer may already be coming. Its
 // goroutine ends at the body's end, or when stop or linger say so.
@@ -210,6 +214,23 @@ func (u *upload) stop() {
 func (u *upload) linger() {
 	u.ending.Store(true)
 	u.dst.Close()
-	u.x.client.SetReadDeadline(time.Now().Add(lingerWait))
-	<-u.done
+	look := time.NewTicker(lingerWait / 4)
+	defer look.Stop()
+	begun := time.Now()
+	for least, since := untaken(u.x.client), begun; ; {
+		u.x.client.SetReadDeadline(time.Now().Add(lingerWait))
+		select {
+		case <-u.done:
+			return
+		case <-look.C:
+		}
+		n, now := untaken(u.x.client), time.Now()
+		if n < least {
+			least, since = n, now
+		}
+		if n == 0 || now.Sub(since) >= takingWait || now.Sub(begun) >= takingMost {
+			<-u.done // within lingerWait
+			return
+		}
+	}
 }
