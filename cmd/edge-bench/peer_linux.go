@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -131,9 +132,11 @@ func answers(ctx context.Context, addr netip.AddrPort) error {
 	return nil
 }
 
-// freeAddr is one of the loopback that nobody listens on.
+// freeAddr is one of the loopback that nobody listens on. It is of a host address of its
+// own: whoever asks for any port of 127.0.0.1 meanwhile cannot be given the same.
 func freeAddr() (netip.AddrPort, error) {
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	host := netip.AddrFrom4([4]byte{127, byte(1 + rand.IntN(254)), byte(rand.IntN(256)), byte(1 + rand.IntN(254))})
+	ln, err := net.Listen("tcp4", netip.AddrPortFrom(host, 0).String())
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
