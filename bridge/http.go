@@ -136,7 +136,8 @@ type trip struct {
 	rc   *fasthttp.RequestCtx
 	head *Head
 	c    *upstreamConn
-	u    *upload // set under the lock of waits
+	rest bool    // some of the body is sent by an upload
+	u    *upload // that; set under the lock of waits
 	waiting
 	body answerBody // of the answer, once there is one
 
@@ -170,6 +171,7 @@ func (h *Head) repeatable() bool {
 // 101 leaves the trip among the waits, for its body to take out.
 func (t *trip) run(ctx context.Context, q *request) (*answer, error) {
 	w := &t.x.relay.waits
+	t.rest = q.rest
 	t.ctx, t.timeout = ctx, orDefault(t.x.relay.ResponseTimeout, DefaultResponseTimeout)
 	if !t.until.IsZero() {
 		t.timeout = time.Until(t.until)

@@ -107,6 +107,10 @@ func (w *waits) look() {
 	w.clock.goOn(w.first != nil)
 }
 
+// sent tells whether the whole request was sent. Until then somebody reads from its
+// client, or is about to, and would wait for a watch to end. The list is locked.
+func (t *trip) sent() bool { return !t.rest || t.u != nil && t.u.ended() }
+
 // look wakes a trip that has waited too long or in vain, and watches the client of
 // one that goes on waiting. The list is locked.
 func (t *trip) look(now time.Time) {
@@ -127,7 +131,7 @@ func (t *trip) look(now time.Time) {
 	case t.upgrade && !t.answered:
 		// A client may have ended its half with its handshake, and hear all the same. One
 		// that has left is found when the handshake is over, within its HandshakeTimeout.
-	case t.w == nil && now.Sub(t.since) >= watchAfter && t.u.ended():
+	case t.w == nil && now.Sub(t.since) >= watchAfter && t.sent():
 		t.w = startWatch(t.x.client, t.x.gone)
 	}
 }
