@@ -37,7 +37,7 @@ func TestReadmeC(t *testing.T) {
 // TestReadmeGo follows the README of a new Go project, which edge dev builds.
 func TestReadmeGo(t *testing.T) {
 	e, project := followReadme(t, "go")
-	e.eventually("the module is built", func() error {
+	within(t, buildPatience, "the module is built", func() error {
 		_, err := e.get("/", 200)
 		return err
 	})

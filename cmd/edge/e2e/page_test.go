@@ -71,7 +71,7 @@ func makeRun(t *testing.T, runtime string) (addr string) {
 			t.Errorf("leftovers: %v", err)
 		}
 	})
-	eventually(t, "make run serves", func() error {
+	within(t, buildPatience, "make run serves", func() error {
 		select {
 		case <-exited:
 			t.Fatalf("make run ended:\n%s", out)
