@@ -50,4 +50,4 @@ func TestSignedLink(t *testing.T) {
 }
 
 // linkLife is long enough for a browser to open a page on a busy machine.
-const linkLife = slowness * 20 * time.Second
+const linkLife = slowness * 45 * time.Second
