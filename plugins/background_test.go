@@ -317,7 +317,7 @@ func TestBackgroundTrap(t *testing.T) {
 		complete wasmasm.Code
 		compute  time.Duration
 		timeouts uint64
-	}{"trap": {wasmasm.Unreachable(), ample, 0}, "endless": {wasmasm.Forever(), time.Second, 1}} {
+	}{"trap": {wasmasm.Unreachable(), ample, 0}, "endless": {wasmasm.Forever(), 200 * time.Millisecond, 1}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := newDesk()

@@ -28,7 +28,7 @@ func spin(t testing.TB, b *bench, requests int) (end func()) {
 	}
 	pool := spinning.current.Load().pool
 	least := min(requests, 8)
-	for end := time.Now().Add(patience); pool.size() < least && time.Now().Before(end); {
+	for end := time.Now().Add(ample); pool.size() < least && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	if n := pool.size(); n < least {

@@ -362,7 +362,7 @@ func TestHoldTrap(t *testing.T) {
 	g := newAsm()
 	p := b.load(t, g.async(
 		pending(g.drop("hold", req()), g.drop("op_start", req(), "quick", ""), g.drop("respond", req(), 200, "", "done")),
-		wasmasm.Forever(), nil), func(s *Spec) { s.Compute = time.Second }) // the second asks for its operation by then
+		wasmasm.Forever(), nil), func(s *Spec) { s.Compute = 200 * time.Millisecond }) // the second asks for its operation by then
 	for range 2 { // by two instances
 		if got := bodyOf(t, decide(t, p, newRequest())); got != "done" {
 			t.Errorf("got %q", got)
