@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"edge/abi"
 	"edge/plugins"
@@ -88,7 +87,7 @@ func ask(t testing.TB, p *plugins.Plugin, question, answer any) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	d, err := p.Decide(ctx, &abi.Request{
 		ID: "r1", Method: "GET", Scheme: "http", Host: "worker.example", Path: "/", RemoteAddr: "192.0.2.1:1024",
@@ -138,7 +137,7 @@ func serve(t testing.TB, files []string) *plugins.Plugin {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.Close(context.Background()) })
-	p, err := r.Load(t.Context(), plugins.Spec{Name: "platform", Source: build(t, files), Deadline: 30 * time.Second, Compute: 20 * time.Second})
+	p, err := r.Load(t.Context(), plugins.Spec{Name: "platform", Source: build(t, files), Deadline: patience, Compute: patience, Queue: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
