@@ -95,7 +95,7 @@ func dialMany(t *testing.T, addr string, begin []string) []net.Conn {
 		}
 		t.Cleanup(func() { c.Close() })
 		_ = c.SetDeadline(time.Now().Add(5 * time.Minute)) // thousands at a time
-		if i%8 != 0 { // the others say nothing
+		if i%8 != 0 {                                      // the others say nothing
 			_, _ = io.WriteString(c, begin[i%len(begin)])
 		}
 		conns[i] = c
