@@ -262,9 +262,10 @@ func TestHostileSilence(t *testing.T) {
 	if err := h.Call(ctx, "ping", nil, nil); !errors.Is(err, context.DeadlineExceeded) || h.violations() != 1 {
 		t.Errorf("got %v, %d violations", err, h.violations())
 	}
-	h.park() // never reads: what does not fit its buffer cannot be sent
+	h = newHostileTimed(t, times) // the first violation may be forgotten before the second
+	h.park()                      // never reads: what does not fit its buffer cannot be sent
 	err := h.Call(within(t), "writeFile", abi.WriteFileRequest{Content: strings.Repeat("x", 8<<20)}, nil)
-	if !errors.Is(err, initproto.ErrProtocol) || h.violations() != 2 {
+	if !errors.Is(err, initproto.ErrProtocol) || h.violations() != 1 {
 		t.Errorf("got %v, %d violations", err, h.violations())
 	}
 	h.park()
