@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/evanw/esbuild/pkg/api"
 
@@ -47,9 +48,9 @@ func (e *SourceError) line() string {
 }
 
 // What a Worker's top level may not do while it is built.
-var (
-	tooLong = fmt.Sprintf("the top level computes for longer than %s; it is run once, when the Worker is built: do that in fetch()", buildCompute)
-	tooMuch = fmt.Sprintf("the top level takes more than %d MiB of memory; it is run once, when the Worker is built: do that in fetch()", buildMemory>>20)
+const (
+	tooLong = "the top level computes for longer than %s; it is run once, when the Worker is built: do that in fetch()"
+	tooMuch = "the top level takes more than %d MiB of memory; it is run once, when the Worker is built: do that in fetch()"
 )
 
 // sourceErrors are the bundler's messages as one error. Files are named relative to
@@ -143,22 +144,23 @@ func snippet(line int, text string, column, n int) string {
 	return number + text + "\n" + strings.Repeat(" ", len(number)-2) + "| " + pad + strings.Repeat("^", max(1, min(n, len(text)-column)))
 }
 
-// explain makes why a script could not be evaluated an error of the source.
-func (s *bundled) explain(err error) error {
+// explain makes why a script could not be evaluated, which may compute for so long, an
+// error of the source.
+func (s *bundled) explain(err error, compute time.Duration) error {
 	var thrown *link.ScriptError
 	switch {
 	case errors.Is(err, errRuntime):
 		return err
 	case errors.Is(err, plugins.ErrEvaluateTime):
-		return &SourceError{File: filepath.Base(s.file), Text: tooLong}
+		return &SourceError{File: filepath.Base(s.file), Text: fmt.Sprintf(tooLong, compute)}
 	case !errors.As(err, &thrown):
 		return fmt.Errorf("%s: %w", filepath.Base(s.file), err)
 	}
 	switch text := thrown.Message; {
 	case text == link.Interrupted:
-		thrown.Message = tooLong
+		thrown.Message = fmt.Sprintf(tooLong, compute)
 	case thrown.Starved && (text == link.OutOfMemory || text == link.NoError):
-		thrown.Message = tooMuch
+		thrown.Message = fmt.Sprintf(tooMuch, buildMemory>>20)
 	case text == "null", text == "undefined":
 		thrown.Message = "the top level throws " + text
 	case text == "":

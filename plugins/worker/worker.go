@@ -14,12 +14,14 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"time"
 )
 
 // ErrNoEngine is what Build returns without an engine.
@@ -33,6 +35,8 @@ type Config struct {
 	// CacheDir, if set, keeps compiled code and the runtime's memory between
 	// processes. It may be deleted at any time.
 	CacheDir string
+	// Compute bounds how long a Worker's top level computes; 0 is 5 seconds.
+	Compute time.Duration
 	// Traces has errors of operations tell in the log where the Worker began them, which
 	// is for development: each operation costs some ten microseconds more.
 	Traces bool
@@ -80,7 +84,7 @@ func New(config Config) *Builder {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Builder{config: config, bounds: bounds{runtime: runtimeCompute, worker: buildCompute}}
+	return &Builder{config: config, bounds: bounds{runtime: runtimeCompute, worker: cmp.Or(config.Compute, buildCompute)}}
 }
 
 // Close releases the compiled code. It waits for a build under way.
@@ -121,7 +125,7 @@ func (b *Builder) Build(ctx context.Context, file string) (Built, error) {
 	}
 	made, err := b.engine.Make(ctx, b.runtime.script, source.scripts(), Section{Source: filepath.Base(path), Made: b.engine.Name(), Optional: true, Open: openRequests, PerCore: 1})
 	if err != nil {
-		err = source.explain(err)
+		err = source.explain(err, b.bounds.worker)
 	}
 	for _, w := range made.Warnings {
 		source.warnings = append(source.warnings, filepath.Base(path)+": "+w)

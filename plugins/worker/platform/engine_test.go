@@ -151,7 +151,7 @@ func build(t testing.TB, files []string) string {
 	if err != nil {
 		t.Fatalf("%v: make fetches the engine", err)
 	}
-	b := worker.New(worker.Config{Engine: engine, CacheDir: cacheDir(t)})
+	b := worker.New(worker.Config{Engine: engine, CacheDir: cacheDir(t), Compute: patience})
 	defer func() { _ = b.Close() }()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "worker.ts")
