@@ -167,7 +167,7 @@ export default { async fetch(request: Request, env: any) {
 	}{
 		{"/loop", time.Second, abi.CodeTimeout, "Stopped: the Worker computed for longer than a request may"},
 		{"/late", time.Second, abi.CodeTimeout, "Stopped: the Worker computed for longer than a request may"},
-		{"/memory", time.Minute, abi.CodePluginFailed, "Out of memory: the Worker reached its limit"},
+		{"/memory", forever, abi.CodePluginFailed, "Out of memory: the Worker reached its limit"},
 	} {
 		t.Run(c.path, func(t *testing.T) {
 			t.Parallel()

@@ -4,15 +4,13 @@ import (
 	"strconv"
 	"testing"
 	"time"
-
-	"edge/plugins"
 )
 
 // TestDeep recurses in every way that there is, without end or as deep as the input
 // says: it must be an exception, or a result, never the end of the instance.
 func TestDeep(t *testing.T) {
 	t.Parallel()
-	p, log := serve(t, bare(t, evaluating), nil, func(s *plugins.Spec) { s.Compute, s.Deadline = time.Minute, 10*time.Minute })
+	p, log := serve(t, bare(t, evaluating), nil)
 	want := 0
 	for name, script := range map[string]string{
 		"a function":           "const f = (n) => f(n + 1) + 1; return f(0)",

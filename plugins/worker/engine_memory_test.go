@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"edge/abi"
 	"edge/plugins"
@@ -51,7 +50,7 @@ func TestStarved(t *testing.T) {
 		return bytes.Repeat([]byte("[1,2,3],"), 40_000), nil
 	}
 	p, log := serve(t, bare(t, starving), op, func(s *plugins.Spec) {
-		s.Memory, s.Compute, s.Deadline = 4<<20, time.Minute, time.Minute
+		s.Memory = 4 << 20
 		s.Config = map[string]json.RawMessage{"text": json.RawMessage(`"` + strings.Repeat("é€", 20_000) + `"`)}
 	})
 	want := 0
