@@ -124,14 +124,8 @@ func (b *answerBody) fail(err error) error {
 // Close ends the exchange: the connection goes back to the pool if the answer
 // was read to its end and the request sent to its own.
 func (b *answerBody) Close() error {
-	b.settle((*upload).stop)
-	return nil
-}
-
-// settle is Close with a way to end what the client is still sending.
-func (b *answerBody) settle(end func(*upload)) {
 	if b.closed {
-		return
+		return nil
 	}
 	b.closed = true
 	b.x.relay.waits.remove(b.t)
@@ -149,9 +143,8 @@ func (b *answerBody) settle(end func(*upload)) {
 	} else {
 		b.c.src.drop()
 		b.c.Close()
-		if b.t.u != nil {
-			end(b.t.u)
-		}
+		b.t.u.stop()
 	}
 	b.x.finish(err)
+	return nil
 }

@@ -51,15 +51,15 @@ func (b *answerBody) WriteTo(w io.Writer) (int64, error) {
 	err := b.send(w)
 	switch {
 	case err == nil && b.t.u.unread():
-		closeWrite(unwrap(b.x.client))
-		b.settle((*upload).linger)
+		b.Close()
+		Linger(unwrap(b.x.client), LingerWait)
 	case err != nil && b.a.plain: // the client must not take this for the end
 		if c, ok := unwrap(b.x.client).(interface{ SetLinger(sec int) error }); ok {
 			c.SetLinger(0)
 		}
 		fallthrough
 	default:
-		b.settle((*upload).stop)
+		b.Close()
 	}
 	return 0, err
 }

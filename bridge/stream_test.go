@@ -240,7 +240,7 @@ func TestEarlyAnswerToASlowReader(t *testing.T) {
 	c.head()
 	got := make([]byte, len(body))
 	for at := 0; at < len(got); {
-		time.Sleep(3 * lingerWait / 2) // the client's slowness
+		time.Sleep(3 * LingerWait / 2) // the client's slowness
 		n, err := io.ReadFull(c.br, got[at:min(at+200<<10, len(got))])
 		if at += n; err != nil {
 			t.Fatalf("after %d bytes: %v", at, err)

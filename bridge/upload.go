@@ -14,17 +14,8 @@ import (
 // smallBody is what is read whole before it is sent, in one piece with the head.
 const smallBody = 16 << 10
 
-// How long a client may go on sending after it was answered before its request was
-// complete. Closing at once would reset the connection and could take the answer with
-// it.
-const (
-	lingerWait = time.Second      // once nothing of the answer waits to be taken
-	takingWait = 5 * time.Second  // while something does and nothing is taken
-	takingMost = 30 * time.Second // while something is
-)
-
 // upload sends a request body while the answer may already be coming. Its
-// goroutine ends at the body's end, or when stop or linger say so.
+// goroutine ends at the body's end, or when stop says so.
 type upload struct {
 	x    *exchange
 	rc   *fasthttp.RequestCtx
@@ -34,7 +25,7 @@ type upload struct {
 
 	progress atomic.Int64 // Unix nanoseconds of the last bytes sent
 	read     atomic.Bool  // the client has sent all of it
-	ending   atomic.Bool  // stop or linger has come: reads end by the relay's own doing
+	ending   atomic.Bool  // stop has come: reads end by the relay's own doing
 	done     chan struct{}
 	err      error // valid after done
 }
@@ -208,29 +199,4 @@ func (u *upload) stop() {
 		defer u.x.client.SetReadDeadline(time.Time{})
 	}
 	<-u.done
-}
-
-// linger reads on for a bounded time without sending, then waits for the end.
-func (u *upload) linger() {
-	u.ending.Store(true)
-	u.dst.Close()
-	look := time.NewTicker(lingerWait / 4)
-	defer look.Stop()
-	begun := time.Now()
-	for least, since := untaken(u.x.client), begun; ; {
-		u.x.client.SetReadDeadline(time.Now().Add(lingerWait))
-		select {
-		case <-u.done:
-			return
-		case <-look.C:
-		}
-		n, now := untaken(u.x.client), time.Now()
-		if n < least {
-			least, since = n, now
-		}
-		if n == 0 || now.Sub(since) >= takingWait || now.Sub(begun) >= takingMost {
-			<-u.done // within lingerWait
-			return
-		}
-	}
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"edge/bridge"
 )
 
 // clientConn is one accepted connection. It knows whether a request is under
@@ -51,31 +53,15 @@ func (c *clientConn) Yield() (net.Conn, []byte) {
 }
 
 // Close closes the connection, unless it was given away. It lingers first if the
-// client may still be sending.
+// client may still be sending; a cut ends that.
 func (c *clientConn) Close() error {
 	if c.given.Load() {
 		return nil
 	}
 	if c.unread.Swap(false) {
-		c.linger()
+		bridge.Linger(c.Conn, c.patience)
 	}
 	return c.Conn.Close()
-}
-
-// linger says that nothing more comes, and takes what the client still sends, for
-// a while: to close on unread bytes resets the connection, which takes the
-// answer away from who has not read it (RFC 9112, section 9.6). A cut ends it.
-func (c *clientConn) linger() {
-	w, ok := c.Conn.(interface{ CloseWrite() error })
-	if !ok || w.CloseWrite() != nil || c.SetReadDeadline(time.Now().Add(c.patience)) != nil {
-		return
-	}
-	buf := make([]byte, 16<<10)
-	for {
-		if _, err := c.readSocket(buf); err != nil {
-			return
-		}
-	}
 }
 
 // cut closes the connection, unless it was given away, with no farewell of TLS: that

@@ -88,7 +88,7 @@ type Server struct {
 	boxes   sandboxes
 	carrier carrier
 	// patience is how long a client may go on sending after it was answered;
-	// default 1s, tests change it.
+	// bridge.LingerWait, but in tests.
 	patience time.Duration
 
 	once   sync.Once
@@ -127,7 +127,7 @@ func (s *Server) prepare() {
 	s.IdleTimeout = or(s.IdleTimeout, 75*time.Second)
 	s.BodyTimeout = or(s.BodyTimeout, 5*time.Minute)
 	s.DrainTimeout = or(s.DrainTimeout, 10*time.Second)
-	s.patience = or(s.patience, time.Second)
+	s.patience = or(s.patience, bridge.LingerWait)
 	if s.carrier == nil {
 		s.carrier = or(s.Relay, &bridge.Relay{})
 	}

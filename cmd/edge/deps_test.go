@@ -48,7 +48,7 @@ var house = map[string]struct{ ours, heavy []string }{
 	"sandboxmgr/runtimetest":   {ours: []string{"abi", "sandboxmgr", "sandboxmgr/initlink", "sandboxmgr/initrelay", "sandboxmgr/state"}},
 	"sandboxmgr/state":         {ours: []string{"sandboxmgr"}, heavy: []string{"go.etcd.io/bbolt"}},
 	"host":                     {ours: []string{"abi", "bridge", "sandboxmgr"}, heavy: []string{"github.com/valyala/fasthttp", "github.com/pires/go-proxyproto"}},
-	"host/admin":               {ours: []string{"abi", "host", "sandboxmgr"}, heavy: []string{"github.com/fasthttp/websocket"}},
+	"host/admin":               {ours: []string{"abi", "bridge", "host", "sandboxmgr"}, heavy: []string{"github.com/fasthttp/websocket"}},
 	"host/certs":               {heavy: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez/v3", "github.com/libdns/libdns", "go.uber.org/zap"}},
 	"host/certs/acmetest":      {heavy: []string{"github.com/letsencrypt/pebble/v2", "github.com/miekg/dns"}},
 	"host/metrics":             {ours: []string{"abi", "host"}, heavy: []string{"github.com/prometheus/client_golang", "github.com/prometheus/common"}},

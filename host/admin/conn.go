@@ -2,11 +2,11 @@ package admin
 
 import (
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"sync/atomic"
-	"time"
+
+	"edge/bridge"
 )
 
 // listener accepts connections as the server needs them.
@@ -61,27 +61,15 @@ func connState(c net.Conn, state http.ConnState) {
 	}
 }
 
-// Close closes the connection. A client that may still be sending is first told
-// that nothing more comes, and what it sends is taken for pace.drain: to close
-// with unread bytes resets the connection, which takes the answer away from who
-// has not read it (RFC 9112, 9.6). The end of the server, and another Close, do
-// not wait for that.
+// Close closes the connection. It lingers first if the client may still be sending;
+// the end of the server, and another Close, do not wait for that.
 func (c *conn) Close() error {
 	if c.lingers.Swap(false) {
-		c.linger()
+		stop := context.AfterFunc(c.s.base, c.cut)
+		bridge.Linger(c.Conn, c.s.pace.drain)
+		stop()
 	}
 	return c.Conn.Close()
 }
 
-func (c *conn) linger() {
-	w, ok := c.Conn.(interface{ CloseWrite() error })
-	if !ok || w.CloseWrite() != nil || c.SetReadDeadline(time.Now().Add(c.s.pace.drain)) != nil {
-		return
-	}
-	stop := context.AfterFunc(c.s.base, c.hurry)
-	defer stop()
-	_, _ = io.Copy(io.Discard, c.Conn)
-}
-
-// hurry ends the wait of linger.
-func (c *conn) hurry() { _ = c.SetReadDeadline(time.Now()) }
+func (c *conn) cut() { _ = c.Conn.Close() }
