@@ -150,7 +150,7 @@ func (d *dialer) connect(ctx context.Context, wait time.Duration) (net.Conn, err
 		return c, err
 	}
 	arrived, ok := ctx.Value(arrivalKey{}).(time.Time)
-	if !d.run.Started && (!ok || !d.startedAfter(ctx, arrived)) {
+	if !d.run.Started && (!ok || !d.readySince(arrived)) {
 		return nil, err
 	}
 	if err := d.await(ctx, wait); err != nil {

@@ -27,8 +27,8 @@ func TestOpenSocket(t *testing.T) {
 			box.mu.Unlock()
 		}
 	}
-	box.startedAt = time.Now()
-	ctx := context.WithValue(t.Context(), arrivalKey{}, box.startedAt.Add(-time.Second))
+	box.ready = time.Now()
+	ctx := context.WithValue(t.Context(), arrivalKey{}, box.ready.Add(-time.Second))
 	s, err := openSocket(ctx, boxes(box), ref("a"), 8080, abi.WebSocketOptions{Path: "/ws?x"})
 	if err != nil {
 		t.Fatal(err)

@@ -30,7 +30,6 @@ type sandbox interface {
 	Ref() abi.SandboxRef
 	Wake(ctx context.Context, wake abi.Wake, upgrade bool) (run sandboxmgr.Run, release func(), err error)
 	DialRun(ctx context.Context, generation int64, port int) (net.Conn, error)
-	GetState(ctx context.Context, req *abi.Empty) (*abi.SandboxState, error)
 	Exposures() []sandboxmgr.Exposure
 }
 
@@ -147,15 +146,10 @@ func (d *dialer) await(ctx context.Context, wait time.Duration) error {
 	}
 }
 
-// startedAfter tells whether the run began after t: by the caller's own doing,
-// or by that of an operation or of another request that came at the same time.
-func (d *dialer) startedAfter(ctx context.Context, t time.Time) bool {
-	if d.run.Started {
-		return true
-	}
-	st, err := d.box.GetState(ctx, &abi.Empty{})
-	return err == nil && st.Generation == d.run.Generation && st.StartedAt != nil && !st.StartedAt.Before(t)
-}
+// readySince tells whether the run can be used since t or later: by the caller's own
+// doing, or by that of an operation or of another request. Who came while it was
+// starting was not there earlier either.
+func (d *dialer) readySince(t time.Time) bool { return d.run.Started || !d.run.Ready.Before(t) }
 
 // ended tells whether the run is over. After a broken connection that news may
 // still be on its way, so it is awaited for a moment.

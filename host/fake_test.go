@@ -120,7 +120,7 @@ type fakeBox struct {
 	generation int64
 	ports      map[int]string
 	started    bool // what the next Wake reports
-	startedAt  time.Time
+	ready      time.Time
 	exposed    []sandboxmgr.Exposure
 	block      bool // Wake waits for its context
 	refusal    error
@@ -133,7 +133,7 @@ type fakeBox struct {
 }
 
 func newBox(id string, ports map[int]string) *fakeBox {
-	return &fakeBox{id: id, generation: 1, ports: ports, ended: make(chan struct{}), startedAt: time.Unix(1, 0)}
+	return &fakeBox{id: id, generation: 1, ports: ports, ended: make(chan struct{}), ready: time.Unix(1, 0)}
 }
 
 // dialled and woken count what was asked of it so far.
@@ -174,7 +174,7 @@ func (b *fakeBox) Wake(ctx context.Context, wake abi.Wake, upgrade bool) (sandbo
 func (b *fakeBox) running(ctx context.Context) (sandboxmgr.Run, error) {
 	b.mu.Lock()
 	block, refusal := b.block, b.refusal
-	run := sandboxmgr.Run{Generation: b.generation, Started: b.started, Ended: b.ended}
+	run := sandboxmgr.Run{Generation: b.generation, Started: b.started, Ready: b.ready, Ended: b.ended}
 	b.mu.Unlock()
 	if b.onRunning != nil {
 		b.onRunning()
@@ -208,13 +208,6 @@ func (b *fakeBox) DialRun(ctx context.Context, generation int64, port int) (net.
 			WithDetails(abi.NotReady{Diagnosis: "listening_on:[3000 9000]"}).WithSuggestion("the sandbox listens on [3000 9000]")
 	}
 	return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
-}
-
-func (b *fakeBox) GetState(context.Context, *abi.Empty) (*abi.SandboxState, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	at := b.startedAt
-	return &abi.SandboxState{State: abi.StateRunning, Generation: b.generation, StartedAt: &at}, nil
 }
 
 func (b *fakeBox) Exposures() []sandboxmgr.Exposure {

@@ -81,7 +81,7 @@ func (x *exchange) carryOrAwait(d *dialer, rising bool) error {
 	if x.showsPage() {
 		return x.carryOrShow(d, err)
 	}
-	if !rising && !d.startedAfter(&x.ctx, x.start) {
+	if !rising && !d.readySince(x.start) {
 		return err
 	}
 	if err := x.await(d, x.target.policy.Wait.Or(defaultWait)); err != nil {
@@ -93,7 +93,7 @@ func (x *exchange) carryOrAwait(d *dialer, rising bool) error {
 // carryOrShow is carryOrAwait after a refusal, for a person's browser.
 func (x *exchange) carryOrShow(d *dialer, refusal error) error {
 	window := max(pageWindow, x.target.policy.Wait.D())
-	if serverEnded(refusal) || !d.startedAfter(&x.ctx, x.start.Add(-window)) {
+	if serverEnded(refusal) || !d.readySince(x.start.Add(-window)) {
 		return refusal
 	}
 	if left := pagePatience(x.target.wake) - time.Since(x.start); left > 0 {

@@ -35,7 +35,7 @@ func TestWait(t *testing.T) {
 		wait, start time.Duration
 	}{
 		{"started by the request", func(b *fakeBox) { b.started = true; openAfter(b, 4) }, 200, "", patience, patience},
-		{"started meanwhile", func(b *fakeBox) { b.startedAt = time.Now().Add(time.Hour); openAfter(b, 4) }, 200, "", patience, patience},
+		{"started meanwhile", func(b *fakeBox) { b.ready = time.Now().Add(time.Hour); openAfter(b, 4) }, 200, "", patience, patience},
 		{"running before", func(b *fakeBox) { openAfter(b, 4) }, 502, "PORT_NOT_LISTENING", patience, patience},
 		{"never opens", func(b *fakeBox) { b.started = true }, 502, "PORT_NOT_LISTENING", time.Second, patience},
 		{"ends meanwhile", func(b *fakeBox) {

@@ -182,7 +182,7 @@ func TestStartingServer(t *testing.T) {
 		defer box.mu.Unlock()
 		change()
 	}
-	set(func() { box.startedAt = time.Now() })
+	set(func() { box.ready = time.Now() })
 	wantStartingPage(t, browse())
 	wantStartingPage(t, browse())
 	if got := r.get(t, "8080-a.localhost", "/", ""); got.StatusCode != 502 { // a program that came after the start
@@ -192,11 +192,11 @@ func TestStartingServer(t *testing.T) {
 	if got := browse(); got.StatusCode != 502 || !strings.Contains(got.body, "The server has ended") {
 		t.Errorf("one that has ended: %d %s", got.StatusCode, got.body)
 	}
-	set(func() { box.closed, box.startedAt = nil, time.Now().Add(-2*pageWindow) })
+	set(func() { box.closed, box.ready = nil, time.Now().Add(-2*pageWindow) })
 	if got := browse(); got.StatusCode != 502 || !strings.Contains(got.body, "The port is closed") {
 		t.Errorf("one that took too long: %d %s", got.StatusCode, got.body)
 	}
-	set(func() { box.startedAt, box.ports[8080] = time.Now(), page })
+	set(func() { box.ready, box.ports[8080] = time.Now(), page })
 	if got := browse(); got.StatusCode != 200 || got.body != "the page" {
 		t.Errorf("one that is up: %d %s", got.StatusCode, got.body)
 	}

@@ -45,9 +45,15 @@ type generation struct {
 	holds generationHolds
 	// carried is set once the runtime has said that it cannot dial.
 	carried atomic.Bool
-	boot    string // the id that the init chose; set by the start
-	adopted bool   // an earlier edge started it
+	boot    string    // the id that the init chose; set by the start
+	adopted bool      // an earlier edge started it
+	since   time.Time // see Run.Ready; set before it is the unit's current one
 	ports   openPorts
+}
+
+// run describes it to one caller.
+func (g *generation) run(started bool) Run {
+	return Run{Generation: g.number, Started: started, Ready: g.since, Ended: g.ended}
 }
 
 // openGeneration puts the edge's end of the init into the run folder, which is

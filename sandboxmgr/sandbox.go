@@ -29,8 +29,11 @@ func (s *Sandbox) binding() Binding { return s.m.config.Bindings[s.key.binding] 
 type Run struct {
 	Generation int64
 	// Started tells that the call waited for a start: its own, or one that was
-	// under way. Servers inside may not listen yet then.
+	// under way.
 	Started bool
+	// Ready is when the sandbox could be used; of a run that an earlier edge started,
+	// when that began. Servers inside may not listen yet then.
+	Ready time.Time
 	// Ended is closed when the generation has ended, not when the edge lets go
 	// of it.
 	Ended <-chan struct{}
@@ -47,7 +50,7 @@ func (s *Sandbox) Running(ctx context.Context) (Run, error) {
 	err := s.withUnit(func(u *unit) error {
 		g, started, err := u.running(ctx, &s.ref.SandboxOptions)
 		if err == nil {
-			run = Run{Generation: g.number, Started: started, Ended: g.ended}
+			run = g.run(started)
 		}
 		return err
 	})
@@ -75,7 +78,7 @@ func (s *Sandbox) Dial(ctx context.Context, port int) (net.Conn, Run, error) {
 		if err != nil {
 			return err
 		}
-		run = Run{Generation: g.number, Started: started, Ended: g.ended}
+		run = g.run(started)
 		conn, err = g.connect(ctx, port)
 		return err
 	})

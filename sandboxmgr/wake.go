@@ -37,7 +37,7 @@ func (s *Sandbox) Wake(ctx context.Context, wake abi.Wake, upgrade bool) (run Ru
 	}
 	err = s.withUnit(func(u *unit) error {
 		if g, let := u.use(opts, what); g != nil {
-			run, release = Run{Generation: g.number, Ended: g.ended}, let
+			run, release = g.run(false), let
 			return nil
 		}
 		defer u.hold(what)()
@@ -45,7 +45,7 @@ func (s *Sandbox) Wake(ctx context.Context, wake abi.Wake, upgrade bool) (run Ru
 		if err != nil {
 			return err
 		}
-		run = Run{Generation: g.number, Started: started, Ended: g.ended}
+		run = g.run(started)
 		release = g.hold(what)
 		return nil
 	})

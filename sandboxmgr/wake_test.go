@@ -271,3 +271,34 @@ func TestWakeOfAnExposureIsRecorded(t *testing.T) {
 		t.Errorf("%+v, %v", got, ok)
 	}
 }
+
+// TestReadyIsTheEndOfAStart: a run is ready when its start is over, for whoever asks,
+// and one that an earlier edge started since that began.
+func TestReadyIsTheEndOfAStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.onStart = func(context.Context, MachineSpec) error {
+			time.Sleep(3 * time.Second)
+			return nil
+		}
+		e := newEdge(t, w, newMemory(), nil)
+		begun := time.Now()
+		ready := begun.Add(3 * time.Second)
+		for range 2 { // by whom it was started, and by another
+			run, err := e.sandbox("s").Running(t.Context())
+			if err != nil || run.Ready.Before(ready) {
+				t.Errorf("running: ready %v after the start began, %v", run.Ready.Sub(begun), err)
+			}
+			run, release, err := e.sandbox("s").Wake(t.Context(), "", false)
+			release()
+			if err != nil || run.Ready.Before(ready) {
+				t.Errorf("woken: ready %v after the start began, %v", run.Ready.Sub(begun), err)
+			}
+		}
+		run, err := successor(t, e, nil).sandbox("s").Running(t.Context())
+		if err != nil || !run.Ready.Equal(begun) {
+			t.Errorf("adopted: ready %v after the start began, %v", run.Ready.Sub(begun), err)
+		}
+	})
+}
