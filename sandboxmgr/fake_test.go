@@ -369,7 +369,7 @@ func (h *held) Describe(context.Context) ([]abi.Limit, map[string]string, error)
 // kiln is a world whose machines are made of images.
 type kiln struct {
 	*world
-	build   func() (string, error)
+	build   func(name string) (string, error)
 	command []string
 }
 
@@ -382,4 +382,6 @@ func (k *kiln) ImageCommand(_ context.Context, image string) ([]string, string, 
 	return k.command, "/srv", "web", nil
 }
 
-func (k *kiln) BuildImage(context.Context, string, string, string) (string, error) { return k.build() }
+func (k *kiln) BuildImage(_ context.Context, name, _, _ string) (string, error) {
+	return k.build(name)
+}

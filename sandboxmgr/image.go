@@ -81,7 +81,7 @@ func (m *Manager) build(binding string, b *Binding, bd *build) {
 	imager, ok := b.Runtime.(Imager)
 	if !ok {
 		bd.err = abi.Errorf(abi.CodeUnsupported, "binding %s: the %s runtime has no images to build", binding, b.Runtime.Name())
-	} else if bd.image, bd.err = imager.BuildImage(ctx, binding, b.Build.Context, b.Build.Dockerfile); bd.err != nil {
+	} else if bd.image, bd.err = imager.BuildImage(ctx, m.owner+"."+binding, b.Build.Context, b.Build.Dockerfile); bd.err != nil {
 		m.log.Error("cannot build an image", "binding", binding, "error", bd.err)
 		bd.err = buildError(binding, b.Runtime, bd.err)
 	}

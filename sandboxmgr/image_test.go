@@ -20,7 +20,7 @@ func TestBuildIsMadeOnce(t *testing.T) {
 	arrived, proceed := make(chan struct{}), make(chan struct{})
 	var fail atomic.Bool
 	fail.Store(true)
-	k.build = func() (string, error) {
+	k.build = func(string) (string, error) {
 		if builds.Add(1) == 1 {
 			close(arrived)
 			<-proceed
@@ -114,4 +114,26 @@ func TestEntrypoint(t *testing.T) {
 	k.command = nil
 	_, err := e.sandbox("none").Running(t.Context())
 	wantCode(t, err, abi.CodeUnsupported)
+}
+
+// TestBuildsOfTwoEdges: edges that share an engine, and have bindings of the same name,
+// build images of names of their own, and the same one each time.
+func TestBuildsOfTwoEdges(t *testing.T) {
+	t.Parallel()
+	var names []string // of builds that are made one after the other
+	on := func(w *world) func(*Config) {
+		k := &kiln{world: w, build: func(name string) (string, error) {
+			names = append(names, name)
+			return name, nil
+		}}
+		return binding(func(b *Binding) { b.Runtime, b.Build = k, &Build{Context: "/x"} })
+	}
+	w, others := newWorld(t), newWorld(t)
+	first := newEdge(t, w, newMemory(), on(w))
+	first.start("a")
+	successor(t, first, on(w)).start("b")
+	newEdge(t, others, newMemory(), on(others)).start("c")
+	if len(names) != 3 || names[0] != names[1] || names[1] == names[2] || !strings.HasSuffix(names[2], ".B") {
+		t.Errorf("images %q: want one edge's twice, and another's of the same binding", names)
+	}
 }

@@ -95,8 +95,9 @@ type Imager interface {
 	// ImageCommand returns what the image runs by itself: its entry point and
 	// command, folder and user ("" is the default). ErrNoImage.
 	ImageCommand(ctx context.Context, image string) (argv []string, dir, user string, err error)
-	// BuildImage builds an image from a folder of this machine and returns its
-	// name, which depends on the binding's name alone. ErrBuildFailed.
+	// BuildImage builds an image from a folder of this machine and returns what it
+	// is called, which depends on name alone: the edge's and the binding's, so that
+	// edges that share an engine build side by side. ErrBuildFailed.
 	BuildImage(ctx context.Context, name, folder, dockerfile string) (image string, err error)
 }
 

@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	// buildRepo names the images that BuildImage makes; their tags are bindings.
+	// buildRepo names the images that BuildImage makes; their tags are edges and bindings.
 	buildRepo         = "edge-build"
 	defaultDockerfile = "Dockerfile"
 	ignoreFile        = ".dockerignore"
@@ -36,7 +36,7 @@ const (
 	maxBuildLine = 500
 )
 
-// BuildImage builds the image of a binding from a folder and its Dockerfile, a
+// BuildImage builds the image of that name from a folder and its Dockerfile, a
 // path in that folder ("" is Dockerfile). What .dockerignore excludes is not
 // sent. The engine reuses what it has built before. A build that fails is
 // ErrBuildFailed.

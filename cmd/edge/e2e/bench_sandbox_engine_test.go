@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 
@@ -163,6 +164,17 @@ func guestImage(b testing.TB) string {
 	return name
 }
 
+// builtImage is the name of the image that an edge built with the label.
+func (e *engine) builtImage(label string) string {
+	const repository = "edge-build"
+	found, err := e.ImageList(context.Background(), image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", label), filters.Arg("reference", repository))})
+	if err != nil || len(found) != 1 || len(found[0].RepoTags) != 1 {
+		e.b.Errorf("%d images with %s, %v", len(found), label, err)
+		return repository
+	}
+	return found[0].RepoTags[0]
+}
+
 // removeGuestImage removes the image and what an edge prepared from it.
 func (e *engine) removeGuestImage(name string) {
 	ctx := context.Background()
@@ -177,7 +189,7 @@ func (e *engine) removeGuestImage(name string) {
 			e.b.Error(err)
 		}
 	}
-	if _, err := e.ImageRemove(ctx, name, image.RemoveOptions{Force: true}); err != nil {
+	if _, err := e.ImageRemove(ctx, name, image.RemoveOptions{Force: true, PruneChildren: true}); err != nil {
 		e.b.Error(err)
 	}
 }
