@@ -79,7 +79,7 @@ func (u *unit) rejoin(parent context.Context, r *record) (*generation, error) {
 		return nil, u.runtimeError(err)
 	}
 	g := u.newGeneration(r.Generation, nil)
-	g.adopted = true
+	g.adopted, g.since = true, r.StartedAt
 	if !u.attach(g, machine) {
 		return nil, errors.Join(errClosed, g.release())
 	}

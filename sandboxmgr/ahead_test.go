@@ -47,7 +47,7 @@ func TestConnectionsDoNotWaitForTheInit(t *testing.T) {
 	s := e.sandbox("s")
 	run, release, err := s.Wake(t.Context(), "", false)
 	defer release()
-	if err != nil || run.Generation != 1 || run.Started {
+	if err != nil || run.Generation != 1 || run.Started || run.Ready.IsZero() {
 		t.Fatalf("run %+v, %v; want generation 1 again", run, err)
 	}
 	conn, err := s.DialRun(t.Context(), run.Generation, 8080)

@@ -47,7 +47,7 @@ type generation struct {
 	carried atomic.Bool
 	boot    string    // the id that the init chose; set by the start
 	adopted bool      // an earlier edge started it
-	since   time.Time // see Run.Ready; set before it is the unit's current one
+	since   time.Time // see Run.Ready; set before anybody is given it
 	ports   openPorts
 }
 

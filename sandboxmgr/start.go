@@ -329,9 +329,8 @@ func (u *unit) unwind(before record, first bool) (ended bool) {
 // serve makes g the generation that runs.
 func (u *unit) serve(g *generation, paused bool) {
 	u.mu.Lock()
-	g.since = time.Now()
-	if g.adopted {
-		g.since = u.record.StartedAt
+	if !g.adopted {
+		g.since = time.Now()
 	}
 	u.current, u.ahead, u.state, u.pending, u.paused = g, nil, abi.StateRunning, false, paused
 	u.mu.Unlock()
