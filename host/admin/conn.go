@@ -40,6 +40,8 @@ type conn struct {
 	lingers atomic.Bool
 }
 
+var _ interface{ CloseWrite() error } = (*conn)(nil) // net/http looks for it
+
 type connKey struct{}
 
 // withConn keeps the connection for its requests.
@@ -61,8 +63,17 @@ func connState(c net.Conn, state http.ConnState) {
 	}
 }
 
-// Close closes the connection. It lingers first if the client may still be sending;
-// the end of the server, and another Close, do not wait for that.
+// CloseWrite sends the end of the stream: the server does so before it closes on a
+// request of which there may be more.
+func (c *conn) CloseWrite() error {
+	if h, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return h.CloseWrite()
+	}
+	return nil
+}
+
+// Close closes the connection. It lingers first if the client may still be sending,
+// until another Close, or a Shutdown that gives up waiting, ends that.
 func (c *conn) Close() error {
 	if c.lingers.Swap(false) {
 		stop := context.AfterFunc(c.s.base, c.cut)
