@@ -8,7 +8,7 @@ import (
 // LingerWait is how long a client may usefully go on sending after it was answered.
 const LingerWait = time.Second
 
-// How long Linger waits for a client to take its answer, as multiples of its bound.
+// How long Linger waits for a client to take its answer, as multiples of wait.
 const (
 	lingerIdle  = 5  // while something waits for it and nothing is taken
 	lingerLimit = 30 // in all
@@ -19,9 +19,10 @@ const (
 // still sends. To close on bytes that nobody read resets a connection, which takes
 // the answer away from who has not read it (RFC 9112, section 9.6). It returns when the
 // client has ended its half too, when wait has passed since the client took all of the
-// answer, or when it does not take it, 30 times wait at most. c is what
-// is beneath those who look at the bytes; the caller closes it, which from another
-// goroutine ends Linger.
+// answer, or 5 times wait since it took any of it, and after 30 times wait in any case.
+// Where the kernel does not tell what was taken, all is held to be. c is what is beneath
+// those who look at the bytes; the caller closes it, which from another goroutine ends
+// Linger.
 func Linger(c net.Conn, wait time.Duration) {
 	h, ok := c.(interface{ CloseWrite() error })
 	if !ok || h.CloseWrite() != nil {
