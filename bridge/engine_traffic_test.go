@@ -149,8 +149,10 @@ func full(c *raw, tr *traffic) error {
 			return err
 		}
 	}
-	return errors.New("256 MiB were taken for a peer that does not read")
+	return errBottomless
 }
+
+var errBottomless = errors.New("256 MiB were taken for a peer that does not read")
 
 // send sends total bytes, and what is missing of the last frame, in random slices
 // with random pauses; forever sends to the first error.
