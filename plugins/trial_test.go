@@ -192,7 +192,6 @@ func TestTrialBrokenStream(t *testing.T) {
 	t.Parallel()
 	g := newAsm()
 	trial := openTrial(t, Config{}, Spec{Deadline: 2 * time.Second}, g.module( // the first piece is read by then
-
 		g.call("respond_begin", req(), 200, ""), wasmasm.Drop(),
 		g.call("respond_write", req(), "one"), wasmasm.Drop(), wasmasm.Forever(), wasmasm.I32(0)))
 	d, e, err := trial.Decide(t.Context(), newRequest(), Services{})
