@@ -70,7 +70,7 @@ type Built struct {
 // builds happen one after the other. The owner calls Close.
 type Builder struct {
 	config Config
-	bounds bounds // the constants, for tests to change
+	bounds bounds // runtimeCompute and config.Compute, for tests to change
 
 	// mu guards what follows, and has builds wait for each other.
 	mu      sync.Mutex
