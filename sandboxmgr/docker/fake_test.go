@@ -49,6 +49,10 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.waits++
 		n := f.waits
 		f.mu.Unlock()
+		if f.onWait == nil { // the container runs
+			<-r.Context().Done()
+			return
+		}
 		f.onWait(f, w, n) // may block
 		return
 	}

@@ -66,7 +66,7 @@ func TestPause(t *testing.T) {
 func TestDescribe(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.Spec.MemoryBytes, b.Spec.PIDs, b.Spec.CPUs, b.Spec.Preset = 96<<20, 50, 1.5, presetStrict
+	b.Spec.MemoryBytes, b.Spec.PIDs, b.Spec.CPUs, b.Spec.Preset = 96<<20, 50, 0.5, presetStrict
 	m, _ := b.Start(t)
 	limits, facts, err := m.(sandboxmgr.Describer).Describe(t.Context())
 	if err != nil {
@@ -76,7 +76,7 @@ func TestDescribe(t *testing.T) {
 	for _, l := range limits {
 		got[l.Name] = l
 	}
-	for name, want := range map[string]string{"memory": "96 MiB", "pids": "50", "cpus": "1.5", "disk": "none"} {
+	for name, want := range map[string]string{"memory": "96 MiB", "pids": "50", "cpus": "0.5", "disk": "none"} {
 		if l := got[name]; l.Value != want || (l.By == "nothing") != (want == "none") {
 			t.Errorf("%s: %+v, want %s", name, l, want)
 		}

@@ -292,7 +292,7 @@ func wantPaused(t *testing.T, m sandboxmgr.Machine, want bool) {
 
 // describe: each limit is told, by what it is enforced, and facts.
 func describe(t *testing.T, b *Bench) {
-	b.Spec.MemoryBytes, b.Spec.CPUs, b.Spec.PIDs = 256<<20, 1.5, 100
+	b.Spec.MemoryBytes, b.Spec.CPUs, b.Spec.PIDs = 256<<20, 0.5, 100
 	m, _ := b.Start(t)
 	limits, facts, err := m.(sandboxmgr.Describer).Describe(t.Context())
 	if err != nil {

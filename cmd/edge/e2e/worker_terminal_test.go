@@ -100,21 +100,21 @@ func (p *typist) types(line, want string) {
 	}
 }
 
-// ends reads to the end, and returns its close code.
-func (p *typist) ends() int {
+// ends reads to the end, past what the terminal still prints, and wants it closed so.
+func (p *typist) ends(code int, reason string) {
 	p.t.Helper()
 	if err := p.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		p.t.Fatal(err)
 	}
 	for {
 		_, _, err := p.ReadMessage()
-		if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
-			return closed.Code
+		if err == nil {
+			continue
 		}
-		if err != nil {
-			p.t.Errorf("the terminal ended with %v", err)
-			return 0
+		if closed, ok := errors.AsType[*websocket.CloseError](err); !ok || closed.Code != code || closed.Text != reason {
+			p.t.Errorf("the terminal ended with %v, want %d %s", err, code, reason)
 		}
+		return
 	}
 }
 
@@ -152,7 +152,7 @@ func (w *workers) closesTerminal(t *testing.T, beside int64) {
 		t.Fatalf("live beside %d are %+v", beside, live)
 	}
 	w.edge.ask("DELETE", fmt.Sprintf("/v1/connections/%d?code=4001&reason=enough", live[0].ID), 200)
-	wantClosed(t, p.Conn, 4001, "enough")
+	p.ends(4001, "enough")
 }
 
 // TestWorkerTerminal has clients talk to terminals that a Worker gave them, in a
@@ -187,7 +187,7 @@ func TestWorkerTerminal(t *testing.T) {
 		if e := p.event(); e.Type != abi.TerminalExit || e.ExitCode == nil || *e.ExitCode != 3 {
 			t.Errorf("the terminal ended with %+v", e)
 		}
-		wantClosed(t, p.Conn, websocket.CloseNormalClosure, "")
+		p.ends(websocket.CloseNormalClosure, "")
 		p.Close()
 		w.wantConnections(0)
 
@@ -195,22 +195,16 @@ func TestWorkerTerminal(t *testing.T) {
 		if err := p.WriteMessage(websocket.TextMessage, []byte("no JSON")); err != nil {
 			t.Fatal(err)
 		}
-		if code := p.ends(); code != websocket.CloseProtocolError {
-			t.Errorf("a text without sense ended it with %d", code)
-		}
+		p.ends(websocket.CloseProtocolError, "the message is malformed: invalid character 'o' in literal null (expecting 'u')")
 		p = w.sit(t, "")
 		w.box("term").must(t, "stop", &abi.StopRequest{}, nil)
-		if code := p.ends(); code != websocket.CloseServiceRestart {
-			t.Errorf("the sandbox's stop ended it with %d", code)
-		}
+		p.ends(websocket.CloseServiceRestart, "the sandbox is stopping")
 		w.refusesTerminals(t)
 
 		p = w.sit(t, "")
 		var stopping sync.WaitGroup
 		stopping.Go(w.stop)
-		if code := p.ends(); code != websocket.CloseGoingAway {
-			t.Errorf("the edge's end ended it with %d", code)
-		}
+		p.ends(websocket.CloseGoingAway, "going away")
 		stopping.Wait()
 	})
 }
