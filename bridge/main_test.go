@@ -16,6 +16,8 @@ import (
 	"github.com/fasthttp/websocket"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/goleak"
+
+	"edge/cmd/edge/testleak"
 )
 
 func TestMain(m *testing.M) {
@@ -27,21 +29,7 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
 	}
-	goleak.VerifyTestMain(settling{m, ignored}, ignored...)
-}
-
-// settling waits after the tests until their goroutines have ended, which a busy
-// machine may take long for.
-type settling struct {
-	*testing.M
-	ignored []goleak.Option
-}
-
-func (s settling) Run() int {
-	code := s.M.Run()
-	for until := time.Now().Add(wait); code == 0 && goleak.Find(s.ignored...) != nil && time.Now().Before(until); {
-	}
-	return code
+	goleak.VerifyTestMain(testleak.Settle(m, ignored...), ignored...)
 }
 
 // waitTogether has more tests run at once than there are processors, since most of

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"edge/abi"
+	"edge/cmd/edge/testleak"
 	"edge/sandboxmgr"
 	"edge/sandboxmgr/process"
 	"edge/sandboxmgr/state"
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == process.StageCommand {
 		os.Exit(process.Stage(os.Args[2:]))
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(testleak.Settle(m))
 }
 
 // realBound is long beyond what a life of a real sandbox takes on a machine that has

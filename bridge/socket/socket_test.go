@@ -15,23 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"edge/bridge/socket"
+	"edge/cmd/edge/testleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(settling{m}) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(testleak.Settle(m)) }
 
 // patience bounds what must come soon.
 const patience = time.Minute
-
-// settling waits after the tests until their goroutines have ended, which a busy
-// machine may take long for.
-type settling struct{ *testing.M }
-
-func (s settling) Run() int {
-	code := s.M.Run()
-	for until := time.Now().Add(patience); code == 0 && goleak.Find() != nil && time.Now().Before(until); {
-	}
-	return code
-}
 
 // pair returns both ends of a connection; ours is a Conn.
 func pair(t testing.TB) (ours *socket.Conn, theirs *net.TCPConn) {

@@ -15,6 +15,8 @@ import (
 
 	"github.com/fasthttp/websocket"
 	"go.uber.org/goleak"
+
+	"edge/cmd/edge/testleak"
 )
 
 // TestMain lets the test's own binary be the backend and Go's proxy, as
@@ -24,21 +26,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	goleak.VerifyTestMain(settling{m})
-}
-
-// settling is a package's tests, and the time that goroutines have to end after them:
-// goleak waits for half a second, which may be too little on a busy machine.
-type settling struct{ *testing.M }
-
-// Run runs the tests and waits until none of their goroutines is left, for as long as
-// a step of a check may take.
-func (s settling) Run() int {
-	code := s.M.Run()
-	for end := time.Now().Add(checkBound); code == 0 && goleak.Find() != nil && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
-	}
-	return code
+	goleak.VerifyTestMain(testleak.Settle(m))
 }
 
 // startEcho runs a backend of the test's own and returns where it listens.

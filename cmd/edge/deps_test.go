@@ -56,13 +56,14 @@ var house = map[string]struct{ ours, heavy []string }{
 	"cmd/edge/remote":          {ours: []string{"abi"}, heavy: []string{"github.com/fasthttp/websocket", "golang.org/x/term"}},
 	"cmd/edge/acceptance":      {}, // tests alone
 	"cmd/edge/e2e":             {}, // tests alone
+	"cmd/edge/testleak":        {heavy: []string{"go.uber.org/goleak"}},
 	"cmd/edge/testport":        {},
 	"cmd/edge-bench":           {heavy: []string{"golang.org/x/sys"}},
 	"cmd/edge-init":            {ours: []string{"sandboxmgr/initd", "sandboxmgr/process/stage"}},
 }
 
 // testOnly are packages that tests alone import.
-var testOnly = []string{"plugins/wasmasm", "sandboxmgr/runtimetest", "host/certs/acmetest", "cmd/edge/testport"}
+var testOnly = []string{"plugins/wasmasm", "sandboxmgr/runtimetest", "host/certs/acmetest", "cmd/edge/testleak", "cmd/edge/testport"}
 
 // examples are plugins: they see the SDK and nothing of the edge.
 const examples = "examples/wasm/"

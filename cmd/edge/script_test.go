@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	"edge/cmd/edge/testleak"
 	"edge/cmd/edge/testport"
 	"edge/plugins/wasmasm"
 	"edge/sandboxmgr/process"
@@ -33,13 +34,8 @@ type leakChecked struct{ m *testing.M }
 func (l leakChecked) Run() int {
 	// The one goroutine that fasthttp starts for the life of a process.
 	fasthttpClock := goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1")
-	code := l.m.Run()
-	err := goleak.Find(fasthttpClock)
-	// It waits for half a second, which may be too little on a busy machine.
-	for end := time.Now().Add(patience); code == 0 && err != nil && time.Now().Before(end); err = goleak.Find(fasthttpClock) {
-		time.Sleep(time.Millisecond)
-	}
-	if code == 0 && err != nil {
+	code := testleak.Settle(l.m, fasthttpClock).Run()
+	if err := goleak.Find(fasthttpClock); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

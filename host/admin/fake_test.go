@@ -18,21 +18,10 @@ import (
 	"go.uber.org/goleak"
 
 	"edge/abi"
+	"edge/cmd/edge/testleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(unhurried{m}) }
-
-// unhurried are tests whose goroutines are let end, for as long as that may take on a
-// busy machine: goleak itself waits for half a second.
-type unhurried struct{ tests *testing.M }
-
-// Run meets goleak.TestingM.
-func (u unhurried) Run() int {
-	code := u.tests.Run()
-	for end := time.Now().Add(30 * time.Second); code == 0 && goleak.Find() != nil && time.Now().Before(end); {
-	}
-	return code
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(testleak.Settle(m)) }
 
 // patience bounds what a test waits for.
 const patience = 2 * time.Minute

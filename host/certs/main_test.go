@@ -2,10 +2,10 @@ package certs
 
 import (
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
+	"edge/cmd/edge/testleak"
 	"edge/host/certs/acmetest"
 )
 
@@ -19,20 +19,5 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
 		goleak.IgnoreAnyFunction("github.com/letsencrypt/pebble/v2/va.VAImpl.processTasks"),
 	}
-	goleak.VerifyTestMain(&unhurried{m, endless}, endless...)
-}
-
-// unhurried are tests whose goroutines are let end, for as long as that may take on a
-// busy machine: goleak itself waits for half a second.
-type unhurried struct {
-	tests   *testing.M
-	endless []goleak.Option
-}
-
-// Run meets goleak.TestingM.
-func (u *unhurried) Run() int {
-	code := u.tests.Run()
-	for end := time.Now().Add(30 * time.Second); code == 0 && goleak.Find(u.endless...) != nil && time.Now().Before(end); {
-	}
-	return code
+	goleak.VerifyTestMain(testleak.Settle(m, endless...), endless...)
 }

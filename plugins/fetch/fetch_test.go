@@ -20,24 +20,11 @@ import (
 	"go.uber.org/goleak"
 
 	"edge/abi"
+	"edge/cmd/edge/testleak"
 	"edge/plugins"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(settling{m}) }
-
-// settling is a package's tests, and the time that goroutines have to end after them:
-// goleak waits for half a second, which may be too little on a busy machine.
-type settling struct{ *testing.M }
-
-// Run runs the tests and waits until none of their goroutines is left, for as long as
-// patience.
-func (s settling) Run() int {
-	code := s.M.Run()
-	for end := time.Now().Add(patience); code == 0 && goleak.Find() != nil && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
-	}
-	return code
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(testleak.Settle(m)) }
 
 // patience bounds what a test waits for; it never decides a result.
 const patience = time.Minute

@@ -19,6 +19,7 @@ import (
 	"github.com/docker/docker/errdefs"
 	"go.uber.org/goleak"
 
+	"edge/cmd/edge/testleak"
 	"edge/sandboxmgr/runtimetest"
 )
 
@@ -27,7 +28,7 @@ import (
 const testImage = "edge-runtime-test:shell"
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	goleak.VerifyTestMain(testleak.Settle(m), goleak.Cleanup(func(code int) {
 		if guest, err := buildGuest(); err == nil {
 			os.RemoveAll(filepath.Dir(guest))
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"edge/cmd/edge/testleak"
 )
 
 const envRole = "INITD_TEST_ROLE"
@@ -17,7 +19,7 @@ const envRole = "INITD_TEST_ROLE"
 // needs a process of its own.
 func TestMain(m *testing.M) {
 	if os.Getenv(envRole) == "" {
-		goleak.VerifyTestMain(m)
+		goleak.VerifyTestMain(testleak.Settle(m))
 	}
 	err := run(context.Background(), Config{Dir: os.Getenv("EDGE_INIT_DIR"), Token: "t", OrphanAfter: 100 * time.Millisecond})
 	if errors.Is(err, errOrphaned) {

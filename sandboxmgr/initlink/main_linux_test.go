@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"edge/abi"
+	"edge/cmd/edge/testleak"
 	"edge/sandboxmgr/initd"
 	"edge/sandboxmgr/initproto"
 )
@@ -69,7 +70,7 @@ func TestMain(m *testing.M) {
 	case "stranger":
 		os.Exit(beStranger())
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(testleak.Settle(m))
 }
 
 // shortDir returns a directory whose path leaves room for a socket's name.

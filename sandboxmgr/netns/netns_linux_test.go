@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"edge/bridge/socket"
+	"edge/cmd/edge/testleak"
 )
 
 // helperEnv makes the test binary the helper; portRangeEnv is the range of
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(testleak.Settle(m))
 }
 
 // Ports that the helper serves in its namespace.

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"edge/cmd/edge/testleak"
 	"edge/sandboxmgr"
 	"edge/sandboxmgr/process/stage"
 	"edge/sandboxmgr/runtimetest"
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 			runEdge(os.Args[2])
 		}
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	goleak.VerifyTestMain(testleak.Settle(m), goleak.Cleanup(func(code int) {
 		built.remove()
 		os.Exit(code)
 	}))

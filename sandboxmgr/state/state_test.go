@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"edge/cmd/edge/testleak"
 	"edge/sandboxmgr"
 	"edge/sandboxmgr/state"
 )
@@ -21,7 +22,7 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(victimEnv); path != "" {
 		os.Exit(runVictim(path))
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(testleak.Settle(m))
 }
 
 func open(t *testing.T, path string) *state.Store {

@@ -11,39 +11,22 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/fasthttp/websocket"
 	"go.uber.org/goleak"
 
 	"edge/abi"
+	"edge/cmd/edge/testleak"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(settling{m}, fasthttpClock())
+	goleak.VerifyTestMain(testleak.Settle(m, fasthttpClock()), fasthttpClock())
 }
 
 // fasthttpClock is the one goroutine that fasthttp, which the WebSocket package imports,
 // starts for the life of a process.
 func fasthttpClock() goleak.Option {
 	return goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1")
-}
-
-// settled bounds the wait for goroutines after the tests; it never decides a result.
-const settled = 2 * time.Minute
-
-// settling is a package's tests, and the time that goroutines have to end after them:
-// goleak waits for half a second, which may be too little on a busy machine.
-type settling struct{ *testing.M }
-
-// Run runs the tests and waits until none of their goroutines is left, for as long as
-// settled.
-func (s settling) Run() int {
-	code := s.M.Run()
-	for end := time.Now().Add(settled); code == 0 && goleak.Find(fasthttpClock()) != nil && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
-	}
-	return code
 }
 
 const testToken = "0123456789abcdef0123456789abcdef"
