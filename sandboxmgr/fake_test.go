@@ -370,6 +370,7 @@ func (h *held) Describe(context.Context) ([]abi.Limit, map[string]string, error)
 type kiln struct {
 	*world
 	build   func(name string) (string, error)
+	remove  func(name string) (string, error)
 	command []string
 }
 
@@ -385,3 +386,5 @@ func (k *kiln) ImageCommand(_ context.Context, image string) ([]string, string, 
 func (k *kiln) BuildImage(_ context.Context, name, _, _ string) (string, error) {
 	return k.build(name)
 }
+
+func (k *kiln) RemoveImage(_ context.Context, name string) (string, error) { return k.remove(name) }

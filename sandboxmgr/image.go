@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -72,6 +74,33 @@ func (m *Manager) knownImage(binding string) string {
 	return m.config.Bindings[binding].Image
 }
 
+// imageName is what a binding's image is built under.
+func (m *Manager) imageName(binding string) string { return m.owner + "." + binding }
+
+// RemoveImages removes the images that were built for bindings, and returns what they
+// were called, in order. It is for who has destroyed the sandboxes: where one is left,
+// or was made of it, the engine keeps what that needs.
+func (m *Manager) RemoveImages(ctx context.Context) ([]string, error) {
+	var (
+		removed []string
+		errs    []error
+	)
+	for _, binding := range slices.Sorted(maps.Keys(m.config.Bindings)) {
+		b := m.config.Bindings[binding]
+		imager, ok := b.Runtime.(Imager)
+		if !ok || b.Build == nil {
+			continue
+		}
+		switch image, err := imager.RemoveImage(ctx, m.imageName(binding)); {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("binding %s: %w", binding, err))
+		case image != "":
+			removed = append(removed, image)
+		}
+	}
+	return removed, errors.Join(errs...)
+}
+
 func (m *Manager) build(binding string, b *Binding, bd *build) {
 	ctx, cancel := context.WithTimeout(m.ctx, buildTimeout)
 	defer cancel()
@@ -81,7 +110,7 @@ func (m *Manager) build(binding string, b *Binding, bd *build) {
 	imager, ok := b.Runtime.(Imager)
 	if !ok {
 		bd.err = abi.Errorf(abi.CodeUnsupported, "binding %s: the %s runtime has no images to build", binding, b.Runtime.Name())
-	} else if bd.image, bd.err = imager.BuildImage(ctx, m.owner+"."+binding, b.Build.Context, b.Build.Dockerfile); bd.err != nil {
+	} else if bd.image, bd.err = imager.BuildImage(ctx, m.imageName(binding), b.Build.Context, b.Build.Dockerfile); bd.err != nil {
 		m.log.Error("cannot build an image", "binding", binding, "error", bd.err)
 		bd.err = buildError(binding, b.Runtime, bd.err)
 	}

@@ -125,6 +125,11 @@ func TestBuildsOfTwoEdges(t *testing.T) {
 		k := &kiln{world: w, build: func(name string) (string, error) {
 			names = append(names, name)
 			return name, nil
+		}, remove: func(name string) (string, error) {
+			if !slices.Contains(names, name) {
+				return "", nil
+			}
+			return "removed " + name, nil
 		}}
 		return binding(func(b *Binding) { b.Runtime, b.Build = k, &Build{Context: "/x"} })
 	}
@@ -132,8 +137,15 @@ func TestBuildsOfTwoEdges(t *testing.T) {
 	first := newEdge(t, w, newMemory(), on(w))
 	first.start("a")
 	successor(t, first, on(w)).start("b")
-	newEdge(t, others, newMemory(), on(others)).start("c")
+	e := newEdge(t, others, newMemory(), on(others))
+	if got, err := e.RemoveImages(t.Context()); len(got) != 0 || err != nil {
+		t.Errorf("removed %q, %v; nothing was built", got, err)
+	}
+	e.start("c")
 	if len(names) != 3 || names[0] != names[1] || names[1] == names[2] || !strings.HasSuffix(names[2], ".B") {
 		t.Errorf("images %q: want one edge's twice, and another's of the same binding", names)
+	}
+	if got, err := e.RemoveImages(t.Context()); !slices.Equal(got, []string{"removed " + names[2]}) || err != nil {
+		t.Errorf("removed %q, %v; want the edge's own", got, err)
 	}
 }

@@ -99,6 +99,9 @@ type Imager interface {
 	// is called, which depends on name alone: the edge's and the binding's, so that
 	// edges that share an engine build side by side. ErrBuildFailed.
 	BuildImage(ctx context.Context, name, folder, dockerfile string) (image string, err error)
+	// RemoveImage removes what BuildImage built under that name, and returns what it
+	// was called; "" if there is none.
+	RemoveImage(ctx context.Context, name string) (image string, err error)
 }
 
 // Examiner is a Runtime that can tell what is wrong with the machine it is on.

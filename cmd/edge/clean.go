@@ -17,8 +17,8 @@ type cleanCommand struct {
 	Config string `short:"c" default:"edge.yaml" placeholder:"FILE" help:"Configuration; default edge.yaml."`
 }
 
-// Run destroys every sandbox that the state folder knows of. No edge may use the
-// folder meanwhile.
+// Run destroys every sandbox that the state folder knows of, and then removes the
+// images that were built for bindings. No edge may use the folder meanwhile.
 func (c *cleanCommand) Run(ctx context.Context, t *terminal) error {
 	o, err := c.configure(c.Config, loadWithoutPlugins, t, cleanedState, devLogLevel)
 	if err != nil {
@@ -66,7 +66,14 @@ func (s *server) clean(ctx context.Context, t *terminal, o serverOptions) error 
 		}
 		fmt.Fprintf(t.out, "destroyed %s/%s\n", known.Ref.Binding, known.Ref.ID)
 	}
-	return errors.Join(errs...)
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	images, err := s.manager.RemoveImages(ctx)
+	for _, image := range images {
+		fmt.Fprintf(t.out, "removed image %s\n", image)
+	}
+	return err
 }
 
 func destroy(ctx context.Context, m *sandboxmgr.Manager, ref abi.SandboxRef) error {

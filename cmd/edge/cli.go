@@ -40,7 +40,7 @@ type commands struct {
 	Init    initCommand        `cmd:"" help:"Write edge.yaml for a Worker in TypeScript; --from-wrangler takes wrangler's file over."`
 	Dev     devCommand         `cmd:"" help:"Serve a project while you edit it: rebuild, reload, report."`
 	Build   workerBuildCommand `cmd:"" help:"Make a module of a Worker in TypeScript or JavaScript."`
-	Clean   cleanCommand       `cmd:"" help:"Destroy every sandbox of a state folder, with all it wrote."`
+	Clean   cleanCommand       `cmd:"" help:"Destroy every sandbox of a state folder, with all it wrote, and images built for them."`
 	Plugin  pluginCommands     `cmd:"" help:"Write and check plugins, and see and change those of a running edge."`
 	Types   typesCommand       `cmd:"" help:"Write the TypeScript declarations of what Workers have here, for editors."`
 	Trust   trustCommand       `cmd:"" help:"Have this machine believe the edge's own certificates (tls: internal)."`

@@ -60,6 +60,23 @@ func (r *Runtime) BuildImage(ctx context.Context, name, folder, dockerfile strin
 	return ref, nil
 }
 
+// RemoveImage removes the name of an image that BuildImage built, and the image where
+// nothing else needs it. It returns what it was called, "" if there is none.
+func (r *Runtime) RemoveImage(ctx context.Context, name string) (string, error) {
+	ref := buildRepo + ":" + name
+	err := r.call(ctx, callTimeout, func(ctx context.Context) error {
+		_, err := r.client.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true})
+		return err
+	})
+	switch {
+	case errdefs.IsNotFound(err):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("remove image %s: %w", ref, err)
+	}
+	return ref, nil
+}
+
 // build sends the folder to the engine and reads what comes of it.
 func (r *Runtime) build(ctx context.Context, ref, folder, file string) error {
 	archive, in := io.Pipe()

@@ -73,6 +73,14 @@ func TestBuildImage(t *testing.T) {
 	if got := strings.Fields(g.Do(t, command{List: "/app"})); !slices.Equal(got, []string{".dockerignore", "build", "deep", "run"}) {
 		t.Errorf("/app holds %q", got)
 	}
+	for _, want := range []string{b.Spec.Image, ""} { // its machine keeps what it is made of
+		if got, err := b.rt.RemoveImage(t.Context(), name); got != want || err != nil {
+			t.Errorf("removed %q, %v; want %q", got, err, want)
+		}
+	}
+	if got := g.Do(t, command{List: "/app"}); got == "" {
+		t.Error("the machine lost its files")
+	}
 	if got := strings.Fields(g.Do(t, command{List: "/app/deep"})); !slices.Equal(got, []string{"keep.tmp"}) {
 		t.Errorf("/app/deep holds %q", got)
 	}
