@@ -190,11 +190,7 @@ func (r *Runtime) removeOutdated(ctx context.Context, name, ref string) {
 			if strings.HasSuffix("/"+tag, "/"+ref) { // podman puts a registry before it
 				continue
 			}
-			rerr := r.call(ctx, callTimeout, func(ctx context.Context) error {
-				_, err := r.client.ImageRemove(ctx, tag, image.RemoveOptions{PruneChildren: true})
-				return err
-			})
-			if rerr != nil && !errdefs.IsNotFound(rerr) && !errdefs.IsConflict(rerr) {
+			if rerr := r.removeUnused(ctx, tag); rerr != nil {
 				err = rerr
 			}
 		}

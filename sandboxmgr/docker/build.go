@@ -60,21 +60,37 @@ func (r *Runtime) BuildImage(ctx context.Context, name, folder, dockerfile strin
 	return ref, nil
 }
 
-// RemoveImage removes the name of an image that BuildImage built, and the image where
-// nothing else needs it. It returns what it was called, "" if there is none.
+// RemoveImage removes the name of an image that BuildImage built, and the image and what
+// was prepared from it where nothing else needs them. It returns what it was called, ""
+// if there is none.
 func (r *Runtime) RemoveImage(ctx context.Context, name string) (string, error) {
 	ref := buildRepo + ":" + name
+	built, err := r.inspectImage(ctx, ref)
+	if errdefs.IsNotFound(err) {
+		return "", nil
+	}
+	if err == nil {
+		err = r.removeUnused(ctx, preparedRef(built.ID))
+	}
+	if err == nil {
+		err = r.removeUnused(ctx, ref)
+	}
+	if err != nil {
+		return "", fmt.Errorf("remove image %s: %w", ref, err)
+	}
+	return ref, nil
+}
+
+// removeUnused removes an image, unless there is none or a container is made of it.
+func (r *Runtime) removeUnused(ctx context.Context, ref string) error {
 	err := r.call(ctx, callTimeout, func(ctx context.Context) error {
 		_, err := r.client.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true})
 		return err
 	})
-	switch {
-	case errdefs.IsNotFound(err):
-		return "", nil
-	case err != nil:
-		return "", fmt.Errorf("remove image %s: %w", ref, err)
+	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
+		return nil
 	}
-	return ref, nil
+	return err
 }
 
 // build sends the folder to the engine and reads what comes of it.
@@ -109,11 +125,7 @@ func (r *Runtime) removeReplaced(ctx context.Context, ref, before string) {
 	if err != nil || before == "" || after.ID == before {
 		return
 	}
-	err = r.call(ctx, callTimeout, func(ctx context.Context) error {
-		_, err := r.client.ImageRemove(ctx, before, image.RemoveOptions{PruneChildren: true})
-		return err
-	})
-	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+	if err := r.removeUnused(ctx, before); err != nil {
 		r.log.Debug("an image that was built anew stays behind", "image", before, "error", err)
 	}
 }

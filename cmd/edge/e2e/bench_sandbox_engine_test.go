@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 
@@ -162,17 +161,6 @@ func guestImage(b testing.TB) string {
 	}
 	b.Cleanup(func() { e.removeGuestImage(name) })
 	return name
-}
-
-// builtImage is the name of the image that an edge built with the label.
-func (e *engine) builtImage(label string) string {
-	const repository = "edge-build"
-	found, err := e.ImageList(context.Background(), image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", label), filters.Arg("reference", repository))})
-	if err != nil || len(found) != 1 || len(found[0].RepoTags) != 1 {
-		e.b.Errorf("%d images with %s, %v", len(found), label, err)
-		return repository
-	}
-	return found[0].RepoTags[0]
 }
 
 // removeGuestImage removes the image and what an edge prepared from it.

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -28,19 +27,18 @@ func echoing(t testing.TB, runtime, dockerfile string) settings {
 		}
 		return settings{runtime: runtime, binding: fmt.Sprintf("start: [{processId: echo, argv: %s, port: 8080}]", argv)}
 	}
-	dir, engine, label := t.TempDir(), newEngine(t), "edge.test="+rand.Text()
+	dir := t.TempDir()
 	for name, content := range map[string]string{
 		"echo-server.ts": server,
 		"startup.sh":     seed(t, "guide-startup.sh"),
 		"index.js":       "setInterval(() => {}, 1 << 30);\n",
 		"Dockerfile": seed(t, dockerfile, "FROM docker.io/cloudflare/sandbox:0.3.3\n", "FROM edge-sandbox\nWORKDIR /container-server\nCOPY index.js dist/index.js\n") +
-			"CMD [\"/container-server/startup.sh\"]\nLABEL " + label + "\n",
+			"CMD [\"/container-server/startup.sh\"]\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(func() { engine.removeGuestImage(engine.builtImage(label)) }) // once the edge has ended
 	return settings{runtime: runtime, files: fmt.Sprintf("build: {context: %q}, entrypoint: image", dir)}
 }
 
